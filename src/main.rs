@@ -1,0 +1,41 @@
+//! Floor 5: parse, run, and turn the outcome into an exit status. The only exit.
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use pm::cli::{self, Ending};
+use pm::supervisor::Outcome;
+
+const GAVE_UP: u8 = 1;
+const BAD_USAGE: u8 = 2;
+const BROKEN: u8 = 3;
+
+fn main() -> ExitCode {
+    // A panic has been printed by now, and unwinding has killed the workers.
+    let Ok(ending) = catch_unwind(|| cli::pm(std::env::args_os())) else {
+        return ExitCode::from(BROKEN);
+    };
+    let status = match ending {
+        Ending::Over(Outcome::Stopped | Outcome::Ended(None)) => 0,
+        Ending::Over(Outcome::Ended(Some(exit))) => exit.status(),
+        Ending::Over(Outcome::GaveUp) => GAVE_UP,
+        Ending::Shown(text) => {
+            // A reader that has gone away (`pm --help | head -1`) has seen what it wanted.
+            let _ = text.print();
+            0
+        }
+        Ending::BadUsage(error) => {
+            let _ = error.print();
+            BAD_USAGE
+        }
+        Ending::NoPlan(why) => {
+            cli::complain(&why);
+            BAD_USAGE
+        }
+        Ending::Broken(error) => {
+            cli::complain(&error);
+            BROKEN
+        }
+    };
+    ExitCode::from(status)
+}

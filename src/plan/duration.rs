@@ -1,0 +1,90 @@
+//! Durations as people write and read them: `5s`, `100ms`, `1m30s`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{FractionalUnit, SpanPrinter};
+
+/// Longer than anybody waits for a worker, and far from every overflow.
+const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a text is no duration.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DurationError {
+    #[error("`{0}` has no unit; did you mean `{0}s`?")]
+    NoUnit(String),
+    #[error("`{0}` is no duration; write it like `5s`, `100ms` or `1m30s`")]
+    NotADuration(String),
+    #[error("`{0}` is longer than a day")]
+    TooLong(String),
+}
+
+/// Reads a duration.
+///
+/// # Errors
+/// If there is no unit, if it is negative or no duration at all, or if it is longer than a day.
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
+    let text = text.trim();
+    if text.parse::<f64>().is_ok_and(|number| number >= 0.0) {
+        return Err(DurationError::NoUnit(text.to_owned()));
+    }
+    let signed: Result<SignedDuration, _> = text.parse();
+    let duration = signed.ok().and_then(|duration| Duration::try_from(duration).ok());
+    match duration {
+        Some(duration) if duration <= MAX => Ok(duration),
+        Some(_) => Err(DurationError::TooLong(text.to_owned())),
+        None => Err(DurationError::NotADuration(text.to_owned())),
+    }
+}
+
+/// Writes a duration for a person: three digits at most, `34ms`, `2.1s`, `1m 30s`.
+pub fn words(duration: Duration) -> String {
+    let printer = SpanPrinter::new();
+    let (printer, rounded) = match duration.as_millis() {
+        0 if !duration.is_zero() => {
+            (printer.fractional(Some(FractionalUnit::Millisecond)).precision(Some(1)), duration)
+        }
+        0..1_000 => (printer, Duration::from_millis(duration.as_millis() as u64)),
+        1_000..10_000 => {
+            (printer.fractional(Some(FractionalUnit::Second)).precision(Some(1)), duration)
+        }
+        _ => (printer, Duration::from_secs(duration.as_secs_f64().round() as u64)),
+    };
+    let signed = SignedDuration::try_from(rounded).unwrap_or(SignedDuration::MAX);
+    let text = printer.duration_to_string(&signed);
+    text.replace(".0s", "s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        assert_eq!(parse("5s").unwrap(), Duration::from_secs(5));
+        assert_eq!(parse("100ms").unwrap(), Duration::from_millis(100));
+        assert_eq!(parse("1m30s").unwrap(), Duration::from_secs(90));
+        assert_eq!(parse("1.5s").unwrap(), Duration::from_millis(1_500));
+        assert_eq!(parse("0s").unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_what_is() {
+        assert_eq!(parse("5").unwrap_err().to_string(), "`5` has no unit; did you mean `5s`?");
+        for bad in ["", "s", "five", "-5s", "5 parsecs"] {
+            assert!(matches!(parse(bad), Err(DurationError::NotADuration(_))), "{bad}");
+        }
+        assert!(matches!(parse("25h"), Err(DurationError::TooLong(_))));
+    }
+
+    #[test]
+    fn durations_are_written_short() {
+        let written = |micros| words(Duration::from_micros(micros));
+        assert_eq!(written(0), "0s");
+        assert_eq!(written(412), "0.4ms");
+        assert_eq!(written(34_600), "34ms");
+        assert_eq!(written(2_140_000), "2.1s");
+        assert_eq!(written(5_000_000), "5s");
+        assert_eq!(written(90_400_000), "1m 30s");
+    }
+}

@@ -1,0 +1,94 @@
+//! Which ports a pool owns: `8080-8082`, `8080,8090` or both.
+
+use std::str::FromStr;
+
+/// Ports, each once, in the order given. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports(Vec<u16>);
+
+/// Why a text is no list of ports.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PortsError {
+    #[error("`{0}` is no port: give 1 to 65535, as in `8080-8082` or `8080,8090`")]
+    NotAPort(String),
+    #[error("`{0}-{1}` ends before it begins; did you mean `{1}-{0}`?")]
+    Backwards(u16, u16),
+    #[error("port {0} is there twice; a slot owns its port alone")]
+    Twice(u16),
+    #[error("`{0}-{1}` is {2} ports; one pool may have {max}", max = super::ad_hoc::WORKERS_MAX)]
+    TooMany(u16, u16, usize),
+}
+
+impl Ports {
+    pub fn as_slice(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+impl FromStr for Ports {
+    type Err = PortsError;
+
+    fn from_str(text: &str) -> Result<Self, PortsError> {
+        let mut ports = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (first, last) = match part.split_once('-') {
+                Some((first, last)) => (port(first)?, port(last)?),
+                None => (port(part)?, port(part)?),
+            };
+            if last < first {
+                return Err(PortsError::Backwards(first, last));
+            }
+            let count = usize::from(last - first) + 1;
+            if ports.len() + count > super::ad_hoc::WORKERS_MAX {
+                return Err(PortsError::TooMany(first, last, count));
+            }
+            for port in first..=last {
+                if ports.contains(&port) {
+                    return Err(PortsError::Twice(port));
+                }
+                ports.push(port);
+            }
+        }
+        Ok(Self(ports))
+    }
+}
+
+fn port(text: &str) -> Result<u16, PortsError> {
+    let text = text.trim();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|port| digits && *port > 0)
+        .ok_or_else(|| PortsError::NotAPort(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(text: &str) -> Result<Vec<u16>, String> {
+        text.parse::<Ports>().map(|ports| ports.0).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn ranges_and_lists_mix() {
+        assert_eq!(ports("8080-8082").unwrap(), [8080, 8081, 8082]);
+        assert_eq!(ports("9000, 8080-8081").unwrap(), [9000, 8080, 8081]);
+        assert_eq!(ports("65535").unwrap(), [65535]);
+    }
+
+    #[test]
+    fn what_is_no_port_is_refused_with_what_is() {
+        for bad in ["", "0", "65536", "80a", "+80", "8080-", "8080,,8081", "-1"] {
+            assert!(ports(bad).unwrap_err().contains("is no port: give 1 to 65535"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_backward_range_a_repeated_port_and_too_many_are_refused() {
+        let backwards = ports("8082-8080").unwrap_err();
+        assert_eq!(backwards, "`8082-8080` ends before it begins; did you mean `8080-8082`?");
+        assert!(ports("8080-8082,8081").unwrap_err().contains("port 8081 is there twice"));
+        assert!(ports("1-65535").unwrap_err().contains("is 65535 ports"));
+    }
+}

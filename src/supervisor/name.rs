@@ -1,0 +1,50 @@
+//! What slots, workers and ends are called. Plain values, no behaviour but their own reading.
+
+/// The index of a slot in the table, for life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub usize);
+
+/// One worker, for ever: the slot and the how-manieth worker of that slot it is.
+///
+/// Never reused. The pid is, and so names nobody in events, actions, logs and replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId {
+    pub slot: SlotId,
+    /// Counts from 1.
+    pub generation: u64,
+}
+
+/// How a process ended, as waitpid(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The exit status, 0 to 255.
+    Code(u8),
+    /// The number of the signal that killed it.
+    Signal(u8),
+}
+
+impl Exit {
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// The one number a shell makes of it: the exit status, or 128 + n for signal n.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_by_signal_is_128_more_than_its_number() {
+        assert_eq!(Exit::Signal(9).status(), 137);
+        assert_eq!(Exit::Code(255).status(), 255);
+        assert!(!Exit::Signal(15).is_success());
+    }
+}

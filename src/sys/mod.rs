@@ -1,0 +1,22 @@
+//! Floor 2: Linux. System calls with their contracts written out; no decision is taken here.
+//!
+//! The only floor with `unsafe`, each with what makes it sound (SAFETY) and why no safe way would do (WHY).
+//!
+//! Where to look next: [`children`] owns every pid: spawn, signal, reap. [`spawn`] is the fork and exec underneath.
+//! [`signals`] is the self-pipe. [`stream`] writes to a terminal, pipe or file without ever waiting. [`ports`] and
+//! [`processes`] look things up for messages; [`standing`] is what pm changes of itself at start.
+
+pub mod children;
+pub mod ports;
+pub mod processes;
+pub mod program;
+pub mod signals;
+pub mod spawn;
+pub mod standing;
+pub mod stream;
+mod wait;
+
+pub use children::{Children, Reaped};
+pub use signals::{Caught, Signals};
+pub use spawn::{Launch, SpawnError};
+pub use standing::Standing;

@@ -1,0 +1,94 @@
+//! Is a port free, and if not, who has it?
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
+    socket, sockopt,
+};
+use procfs::net::{TcpNetEntry, TcpState};
+
+use super::processes;
+
+/// Who listens on a port, as far as this user may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Process { pid: i32, program: String },
+    Hidden,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process { pid, program } => write!(out, "pid {pid} ({program})"),
+            Self::Hidden => write!(out, "a process that only root may see"),
+        }
+    }
+}
+
+/// True if somebody listens on this port of the loopback addresses.
+///
+/// Asked by binding without listening, a few microseconds: with SO_REUSEADDR only a listener is in the way, not a
+/// connection in TIME_WAIT (socket(7)). What else may be wrong with the port is for the worker to find out.
+pub fn is_held(port: u16) -> bool {
+    let v4 = SockaddrIn::new(127, 0, 0, 1, port);
+    let v6 =
+        SockaddrIn6::from(std::net::SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, port, 0, 0));
+    is_taken(AddressFamily::Inet, &v4) || is_taken(AddressFamily::Inet6, &v6)
+}
+
+fn is_taken(family: AddressFamily, address: &dyn SockaddrLike) -> bool {
+    let bound = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|socket| {
+        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        bind(std::os::fd::AsRawFd::as_raw_fd(&socket), address)
+    });
+    bound == Err(Errno::EADDRINUSE)
+}
+
+/// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more).
+pub fn holder(port: u16) -> Option<Holder> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    let listens =
+        |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
+    let sockets: BTreeSet<u64> = tables.filter(listens).map(|entry| entry.inode).collect();
+    if sockets.is_empty() {
+        return None;
+    }
+    let owner = processes::owner_of(&sockets);
+    Some(owner.map_or(Holder::Hidden, |owner| Holder::Process {
+        pid: owner.pid.as_raw(),
+        program: owner.program,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_listener_holds_its_port_and_is_named() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            assert!(is_held(port), "{address}");
+            let holder = holder(port).unwrap().to_string();
+            assert!(holder.starts_with(&format!("pid {} (", std::process::id())), "{holder}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_over_holds_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        // The side that closes first is the one that keeps the port in TIME_WAIT.
+        drop(listener.accept().unwrap());
+        drop((client, listener));
+        assert!(!is_held(address.port()));
+        assert_eq!(holder(address.port()), None);
+    }
+}

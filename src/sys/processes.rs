@@ -1,0 +1,98 @@
+//! Looking at processes in /proc (proc(5)): who is in a group, who are my children, what do they do with a signal.
+//!
+//! For messages and for the last sweep, never for the life of a worker: that is waitpid's to tell.
+
+use std::collections::BTreeSet;
+
+use nix::unistd::Pid;
+use procfs::process::{Process, Stat, all_processes};
+
+/// A process as messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub pid: Pid,
+    pub program: String,
+    pub attitude: Attitude,
+}
+
+/// Why a process may still be there after a stop signal, as far as /proc shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attitude {
+    /// Nothing hinders it; it may be at work on its end.
+    Open,
+    Ignores,
+    Blocks,
+    /// Stopped by a signal or a debugger.
+    Stopped,
+    /// In uninterruptible sleep: not even SIGKILL reaches it before its system call returns.
+    Uninterruptible,
+}
+
+/// The living members of a process group, and what each does with `signal`.
+pub fn members_of(group: Pid, signal: i32) -> Vec<Seen> {
+    let member = |stat: &Stat| stat.pgrp == group.as_raw() && stat.state != 'Z';
+    listed(member).map(|(process, stat)| seen(&process, stat, signal)).collect()
+}
+
+/// The direct children of a process, dead ones too.
+pub fn children_of(parent: Pid) -> Vec<Pid> {
+    listed(|stat| stat.ppid == parent.as_raw()).map(|(_, stat)| Pid::from_raw(stat.pid)).collect()
+}
+
+/// The first process that has one of these sockets open, by inode.
+pub fn owner_of(sockets: &BTreeSet<u64>) -> Option<Seen> {
+    let (process, stat) = listed(|_| true).find(|(process, _)| {
+        let files = process.fd().into_iter().flatten().flatten();
+        files.into_iter().any(|file| match file.target {
+            procfs::process::FDTarget::Socket(inode) => sockets.contains(&inode),
+            _ => false,
+        })
+    })?;
+    Some(seen(&process, stat, libc::SIGTERM))
+}
+
+/// Processes come and go while they are listed; one that is gone by now is left out.
+fn listed(wanted: impl Fn(&Stat) -> bool) -> impl Iterator<Item = (Process, Stat)> {
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.filter_map(move |process| {
+        let stat = process.stat().ok().filter(&wanted)?;
+        Some((process, stat))
+    })
+}
+
+fn seen(process: &Process, stat: Stat, signal: i32) -> Seen {
+    let bit = 1_u64 << (signal - 1);
+    let masks = process.status().map(|status| (status.sigign, status.sigblk)).unwrap_or_default();
+    let attitude = match (stat.state, masks) {
+        ('D', _) => Attitude::Uninterruptible,
+        ('T' | 't', _) => Attitude::Stopped,
+        (_, (ignored, _)) if ignored & bit != 0 => Attitude::Ignores,
+        (_, (_, blocked)) if blocked & bit != 0 => Attitude::Blocks,
+        _ => Attitude::Open,
+    };
+    Seen { pid: Pid::from_raw(stat.pid), program: stat.comm, attitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{getpgrp, getpid, getppid};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_found_by_its_group_and_by_its_parent() {
+        let group = members_of(getpgrp(), libc::SIGTERM);
+        assert!(group.iter().any(|member| member.pid == getpid()), "{group:?}");
+        assert!(children_of(getppid()).contains(&getpid()));
+    }
+
+    #[test]
+    fn a_listening_socket_leads_to_its_process() {
+        use std::os::fd::AsFd;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let inode = nix::sys::stat::fstat(listener.as_fd()).unwrap().st_ino;
+        let owner = owner_of(&BTreeSet::from([inode])).unwrap();
+        assert_eq!(owner.pid, getpid());
+        assert_eq!(owner_of(&BTreeSet::new()), None);
+    }
+}

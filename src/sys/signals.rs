@@ -1,0 +1,85 @@
+//! The self-pipe: signals as events of the poll loop, by signal-hook.
+//!
+//! A handler sets a flag and writes a byte; the flag is read at the next wakeup. Signals of one kind coalesce, as the
+//! kernel's own do (signal(7)); none is lost.
+
+use std::io;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook_mio::v1_0::Signals as Delivery;
+
+/// A signal that pm acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// SIGCHLD: a child has changed state.
+    Child,
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: end in good order.
+    Terminate,
+    /// SIGHUP: the terminal is gone.
+    Hangup,
+    /// SIGQUIT: Ctrl-\.
+    Quit,
+    /// SIGUSR1 and SIGUSR2, which would end pm if it did not catch them.
+    User(u8),
+}
+
+const ASKED: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+
+/// The signals pm waits for, as one source of the poll loop.
+pub struct Signals {
+    delivery: Delivery,
+}
+
+impl Signals {
+    /// Catches them from now on. One that was ignored when pm started (nohup(1), or `&` in a script) stays ignored.
+    ///
+    /// # Errors
+    /// If the kernel refuses a pipe or a handler.
+    pub fn catch() -> io::Result<Self> {
+        let heard = ASKED.into_iter().filter(|signal| !is_ignored(*signal));
+        Ok(Self { delivery: Delivery::new(heard.chain([SIGCHLD]))? })
+    }
+
+    /// Takes what has arrived since the last call. Never waits.
+    pub fn take(&mut self) -> impl Iterator<Item = Caught> {
+        self.delivery.pending().map(|signal| match signal {
+            SIGCHLD => Caught::Child,
+            SIGINT => Caught::Interrupt,
+            SIGTERM => Caught::Terminate,
+            SIGHUP => Caught::Hangup,
+            SIGQUIT => Caught::Quit,
+            SIGUSR1 => Caught::User(1),
+            SIGUSR2 => Caught::User(2),
+            other => unreachable!("signal {other} was never asked for"),
+        })
+    }
+}
+
+impl Source for Signals {
+    fn register(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.delivery.register(at, token, interest)
+    }
+
+    fn reregister(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.delivery.reregister(at, token, interest)
+    }
+
+    fn deregister(&mut self, at: &Registry) -> io::Result<()> {
+        self.delivery.deregister(at)
+    }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is plain data, for which all zeroes is a value; a null new action only asks.
+    // WHY: nix can set an action but not ask for one.
+    let action = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action);
+        action
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}

@@ -1,0 +1,152 @@
+/** What the tests of web.ts and proxy.ts share: a script of the project, started as a visitor would start it. */
+
+import assert from "node:assert/strict";
+
+export const PROJECT = new URL("..", import.meta.url).pathname;
+/** Far more than anything here takes: it only bounds how long a broken build is waited for. */
+const PATIENCE_MS = 15_000;
+
+export interface Started {
+  readonly script: string;
+  readonly args?: readonly string[];
+  readonly permissions?: readonly string[];
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** A running script, its lines so far, and the port it says it listens on. */
+export class Server implements AsyncDisposable {
+  readonly lines: string[] = [];
+  readonly errors: string[] = [];
+  port = 0;
+  readonly status: Promise<Deno.CommandStatus>;
+  readonly #child: Deno.ChildProcess;
+  readonly #output: Promise<unknown>;
+  #news = Promise.withResolvers<void>();
+  #ended = false;
+
+  constructor(start: Started) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-prompt",
+        ...start.permissions ?? ["--allow-read", "--allow-net"],
+        start.script,
+        ...start.args ?? [],
+      ],
+      cwd: start.cwd ?? PROJECT,
+      env: { NO_COLOR: "1", ...start.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.status = this.#child.status;
+    this.#output = Promise.all([
+      this.#collect(this.#child.stdout, this.lines),
+      this.#collect(this.#child.stderr, this.errors),
+    ]).then(() => {
+      this.#ended = true;
+      this.#news.resolve();
+    });
+  }
+
+  /** Starts a script and waits until it listens. Give it port 0: it says which one it got. */
+  static async listening(start: Started): Promise<Server> {
+    const server = new Server(start);
+    const line = await server.line(/^HTTP webserver running\. {2}Access it at: {2}/);
+    server.port = Number(/:(\d+)\/$/.exec(line)?.[1]);
+    return server;
+  }
+
+  /** The first line that matches, from those that are there or are still to come. */
+  async line(pattern: RegExp): Promise<string> {
+    await this.until(() => this.lines.some((line) => pattern.test(line)), `a line ${pattern}`);
+    return this.lines.find((line) => pattern.test(line)) as string;
+  }
+
+  /** Waits for a fact about the output. */
+  async until(fact: () => boolean, name: string): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#news.resolve();
+    }, PATIENCE_MS);
+    try {
+      while (!fact()) {
+        if (late || this.#ended) {
+          const why = late ? "in time" : "before the end";
+          const all = [...this.lines, ...this.errors].join("\n");
+          throw new assert.AssertionError({ message: `no ${name} ${why}; output:\n${all}` });
+        }
+        await this.#news.promise;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits for the end; the exit status, with every line read. */
+  async exit(): Promise<number> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    const { code } = await this.status;
+    clearTimeout(timer);
+    await this.#output;
+    return code;
+  }
+
+  url(path: string): string {
+    return `http://127.0.0.1:${this.port}${path}`;
+  }
+
+  /** The status of one request, its body read. */
+  async ask(path: string, init: RequestInit = {}): Promise<number> {
+    const response = await fetch(this.url(path), { redirect: "manual", ...init });
+    await response.body?.cancel();
+    return response.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended by itself, as in the tests of the dice.
+    }
+    await this.status;
+    await this.#output;
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, into: string[]): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() as string;
+      into.push(...parts);
+      this.#news.resolve();
+      this.#news = Promise.withResolvers();
+    }
+    if (rest !== "") into.push(rest);
+  }
+}
+
+/** Sends these bytes as they are, which fetch would tidy up, and returns the whole answer as text. */
+export async function raw(port: number, bytes: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await writeAll(connection, new TextEncoder().encode(bytes));
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  for (let size; (size = await connection.read(buffer)) !== null;) {
+    text += decoder.decode(buffer.subarray(0, size), { stream: true });
+  }
+  return text;
+}
+
+export async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+}
+
+/** A port that nobody listened on a moment ago. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
