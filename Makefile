@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.deno/bin:$(PATH)
 unexport DENO_SERVE_ADDRESS
 
 TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/*.ts)
-SHELL_SCRIPTS := scripts/install_deno scripts/remove_deno.sh scripts/demo
+SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo
 # A proxy that the environment names is not for loopback; Deno's fetch would ask it for that too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
@@ -24,6 +24,8 @@ help:
 	@echo "make proxy    the proxy on 1337, without pm; run make run beside it"
 	@echo "make build    compile target/release/pm"
 	@echo "make test     all tests"
+	@echo "make proof    every number of the README, measured here; four minutes"
+	@echo "make bench    the respawn figure, beside a bare C loop; needs root and a C compiler"
 	@echo "make check    formatting, lints and types of everything"
 	@echo "make deno     fetch Deno into .deno if there is none that is new enough"
 	@echo "make clean    remove what was compiled; scripts/remove_deno.sh removes Deno"
@@ -57,6 +59,19 @@ test: deno-at-hand
 	cargo test --locked
 	$(DIRECT) deno test --allow-read --allow-write --allow-net --allow-run \
 		tests/web_test.ts tests/proxy_test.ts
+
+# The numbers in the README, in one go: about four minutes, on a machine that does nothing else.
+.PHONY: proof
+proof: build deno-at-hand
+	cargo build --release --locked --examples
+	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
+	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
+	cargo bench --locked --bench respawn
+
+.PHONY: bench
+bench:
+	cargo build --release --locked --example worker
+	cargo bench --locked --bench respawn
 
 .PHONY: check
 check: deno-at-hand

@@ -4,10 +4,12 @@ use std::ffi::{OsStr, OsString};
 
 use super::{Pool, SlotPlan};
 
-/// Meant for pm by whoever started it, and wrong in a worker: `NOTIFY_SOCKET` and `LISTEN_*` are sd_notify(3) and
+/// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` is that of a pm which is a worker itself,
+/// `NOTIFY_SOCKET` and `LISTEN_*` are sd_notify(3) and
 /// sd_listen_fds(3) of pm's own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a
 /// `NODE_CHANNEL_FD` that is not open makes Deno and Node abort.
-const NOT_FOR_WORKERS: [&str; 3] = ["NOTIFY_SOCKET", "DENO_SERVE_ADDRESS", "NODE_CHANNEL_FD"];
+const NOT_FOR_WORKERS: [&str; 4] =
+    ["PM_GENERATION", "NOTIFY_SOCKET", "DENO_SERVE_ADDRESS", "NODE_CHANNEL_FD"];
 const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
 impl Pool {
@@ -87,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_was_meant_for_pm_itself_is_left_out() {
-        let meant = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "DENO_SERVE_ADDRESS"];
+        let meant = ["PM_GENERATION", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"];
         let variables = environment(&meant.map(|name| (name, "x")));
         for name in meant {
             assert_eq!(value(&variables, name), None, "{name}");

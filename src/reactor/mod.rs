@@ -32,7 +32,9 @@ use self::probe::Probes;
 use crate::plan::Plan;
 use crate::supervisor::{Action, Event, Outcome, Supervisor, WorkerId};
 use crate::sys::spawn::Inheritance;
-use crate::sys::{Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, ports, stream};
+use crate::sys::{
+    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, ports, signals, stream,
+};
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
@@ -68,6 +70,7 @@ pub struct Reactor {
     delays: Delays,
     stdin: OwnedFd,
     standing: Standing,
+    altered_signals: Vec<i32>,
     stop_began: Option<Instant>,
     leaving: Option<Leaving>,
 }
@@ -139,6 +142,7 @@ impl Reactor {
             console,
             delays: Delays::default(),
             standing,
+            altered_signals: signals::altered(),
             stop_began: None,
             leaving: None,
         })
@@ -220,11 +224,12 @@ impl Reactor {
                     place.lived = self.now.saturating_duration_since(place.spawned_at);
                     self.handle(Event::Exited { worker, exit, remains });
                 }
-                Reaped::Other => {}
+                Reaped::Other => {
+                    for worker in self.children.emptied() {
+                        self.handle(Event::Emptied(worker));
+                    }
+                }
             }
-        }
-        while let Some(worker) = self.children.emptied() {
-            self.handle(Event::Emptied(worker));
         }
     }
 
@@ -294,6 +299,7 @@ impl Reactor {
             stdin: self.stdin.as_fd(),
             output: output.as_fd(),
             open_files: self.standing.open_files,
+            altered_signals: &self.altered_signals,
         };
         self.children.spawn(worker, &place.launch, given)
     }

@@ -78,6 +78,7 @@ impl Reactor {
         let workers = slots.clone().count();
         let grace = slots.map(|slot| slot.policy().grace).max().unwrap_or_default();
         let line = match is_kill || grace.is_zero() {
+            _ if workers == 0 => words::leaving(signal),
             true => words::killing(signal, workers),
             false => words::stopping(signal, workers, grace),
         };

@@ -112,6 +112,11 @@ fn outcome(stream: &TcpStream) -> Option<io::Result<()>> {
         Ok(None) => {}
     }
     match stream.peer_addr() {
+        // A port from which outgoing connections are made can be given to the probe itself: TCP lets it connect to
+        // its own end where nobody listens (a simultaneous open, RFC 9293 section 3.5).
+        Ok(peer) if stream.local_addr().is_ok_and(|own| own == peer) => {
+            Some(Err(io::ErrorKind::ConnectionRefused.into()))
+        }
         Ok(_) => Some(Ok(())),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
         Err(error) => Some(Err(error)),

@@ -133,6 +133,11 @@ pub fn killing(caught: Caught, workers: usize) -> String {
     format!("{}: killing {}", name(caught), count(workers))
 }
 
+/// There is nobody to end.
+pub fn leaving(caught: Caught) -> String {
+    format!("{}: no worker is there to stop", name(caught))
+}
+
 /// Everything is gone.
 pub fn all_gone(after: Duration) -> String {
     format!("all workers are gone after {}", words(after))

@@ -2,7 +2,7 @@
 //!
 //! A [`Supervisor`] is told what happened ([`Event`]) and when (`now`), and answers with what to do ([`Action`]).
 //! It uses nothing but `std`; it never reads a clock, sees a pid, opens a file, logs, or rolls a die. That is why
-//! `tests/simulation.rs` can run years of bad luck through it in a second.
+//! `tests/simulation` can run years of bad luck through it in a second.
 //!
 //! Where to look next: [`slot`] holds the state table, [`policy`] the numbers it works with, [`name`] what things
 //! are called.
@@ -88,7 +88,7 @@ pub enum News {
     },
     /// It was not ready in time and is being terminated.
     NeverReady(WorkerId),
-    /// It was asked to end, and nothing of its group is left.
+    /// It was to go, or its leader had crashed before the rest of its group: nothing of it is left.
     Stopped {
         worker: WorkerId,
         next: Next,
@@ -243,11 +243,11 @@ impl Supervisor {
 
     fn finish_if_over(&mut self, actions: &mut Vec<Action>) {
         let over = match self.course {
-            Course::Running => self.slots.iter().all(Slot::has_ended),
+            Course::Running => !self.slots.is_empty() && self.slots.iter().all(Slot::has_ended),
             Course::Draining => self.slots.iter().all(|slot| slot.phase() == Phase::Idle),
             Course::Finished => false,
         };
-        if !over || self.slots.is_empty() {
+        if !over {
             return;
         }
         let outcome = if self.course == Course::Draining {

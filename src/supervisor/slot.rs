@@ -133,14 +133,13 @@ impl Slot {
                 self.failures = 0;
                 self.spawn(now, actions);
             }
-            (
-                Starting { .. }
-                | Phase::Ready { .. }
-                | Stopping { .. }
-                | Killing { .. }
-                | Resting { .. },
-                Start,
-            ) => self.wanted = Wanted::Up,
+            (Starting { .. } | Phase::Ready { .. } | Resting { .. }, Start) => {}
+            (Stopping { .. } | Killing { .. }, Start) => {
+                if self.wanted != Wanted::Up {
+                    self.wanted = Wanted::Up;
+                    self.failures = 0;
+                }
+            }
             (Idle | GivenUp | Resting { .. }, Stop | Kill) => {
                 self.wanted = Wanted::Down;
                 self.phase = Idle;
@@ -166,8 +165,10 @@ impl Slot {
             }
             (Starting { .. }, Unspawned) => {
                 self.failures = self.failures.saturating_add(1);
-                let next = self.refill(now, actions);
+                let next = self.next();
+                // Told before the next try, which may be refused for another reason.
                 actions.push(Action::Tell(News::Unspawned { worker: self.worker(), next }));
+                self.enter(next, now, actions);
             }
             (Starting { ready_by }, Exited { .. })
                 if now >= ready_by && matches!(self.policy.ready, Readiness::Lived { .. }) =>
@@ -303,13 +304,17 @@ impl Slot {
     /// The slot is empty: what is wanted comes next.
     fn refill(&mut self, now: Instant, actions: &mut Vec<Action>) -> Next {
         let next = self.next();
+        self.enter(next, now, actions);
+        next
+    }
+
+    fn enter(&mut self, next: Next, now: Instant, actions: &mut Vec<Action>) {
         match next {
             Next::Spawn => self.spawn(now, actions),
             Next::Rest(wait) => self.phase = Phase::Resting { until: now + wait },
             Next::GiveUp => self.phase = Phase::GivenUp,
             Next::End | Next::Down => self.phase = Phase::Idle,
         }
-        next
     }
 
     fn next(&self) -> Next {

@@ -102,15 +102,13 @@ impl Children {
         Some(Reaped::Worker { worker, exit, remains })
     }
 
-    /// Takes a worker whose group had outlived its leader and is empty by now, or `None` when no more are.
+    /// Takes the workers whose groups had outlived their leaders and are empty by now.
     ///
-    /// Members reparent to pm, the subreaper, so the end of the last one is a SIGCHLD: ask after each.
-    pub fn emptied(&mut self) -> Option<WorkerId> {
-        let empty = |group: &Group| group.leader == Leader::Reaped && !has_members(group.pid);
-        let worker =
-            self.groups.iter().find_map(|(worker, group)| empty(group).then_some(*worker))?;
-        self.groups.remove(&worker);
-        Some(worker)
+    /// Members reparent to pm, the subreaper, so the end of the last one is a [`Reaped::Other`]. Ask after each, before
+    /// anything can fork: its number is free from then on.
+    pub fn emptied(&mut self) -> Vec<WorkerId> {
+        let empty = |group: &mut Group| group.leader == Leader::Reaped && !has_members(group.pid);
+        self.groups.extract_if(.., |_, group| empty(group)).map(|(worker, _)| worker).collect()
     }
 
     /// SIGTERM to the worker's group, and SIGCONT so that a stopped member can act on it.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -33,18 +35,35 @@ impl fmt::Display for Holder {
 /// Asked by binding without listening, a few microseconds: with SO_REUSEADDR only a listener is in the way, not a
 /// connection in TIME_WAIT (socket(7)). What else may be wrong with the port is for the worker to find out.
 pub fn is_held(port: u16) -> bool {
+    // What is free everywhere is free here: one question in the common case.
+    let anywhere = Ipv6Addr::UNSPECIFIED;
+    if bind_only(Domain::Both, &SockaddrIn6::from(SocketAddrV6::new(anywhere, port, 0, 0)))
+        == Ok(())
+    {
+        return false;
+    }
     let v4 = SockaddrIn::new(127, 0, 0, 1, port);
-    let v6 =
-        SockaddrIn6::from(std::net::SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, port, 0, 0));
-    is_taken(AddressFamily::Inet, &v4) || is_taken(AddressFamily::Inet6, &v6)
+    let v6 = SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0));
+    let taken = Err(Errno::EADDRINUSE);
+    bind_only(Domain::V4, &v4) == taken || bind_only(Domain::V6, &v6) == taken
 }
 
-fn is_taken(family: AddressFamily, address: &dyn SockaddrLike) -> bool {
-    let bound = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|socket| {
-        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
-        bind(std::os::fd::AsRawFd::as_raw_fd(&socket), address)
-    });
-    bound == Err(Errno::EADDRINUSE)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Domain {
+    V4,
+    V6,
+    /// An IPv6 socket that takes the port of IPv4 too (ipv6(7), IPV6_V6ONLY).
+    Both,
+}
+
+fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
+    let family = if domain == Domain::V4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if domain == Domain::Both {
+        setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+    }
+    bind(socket.as_raw_fd(), address)
 }
 
 /// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more).

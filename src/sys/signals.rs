@@ -7,7 +7,7 @@ use std::io;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::libc::{SIG_DFL, SIG_IGN, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals as Delivery;
 
 /// A signal that pm acts on.
@@ -73,13 +73,29 @@ impl Source for Signals {
     }
 }
 
+/// The signals whose action is not the default one. Ask once all are caught that will be.
+pub fn altered() -> Vec<i32> {
+    (1..=SIGNAL_MAX).filter(|signal| action(*signal) != SIG_DFL as u64).collect()
+}
+
+/// The highest signal number of Linux.
+const SIGNAL_MAX: i32 = 64;
+
 fn is_ignored(signal: i32) -> bool {
-    // SAFETY: sigaction is plain data, for which all zeroes is a value; a null new action only asks.
-    // WHY: nix can set an action but not ask for one.
-    let action = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut action);
-        action
-    };
-    action.sa_sigaction == libc::SIG_IGN
+    action(signal) == SIG_IGN as u64
+}
+
+/// What is done on a signal: SIG_DFL, SIG_IGN, or the address of a handler.
+fn action(signal: i32) -> u64 {
+    // The kernel's own `struct sigaction`, at most four words, the handler first.
+    let mut action = [0_u64; 4];
+    let (ask, mask_bytes) = (std::ptr::null::<u64>(), size_of::<u64>());
+    // SAFETY: `action` is as large as the largest that the kernel writes; a null new action only asks. What cannot be
+    // asked for (no such signal) leaves it at zeroes: the default.
+    // WHY: nix can set an action but not ask for one, and libc hides 32 and 33, which may come ignored all the same.
+    unsafe {
+        let answer = action.as_mut_ptr();
+        libc::syscall(libc::SYS_rt_sigaction, signal, ask, answer, mask_bytes);
+    }
+    action[0]
 }

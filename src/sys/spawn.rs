@@ -72,6 +72,8 @@ pub struct Inheritance<'a> {
     pub output: BorrowedFd<'a>,
     /// The limit on open files, soft and hard, that pm itself was started with.
     pub open_files: libc::rlimit,
+    /// The signals that are not at their default in pm: caught, or ignored since before it started.
+    pub altered_signals: &'a [libc::c_int],
 }
 
 impl Launch {
@@ -119,6 +121,7 @@ impl Launch {
             stdin: given.stdin.as_raw_fd(),
             output: given.output.as_raw_fd(),
             open_files: given.open_files,
+            altered_signals: given.altered_signals.as_ptr_range(),
             failed_step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
         };
@@ -153,6 +156,7 @@ struct Order {
     stdin: RawFd,
     output: RawFd,
     open_files: libc::rlimit,
+    altered_signals: std::ops::Range<*const libc::c_int>,
     /// 0, or the number of the step that failed: `EXEC`, or an index into `STEPS`, plus one.
     failed_step: AtomicI32,
     errno: AtomicI32,
@@ -166,9 +170,6 @@ const STEPS: [&str; 4] = [
     "give it back the limit on open files",
 ];
 const EXEC: i32 = 5;
-
-/// The highest signal number of Linux.
-const SIGNAL_MAX: libc::c_int = 64;
 
 /// The kernel's own `struct sigaction` (not libc's) at all zeroes: SIG_DFL, no flags, empty mask. It has at most four
 /// words.
@@ -237,10 +238,12 @@ fn prepare_and_exec(order: &Order) -> i32 {
         }
         // exec(2) resets handlers, not what is ignored; and a handler must not run here once signals are let in.
         // By the raw call: libc's keeps 32 and 33 for itself, and whoever started pm may have had them ignored.
-        for signal in 1..=SIGNAL_MAX {
+        let mut signal = order.altered_signals.start;
+        while signal < order.altered_signals.end {
             let default = DEFAULT_ACTION.as_ptr();
             let old = std::ptr::null_mut::<u64>();
-            libc::syscall(libc::SYS_rt_sigaction, signal, default, old, size_of::<u64>());
+            libc::syscall(libc::SYS_rt_sigaction, *signal, default, old, size_of::<u64>());
+            signal = signal.add(1);
         }
         let mut none = std::mem::zeroed::<libc::sigset_t>();
         libc::sigemptyset(&mut none);
@@ -264,7 +267,9 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (soft, hard) =
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+        let altered_signals = crate::sys::signals::altered();
         let given = Inheritance {
+            altered_signals: &altered_signals,
             stdin: stdin.as_fd(),
             output: writer.as_fd(),
             open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },

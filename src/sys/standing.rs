@@ -1,8 +1,9 @@
-//! What pm changes of itself at start: it adopts orphans, and may open more files than its workers.
+//! What pm changes of itself at start: it hears signals, adopts orphans, and may open more files than its workers.
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, getpid};
 
 use super::processes;
@@ -17,11 +18,13 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Becomes the one that adopts what workers leave behind, and raises the soft limit on open files to the hard one.
+    /// Lets in signals that whoever started pm had blocked, becomes the one that adopts what workers leave behind, and
+    /// raises the soft limit on open files to the hard one.
     ///
     /// # Errors
-    /// If the kernel refuses either.
+    /// If the kernel refuses one of them.
     pub fn take() -> Result<Self, Errno> {
+        SigSet::empty().thread_set_mask()?;
         prctl::set_child_subreaper(true)?;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -1,0 +1,163 @@
+//! From the death of a worker to the exec of the next: pm beside a bare C loop, in one run, by the kernel's clock.
+//!
+//!     make bench
+//!
+//! Both keep the same worker alive. In turn one of each is killed, so that whatever else the machine does falls on
+//! both. Needs root (see `proc_events`) and a C compiler.
+
+#[path = "../../tests/lab/proc_events.rs"]
+mod proc_events;
+
+use std::error::Error;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proc_events::{ProcEvents, What};
+
+const ROUNDS: usize = 300;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Anything<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Anything<()> {
+    let arguments: Vec<_> = std::env::args().collect();
+    let rounds = arguments.iter().position(|argument| argument == "--rounds");
+    let rounds = rounds.map(|at| arguments[at + 1].parse()).transpose()?.unwrap_or(ROUNDS);
+    let events = match ProcEvents::listen() {
+        Ok(events) => events,
+        Err(error) => {
+            println!("respawn: skipped, the process event connector needs root: {error}");
+            return Ok(());
+        }
+    };
+    let bare = compiled_loop()?;
+    let worker = beside(Path::new(env!("CARGO_BIN_EXE_pm")), "examples/worker");
+    if !worker.exists() {
+        return Err("build the worker first: make bench does".into());
+    }
+    let mut contenders = [
+        Contender::start("bare C loop", &worker, &events, |_| Command::new(&bare))?,
+        Contender::start("pm", &worker, &events, |port| {
+            let mut pm = Command::new(env!("CARGO_BIN_EXE_pm"));
+            pm.args(["run", "--ports", port, "--"]);
+            pm
+        })?,
+    ];
+    for _ in 0..rounds {
+        for contender in &mut contenders {
+            contender.round(&events)?;
+        }
+    }
+    println!("death of a worker to exec of the next, {rounds} times each, by turns:");
+    for contender in &mut contenders {
+        let [p50, p99] = [50, 99].map(|p| contender.percentile(p));
+        println!("  {:<12} p50 {p50:>7.1} us   p99 {p99:>7.1} us", contender.name);
+    }
+    let [bare, pm] = &mut contenders;
+    println!(
+        "  pm / bare    p50 {:.2}x        p99 {:.2}x",
+        pm.percentile(50) / bare.percentile(50),
+        pm.percentile(99) / bare.percentile(99)
+    );
+    Ok(())
+}
+
+/// One that keeps a worker alive.
+struct Contender {
+    name: &'static str,
+    keeper: Child,
+    worker: i32,
+    port: u16,
+    /// In microseconds.
+    samples: Vec<f64>,
+}
+
+impl Contender {
+    fn start(
+        name: &'static str,
+        worker: &Path,
+        events: &ProcEvents,
+        keeper: impl FnOnce(&str) -> Command,
+    ) -> Anything<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port_text = port.to_string();
+        let mut command = keeper(&port_text);
+        command.arg(worker).args(["listen", &port_text, "stay"]);
+        let nowhere = || Stdio::null();
+        let keeper = command.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).spawn()?;
+        let (_, worker) = next_worker(events, i32::try_from(keeper.id())?)?;
+        let contender = Self { name, keeper, worker, port, samples: Vec::new() };
+        contender.wait_until_it_serves()?;
+        Ok(contender)
+    }
+
+    fn round(&mut self, events: &ProcEvents) -> Anything<()> {
+        let keeper = i32::try_from(self.keeper.id())?;
+        kill(Pid::from_raw(self.worker), Signal::SIGKILL)?;
+        let died = loop {
+            match events.next(PATIENCE)?.ok_or("nobody died")? {
+                (when, What::Exited { pid }) if pid == self.worker => break when,
+                _ => {}
+            }
+        };
+        let (execd, worker) = next_worker(events, keeper)?;
+        self.samples.push((execd - died) as f64 / 1_000.0);
+        self.worker = worker;
+        self.wait_until_it_serves()
+    }
+
+    /// A worker that dies before it is ready has failed to start, and pm would let it rest.
+    fn wait_until_it_serves(&self) -> Anything<()> {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if Instant::now() > until {
+                return Err(format!("{}: no worker on port {}", self.name, self.port).into());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        // pm asks in its own time whether the worker serves.
+        std::thread::park_timeout(Duration::from_millis(30));
+        Ok(())
+    }
+
+    fn percentile(&mut self, p: usize) -> f64 {
+        self.samples.sort_by(f64::total_cmp);
+        self.samples[(self.samples.len() * p / 100).min(self.samples.len() - 1)]
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        let keeper = i32::try_from(self.keeper.id()).expect("a pid");
+        let _ = kill(Pid::from_raw(keeper), Signal::SIGTERM);
+        let _ = self.keeper.wait();
+    }
+}
+
+/// Waits until a child of `keeper` has exec'd.
+fn next_worker(events: &ProcEvents, keeper: i32) -> Anything<(u64, i32)> {
+    let mut forked = None;
+    loop {
+        match events.next(PATIENCE)?.ok_or("nobody was started")? {
+            (_, What::Forked { parent, child }) if parent == keeper => forked = Some(child),
+            (when, What::Execd { pid }) if Some(pid) == forked => return Ok((when, pid)),
+            _ => {}
+        }
+    }
+}
+
+fn beside(binary: &Path, name: &str) -> PathBuf {
+    binary.with_file_name(name)
+}
+
+fn compiled_loop() -> Anything<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/respawn/loop.c");
+    let program = beside(Path::new(env!("CARGO_BIN_EXE_pm")), "bare-loop");
+    let compiler = std::env::var_os("CC").unwrap_or("cc".into());
+    let status = Command::new(compiler).arg("-O2").arg(&source).arg("-o").arg(&program).status()?;
+    if status.success() { Ok(program) } else { Err("cannot compile loop.c".into()) }
+}

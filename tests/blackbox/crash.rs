@@ -1,0 +1,170 @@
+//! A worker that ends without having been asked to.
+
+use std::fs::{Permissions, set_permissions, write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Pool, ask, eventually, shell, worker, worker_text};
+use crate::processes::{is_alive, send};
+
+#[test]
+fn a_killed_worker_comes_back_on_its_port_and_the_others_stay_as_they_are() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
+    let before = pm.are_ready(3);
+    send(Signal::SIGKILL, before[1]);
+    let after = pm.is_ready(2, 2);
+    assert_ne!(after, before[1]);
+    let serving = [1, 2, 3].map(|n| ask(pm.ports[n - 1], "pid"));
+    assert_eq!(serving, [before[0], after, before[2]].map(|pid| pid.to_string()));
+    let news = pm.says.wait_for(&format!("{} was killed by SIGKILL", pm.slot(2)));
+    assert!(news.ends_with("generation 2 takes its place"), "{news}");
+    pm.stop();
+}
+
+#[test]
+fn a_worker_that_had_been_ready_is_replaced_at_once_however_often_it_exits() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
+    for generation in 1..=50 {
+        pm.is_ready(1, generation);
+        ask(pm.ports[0], "exit 255");
+    }
+    pm.is_ready(1, 51);
+    assert_eq!(pm.says.with("exited 255").len(), 50);
+    assert_eq!(pm.says.with("next try in"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn three_workers_killed_in_one_instant_are_followed_by_three() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
+    let mut before = pm.are_ready(3);
+    for generation in 2..=11 {
+        for pid in &before {
+            send(Signal::SIGKILL, *pid);
+        }
+        before = (1..=3).map(|n| pm.is_ready(n, generation)).collect();
+    }
+    assert_eq!(pm.has_members(3).len(), 3);
+    pm.stop();
+}
+
+#[test]
+fn a_hundred_workers_killed_at_once_all_come_back() {
+    let pm = Pool::of(worker("stay")).of_size(100).start();
+    let before = pm.are_ready(100);
+    for pid in &before {
+        send(Signal::SIGKILL, *pid);
+    }
+    let after = eventually("a second generation of all", || {
+        let members = pm.members();
+        let is_whole = members.len() == 100 && members.iter().all(|member| member.generation == 2);
+        is_whole.then_some(members)
+    });
+    assert!(after.iter().all(|member| member.group == member.pid));
+    pm.stop();
+}
+
+#[test]
+fn what_a_dead_worker_leaves_in_its_group_is_swept_before_its_port_is_used_again() {
+    let orders = "listen {port} heir ignore+TERM+stay stay";
+    let pm = Pool::of(worker(orders)).on_ports(1).option("--grace", "0s").start();
+    let leader = pm.is_ready(1, 1);
+    let members = pm.has_members(2);
+    let heir = members.iter().find(|member| member.pid != leader).expect("a grandchild");
+    send(Signal::SIGKILL, leader);
+    pm.is_ready(1, 2);
+    assert!(!is_alive(heir.pid), "it holds the port no more");
+    assert_eq!(pm.says.with("cannot start"), [""; 0]);
+    assert_eq!(pm.says.with("before it was ready"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn an_orphan_that_left_the_group_of_a_dead_worker_is_reaped_when_it_ends() {
+    let pm = Pool::of(worker("child setsid+stay stay")).of_size(1).start();
+    let leader = pm.is_ready(1, 1);
+    let members = eventually("a session of its own", || {
+        let members = pm.members();
+        members.iter().any(|member| member.group != leader).then_some(members)
+    });
+    let orphan = members.iter().find(|member| member.pid != leader).expect("a grandchild").pid;
+    send(Signal::SIGKILL, leader);
+    pm.says.wait_for("generation 2 takes its place");
+    send(Signal::SIGKILL, orphan);
+    eventually("it is no zombie", || crate::processes::state(orphan).is_none().then_some(()));
+    pm.stop();
+}
+
+#[test]
+fn a_worker_that_a_signal_ended_is_told_by_its_name() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
+    for (generation, signal) in (1..).zip(["SEGV", "ABRT", "TERM"]) {
+        pm.is_ready(1, generation);
+        ask(pm.ports[0], &format!("raise {signal}"));
+        pm.says.wait_for(&format!("was killed by SIG{signal} after"));
+    }
+    pm.stop();
+}
+
+#[test]
+fn a_failed_start_rests_for_nothing_then_100_ms_then_twice_as_long_each_time() {
+    let pm = Pool::of(worker("exit 3")).on_ports(1).start();
+    let lines = pm.says.wait_for_many(5, "exited 3 after");
+    assert!(lines.iter().all(|line| line.contains(", before it was ready; ")), "{lines:?}");
+    assert!(lines[0].ends_with("generation 2 takes its place"), "{}", lines[0]);
+    for (line, rest) in lines[1..].iter().zip([100, 200, 400, 800]) {
+        let (_, said) = line.split_once("next try in ").expect("the next try");
+        let said: u32 = said.strip_suffix("ms").expect("milliseconds").parse().expect("a number");
+        assert!((rest..=rest * 11 / 10).contains(&said), "{line}");
+    }
+    pm.stop();
+}
+
+#[test]
+fn a_rest_lasts_as_long_as_it_is_said() {
+    let pm = Pool::of(worker("exit 3")).on_ports(1).start();
+    pm.says.wait_for_many(1, "exited 3");
+    let began = std::time::Instant::now();
+    pm.says.wait_for_many(5, "exited 3");
+    let lasted = began.elapsed().as_millis();
+    assert!((600..3_000).contains(&lasted), "100 + 200 + 400 ms took {lasted} ms");
+    pm.stop();
+}
+
+#[test]
+fn a_repaired_program_comes_up_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("serve");
+    let replace = |text: &str| {
+        let new = folder.path().join("new");
+        write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
+        set_permissions(&new, Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(&new, &script).unwrap();
+    };
+    replace("exit 1");
+    let pm = Pool::of(vec![script.clone().into(), "{port}".into()]).on_ports(1).start();
+    pm.says.wait_for("next try in 2");
+    let serve = worker_text("listen \"$1\" stay");
+    replace(&format!("exec {serve}"));
+    pm.says.wait_for("is ready on port");
+    ask(pm.ports[0], "exit 255");
+    let news = pm.says.wait_for("exited 255");
+    assert!(news.ends_with("takes its place"), "ready has cleared the count: {news}");
+    pm.stop();
+}
+
+#[test]
+fn the_worker_of_a_shell_is_the_shell_and_all_it_started() {
+    let serve = worker_text("listen {port} stay");
+    let pm = Pool::of(shell(&format!("{serve} & wait"))).on_ports(1).start();
+    let shell = pm.is_ready(1, 1);
+    assert_ne!(ask(pm.ports[0], "pid"), shell.to_string());
+    assert!(pm.members().iter().all(|member| member.group == shell));
+    send(Signal::SIGKILL, shell);
+    let next = pm.is_ready(1, 2);
+    assert!(pm.members().iter().all(|member| member.group == next));
+    assert!(!Path::new("/proc").join(shell.to_string()).exists());
+    pm.stop();
+}

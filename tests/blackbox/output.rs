@@ -1,0 +1,274 @@
+//! What workers say, on its way to whoever reads it, and what happens when nobody does.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Pool, ask, eventually, shell, size, worker};
+use crate::processes::send;
+use crate::terminal::Terminal;
+
+/// The numbered lines of the fixture, up to a size: how many of them.
+fn lines_in(bytes: u64) -> u64 {
+    bytes / 104
+}
+
+/// Takes the lines of the fixture's flood and sees that each is whole.
+#[derive(Default)]
+struct Flood {
+    next: u64,
+}
+
+impl Flood {
+    fn take(&mut self, line: &str) {
+        let mut parts = line.split(' ');
+        let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok());
+        let (n, length) = (number(), number());
+        let dots = parts.next().expect("dots");
+        assert_eq!(n, Some(self.next), "no line is lost or out of order: {line}");
+        assert_eq!(length, Some(dots.len() as u64), "no line is torn: {line}");
+        assert!(parts.next().is_none() && dots.bytes().all(|byte| byte == b'.'), "{line}");
+        self.next += 1;
+    }
+}
+
+#[test]
+fn every_line_stands_behind_the_name_of_its_slot() {
+    let orders = "say one print half wait 50 say -way exit 0";
+    let mut pm = Pool::of(worker(orders)).of_size(2).option("--restart", "never").start();
+    pm.ends_with(0);
+    let mut lines = pm.prints.all_to_the_end();
+    lines.sort();
+    let expected = [1, 2].map(|n| {
+        let slot = pm.slot(n);
+        [format!("{slot} | half-way"), format!("{slot} | one")]
+    });
+    assert_eq!(lines, expected.concat());
+}
+
+#[test]
+fn stdout_and_stderr_of_a_worker_keep_their_order() {
+    let script = "i=0; while test $i -lt 200; do echo out $i; echo err $i >&2; i=$((i + 1)); done";
+    let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
+    pm.ends_with(0);
+    let slot = pm.slot(1);
+    let expected: Vec<_> =
+        (0..200).flat_map(|i| [format!("{slot} | out {i}"), format!("{slot} | err {i}")]).collect();
+    assert_eq!(pm.prints.all_to_the_end(), expected);
+}
+
+#[test]
+fn the_last_words_of_a_worker_need_no_newline_and_stand_before_the_news_of_its_end() {
+    let terminal = Terminal::open();
+    let pool = Pool::of(worker("say one print two exit 5")).of_size(1).in_terminal(&terminal);
+    let mut pm = pool.option("--restart", "never").with("NO_COLOR", "1").start();
+    pm.ends_with(5);
+    let lines = pm.prints.all_to_the_end();
+    let at = |text: &str| lines.iter().position(|line| line.ends_with(text) || line.contains(text));
+    assert!(at("| two").is_some(), "{lines:?}");
+    assert!(at("| two") < at("exited 5"), "{lines:?}");
+}
+
+#[test]
+fn a_line_that_is_too_long_goes_on_behind_a_plus() {
+    let script = "head -c 150000 /dev/zero | tr '\\0' x; echo; echo after";
+    let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
+    pm.ends_with(0);
+    let slot = pm.slot(1);
+    let lines = pm.prints.all_to_the_end();
+    let (last, pieces) = lines.split_last().unwrap();
+    assert_eq!(*last, format!("{slot} | after"));
+    assert!(pieces[0].starts_with(&format!("{slot} | x")));
+    assert!(pieces[1..].iter().all(|piece| piece.starts_with(&format!("{slot} + x"))));
+    let length: usize = pieces.iter().map(|piece| piece.len() - slot.len() - 3).sum();
+    assert_eq!(length, 150_000);
+}
+
+#[test]
+fn a_flood_into_a_file_is_whole() {
+    let count = lines_in(size("PM_TEST_FLOOD_MB", 20, 200) * 1_000_000 / 2);
+    let file = tempfile::tempfile().unwrap();
+    let pool = Pool::of(worker(&format!("flood {count}"))).of_size(2);
+    let pool = pool.option("--restart", "never").into_file(file.try_clone().unwrap());
+    let mut pm = pool.start();
+    pm.ends_with(0);
+    let prefixes = [1, 2].map(|n| format!("{} | ", pm.slot(n)));
+    let mut floods = [Flood::default(), Flood::default()];
+    let mut file = file;
+    std::io::Seek::rewind(&mut file).unwrap();
+    for line in BufReader::with_capacity(1 << 20, file).lines() {
+        let line = line.unwrap();
+        let of = prefixes.iter().position(|prefix| line.starts_with(prefix)).expect("a slot");
+        floods[of].take(&line[prefixes[of].len()..]);
+    }
+    assert_eq!(floods.map(|flood| flood.next), [count; 2]);
+}
+
+#[test]
+fn a_flood_through_a_pipe_that_is_read_slowly_is_whole() {
+    let count = lines_in(4_000_000);
+    let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
+    let mut pm = pool.option("--restart", "never").into_pipe().start();
+    let prefix = format!("{} | ", pm.slot(1));
+    let slow = Slow(pm.stdout());
+    let mut flood = Flood::default();
+    for line in BufReader::with_capacity(16 * 1024, slow).lines() {
+        flood.take(line.unwrap().strip_prefix(&prefix).expect("the slot"));
+    }
+    assert_eq!(flood.next, count);
+    pm.ends_with(0);
+    assert_eq!(pm.says.with("dropped"), [""; 0]);
+}
+
+/// A reader that takes a little, and a little later some more.
+struct Slow<R>(R);
+
+impl<R: Read> Read for Slow<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        thread::park_timeout(Duration::from_millis(2));
+        self.0.read(bytes)
+    }
+}
+
+#[test]
+fn workers_are_replaced_and_heard_of_when_stdout_is_closed_from_the_start() {
+    let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1);
+    let pm = pool.after("exec >&-").start();
+    pm.is_ready(1, 1);
+    for generation in 2..=5 {
+        ask(pm.ports[0], "exit 255");
+        pm.is_ready(1, generation);
+    }
+    pm.stop();
+}
+
+#[test]
+fn workers_are_replaced_when_the_reader_of_stdout_goes_away() {
+    let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1).into_pipe();
+    let mut pm = pool.start();
+    pm.is_ready(1, 1);
+    let mut line = String::new();
+    BufReader::new(pm.stdout()).read_line(&mut line).unwrap();
+    assert_eq!(line, format!("{} | up\n", pm.slot(1)));
+    for generation in 2..=5 {
+        ask(pm.ports[0], "exit 255");
+        pm.is_ready(1, generation);
+    }
+    pm.says.wait_for("stdout is closed: the workers go on");
+    assert_eq!(pm.says.with("stdout is closed").len(), 1);
+    pm.stop();
+}
+
+#[test]
+fn workers_are_replaced_when_everything_of_pm_is_closed() {
+    let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1);
+    let mut pm = pool.after("exec >&- 2>&- <&-").start();
+    for generation in 1..=3 {
+        eventually("the next generation", || {
+            pm.members().iter().any(|member| member.generation == generation).then_some(())
+        });
+        eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+        send(Signal::SIGKILL, pm.members()[0].pid);
+    }
+    pm.signal(Signal::SIGTERM);
+    pm.ends_with(0);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_up_no_worker_and_its_gap_is_told() {
+    let mut pm = Pool::of(worker("listen {port} flood 0")).on_ports(1).into_pipe().start();
+    let stdout = pm.stdout();
+    pm.is_ready(1, 1);
+    for generation in 2..=4 {
+        ask(pm.ports[0], "exit 255");
+        pm.is_ready(1, generation);
+    }
+    // Only workers that are read go on from here: the pipe, pm's queue and the worker's pipe are full.
+    eventually("the reader counts as stalled, and a worker is free to write", || {
+        let lines = ask(pm.ports[0], "written").parse::<u64>().expect("a number");
+        (lines > lines_in(4_000_000)).then_some(())
+    });
+    let mut stdout = BufReader::new(stdout);
+    let mut line = String::new();
+    eventually("the gap is told", || {
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+        pm.says.with("lines of output: nobody had read any for 2s").pop()
+    });
+    // A reader that goes on reading: pm has something to write to the end.
+    thread::spawn(move || stdout.lines().map_while(Result::ok).count());
+    pm.stop();
+}
+
+#[test]
+fn workers_are_replaced_while_the_terminal_is_held_by_ctrl_s() {
+    let terminal = Terminal::open();
+    let pool = Pool::of(worker("say up listen {port} stay")).on_ports(2).with("NO_COLOR", "1");
+    let pm = pool.in_terminal(&terminal).start();
+    let before = pm.are_ready(2);
+    terminal.type_keys("\x13");
+    for (n, pid) in (1..).zip(&before) {
+        send(Signal::SIGKILL, *pid);
+        eventually("the next generation", || {
+            let slot = pm.slot(n);
+            pm.members().into_iter().find(|member| member.slot == slot && member.generation == 2)
+        });
+    }
+    // Enough to fill whatever is between pm and the screen.
+    eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+    ask(pm.ports[0], "flood 20000");
+    assert_eq!(pm.says.with("was killed by SIGKILL"), [""; 0]);
+    terminal.type_keys("\x11");
+    pm.says.wait_for(&format!("{} is ready", pm.slot(1)));
+    pm.prints.wait_for(&format!("{} | 19999 ", pm.slot(1)));
+    pm.stop();
+}
+
+#[test]
+fn a_pipe_gets_no_colour_unless_asked_for() {
+    let run = |option: &str, variable: Option<(&str, &str)>| {
+        let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
+        let pool = pool.option("--color", option);
+        let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
+        let mut pm = pool.start();
+        pm.ends_with(0);
+        let is_coloured = |lines: Vec<String>| lines.iter().any(|line| line.contains('\x1b'));
+        (is_coloured(pm.prints.all_to_the_end()), is_coloured(pm.says.all_to_the_end()))
+    };
+    assert_eq!(run("auto", None), (false, false));
+    assert_eq!(run("always", None), (true, true));
+    assert_eq!(run("auto", Some(("CLICOLOR_FORCE", "1"))), (true, true));
+    assert_eq!(run("never", Some(("CLICOLOR_FORCE", "1"))), (false, false));
+    assert_eq!(run("always", Some(("NO_COLOR", "1"))), (true, true));
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_no_color_is_set() {
+    let run = |variable: Option<(&str, &str)>| {
+        let terminal = Terminal::open();
+        let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
+        let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
+        let mut pm = pool.in_terminal(&terminal).start();
+        pm.ends_with(0);
+        pm.prints.all_to_the_end().iter().any(|line| line.contains('\x1b'))
+    };
+    assert!(run(None));
+    assert!(!run(Some(("NO_COLOR", "1"))));
+    assert!(!run(Some(("TERM", "dumb"))));
+}
+
+#[test]
+fn a_file_that_pm_shares_with_others_keeps_what_they_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let file = File::create(&path).unwrap();
+    std::io::Write::write_all(&mut &file, b"before\n").unwrap();
+    let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
+    let mut pm = pool.into_file(file).start();
+    pm.ends_with(0);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, format!("before\n{} | up\n", pm.slot(1)));
+}

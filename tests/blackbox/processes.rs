@@ -1,0 +1,96 @@
+//! Processes as /proc shows them, and signals to them.
+
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procfs::process::{Process, all_processes};
+
+use crate::harness::DEADLINE;
+
+/// A living process of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub pid: Pid,
+    pub parent: Pid,
+    pub group: Pid,
+    /// Its slot's name.
+    pub slot: String,
+    pub generation: u64,
+}
+
+/// Every process that runs in the environment of this pool, whatever became of its group, session and parent.
+///
+/// A child that has not exec'd yet shows the environment of its parent, and so does not count.
+pub fn members_of(pool: &str) -> Vec<Member> {
+    let processes = all_processes().expect("/proc").flatten();
+    processes.filter_map(|process| member(&process, pool)).collect()
+}
+
+fn member(process: &Process, pool: &str) -> Option<Member> {
+    let environment = process.environ().ok()?;
+    let value = |name: &str| environment.get(name.as_ref() as &std::ffi::OsStr)?.to_str();
+    if value("PM_POOL") != Some(pool) {
+        return None;
+    }
+    let stat = process.stat().ok().filter(|stat| stat.state != 'Z')?;
+    Some(Member {
+        pid: Pid::from_raw(stat.pid),
+        parent: Pid::from_raw(stat.ppid),
+        group: Pid::from_raw(stat.pgrp),
+        slot: value("PM_SLOT")?.to_owned(),
+        generation: value("PM_GENERATION")?.parse().ok()?,
+    })
+}
+
+/// The living children of a process.
+pub fn children_of(parent: Pid) -> Vec<Pid> {
+    let stats = all_processes().expect("/proc").flatten().filter_map(|process| process.stat().ok());
+    let children = stats.filter(|stat| stat.ppid == parent.as_raw() && stat.state != 'Z');
+    children.map(|stat| Pid::from_raw(stat.pid)).collect()
+}
+
+/// False once it is dead, reaped or not.
+pub fn is_alive(pid: Pid) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// The letter of proc(5), or `None` if there is no such process.
+pub fn state(pid: Pid) -> Option<char> {
+    Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.state)
+}
+
+/// What /proc/PID/status says of `field`.
+pub fn status(pid: Pid, field: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
+    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
+}
+
+/// How often this process was given up a processor and given one again.
+pub fn context_switches(pid: Pid) -> u64 {
+    ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
+        .map(|field| status(pid, field).parse::<u64>().expect("a number"))
+        .iter()
+        .sum()
+}
+
+pub fn send(signal: Signal, pid: Pid) {
+    kill(pid, signal).unwrap_or_else(|errno| panic!("{signal} to {pid}: {errno}"));
+}
+
+/// Ends what is left of a pool, one process at a time. Never fails: a test that has failed calls it too.
+pub fn end_all_of(pool: &str) {
+    let until = Instant::now() + DEADLINE;
+    while Instant::now() < until {
+        let members = members_of(pool);
+        if members.is_empty() {
+            return;
+        }
+        for member in &members {
+            // It may have gone by itself.
+            let _ = kill(member.pid, Signal::SIGKILL);
+        }
+    }
+    eprintln!("{pool} cannot be ended");
+}

@@ -1,0 +1,204 @@
+//! What stands in the way of a start.
+
+use std::fs::{Permissions, copy, set_permissions, write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+
+use crate::harness::{Pool, ask, for_as_long_as, pm_binary, worker, worker_binary};
+use crate::processes::{is_alive, send};
+
+#[test]
+fn a_stranger_on_a_port_is_named_once_and_does_not_hinder_the_others() {
+    let pool = Pool::of(worker("listen {port} stay")).on_ports(3);
+    let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, pool.number_of_port(2))).unwrap();
+    let pm = pool.start();
+    pm.is_ready(1, 1);
+    pm.is_ready(3, 1);
+    let line = pm.says.wait_for("cannot start");
+    let (slot, port, pid) = (pm.slot(2), pm.ports[1], std::process::id());
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let named = format!("{slot} cannot start: port {port} is held by pid {pid} ({})", comm.trim());
+    assert!(line.contains(&named), "{line}");
+    // As many tries as fit into this: the first at once, the next three within 0.8 s.
+    for_as_long_as(Duration::from_secs(1), || {
+        assert_eq!(pm.says.with("cannot start").len(), 1);
+    });
+    drop(stranger);
+    pm.says.wait_for(&format!("{slot} is ready on port {port}"));
+    assert_eq!(pm.says.with("cannot start").len(), 1);
+    pm.stop();
+}
+
+#[test]
+fn a_stranger_on_the_other_loopback_address_is_in_the_way_too() {
+    let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
+    let Ok(stranger) = TcpListener::bind(("::1", pool.number_of_port(1))) else {
+        println!("skipped: there is no IPv6 here");
+        return;
+    };
+    let pm = pool.start();
+    pm.says.wait_for(&format!("port {} is held by", pm.ports[0]));
+    drop(stranger);
+    pm.says.wait_for("is ready on port");
+    pm.stop();
+}
+
+#[test]
+fn a_connection_that_a_worker_left_behind_does_not_keep_its_port() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
+    pm.is_ready(1, 1);
+    // The worker's side is closed first, by its death, and is in TIME_WAIT afterwards.
+    let client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
+    ask(pm.ports[0], "exit 255");
+    pm.is_ready(1, 2);
+    drop(client);
+    assert_eq!(pm.says.with("cannot start"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn a_program_that_is_nowhere_is_a_failed_start() {
+    let pm = Pool::of(vec!["no-such-program".into()]).on_ports(1).start();
+    let lines = pm.says.wait_for_many(3, "cannot start: no-such-program: not found on PATH; ");
+    assert!(lines[0].ends_with("trying again at once"), "{lines:?}");
+    assert!(lines[2].contains("next try in 2"), "{lines:?}");
+    pm.stop();
+}
+
+#[test]
+fn a_file_that_is_not_executable_is_a_failed_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job");
+    write(&file, "#!/bin/sh\n").unwrap();
+    let pm = Pool::of(vec![file.clone().into()]).of_size(1).start();
+    let trouble = format!("cannot start: {}: not executable: permission denied", file.display());
+    pm.says.wait_for_all(&[&trouble, "next try in 1"]);
+    write(folder.path().join("exec"), "#!/no/such/interpreter\n").unwrap();
+    set_permissions(folder.path().join("exec"), Permissions::from_mode(0o755)).unwrap();
+    std::fs::rename(folder.path().join("exec"), &file).unwrap();
+    pm.says.wait_for("the interpreter that its first line names is not there");
+    pm.stop();
+}
+
+#[test]
+fn no_descriptor_for_a_pipe_is_a_failed_start_and_tried_again() {
+    let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 16");
+    let pm = pool.start();
+    let line = pm.says.wait_for("cannot open a pipe for its output: Too many open files");
+    assert!(line.contains("; trying again at once") || line.contains("; next try in "), "{line}");
+    // There is room for one again, and somebody takes it.
+    let worker = pm.members()[0].clone();
+    let before = pm.members().len();
+    send(Signal::SIGKILL, worker.pid);
+    pm.says.wait_for("was killed by SIGKILL");
+    pm.has_members(before);
+    pm.stop();
+}
+
+#[test]
+fn no_process_for_a_worker_is_a_failed_start_and_tried_again() {
+    if !geteuid().is_root() {
+        println!("skipped: only root can become a user who has no process yet");
+        return;
+    }
+    // That user need not be able to reach the place where the programs were built.
+    let folder = tempfile::tempdir().unwrap();
+    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let own = folder.path().join("worker");
+    copy(worker_binary(), &own).unwrap();
+    let pm = folder.path().join("pm");
+    copy(pm_binary(), &pm).unwrap();
+    let user = 100_000 + std::process::id() % 1_000_000;
+    let pool = Pool::of(vec![own.into(), "stay".into()]).of_size(4).by_user(user);
+    // dash calls the number of processes p, bash calls it u.
+    let limit = "ulimit -p 3 2>/dev/null || ulimit -u 3";
+    let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
+    let line = pm.says.wait_for("cannot fork: ");
+    assert!(line.contains("(too many processes); "), "{line}");
+    let members = pm.has_members(2);
+    send(Signal::SIGKILL, members[0].pid);
+    pm.says.wait_for("was killed by SIGKILL");
+    let after = pm.has_members(2);
+    assert!(!is_alive(members[0].pid) && after != members);
+    pm.stop();
+}
+
+#[test]
+fn a_probe_that_meets_itself_is_no_worker() {
+    let has_own_network =
+        Command::new("unshare").args(["-n", "ip", "link", "set", "lo", "up"]).status();
+    if !has_own_network.is_ok_and(|status| status.success()) {
+        println!("skipped: only root can make a network of its own, with unshare and ip");
+        return;
+    }
+    let pool = Pool::of(worker("say up stay")).on_ports(1);
+    // A connect to a port that nobody listens on succeeds if the kernel picks that very port for its other end.
+    let port = pool.number_of_port(1);
+    let range = format!("echo {port} {} > /proc/sys/net/ipv4/ip_local_port_range", port + 1);
+    let inside = format!("ip link set lo up; {range}; exec \"$@\"");
+    let mut pm = pool.after(&format!("exec unshare -n sh -c '{inside}' sh \"$0\" \"$@\"")).start();
+    pm.prints.wait_for("up");
+    for_as_long_as(Duration::from_millis(300), || {
+        assert_eq!(pm.says.with("is ready"), [""; 0]);
+    });
+    pm.signal(Signal::SIGTERM);
+    pm.ends_with(0);
+}
+
+#[test]
+fn a_worker_that_accepts_nothing_is_not_called_ready() {
+    let mut pm = Pool::of(worker("say up stay")).on_ports(1).start();
+    pm.prints.wait_for("up");
+    for_as_long_as(Duration::from_millis(500), || {
+        assert_eq!(pm.says.with("is ready"), [""; 0]);
+    });
+    pm.signal(Signal::SIGTERM);
+    pm.ends_with(0);
+}
+
+#[test]
+#[ignore = "it takes the 30 s that a worker has to become ready"]
+fn a_worker_that_accepts_nothing_for_30_s_is_replaced() {
+    let pm = Pool::of(worker("say up stay")).on_ports(1).start();
+    pm.prints.wait_for("up");
+    for_as_long_as(Duration::from_secs(29), || assert_eq!(pm.says.all().len(), 1));
+    let trouble = format!("did not accept a connection on port {} within 30s", pm.ports[0]);
+    pm.says.wait_for_all(&[&trouble, "; stopping it"]);
+    pm.says.wait_for("is gone; generation 2 takes its place");
+    pm.stop();
+}
+
+#[test]
+fn an_empty_folder_has_nothing_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(pm_binary()).current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.starts_with("pm: nothing to run in "), "{text}");
+    assert!(text.contains("`pm run --ports 8080-8082 -- ./server {port}`"), "{text}");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for (argument, text) in [("--help", "Usage: pm"), ("--version", "pm ")] {
+        let output = Command::new(pm_binary()).arg(argument).output().unwrap();
+        assert!(output.status.success(), "{argument}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(text), "{argument}");
+    }
+}
+
+#[test]
+fn the_first_line_says_what_is_kept_and_how_to_end_it() {
+    let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
+    let line = pm.says.wait_for("keeping");
+    let (first, last) = (pm.slot(1), pm.slot(3));
+    assert!(line.contains(&format!("keeping {first} to {last} on ports ")), "{line}");
+    assert!(line.ends_with("; Ctrl-C ends it"), "{line}");
+    assert_eq!(pm.says.all()[0], line);
+    pm.stop();
+}

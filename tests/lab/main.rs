@@ -1,0 +1,254 @@
+//! The lab itself: real Deno, the real proxy, the ports 8080, 8081, 8082 and 1337.
+//!
+//! `make test` runs it small; `make proof` runs it with the numbers that the README claims and prints them. One test
+//! at a time has the ports.
+
+#[path = "../blackbox/harness.rs"]
+#[allow(
+    dead_code,
+    reason = "this is the toolbox of the black-box tests; the lab needs a part of it"
+)]
+mod harness;
+mod laboratory;
+#[path = "../blackbox/lines.rs"]
+#[allow(dead_code, reason = "as above")]
+mod lines;
+mod proc_events;
+#[path = "../blackbox/processes.rs"]
+#[allow(dead_code, reason = "as above")]
+mod processes;
+#[path = "../blackbox/terminal.rs"]
+#[allow(dead_code, reason = "as above")]
+mod terminal;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::{eventually, for_as_long_as, is_free};
+use laboratory::{Lab, PORTS, is_proof, proof, sized};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use proc_events::{ProcEvents, What};
+use terminal::Terminal;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn no_visitor_sees_a_failure_while_the_monkey_strikes() {
+    let lab = Lab::with_the_monkey();
+    let proxy = lab.proxy();
+    let closed = sized(1_000, 10_000).to_string();
+    proof("eight at a time", &lab.load(&["--requests", &closed, "--workers", "8"]));
+    let open = sized(200, 2_000).to_string();
+    proof("100 a second", &lab.load(&["--requests", &open, "--rate", "100"]));
+    let strikes = lab.says.with("exited 255").len();
+    proof("the monkey struck", &format!("{strikes} times"));
+    assert!(strikes > 0, "a monkey that never strikes proves nothing");
+    drop(proxy);
+    lab.stop();
+}
+
+#[test]
+fn a_killed_worker_is_back_on_its_port_and_the_others_never_notice() {
+    let lab = Lab::without_the_monkey();
+    let proxy = lab.proxy();
+    let events = ProcEvents::listen();
+    let kills = sized(20, 300);
+    let mut pids = lab.are_ready();
+    let mut respawns = Vec::new();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let visitors = scope.spawn(|| {
+            let mut visits = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                lab.load(&["--requests", "500", "--workers", "8"]);
+                visits += 500;
+            }
+            visits
+        });
+        let end = Finally(&is_done);
+        for kill in 0..kills {
+            let n = fastrand::usize(0..PORTS.len());
+            processes::send(Signal::SIGKILL, pids[n]);
+            if let Ok(events) = &events {
+                respawns.push(respawn(events, pids[n]));
+            }
+            pids[n] = lab.is_ready_again(n, pids[n]);
+            assert_eq!(lab.workers(), pids, "kill {kill}: only {} changed", PORTS[n]);
+        }
+        drop(end);
+        let visits = visitors.join().expect("no visitor saw a failure");
+        proof("kills under load", &format!("{kills}, with {visits} visits and 0 failures"));
+    });
+    for said in [lab.says.all(), lab.prints.all()] {
+        assert!(
+            !said.iter().any(|line| line.contains("AddrInUse") || line.contains("has this port"))
+        );
+    }
+    match events {
+        Ok(_) => proof("death to exec of the next", &percentiles(respawns)),
+        Err(error) => proof("death to exec of the next", &format!("not measured: {error}")),
+    }
+    drop(proxy);
+    lab.stop();
+}
+
+#[test]
+fn three_workers_killed_in_one_instant_are_three_new_ones() {
+    let lab = Lab::with_the_monkey();
+    let massacres = sized(5, 50);
+    for _ in 0..massacres {
+        let before = lab.are_ready();
+        for pid in &before {
+            processes::send(Signal::SIGKILL, *pid);
+        }
+        for (n, pid) in before.iter().enumerate() {
+            lab.is_ready_again(n, *pid);
+        }
+    }
+    assert_eq!(lab.says.with("was killed by SIGKILL").len(), massacres * PORTS.len());
+    proof("all three killed at once", &format!("{massacres} times, three new ones each time"));
+    lab.stop();
+}
+
+#[test]
+fn every_way_to_ask_for_the_end_leaves_nobody_and_nothing() {
+    let ways = [None, Some(Signal::SIGTERM), Some(Signal::SIGHUP), Some(Signal::SIGQUIT)];
+    for way in ways {
+        let terminal = Terminal::open();
+        let modes = terminal.modes();
+        let mut lab = Lab::in_terminal(&terminal);
+        let workers = lab.are_ready();
+        let events = ProcEvents::listen();
+        match way {
+            None => terminal.type_keys("\x03"),
+            Some(signal) => processes::send(signal, lab.pid()),
+        }
+        let name = way.map_or("Ctrl-C", Signal::as_str);
+        let gap = events.map(|events| gap(&events, &workers, lab.pid()));
+        let status = lab.ends();
+        assert_eq!(status.code(), Some(0), "{name}: {status}");
+        for pid in workers {
+            assert!(!processes::is_alive(pid), "{name}: {pid} is left");
+        }
+        assert!(PORTS.iter().all(|port| is_free(*port)), "{name}: a port is not free");
+        assert_eq!(terminal.modes(), modes, "{name}: the modes of the terminal");
+        match gap {
+            Ok(gap) => {
+                assert!(gap < Duration::from_millis(100), "{name}: {gap:?}");
+                proof(name, &format!("status 0, gone {gap:.1?} after its last worker"));
+            }
+            Err(error) => proof(name, &format!("status 0; the gap was not measured: {error}")),
+        }
+    }
+}
+
+#[test]
+fn a_script_with_a_syntax_error_rests_longer_and_longer_and_comes_up_once_repaired() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("web.ts");
+    std::fs::write(&script, "let port: = 8080;\n").expect("a broken script");
+    let lab = Lab::in_folder(folder.path());
+    let began = Instant::now();
+    let slowest = sized(400, 10_000);
+    lab.says.wait_for_all(&["web.1 exited 1", "before it was ready", "takes its place"]);
+    let mut expected = 100;
+    let mut seen = 0;
+    while expected <= slowest {
+        seen += 1;
+        let lines = eventually(&format!("a rest of {expected} ms"), || {
+            let lines = lab.says.with("web.1 exited 1 ");
+            let rests: Vec<_> = lines.iter().filter(|line| line.contains("next try in")).collect();
+            (rests.len() >= seen).then(|| rests[seen - 1].clone())
+        });
+        let rest = millis(lines.rsplit_once("next try in ").expect("a rest").1);
+        assert!((expected..=expected + expected / 10 + 100).contains(&rest), "{expected}: {lines}");
+        if expected == slowest {
+            break;
+        }
+        expected = (expected * 2).min(slowest);
+    }
+    let share = lab.processor_time().as_secs_f64() / began.elapsed().as_secs_f64();
+    assert!(!is_proof() || share < 0.01, "{share}");
+    proof("a broken script", &format!("rests to {slowest} ms, {:.2} % of a core", share * 100.0));
+    lab.repair(folder.path());
+    lab.are_ready();
+    proof("repaired", "it comes up by itself");
+    lab.stop();
+}
+
+#[test]
+fn an_idle_pm_is_never_woken_and_small() {
+    let lab = Lab::with_the_monkey();
+    lab.are_ready();
+    let rest = Duration::from_secs(sized(2, 30) as u64);
+    let settled = eventually("pm goes to sleep", || {
+        let before = processes::context_switches(lab.pid());
+        for_as_long_as(Duration::from_millis(300), || {});
+        let after = processes::context_switches(lab.pid());
+        (before == after).then_some(after)
+    });
+    for_as_long_as(rest, || {});
+    assert_eq!(processes::context_switches(lab.pid()), settled);
+    let resident = processes::status(lab.pid(), "VmRSS");
+    let kib: usize = resident.trim_end_matches(" kB").parse().expect("a number");
+    assert!(!is_proof() || kib < 3 * 1024, "{resident}");
+    proof("idle", &format!("0 context switches in {rest:?}, {resident} resident"));
+    lab.stop();
+}
+
+/// From the kernel's record: the death of this worker to the exec of the next.
+fn respawn(events: &ProcEvents, worker: Pid) -> Duration {
+    let mut died = None;
+    loop {
+        match events.next(PATIENCE).expect("the connector").expect("a respawn") {
+            (when, What::Exited { pid }) if pid == worker.as_raw() => died = Some(when),
+            (when, What::Execd { pid }) => {
+                if let Some(died) = died
+                    && processes::status(Pid::from_raw(pid), "Name") == "deno"
+                {
+                    return Duration::from_nanos(when - died);
+                }
+            }
+            (_, What::Exited { .. } | What::Forked { .. }) => {}
+        }
+    }
+}
+
+/// From the kernel's record: the end of the last worker to the end of pm.
+fn gap(events: &ProcEvents, workers: &[Pid], pm: Pid) -> Duration {
+    let mut last = 0;
+    loop {
+        let (when, what) = events.next(PATIENCE).expect("the connector").expect("an end");
+        match what {
+            What::Exited { pid } if pid == pm.as_raw() => return Duration::from_nanos(when - last),
+            What::Exited { pid } if workers.contains(&Pid::from_raw(pid)) => last = when,
+            What::Exited { .. } | What::Forked { .. } | What::Execd { .. } => {}
+        }
+    }
+}
+
+fn percentiles(mut samples: Vec<Duration>) -> String {
+    samples.sort();
+    let at = |p: usize| samples[(samples.len() * p / 100).min(samples.len() - 1)];
+    format!("p50 {:.2?}, p99 {:.2?}", at(50), at(99))
+}
+
+/// What pm writes of a rest: `104ms`, `1.6s`, `11s`.
+fn millis(text: &str) -> usize {
+    let (number, factor) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1.0),
+        None => (text.strip_suffix('s').expect("seconds"), 1_000.0),
+    };
+    (number.parse::<f64>().expect("a number") * factor) as usize
+}
+
+/// Set even if a test fails in between, so that nobody waits for ever.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

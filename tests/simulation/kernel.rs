@@ -1,0 +1,220 @@
+//! A hostile kernel: processes, groups and pids, and nothing of what pm makes of them.
+//!
+//! Its pids are so few that numbers come back at once. It fails spawns, delays deaths, lets workers ignore SIGTERM
+//! and members outlive their leader, lets a fork slip through a SIGKILL, and hands out the dead in any order. It
+//! never breaks what Linux promises: a number is not given out again while a process or a group has it, and what a
+//! dead leader leaves behind becomes pm's own child (pm is its subreaper).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use pm::supervisor::{Exit, WorkerId};
+
+pub type Pid = u16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Terminate,
+    Kill,
+}
+
+pub struct Kernel {
+    rng: Rng,
+    now: Instant,
+    processes: BTreeMap<Pid, Process>,
+    pid_max: Pid,
+    last_pid: Pid,
+    /// One spawn in this many fails.
+    spawns_per_failure: u32,
+    /// From now on spawns succeed, and workers live and serve.
+    kind: bool,
+}
+
+struct Process {
+    /// What it finds in its environment.
+    worker: WorkerId,
+    group: Pid,
+    /// How long it takes to leave after SIGTERM; `None` ignores it.
+    leaves_after: Option<Duration>,
+    /// It got a signal that it obeys.
+    is_doomed: bool,
+    state: State,
+}
+
+enum State {
+    Running { death: Option<(Instant, Exit)> },
+    Zombie(Exit),
+}
+
+impl Kernel {
+    pub fn new(slots: usize, mut rng: Rng, now: Instant) -> Self {
+        let pids = slots + 1 + rng.usize(0..=2 * slots);
+        Self {
+            now,
+            processes: BTreeMap::new(),
+            pid_max: Pid::try_from(pids).expect("a handful of slots"),
+            last_pid: 0,
+            spawns_per_failure: [2, 4, 16, u32::MAX][rng.usize(0..4)],
+            kind: false,
+            rng,
+        }
+    }
+
+    /// From now on nobody dies unasked, nothing fails, there are numbers for all, and whoever is spawned obeys.
+    pub fn turn_kind(&mut self) {
+        self.kind = true;
+        self.pid_max *= 4;
+        for process in self.processes.values_mut() {
+            if let State::Running { death } = &mut process.state
+                && !process.is_doomed
+            {
+                *death = None;
+            }
+        }
+    }
+
+    /// A new process in a group of its own, perhaps with children; `None` if it failed.
+    pub fn spawn(&mut self, worker: WorkerId) -> Option<Pid> {
+        let fails = !self.kind && self.rng.u32(0..self.spawns_per_failure) == 0;
+        let leader = self.free_pid().filter(|_| !fails)?;
+        self.add(leader, leader, worker);
+        let members = if self.kind { 0 } else { [0, 0, 0, 1, 2][self.rng.usize(0..5)] };
+        for _ in 0..members {
+            self.fork(leader, worker);
+        }
+        Some(leader)
+    }
+
+    /// The signal to every process of the group.
+    pub fn signal(&mut self, group: Pid, signal: Signal) {
+        let Self { rng, now, processes, .. } = self;
+        for process in processes.values_mut().filter(|process| process.group == group) {
+            let (wait, exit) = match signal {
+                Signal::Kill => (Some(uninterruptible(rng)), Exit::Signal(9)),
+                Signal::Terminate if rng.bool() => (process.leaves_after, Exit::Code(0)),
+                Signal::Terminate => (process.leaves_after, Exit::Signal(15)),
+            };
+            if let (State::Running { death }, Some(wait)) = (&mut process.state, wait) {
+                let at = *now + wait;
+                process.is_doomed = true;
+                if death.is_none_or(|(sooner, _)| at < sooner) {
+                    *death = Some((at, exit));
+                }
+            }
+        }
+        if signal == Signal::Kill && !self.kind && self.rng.u32(0..16) == 0 {
+            self.slip_through(group);
+        }
+    }
+
+    /// One who was dead already: `waitpid(-1, WNOHANG)`, in no particular order.
+    pub fn reap(&mut self) -> Option<(Pid, Exit)> {
+        let mut dead = Vec::new();
+        for (pid, process) in &self.processes {
+            if let State::Zombie(exit) = process.state
+                && (*pid == process.group || !self.runs(process.group))
+            {
+                dead.push((*pid, exit));
+            }
+        }
+        let (pid, exit) = *self.rng.choice(&dead)?;
+        self.processes.remove(&pid);
+        Some((pid, exit))
+    }
+
+    /// True while anybody is in the group, dead but not reaped or alive: `kill(-group, 0)`.
+    pub fn group_exists(&self, group: Pid) -> bool {
+        self.processes.values().any(|process| process.group == group)
+    }
+
+    /// The groups there are, each with the worker it was spawned as.
+    pub fn groups(&self) -> BTreeMap<Pid, WorkerId> {
+        self.processes.values().map(|process| (process.group, process.worker)).collect()
+    }
+
+    /// When the next process dies.
+    pub fn next_death(&self) -> Option<Instant> {
+        self.processes.values().filter_map(|process| process.state.death()).min()
+    }
+
+    /// Lets time pass: those whose time has come die.
+    pub fn run_until(&mut self, now: Instant) {
+        self.now = now;
+        for process in self.processes.values_mut() {
+            if let State::Running { death: Some((at, exit)) } = process.state
+                && at <= now
+            {
+                process.state = State::Zombie(exit);
+            }
+        }
+    }
+
+    fn runs(&self, pid: Pid) -> bool {
+        self.processes
+            .get(&pid)
+            .is_some_and(|process| matches!(process.state, State::Running { .. }))
+    }
+
+    fn add(&mut self, pid: Pid, group: Pid, worker: WorkerId) {
+        let leaves_after = match self.rng.u32(0..4) {
+            0 if !self.kind => None,
+            1 => Some(Duration::from_millis(self.rng.u64(0..8_000))),
+            _ => Some(Duration::from_millis(self.rng.u64(0..20))),
+        };
+        let life_millis = match self.rng.u32(0..8) {
+            _ if self.kind => None,
+            0 | 1 => Some(self.rng.u64(0..5)),
+            2..=4 => Some(self.rng.u64(0..1_000)),
+            5 => Some(self.rng.u64(0..30_000)),
+            _ => None,
+        };
+        let exit = match self.rng.u8(0..4) {
+            0 | 1 => Exit::Code(0),
+            2 => Exit::Code(self.rng.u8(1..)),
+            _ => Exit::Signal(self.rng.u8(1..32)),
+        };
+        let death = life_millis.map(|millis| (self.now + Duration::from_millis(millis), exit));
+        let state = State::Running { death };
+        self.processes
+            .insert(pid, Process { worker, group, leaves_after, is_doomed: false, state });
+    }
+
+    fn fork(&mut self, group: Pid, worker: WorkerId) {
+        if let Some(pid) = self.free_pid() {
+            self.add(pid, group, worker);
+        }
+    }
+
+    /// A fork that was under way when the signal came: its child did not get it.
+    fn slip_through(&mut self, group: Pid) {
+        let parent = self.processes.values().find(|process| process.group == group);
+        if let Some(worker) = parent.map(|process| process.worker) {
+            self.fork(group, worker);
+        }
+    }
+
+    /// The next number in a circle that nobody has, as a process or as a group.
+    fn free_pid(&mut self) -> Option<Pid> {
+        let circle = (self.last_pid + 1..=self.pid_max).chain(1..=self.last_pid);
+        let taken = |pid: &Pid| self.processes.contains_key(pid) || self.group_exists(*pid);
+        let pid = { circle }.find(|pid| !taken(pid))?;
+        self.last_pid = pid;
+        Some(pid)
+    }
+}
+
+impl State {
+    fn death(&self) -> Option<Instant> {
+        match self {
+            Self::Running { death } => death.map(|(at, _)| at),
+            Self::Zombie(_) => None,
+        }
+    }
+}
+
+/// SIGKILL waits for a process that is deep in a system call.
+fn uninterruptible(rng: &mut Rng) -> Duration {
+    let millis = if rng.u32(0..8) == 0 { rng.u64(0..2_500) } else { rng.u64(0..3) };
+    Duration::from_millis(millis)
+}
