@@ -286,7 +286,12 @@ impl Reactor {
 
     fn try_spawn(&mut self, worker: WorkerId) -> Result<(), SpawnError> {
         let place = &self.places[worker.slot.0];
+        // Where the last worker served, and is gone with its whole group, the port is not asked after: that would take
+        // its share of the time until the next one serves. If it is held all the same, the next start fails, and the
+        // one after it asks.
+        let has_served = worker.generation > 1 && self.supervisor.slot(worker.slot).failures() == 0;
         if let Some(port) = place.port
+            && !has_served
             && ports::is_held(port)
             && let Some(holder) = ports::holder(port)
         {

@@ -100,6 +100,11 @@ impl Slot {
         self.generation
     }
 
+    /// Failed starts in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     pub fn policy(&self) -> &Policy {
         &self.policy
     }

@@ -192,6 +192,9 @@ fn clone_with_memory(order: &Order) -> Result<Pid, Errno> {
     // and no check of the parent.
     let pid = unsafe { libc::clone(child, top.cast(), flags, order.cast_mut().cast()) };
     let pid = Errno::result(pid);
+    // The child has let go of pm's memory and is in the middle of its exec, mostly on this very processor. It goes
+    // first: what pm has to say of it can wait.
+    std::thread::yield_now();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     pid.map(Pid::from_raw)
 }

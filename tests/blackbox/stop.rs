@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM};
-use nix::sys::termios::{LocalFlags, SetArg, tcsetattr};
+use nix::sys::termios::LocalFlags;
 
 use crate::harness::{Pm, Pool, ask, eventually, pm_binary, shell, worker, worker_text};
 use crate::processes::{is_alive, send, state, status};
@@ -62,7 +61,7 @@ fn ctrl_c_in_a_terminal_ends_all_workers_in_order_and_leaves_its_modes_alone() {
     // Not what a shell would set, so that a reset to some default shows.
     modes.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHOE);
     modes.local_flags.insert(LocalFlags::TOSTOP);
-    tcsetattr(terminal.line().as_fd(), SetArg::TCSANOW, &modes).unwrap();
+    terminal.set_modes(&modes);
     let before = terminal.modes();
     let mut pm = three().in_terminal(&terminal).start();
     pm.are_ready(3);

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::termios::{Termios, tcgetattr};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::lines::Lines;
 
@@ -40,7 +40,7 @@ impl Terminal {
         Self { screen, name, _until, lines }
     }
 
-    /// The side of the programs, for stdin, stdout and stderr.
+    /// The side of the programs, for stdin, stdout and stderr. When the last handle of it is gone, so is the reader.
     pub fn line(&self) -> File {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
@@ -58,6 +58,10 @@ impl Terminal {
 
     pub fn modes(&self) -> Termios {
         tcgetattr(&self.screen).expect("the modes of the terminal")
+    }
+
+    pub fn set_modes(&self, modes: &Termios) {
+        tcsetattr(&self.screen, SetArg::TCSANOW, modes).expect("the modes of the terminal");
     }
 }
 

@@ -72,7 +72,7 @@ fn a_killed_worker_is_back_on_its_port_and_the_others_never_notice() {
             let n = fastrand::usize(0..PORTS.len());
             processes::send(Signal::SIGKILL, pids[n]);
             if let Ok(events) = &events {
-                respawns.push(respawn(events, pids[n]));
+                respawns.push(respawn(events, lab.pid(), pids[n]));
             }
             pids[n] = lab.is_ready_again(n, pids[n]);
             assert_eq!(lab.workers(), pids, "kill {kill}: only {} changed", PORTS[n]);
@@ -198,20 +198,18 @@ fn an_idle_pm_is_never_woken_and_small() {
     lab.stop();
 }
 
-/// From the kernel's record: the death of this worker to the exec of the next.
-fn respawn(events: &ProcEvents, worker: Pid) -> Duration {
-    let mut died = None;
+/// From the kernel's record: the death of this worker to the exec of what pm forked next.
+fn respawn(events: &ProcEvents, pm: Pid, worker: Pid) -> Duration {
+    let (mut died, mut next) = (None, None);
     loop {
-        match events.next(PATIENCE).expect("the connector").expect("a respawn") {
-            (when, What::Exited { pid }) if pid == worker.as_raw() => died = Some(when),
-            (when, What::Execd { pid }) => {
-                if let Some(died) = died
-                    && processes::status(Pid::from_raw(pid), "Name") == "deno"
-                {
-                    return Duration::from_nanos(when - died);
-                }
+        let (when, what) = events.next(PATIENCE).expect("the connector").expect("a respawn");
+        match what {
+            What::Exited { pid } if pid == worker.as_raw() => died = Some(when),
+            What::Forked { parent, child } if parent == pm.as_raw() => next = Some(child),
+            What::Execd { pid } if next == Some(pid) => {
+                return Duration::from_nanos(when - died.expect("a death before the next worker"));
             }
-            (_, What::Exited { .. } | What::Forked { .. }) => {}
+            What::Exited { .. } | What::Forked { .. } | What::Execd { .. } => {}
         }
     }
 }
