@@ -63,7 +63,6 @@ test: deno-at-hand
 # The numbers in the README, in one go: about four minutes, on a machine that does nothing else.
 .PHONY: proof
 proof: build deno-at-hand
-	cargo build --release --locked --examples
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
 	cargo bench --locked --bench respawn

@@ -66,7 +66,8 @@ fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
     bind(socket.as_raw_fd(), address)
 }
 
-/// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more).
+/// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more). A socket whose
+/// owner goes while it is looked for is nobody's.
 pub fn holder(port: u16) -> Option<Holder> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let listens =
@@ -75,11 +76,10 @@ pub fn holder(port: u16) -> Option<Holder> {
     if sockets.is_empty() {
         return None;
     }
-    let owner = processes::owner_of(&sockets);
-    Some(owner.map_or(Holder::Hidden, |owner| Holder::Process {
-        pid: owner.pid.as_raw(),
-        program: owner.program,
-    }))
+    match processes::owner_of(&sockets) {
+        Some(owner) => Some(Holder::Process { pid: owner.pid.as_raw(), program: owner.program }),
+        None => is_held(port).then_some(Holder::Hidden),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,13 +59,18 @@ pub fn size(variable: &str, usual: u64, proof: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// The fixture.
+/// The fixture. `cargo test` has built it; where only some tests were asked for, it is built now.
 pub fn worker_binary() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_pm")).with_file_name("examples").join("worker");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/worker.rs");
-    let age = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    assert!(age(&path) >= age(&source), "build the fixture first: cargo build --example worker");
-    path
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--example", "worker", "--profile", profile]);
+        let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo");
+        assert!(status.success(), "the fixture cannot be built");
+        Path::new(env!("CARGO_BIN_EXE_pm")).with_file_name("examples").join("worker")
+    };
+    PATH.get_or_init(build).clone()
 }
 
 /// A command line of the fixture.

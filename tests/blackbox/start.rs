@@ -30,7 +30,6 @@ fn a_stranger_on_a_port_is_named_once_and_does_not_hinder_the_others() {
     });
     drop(stranger);
     pm.says.wait_for(&format!("{slot} is ready on port {port}"));
-    assert_eq!(pm.says.with("cannot start").len(), 1);
     pm.stop();
 }
 

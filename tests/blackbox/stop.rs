@@ -45,7 +45,7 @@ fn sighup_ends_all_workers_in_order() {
 
 #[test]
 fn sigquit_kills_all_workers() {
-    let orders = "child ignore+TERM+stay listen {port} drain 60000 stay";
+    let orders = "child ignore+TERM+stay drain 60000 listen {port} stay";
     let mut pm = Pool::of(worker(orders)).on_ports(3).start();
     pm.are_ready(3);
     pm.has_members(6);
@@ -110,14 +110,14 @@ fn a_closed_terminal_ends_all_workers_in_order() {
 
 #[test]
 fn a_second_sighup_is_no_second_wish() {
-    let pool = Pool::of(worker("listen {port} drain 400 stay")).option("--grace", "1h");
+    let pool = Pool::of(worker("drain 400 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
     pm.are_ready(1);
     pm.signal(SIGHUP);
     pm.says.wait_for("SIGHUP: stopping 1 worker");
     pm.signal(SIGHUP);
     pm.ends_with(0);
-    assert_eq!(pm.prints.with("drained").len(), 1, "it had its grace");
+    assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1, "it had its grace");
 }
 
 #[test]
@@ -188,19 +188,19 @@ fn what_outlives_the_leader_of_its_group_keeps_the_rest_of_the_grace() {
     eventually("the leader is gone", || (!is_alive(leader)).then_some(()));
     assert_eq!(pm.members().len(), 1);
     pm.ends_with(0);
-    assert_eq!(pm.prints.with("drained").len(), 1);
+    assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1);
 }
 
 #[test]
 fn a_stopped_worker_is_woken_to_end() {
-    let pool = Pool::of(worker("listen {port} drain 0 stay")).option("--grace", "1h");
+    let pool = Pool::of(worker("drain 0 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
     let worker = pm.is_ready(1, 1);
     send(SIGSTOP, worker);
     eventually("it is stopped", || (state(worker) == Some('T')).then_some(()));
     pm.signal(SIGTERM);
     pm.ends_with(0);
-    assert_eq!(pm.prints.with("drained").len(), 1);
+    assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_stop_while_a_slot_rests_ends_at_once() {
 
 #[test]
 fn pm_ends_when_its_last_worker_has_ended() {
-    let mut pm = Pool::of(worker("listen {port} drain 300 stay")).on_ports(1).start();
+    let mut pm = Pool::of(worker("drain 300 listen {port} stay")).on_ports(1).start();
     pm.are_ready(1);
     let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
     assert_eq!(ask(pm.ports[0], "pid"), pm.is_ready(1, 1).to_string(), "it has accepted both");

@@ -26,7 +26,7 @@ fn field(lines: &[String], name: &str) -> String {
 #[test]
 fn a_worker_knows_who_it_is() {
     let serve = worker_text("listen {port} stay");
-    let pool = Pool::of(shell(&format!("env; exec {serve}"))).on_ports(2);
+    let pool = Pool::of(shell(&format!("env; echo end; exec {serve}"))).on_ports(2);
     let pool = pool.with("PORT", "1").with("PS", "x").with("PM_SLOT", "x.1").with("OTHER", "y");
     let pm = pool.start();
     pm.are_ready(2);
@@ -35,6 +35,7 @@ fn a_worker_knows_who_it_is() {
         let pairs = lines.iter().filter_map(|line| line.strip_prefix(&prefix)?.split_once('='));
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     };
+    pm.prints.wait_for(&format!("{prefix}end"));
     let found = environment(pm.prints.all());
     let (port, slot) = (pm.ports[1].to_string(), pm.slot(2));
     for (name, value) in [
@@ -95,7 +96,8 @@ fn a_worker_has_the_limit_on_open_files_that_pm_was_started_with() {
     let pm = pool.after("ulimit -S -n 64; ulimit -H -n 300").start();
     let worker = pm.is_ready(1, 1);
     let slot = pm.slot(1);
-    assert_eq!(pm.prints.all()[..2], [format!("{slot} | 64"), format!("{slot} | 300")]);
+    let printed = pm.prints.wait_for_many(2, &slot);
+    assert_eq!(printed[..2], [format!("{slot} | 64"), format!("{slot} | 300")]);
     assert_eq!(limits(worker), ["64", "300"]);
     assert_eq!(limits(pm.pid()), ["300", "300"]);
     pm.stop();
