@@ -286,17 +286,17 @@ mod tests {
 
     #[test]
     fn a_worker_has_its_own_group_no_foreign_files_and_a_clean_slate() {
-        let script = "echo $A $PM_GENERATION; ulimit -n; ls /proc/self/fd | tr '\\n' ' '; \
-                      grep -E '^Sig(Blk|Ign)' /proc/$$/status; cut -d' ' -f5 /proc/$$/stat; echo $$ >&2";
+        // By `exec`, since a shell blocks signals while it forks.
+        let script = "echo $A $PM_GENERATION; ulimit -n; echo $(ls /proc/self/fd); echo $$ >&2; \
+                      cut -d' ' -f5 /proc/$$/stat; exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
         let (pid, output) = spawn(&["sh", "-c", script]);
         let pid = pid.unwrap().to_string();
         let lines: Vec<_> = output.lines().collect();
         let none = "0000000000000000";
         // `ls` has its own descriptor for the folder that it lists: 3.
-        assert_eq!(lines[..2], ["b c 7", "100"]);
-        assert_eq!(lines[2], format!("0 1 2 3 SigBlk:\t{none}"));
-        assert_eq!(lines[3], format!("SigIgn:\t{none}"));
-        assert_eq!(lines[4..], [&pid, &pid]);
+        assert_eq!(lines[..3], ["b c 7", "100", "0 1 2 3"]);
+        assert_eq!(lines[3..5], [&pid, &pid]);
+        assert_eq!(lines[5..], [format!("SigBlk:\t{none}"), format!("SigIgn:\t{none}")]);
     }
 
     #[test]
