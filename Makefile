@@ -25,6 +25,7 @@ help:
 	@echo "make build    compile target/release/pm"
 	@echo "make test     all tests"
 	@echo "make proof    every number of the README, measured here; four minutes"
+	@echo "make matrix   who is left, for every way in which pm can die and every kind of descendant"
 	@echo "make bench    the respawn figure, beside a bare C loop; needs root and a C compiler"
 	@echo "make check    formatting, lints and types of everything"
 	@echo "make deno     fetch Deno into .deno if there is none that is new enough"
@@ -66,6 +67,12 @@ proof: build deno-at-hand
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
 	cargo bench --locked --bench respawn
+
+.PHONY: matrix
+matrix:
+	@echo "| pm ends by | worker | child | child that ignores TERM | setsid child | daemon | stopped child | 200 children |"
+	@echo "|---|---|---|---|---|---|---|---|"
+	@cargo test --locked --quiet --test blackbox matrix -- --nocapture | sed -n 's/^matrix: //p'
 
 .PHONY: bench
 bench:

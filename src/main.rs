@@ -19,6 +19,11 @@ fn main() -> ExitCode {
         Ending::Over(Outcome::Stopped | Outcome::Ended(None)) => 0,
         Ending::Over(Outcome::Ended(Some(exit))) => exit.status(),
         Ending::Over(Outcome::GaveUp) => GAVE_UP,
+        Ending::Guarded(status) => status,
+        Ending::Unguarded(error) => {
+            cli::complain(&error);
+            BROKEN
+        }
         Ending::Shown(text) => {
             // A reader that has gone away (`pm --help | head -1`) has seen what it wanted.
             let _ = text.print();

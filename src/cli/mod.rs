@@ -16,6 +16,10 @@ use crate::supervisor::Outcome;
 pub enum Ending {
     /// A run is over.
     Over(Outcome),
+    /// This was the guard of a run, which ended with this exit status.
+    Guarded(u8),
+    /// The kernel refused a guard.
+    Unguarded(std::io::Error),
     /// The help or the version was asked for.
     Shown(clap::Error),
     /// The command line, or what it leads to, makes no sense.

@@ -8,6 +8,7 @@ use super::{Ending, NoPlan};
 use crate::plan::{AdHoc, Plan, lab};
 use crate::reactor::{Colour, Reactor};
 use crate::supervisor::{Policy, Rest};
+use crate::sys::guard::{self, Role};
 
 /// Makes the plan, runs it, and returns how it ended.
 pub fn run(run: Run) -> Ending {
@@ -16,6 +17,11 @@ pub fn run(run: Run) -> Ending {
         Ok(plan) => plan,
         Err(why) => return Ending::NoPlan(why),
     };
+    match guard::stand() {
+        Ok(Role::Reactor) => {}
+        Ok(Role::Guard(status)) => return Ending::Guarded(status),
+        Err(errno) => return Ending::Unguarded(errno.into()),
+    }
     match Reactor::new(&plan, colour).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
         Err(error) => Ending::Broken(error),

@@ -33,7 +33,8 @@ use crate::plan::Plan;
 use crate::supervisor::{Action, Event, Outcome, Supervisor, WorkerId};
 use crate::sys::spawn::Inheritance;
 use crate::sys::{
-    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, ports, signals, stream,
+    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, ports, signals, standing,
+    stream,
 };
 
 const EVENTS_PER_WAKEUP: usize = 256;
@@ -132,7 +133,7 @@ impl Reactor {
         Ok(Self {
             places: places.collect(),
             supervisor: Supervisor::new(plan.slots().map(|(pool, _)| pool.policy.clone())),
-            children: Children::new(standing.inherited.clone()),
+            children: Children::new(plan.slots().map(|(_, slot)| slot.name.clone()).collect()),
             stdin: stream::nothing().map_err(set_up("/dev/null"))?,
             poll,
             signals,
@@ -190,14 +191,22 @@ impl Reactor {
             let is_draining = self.supervisor.is_draining();
             match signal {
                 Caught::Child => {}
-                Caught::Interrupt | Caught::Terminate | Caught::Hangup if !is_draining => {
+                Caught::Interrupt | Caught::Terminate | Caught::Hangup | Caught::GuardGone
+                    if !is_draining =>
+                {
                     self.stop(signal, Event::Shutdown);
                 }
                 Caught::Interrupt | Caught::Terminate | Caught::Quit => {
                     self.stop(signal, Event::Kill);
                 }
                 // A closed terminal can say so twice, once by the kernel and once by the shell: no second wish.
-                Caught::Hangup => {}
+                Caught::Hangup | Caught::GuardGone => {}
+                Caught::Suspend => {
+                    self.console.flush(self.now);
+                    self.children.suspend();
+                    standing::suspend();
+                }
+                Caught::Continue => self.children.resume(),
                 Caught::User(_) => self.console.say(&words::ignored(signal), self.now),
             }
         }

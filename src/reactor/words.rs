@@ -162,6 +162,9 @@ fn name(caught: Caught) -> &'static str {
         Caught::Terminate => "SIGTERM",
         Caught::Hangup => "SIGHUP",
         Caught::Quit => "SIGQUIT",
+        Caught::Suspend => "SIGTSTP",
+        Caught::Continue => "SIGCONT",
+        Caught::GuardGone => "pm's guard was killed",
         Caught::User(1) => "SIGUSR1",
         Caught::User(_) => "SIGUSR2",
     }

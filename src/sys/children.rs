@@ -1,4 +1,5 @@
-//! The pids. Every worker's process group, from spawn to the last member's end, under the name of its [`WorkerId`].
+//! The pids. Every worker's process group, and the orphans that left it, from spawn to the last one's end, under the
+//! name of its [`WorkerId`].
 //!
 //! This is the one reaper and the one table of pids: nobody else waits for a child or signals a group, and above this
 //! floor no worker is known by its number. A number means somebody only while it cannot be given to another: as long
@@ -8,32 +9,36 @@ use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, getpgid};
 
 use super::processes::{self, Seen};
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
-use crate::supervisor::{Exit, Remains, WorkerId};
+use crate::supervisor::{Exit, Remains, SlotId, WorkerId};
 
-/// The process groups of the workers. Dropping it kills them: a panic leaves nobody behind.
+/// The workers' process groups and what has left them. Dropping it kills them: a panic leaves nobody behind.
 #[derive(Debug)]
 pub struct Children {
+    /// The slots' names, by which descendants are known (`PM_SLOT`).
+    names: Vec<String>,
     groups: BTreeMap<WorkerId, Group>,
-    /// Children from before pm's time.
-    inherited: Vec<Pid>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     /// The leader's pid, and so the group's number.
     pid: Pid,
     leader: Leader,
+    /// Descendants that left the group (setsid(2)) and lost their parents: orphans, and so pm's children.
+    adopted: Vec<Pid>,
+    /// What those who are adopted from now on are sent too.
+    sent: Option<Signal>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leader {
     Unreaped,
-    /// Others of its group are left.
+    /// Others of its group, or orphans of it, are left.
     Reaped,
 }
 
@@ -50,9 +55,9 @@ pub enum Reaped {
 }
 
 impl Children {
-    /// No workers yet. `inherited` children are left alone for ever.
-    pub fn new(inherited: Vec<Pid>) -> Self {
-        Self { groups: BTreeMap::new(), inherited }
+    /// No workers yet; these are the names of the slots.
+    pub fn new(names: Vec<String>) -> Self {
+        Self { names, groups: BTreeMap::new() }
     }
 
     /// Starts a worker and remembers its group.
@@ -66,7 +71,8 @@ impl Children {
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         let pid = launch.spawn(worker.generation, given)?;
-        self.groups.insert(worker, Group { pid, leader: Leader::Unreaped });
+        let (leader, adopted, sent) = (Leader::Unreaped, Vec::new(), None);
+        self.groups.insert(worker, Group { pid, leader, adopted, sent });
         Ok(())
     }
 
@@ -80,50 +86,66 @@ impl Children {
     pub fn reap(&mut self, keeps_grace: impl FnOnce(WorkerId) -> bool) -> Option<Reaped> {
         // ECHILD, the only error there can be, is: nobody to wait for.
         let pid = wait::peek().ok().flatten()?;
-        let worker = self.groups.iter().find_map(|(worker, group)| {
-            (group.pid == pid && group.leader == Leader::Unreaped).then_some(*worker)
-        });
+        let leads = |group: &Group| group.pid == pid && group.leader == Leader::Unreaped;
+        let worker = self.groups.iter().find_map(|(worker, group)| leads(group).then_some(*worker));
         if let Some(worker) = worker
             && !keeps_grace(worker)
         {
-            signal_group(pid, Signal::SIGKILL);
+            self.send(worker, Signal::SIGKILL);
         }
         let exit = wait::reap(pid).ok().flatten()?;
         let Some(worker) = worker else {
+            for group in self.groups.values_mut() {
+                group.adopted.retain(|orphan| *orphan != pid);
+            }
             return Some(Reaped::Other);
         };
-        let remains = if has_members(pid) {
-            self.groups.insert(worker, Group { pid, leader: Leader::Reaped });
-            Remains::Members
-        } else {
-            self.groups.remove(&worker);
-            Remains::Nothing
+        self.groups.entry(worker).and_modify(|group| group.leader = Leader::Reaped);
+        self.adopt(Some(worker));
+        let remains = match self.groups.get(&worker).is_some_and(Group::is_empty) {
+            true => Remains::Nothing,
+            false => Remains::Members,
         };
+        if remains == Remains::Nothing {
+            self.groups.remove(&worker);
+        }
         Some(Reaped::Worker { worker, exit, remains })
     }
 
     /// Takes the workers whose groups had outlived their leaders and are empty by now.
     ///
-    /// Members reparent to pm, the subreaper, so the end of the last one is a [`Reaped::Other`]. Ask after each, before
+    /// Members and orphans are pm's children, the subreaper's, so the end of the last one is a [`Reaped::Other`]. Ask after each, before
     /// anything can fork: its number is free from then on.
     pub fn emptied(&mut self) -> Vec<WorkerId> {
-        let empty = |group: &mut Group| group.leader == Leader::Reaped && !has_members(group.pid);
-        self.groups.extract_if(.., |_, group| empty(group)).map(|(worker, _)| worker).collect()
+        if self.groups.values().any(|group| group.leader == Leader::Reaped) {
+            // The orphans of an orphan are pm's too.
+            self.adopt(None);
+        }
+        let is_over = |group: &mut Group| group.leader == Leader::Reaped && group.is_empty();
+        self.groups.extract_if(.., |_, group| is_over(group)).map(|(worker, _)| worker).collect()
     }
 
-    /// SIGTERM to the worker's group, and SIGCONT so that a stopped member can act on it.
-    pub fn terminate(&self, worker: WorkerId) {
-        if let Some(group) = self.groups.get(&worker) {
-            signal_group(group.pid, Signal::SIGTERM);
-            signal_group(group.pid, Signal::SIGCONT);
-        }
+    /// SIGTERM to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
+    pub fn terminate(&mut self, worker: WorkerId) {
+        self.adopt(None);
+        self.send(worker, Signal::SIGTERM);
     }
 
-    /// SIGKILL to the worker's group.
-    pub fn kill(&self, worker: WorkerId) {
-        if let Some(group) = self.groups.get(&worker) {
-            signal_group(group.pid, Signal::SIGKILL);
-        }
+    /// SIGKILL to the worker's group and its orphans.
+    pub fn kill(&mut self, worker: WorkerId) {
+        self.adopt(None);
+        self.send(worker, Signal::SIGKILL);
+    }
+
+    /// SIGSTOP to every worker: pm itself is about to be suspended.
+    pub fn suspend(&mut self) {
+        self.adopt(None);
+        self.groups.values().for_each(|group| group.signal(Signal::SIGSTOP));
+    }
+
+    /// SIGCONT to every worker.
+    pub fn resume(&self) {
+        self.groups.values().for_each(|group| group.signal(Signal::SIGCONT));
     }
 
     /// The pid of the worker's leader, for messages.
@@ -131,43 +153,105 @@ impl Children {
         self.groups.get(&worker).map(|group| group.pid)
     }
 
-    /// Who is left of the worker's group, for messages.
-    pub fn members(&self, worker: WorkerId) -> Vec<Seen> {
-        let group = self.groups.get(&worker);
-        group.map(|group| processes::members_of(group.pid, libc::SIGTERM)).unwrap_or_default()
+    /// Who is left of the worker, for messages.
+    pub fn members(&mut self, worker: WorkerId) -> Vec<Seen> {
+        self.adopt(None);
+        let Some(group) = self.groups.get(&worker) else {
+            return Vec::new();
+        };
+        let mut members = processes::members_of(group.pid, libc::SIGTERM);
+        let orphans = group.adopted.iter();
+        members.extend(orphans.filter_map(|pid| processes::look_at(*pid, libc::SIGTERM)));
+        members
     }
 
-    /// SIGKILL to every child that pm has adopted. Returns how many there were: 0 means that pm is alone.
+    /// SIGKILL to every child that is left. Returns how many there were: 0 means that pm is alone.
     ///
-    /// For the end, when all groups are gone: what left its group (setsid(2)) is an orphan and so a child of pm's.
-    /// Its own children come to pm when it dies, so call this after each round of reaping.
+    /// For the end, when all groups are gone: nobody knows whose these orphans were. Their own children come to pm when
+    /// they die, so call this after each round of reaping.
     pub fn sweep_orphans(&self) -> usize {
-        // Nobody at all to wait for is the common case, and spares a walk through /proc.
-        if wait::peek() == Err(Errno::ECHILD) {
-            return 0;
+        let mut count = 0;
+        // Nobody at all to wait for is the common case.
+        if wait::peek() != Err(Errno::ECHILD) {
+            processes::for_each_child(|pid| {
+                count += 1;
+                signalled(kill(pid, Signal::SIGKILL));
+            });
         }
-        let children = processes::children_of(getpid());
-        let orphans = children.iter().filter(|pid| !self.inherited.contains(pid));
-        orphans.inspect(|pid| signalled(kill(**pid, Signal::SIGKILL))).count()
+        count
+    }
+
+    /// Finds the orphans that have come to pm, and sends them what the rest of their worker was sent.
+    ///
+    /// Nothing tells of an orphan's coming, so this is asked whenever it matters. An orphan belongs to the worker that
+    /// its environment names; without one, to the worker that has `just_died`, which is what made it an orphan.
+    fn adopt(&mut self, just_died: Option<WorkerId>) {
+        let mut orphans = Vec::new();
+        let groups = &self.groups;
+        processes::for_each_child(|pid| {
+            // Members of a group that lost their parents are pm's children too, and are known by the group.
+            let its_group = getpgid(Some(pid));
+            let is_known = |group: &Group| {
+                group.pid == pid || its_group == Ok(group.pid) || group.adopted.contains(&pid)
+            };
+            if !groups.values().any(is_known) {
+                orphans.push(pid);
+            }
+        });
+        for pid in orphans {
+            let named = processes::works_for(pid).and_then(|(slot, generation)| {
+                let slot = SlotId(self.names.iter().position(|name| *name == slot)?);
+                Some(WorkerId { slot, generation })
+            });
+            match named.or(just_died).map(|worker| self.groups.get_mut(&worker)) {
+                Some(Some(group)) => {
+                    group.adopted.push(pid);
+                    if let Some(signal) = group.sent {
+                        send_all(signal, |signal| kill(pid, signal));
+                    }
+                }
+                // Its worker has been gone for a while.
+                Some(None) => signalled(kill(pid, Signal::SIGKILL)),
+                None => {}
+            }
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, signal: Signal) {
+        if let Some(group) = self.groups.get_mut(&worker) {
+            group.sent = Some(signal);
+            group.signal(signal);
+        }
+    }
+}
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        send_all(signal, |signal| killpg(self.pid, signal));
+        for orphan in &self.adopted {
+            send_all(signal, |signal| kill(*orphan, signal));
+        }
+    }
+
+    /// True if neither the group nor an orphan is left, dead ones that nobody has reaped included.
+    fn is_empty(&self) -> bool {
+        // EPERM: there are some, of another user (kill(2)).
+        self.adopted.is_empty() && killpg(self.pid, None) == Err(Errno::ESRCH)
     }
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
-        for worker in self.groups.keys() {
-            self.kill(*worker);
-        }
+        self.groups.values().for_each(|group| group.signal(Signal::SIGKILL));
     }
 }
 
-/// True if the group has a member, dead ones that nobody has reaped included.
-fn has_members(group: Pid) -> bool {
-    // EPERM: there are some, of another user (kill(2)).
-    killpg(group, None) != Err(Errno::ESRCH)
-}
-
-fn signal_group(group: Pid, signal: Signal) {
-    signalled(killpg(group, signal));
+/// A stopped process acts on SIGTERM only once it goes on.
+fn send_all(signal: Signal, mut send: impl FnMut(Signal) -> nix::Result<()>) {
+    signalled(send(signal));
+    if signal == Signal::SIGTERM {
+        signalled(send(Signal::SIGCONT));
+    }
 }
 
 /// ESRCH: it was gone before us, which is what was wanted. EPERM: all that is left belongs to another user, and stays;

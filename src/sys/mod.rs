@@ -2,11 +2,12 @@
 //!
 //! The only floor with `unsafe`, each with what makes it sound (SAFETY) and why no safe way would do (WHY).
 //!
-//! Where to look next: [`children`] owns every pid: spawn, signal, reap. [`spawn`] is the fork and exec underneath.
+//! Where to look next: [`guard`] is the process around everything. [`children`] owns every pid: spawn, signal, reap. [`spawn`] is the fork and exec underneath.
 //! [`signals`] is the self-pipe. [`stream`] writes to a terminal, pipe or file without ever waiting. [`ports`] and
 //! [`processes`] look things up for messages; [`standing`] is what pm changes of itself at start.
 
 pub mod children;
+pub mod guard;
 pub mod ports;
 pub mod processes;
 pub mod program;

@@ -3,8 +3,11 @@
 //! For messages and for the last sweep, never for the life of a worker: that is waitpid's to tell.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 use procfs::process::{Process, Stat, all_processes};
 
 /// A process as messages name it.
@@ -37,6 +40,39 @@ pub fn members_of(group: Pid, signal: i32) -> Vec<Seen> {
 /// The direct children of a process, dead ones too.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
     listed(|stat| stat.ppid == parent.as_raw()).map(|(_, stat)| Pid::from_raw(stat.pid)).collect()
+}
+
+/// Calls `each` with every child of this thread, dead ones too. Allocates nothing where the kernel can list them
+/// (proc(5), /proc/thread-self/children).
+pub fn for_each_child(mut each: impl FnMut(Pid)) {
+    let Ok(mut file) = File::open("/proc/thread-self/children") else {
+        return children_of(getpid()).into_iter().for_each(each);
+    };
+    let mut bytes = [0; 4096];
+    let mut number = 0_i32;
+    while let Ok(count @ 1..) = file.read(&mut bytes) {
+        for byte in &bytes[..count] {
+            match byte {
+                b'0'..=b'9' => number = number * 10 + i32::from(byte - b'0'),
+                _ if number > 0 => each(Pid::from_raw(std::mem::take(&mut number))),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whom a process works for, by the environment it was given: the name of the slot and the generation.
+pub fn works_for(pid: Pid) -> Option<(String, u64)> {
+    let environment = Process::new(pid.as_raw()).and_then(|process| process.environ()).ok()?;
+    let value = |name: &str| environment.get(OsStr::new(name))?.to_str();
+    Some((value("PM_SLOT")?.to_owned(), value("PM_GENERATION")?.parse().ok()?))
+}
+
+/// What `pid` does with `signal`; `None` if it is dead.
+pub fn look_at(pid: Pid, signal: i32) -> Option<Seen> {
+    let process = Process::new(pid.as_raw()).ok()?;
+    let stat = process.stat().ok().filter(|stat| stat.state != 'Z')?;
+    Some(seen(&process, stat, signal))
 }
 
 /// The first process that has one of these sockets open, by inode.
@@ -75,7 +111,7 @@ fn seen(process: &Process, stat: Stat, signal: i32) -> Seen {
 
 #[cfg(test)]
 mod tests {
-    use nix::unistd::{getpgrp, getpid, getppid};
+    use nix::unistd::{getpgrp, getppid};
 
     use super::*;
 
@@ -84,6 +120,16 @@ mod tests {
         let group = members_of(getpgrp(), libc::SIGTERM);
         assert!(group.iter().any(|member| member.pid == getpid()), "{group:?}");
         assert!(children_of(getppid()).contains(&getpid()));
+    }
+
+    #[test]
+    fn children_are_listed_one_by_one() {
+        let mut sleeping = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut found = Vec::new();
+        for_each_child(|pid| found.push(pid.as_raw()));
+        assert!(found.contains(&i32::try_from(sleeping.id()).unwrap()), "{found:?}");
+        sleeping.kill().unwrap();
+        sleeping.wait().unwrap();
     }
 
     #[test]

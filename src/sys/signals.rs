@@ -7,8 +7,12 @@ use std::io;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use nix::libc::{SIG_DFL, SIG_IGN, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::libc::{
+    SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+};
 use signal_hook_mio::v1_0::Signals as Delivery;
+
+use super::guard;
 
 /// A signal that pm acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +27,17 @@ pub enum Caught {
     Hangup,
     /// SIGQUIT: Ctrl-\.
     Quit,
+    /// SIGTSTP: Ctrl-Z.
+    Suspend,
+    /// SIGCONT: after a stop.
+    Continue,
+    /// The guard was killed.
+    GuardGone,
     /// SIGUSR1 and SIGUSR2, which would end pm if it did not catch them.
     User(u8),
 }
 
-const ASKED: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+const ASKED: [i32; 7] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2];
 
 /// The signals pm waits for, as one source of the poll loop.
 pub struct Signals {
@@ -40,8 +50,9 @@ impl Signals {
     /// # Errors
     /// If the kernel refuses a pipe or a handler.
     pub fn catch() -> io::Result<Self> {
+        const ALWAYS: [i32; 2] = [SIGCHLD, SIGCONT];
         let heard = ASKED.into_iter().filter(|signal| !is_ignored(*signal));
-        Ok(Self { delivery: Delivery::new(heard.chain([SIGCHLD]))? })
+        Ok(Self { delivery: Delivery::new(heard.chain(ALWAYS).chain([guard::gone()]))? })
     }
 
     /// Takes what has arrived since the last call. Never waits.
@@ -52,8 +63,11 @@ impl Signals {
             SIGTERM => Caught::Terminate,
             SIGHUP => Caught::Hangup,
             SIGQUIT => Caught::Quit,
+            SIGTSTP => Caught::Suspend,
+            SIGCONT => Caught::Continue,
             SIGUSR1 => Caught::User(1),
             SIGUSR2 => Caught::User(2),
+            signal if signal == guard::gone() => Caught::GuardGone,
             other => unreachable!("signal {other} was never asked for"),
         })
     }

@@ -1,20 +1,15 @@
-//! What pm changes of itself at start: it hears signals, adopts orphans, and may open more files than its workers.
+//! What the reactor changes of its process: it hears signals, adopts orphans, and may open more files than its workers.
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, getpid};
+use nix::sys::signal::{SigSet, Signal, raise};
 
-use super::processes;
-
-/// What pm was started with and has changed for itself.
-#[derive(Clone, Debug)]
+/// What pm was started with, to be given back to workers.
+#[derive(Clone, Copy, Debug)]
 pub struct Standing {
-    /// The limit on open files, to be given back to workers.
+    /// The limit on open files.
     pub open_files: libc::rlimit,
-    /// Children that were there before pm was: a shell's `exec pm > >(tee log)` leaves one. Not pm's to end.
-    pub inherited: Vec<Pid>,
 }
 
 impl Standing {
@@ -28,7 +23,11 @@ impl Standing {
         prctl::set_child_subreaper(true)?;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        let open_files = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        Ok(Self { open_files, inherited: processes::children_of(getpid()) })
+        Ok(Self { open_files: libc::rlimit { rlim_cur: soft, rlim_max: hard } })
     }
+}
+
+/// Stops this process until a SIGCONT: what SIGTSTP would have done, had it not been caught.
+pub fn suspend() {
+    raise(Signal::SIGSTOP).expect("a process may stop itself");
 }

@@ -1,4 +1,5 @@
-//! waitid(2) and waitpid(2), thinly. Only [`super::children`] may wait for a child.
+//! waitid(2), waitpid(2) and sigwaitinfo(2), thinly. Only [`super::children`] may wait for a worker, and only
+//! [`super::guard`] for the reactor.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -35,6 +36,57 @@ pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
     let reaped = unsafe { libc::waitpid(pid.as_raw(), &mut status, libc::WNOHANG) };
     let reaped = Errno::result(reaped)?;
     Ok((reaped == pid.as_raw()).then(|| exit(status)))
+}
+
+/// What a child has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Ended(Exit),
+    /// By a signal, SIGSTOP for one.
+    Stopped,
+}
+
+/// Takes the next child that has ended (and reaps it) or was stopped, or `None` when no more have.
+pub fn next_change() -> Option<(Pid, Change)> {
+    changed(libc::WNOHANG | libc::WUNTRACED).ok().flatten()
+}
+
+/// Waits until a child ends, and reaps it.
+///
+/// # Errors
+/// ECHILD if there are no children.
+pub fn any() -> Result<(), Errno> {
+    changed(0).map(drop)
+}
+
+fn changed(flags: libc::c_int) -> Result<Option<(Pid, Change)>, Errno> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid int for the kernel to write to, for as long as the call lasts.
+    // WHY: as in `peek`.
+    let pid = Errno::result(unsafe { libc::waitpid(-1, &mut status, flags) })?;
+    let change = match libc::WIFSTOPPED(status) {
+        true => Change::Stopped,
+        false => Change::Ended(exit(status)),
+    };
+    Ok((pid > 0).then(|| (Pid::from_raw(pid), change)))
+}
+
+/// Waits for the next of the signals, all of which are blocked.
+pub fn next_signal() -> libc::c_int {
+    // SAFETY: sigset_t is plain data, for which all zeroes is a value, and sigfillset fills it. A null siginfo_t asks
+    // for the number alone.
+    // WHY: nix's `SigSet::wait` has no real-time signals: one of those would be taken and lost.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        loop {
+            // EINTR: this process was stopped and goes on (signal(7)).
+            let signal = libc::sigwaitinfo(&all, std::ptr::null_mut());
+            if signal > 0 {
+                return signal;
+            }
+        }
+    }
 }
 
 fn exit(status: libc::c_int) -> Exit {

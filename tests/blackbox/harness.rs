@@ -307,6 +307,11 @@ impl Pm {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
+    /// The pid of the reactor, the only child of the process that was started, which is the guard.
+    pub fn reactor(&self) -> Pid {
+        eventually("a reactor", || processes::children_of(self.pid()).first().copied())
+    }
+
     /// The name of the nth slot, from 1.
     pub fn slot(&self, n: usize) -> String {
         format!("{}.{n}", self.name)

@@ -11,6 +11,7 @@
 mod crash;
 mod harness;
 mod lines;
+mod matrix;
 mod output;
 mod processes;
 mod start;

@@ -115,7 +115,7 @@ fn no_process_for_a_worker_is_a_failed_start_and_tried_again() {
     let user = 100_000 + std::process::id() % 1_000_000;
     let pool = Pool::of(vec![own.into(), "stay".into()]).of_size(4).by_user(user);
     // dash calls the number of processes p, bash calls it u.
-    let limit = "ulimit -p 3 2>/dev/null || ulimit -u 3";
+    let limit = "ulimit -p 4 2>/dev/null || ulimit -u 4";
     let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
     let line = pm.says.wait_for("cannot fork: ");
     assert!(line.contains("(too many processes); "), "{line}");

@@ -2,11 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM};
 use nix::sys::termios::LocalFlags;
 
 use crate::harness::{Pm, Pool, ask, eventually, pm_binary, shell, worker, worker_text};
@@ -261,12 +260,20 @@ fn pm_ends_when_its_last_worker_has_ended() {
 }
 
 #[test]
-fn the_kernel_kills_the_workers_of_a_killed_pm() {
-    let mut pm = Pool::of(worker("ignore TERM listen {port} stay")).on_ports(3).start();
-    pm.are_ready(3);
-    pm.signal(SIGKILL);
-    assert_eq!(pm.ends().signal(), Some(SIGKILL as i32));
-    pm.has_members(0);
+fn ctrl_z_suspends_pm_and_its_workers_and_a_sigcont_wakes_them() {
+    let terminal = Terminal::open();
+    let mut pm = three().in_terminal(&terminal).start();
+    let workers = pm.are_ready(3);
+    let all: Vec<_> = workers.into_iter().chain([pm.reactor(), pm.pid()]).collect();
+    let are = |wanted: &[char]| {
+        all.iter().all(|pid| state(*pid).is_some_and(|state| wanted.contains(&state))).then_some(())
+    };
+    terminal.type_keys("\x1a");
+    eventually("everything is stopped", || are(&['T']));
+    pm.signal(Signal::SIGCONT);
+    eventually("everything goes on", || are(&['S', 'R']));
+    terminal.type_keys("\x03");
+    pm.ends_with(0);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn what_was_meant_for_pm_is_not_passed_on() {
 #[test]
 fn a_worker_reads_nothing_and_has_no_file_of_pm_open() {
     let list = "readlink /proc/self/fd/0; ls /proc/self/fd | tr '\\n' ' '";
-    let open = |pool: Pool| pool.after("exec 9</etc/passwd 8>&1");
+    let open = |pool: Pool| pool.after("exec 9</etc/passwd 8>&1 </etc/passwd");
     let (lines, _) = printed(shell(list), open);
     // The last is the folder that `ls` reads.
     assert_eq!(lines, ["/dev/null", "0 1 2 3 "]);
@@ -99,7 +99,7 @@ fn a_worker_has_the_limit_on_open_files_that_pm_was_started_with() {
     let printed = pm.prints.wait_for_many(2, &slot);
     assert_eq!(printed[..2], [format!("{slot} | 64"), format!("{slot} | 300")]);
     assert_eq!(limits(worker), ["64", "300"]);
-    assert_eq!(limits(pm.pid()), ["300", "300"]);
+    assert_eq!(limits(pm.reactor()), ["300", "300"]);
     pm.stop();
 }
 
@@ -149,7 +149,7 @@ fn a_worker_leads_a_process_group_of_its_own() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
     let mut workers = pm.are_ready(3);
     assert!(pm.members().iter().all(|member| member.group == member.pid));
-    let mut children = children_of(pm.pid());
+    let mut children = children_of(pm.reactor());
     workers.sort();
     children.sort();
     assert_eq!(children, workers, "pm has no other children");

@@ -103,6 +103,11 @@ impl Lab {
         Pid::from_raw(self.pm.id().try_into().expect("a pid"))
     }
 
+    /// The pid of the reactor, the only child of the process that was started, which is the guard.
+    pub fn reactor(&self) -> Pid {
+        eventually("a reactor", || processes::children_of(self.pid()).first().copied())
+    }
+
     /// Waits until all three serve, and returns their pids.
     pub fn are_ready(&self) -> Vec<Pid> {
         eventually("three workers serve", || {
@@ -120,7 +125,7 @@ impl Lab {
 
     /// The pids of the workers that live now, as the kernel has them, in the order of their ports.
     pub fn workers(&self) -> Vec<Pid> {
-        let children = processes::children_of(self.pid());
+        let children = processes::children_of(self.reactor());
         let on_port = |port: &u16| {
             let wanted = format!("PORT={port}");
             let has_port = |pid: &&Pid| {
@@ -158,8 +163,12 @@ impl Lab {
 
     /// What pm itself has used of a processor.
     pub fn processor_time(&self) -> Duration {
-        let stat = Process::new(self.pid().as_raw()).and_then(|pm| pm.stat()).expect("a living pm");
-        Duration::from_secs(stat.utime + stat.stime) / procfs::ticks_per_second() as u32
+        let ticks = |pid: Pid| {
+            let stat = Process::new(pid.as_raw()).and_then(|pm| pm.stat()).expect("a living pm");
+            stat.utime + stat.stime
+        };
+        let ticks = ticks(self.pid()) + ticks(self.reactor());
+        Duration::from_secs(ticks) / procfs::ticks_per_second() as u32
     }
 
     /// Puts the real script and page into a folder.
