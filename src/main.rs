@@ -3,12 +3,17 @@
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use pm::cli::{self, Ending};
 use pm::supervisor::Outcome;
+use pm::sys::guard::InitError;
 
 const GAVE_UP: u8 = 1;
 const BAD_USAGE: u8 = 2;
 const BROKEN: u8 = 3;
+/// As a shell has it.
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 fn main() -> ExitCode {
     // A panic has been printed by now, and unwinding has killed the workers.
@@ -20,6 +25,14 @@ fn main() -> ExitCode {
         Ending::Over(Outcome::Ended(Some(exit))) => exit.status(),
         Ending::Over(Outcome::GaveUp) => GAVE_UP,
         Ending::Guarded(status) => status,
+        Ending::NoInit(error) => {
+            cli::complain(&error);
+            match error {
+                InitError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
+                InitError::Exec { .. } => NOT_EXECUTABLE,
+                InitError::Guard(_) => BROKEN,
+            }
+        }
         Ending::Unguarded(error) => {
             cli::complain(&error);
             BROKEN

@@ -30,6 +30,9 @@ pub struct Args {
     run: Run,
 }
 
+/// There is no pool under `--init`.
+const NOT_FOR_INIT: [&str; 6] = ["ports", "workers", "name", "grace", "restart", "give_up_after"];
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Keep the workers of a pool alive until Ctrl-C
@@ -63,6 +66,9 @@ pub struct Run {
     /// Stop trying after so many failed starts in a row [default: never]
     #[arg(long, value_name = "N")]
     pub give_up_after: Option<NonZeroU32>,
+    /// Run CMD once, as process 1 of a container would: pass signals on, reap, end with its status
+    #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
+    pub init: bool,
     /// Colour the names of the workers
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Colouring,
@@ -136,6 +142,8 @@ mod tests {
         assert!(typo.contains("'--ports'"), "{typo}");
         let both = refused(&["pm", "run", "--ports", "1", "--workers", "2", "--", "job"]);
         assert!(both.contains("cannot be used with"), "{both}");
+        let init = refused(&["pm", "run", "--init", "--workers", "2", "--", "job"]);
+        assert!(init.contains("cannot be used with"), "{init}");
         let no_command = refused(&["pm", "run", "--ports", "8080"]);
         assert!(no_command.contains("<CMD>"), "{no_command}");
     }

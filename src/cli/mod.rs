@@ -10,14 +10,17 @@ use clap::Parser;
 use crate::plan::PlanError;
 use crate::reactor::ReactorError;
 use crate::supervisor::Outcome;
+use crate::sys::guard::InitError;
 
 /// What is left to do for `main`: print, and exit with a status.
 #[derive(Debug)]
 pub enum Ending {
     /// A run is over.
     Over(Outcome),
-    /// This was the guard of a run, which ended with this exit status.
+    /// This was the guard of a run or a command, which ended with this exit status.
     Guarded(u8),
+    /// A command was not run.
+    NoInit(InitError),
     /// The kernel refused a guard.
     Unguarded(std::io::Error),
     /// The help or the version was asked for.

@@ -1,5 +1,6 @@
 //! `pm` and `pm run`: keep the workers of a plan alive.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
 
@@ -9,22 +10,35 @@ use crate::plan::{AdHoc, Plan, lab};
 use crate::reactor::{Colour, Reactor};
 use crate::supervisor::{Policy, Rest};
 use crate::sys::guard::{self, Role};
+use crate::sys::spawn::c_string;
 
 /// Makes the plan, runs it, and returns how it ended.
 pub fn run(run: Run) -> Ending {
+    if run.init {
+        return init(run.command);
+    }
     let colour = colour(run.color);
     let plan = match plan(run) {
         Ok(plan) => plan,
         Err(why) => return Ending::NoPlan(why),
     };
     match guard::stand() {
-        Ok(Role::Reactor) => {}
         Ok(Role::Guard(status)) => return Ending::Guarded(status),
+        Ok(Role::Reactor) => {}
         Err(errno) => return Ending::Unguarded(errno.into()),
     }
     match Reactor::new(&plan, colour).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
         Err(error) => Ending::Broken(error),
+    }
+}
+
+/// One command, guarded.
+fn init(command: Vec<OsString>) -> Ending {
+    let argv: Vec<_> = command.into_iter().map(c_string).collect();
+    match guard::init(&argv) {
+        Ok(status) => Ending::Guarded(status),
+        Err(error) => Ending::NoInit(error),
     }
 }
 

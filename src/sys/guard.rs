@@ -8,13 +8,18 @@
 //!
 //! After the fork the guard allocates nothing, opens nothing but /proc, never writes, and is woken by signals only.
 
+use std::ffi::CString;
+use std::io::stdin;
+
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid};
+use nix::unistd::{
+    ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, setpgid, tcgetpgrp, tcsetpgrp,
+};
 
-use super::processes;
 use super::wait::{self, Change};
+use super::{processes, standing};
 
 /// Who this process is after [`stand`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,16 @@ pub enum Role {
     Reactor,
     /// The parent, and all is over: the reactor's exit status, or 128 + n if signal n killed it.
     Guard(u8),
+}
+
+/// Why a command was not run.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error("cannot stand guard: {}", .0.desc())]
+    Guard(#[from] Errno),
+    /// Said by the child: the guard ends with the status that comes of it.
+    #[error("{program}: {}", .errno.desc())]
+    Exec { program: String, errno: Errno },
 }
 
 /// The signal that tells the reactor that its guard is gone.
@@ -37,27 +52,77 @@ pub fn gone() -> libc::c_int {
 /// # Errors
 /// If the kernel refuses a fork or what a guard needs.
 pub fn stand() -> Result<Role, Errno> {
+    match divide()? {
+        Side::Ward { guard, mask } => {
+            be_guarded(guard)?;
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+            Ok(Role::Reactor)
+        }
+        Side::Guard { child, inherited } => {
+            let ward = Ward { pid: child, target: child, has_terminal: false };
+            Ok(Role::Guard(ward.outlive(&inherited)))
+        }
+    }
+}
+
+/// Stands guard over one command, which takes the reactor's place: what tini and dumb-init do as process 1.
+///
+/// The command gets a process group of its own, the terminal if this process had it, and everything else as it was:
+/// descriptors, signal mask, what is ignored. Signals go to its whole group. Returns its exit status, or 128 + n if
+/// signal n killed it.
+///
+/// # Errors
+/// If the kernel refuses a fork or what a guard needs; in the child, if it cannot become the command.
+pub fn init(argv: &[CString]) -> Result<u8, InitError> {
+    let has_terminal = tcgetpgrp(stdin()) == Ok(getpgrp());
+    match divide()? {
+        Side::Ward { guard, mask } => {
+            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            if getppid() != guard {
+                return Err(Errno::ESRCH.into());
+            }
+            if has_terminal {
+                // From the background, which SIGTTOU forbids to all who do not block it (tcsetpgrp(3)).
+                tcsetpgrp(stdin(), getpid())?;
+            }
+            standing::restore_sigpipe();
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+            let program = argv.first().expect("an argv names its program");
+            let Err(errno) = execvp(program, argv);
+            Err(InitError::Exec { program: program.to_string_lossy().into_owned(), errno })
+        }
+        Side::Guard { child, inherited } => {
+            let group = Pid::from_raw(-child.as_raw());
+            let ward = Ward { pid: child, target: group, has_terminal };
+            Ok(ward.outlive(&inherited))
+        }
+    }
+}
+
+/// Who this process is after the fork. All signals are blocked in both.
+enum Side {
+    /// `mask` is the one from before.
+    Ward { guard: Pid, mask: SigSet },
+    /// `inherited` are children from before the fork.
+    Guard { child: Pid, inherited: Vec<Pid> },
+}
+
+fn divide() -> Result<Side, Errno> {
     prctl::set_child_subreaper(true)?;
     // A shell's `exec pm > >(tee log)` has children that are not pm's to end.
     let inherited = processes::children_of(getpid());
-    let mut before = SigSet::empty();
-    let all = SigSet::all();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before))?;
+    let mut mask = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
     let guard = getpid();
     // SAFETY: no other thread was ever started, so the child may go on as any program does.
     // WHY: the reactor is to be this very program, with its plan; a spawn would start another from the beginning.
     match unsafe { fork() }? {
-        ForkResult::Child => {
-            be_guarded(guard)?;
-            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-            Ok(Role::Reactor)
-        }
+        ForkResult::Child => Ok(Side::Ward { guard, mask }),
         ForkResult::Parent { child } => {
             // The child does the same; whoever comes first. It may be gone already.
             let _ = setpgid(child, child);
-            let status = keep(child);
-            sweep(&inherited);
-            Ok(Role::Guard(status))
+            Ok(Side::Guard { child, inherited })
         }
     }
 }
@@ -80,32 +145,60 @@ fn be_guarded(guard: Pid) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Passes signals on until the reactor has ended; returns what to exit with.
-fn keep(reactor: Pid) -> u8 {
-    loop {
-        let signal = wait::next_signal();
-        match signal {
-            libc::SIGCHLD => {
-                while let Some((pid, change)) = wait::next_change() {
-                    match change {
-                        Change::Ended(exit) if pid == reactor => return exit.status(),
-                        // Ctrl-Z: the reactor has stopped its workers and itself. Now the shell is to see it.
-                        Change::Stopped if pid == reactor => send(getpid(), libc::SIGSTOP),
-                        Change::Ended(_) | Change::Stopped => {}
+/// Who is guarded.
+struct Ward {
+    pid: Pid,
+    /// Where signals go, as kill(2) takes it: the process, or its whole group.
+    target: Pid,
+    /// The terminal is the ward's as long as it is pm's.
+    has_terminal: bool,
+}
+
+impl Ward {
+    /// Waits for its end, ends what it has left, and returns what to exit with.
+    fn outlive(&self, inherited: &[Pid]) -> u8 {
+        let status = self.keep();
+        sweep(inherited);
+        status
+    }
+
+    /// Passes signals on until it has ended.
+    fn keep(&self) -> u8 {
+        loop {
+            match wait::next_signal() {
+                libc::SIGCHLD => {
+                    while let Some((pid, change)) = wait::next_change() {
+                        match change {
+                            Change::Ended(exit) if pid == self.pid => return exit.status(),
+                            // Ctrl-Z has reached the ward. Now whoever started pm is to see it stopped too.
+                            Change::Stopped if pid == self.pid => send(getpid(), libc::SIGSTOP),
+                            Change::Ended(_) | Change::Stopped => {}
+                        }
                     }
                 }
-            }
-            // The guard neither reads nor writes; these were about a terminal it does not use.
-            libc::SIGTTIN | libc::SIGTTOU => {}
-            // The death signal of the guard's own parent, should that be a guard: it is as good as a SIGTERM.
-            signal => {
-                send(reactor, if signal == gone() { libc::SIGTERM } else { signal });
-                if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
-                    // A stopped reactor could not act on it.
-                    send(reactor, libc::SIGCONT);
+                // The guard neither reads nor writes; these were about a terminal it does not use.
+                libc::SIGTTIN | libc::SIGTTOU => {}
+                libc::SIGCONT => {
+                    if self.has_terminal && tcgetpgrp(stdin()) == Ok(getpgrp()) {
+                        // The shell gave it to pm with the `fg` that woke it. It may have been closed since.
+                        let _ = tcsetpgrp(stdin(), self.pid);
+                    }
+                    send(self.target, libc::SIGCONT);
                 }
+                // The death signal of a guard around this one: as good as a SIGTERM.
+                signal if signal == gone() => self.end(libc::SIGTERM),
+                signal @ (libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) => {
+                    self.end(signal);
+                }
+                signal => send(self.target, signal),
             }
         }
+    }
+
+    /// A stopped process acts on such a signal only once it goes on.
+    fn end(&self, signal: libc::c_int) {
+        send(self.target, signal);
+        send(self.target, libc::SIGCONT);
     }
 }
 

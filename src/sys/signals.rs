@@ -99,8 +99,8 @@ fn is_ignored(signal: i32) -> bool {
     action(signal) == SIG_IGN as u64
 }
 
-/// What is done on a signal: SIG_DFL, SIG_IGN, or the address of a handler.
-fn action(signal: i32) -> u64 {
+/// What is done on a signal: SIG_DFL, SIG_IGN, or the address of a handler. Allocates nothing.
+pub(super) fn action(signal: i32) -> u64 {
     // The kernel's own `struct sigaction`, at most four words, the handler first.
     let mut action = [0_u64; 4];
     let (ask, mask_bytes) = (std::ptr::null::<u64>(), size_of::<u64>());

@@ -137,7 +137,8 @@ impl Launch {
     }
 }
 
-fn c_string(text: OsString) -> CString {
+/// What exec(2) takes: the text up to its first NUL byte.
+pub fn c_string(text: OsString) -> CString {
     let mut bytes = text.into_vec();
     bytes.truncate(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
     CString::new(bytes).expect("cut at the first NUL")

@@ -1,9 +1,11 @@
 //! What the reactor changes of its process: it hears signals, adopts orphans, and may open more files than its workers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 
 /// What pm was started with, to be given back to workers.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +32,29 @@ impl Standing {
 /// Stops this process until a SIGCONT: what SIGTSTP would have done, had it not been caught.
 pub fn suspend() {
     raise(Signal::SIGSTOP).expect("a process may stop itself");
+}
+
+/// What SIGPIPE did when the program started, before Rust's runtime had it ignored.
+static SIGPIPE_AT_START: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+
+/// Called by the loader before main and before Rust's runtime (ELF, DT_INIT_ARRAY).
+// SAFETY: what stands in this section is called as a C function, which it is; it makes one system call and one store.
+// WHY: after the runtime has started there is no way to learn what SIGPIPE was.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = note_sigpipe;
+
+extern "C" fn note_sigpipe() {
+    SIGPIPE_AT_START.store(super::signals::action(libc::SIGPIPE) as usize, Ordering::Relaxed);
+}
+
+/// Lets SIGPIPE do again what it did when the program started.
+pub fn restore_sigpipe() {
+    let action = match SIGPIPE_AT_START.load(Ordering::Relaxed) {
+        libc::SIG_IGN => SigHandler::SigIgn,
+        _ => SigHandler::SigDfl,
+    };
+    // SAFETY: neither action runs code.
+    // WHY: nix calls every change of an action unsafe.
+    unsafe { signal(Signal::SIGPIPE, action) }.expect("SIGPIPE is a signal");
 }
