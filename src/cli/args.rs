@@ -31,7 +31,8 @@ pub struct Args {
 }
 
 /// There is no pool under `--init`.
-const NOT_FOR_INIT: [&str; 6] = ["ports", "workers", "name", "grace", "restart", "give_up_after"];
+const NOT_FOR_INIT: [&str; 7] =
+    ["ports", "workers", "name", "grace", "restart", "give_up_after", "take_over"];
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,6 +67,9 @@ pub struct Run {
     /// Stop trying after so many failed starts in a row [default: never]
     #[arg(long, value_name = "N")]
     pub give_up_after: Option<NonZeroU32>,
+    /// Kill what an earlier pm has left on a port
+    #[arg(long)]
+    pub take_over: bool,
     /// Run CMD once, as process 1 of a container would: pass signals on, reap, end with its status
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,

@@ -17,7 +17,7 @@ pub fn run(run: Run) -> Ending {
     if run.init {
         return init(run.command);
     }
-    let colour = colour(run.color);
+    let (colour, takes_over) = (colour(run.color), run.take_over);
     let plan = match plan(run) {
         Ok(plan) => plan,
         Err(why) => return Ending::NoPlan(why),
@@ -27,7 +27,7 @@ pub fn run(run: Run) -> Ending {
         Ok(Role::Reactor) => {}
         Err(errno) => return Ending::Unguarded(errno.into()),
     }
-    match Reactor::new(&plan, colour).and_then(Reactor::run) {
+    match Reactor::new(&plan, colour, takes_over).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
         Err(error) => Ending::Broken(error),
     }

@@ -33,8 +33,8 @@ use crate::plan::Plan;
 use crate::supervisor::{Action, Event, Outcome, Supervisor, WorkerId};
 use crate::sys::spawn::Inheritance;
 use crate::sys::{
-    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, ports, signals, standing,
-    stream,
+    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, children, ports, signals,
+    standing, stream,
 };
 
 const EVENTS_PER_WAKEUP: usize = 256;
@@ -72,6 +72,8 @@ pub struct Reactor {
     stdin: OwnedFd,
     standing: Standing,
     altered_signals: Vec<i32>,
+    /// What an earlier pm has left on a port is killed.
+    takes_over: bool,
     stop_began: Option<Instant>,
     leaving: Option<Leaving>,
 }
@@ -104,11 +106,12 @@ struct Leaving {
 }
 
 impl Reactor {
-    /// Takes its place in the process and prepares everything; no worker is started yet.
+    /// Takes its place in the process and prepares everything; no worker is started yet. If it `takes_over`, a process
+    /// that an earlier pm has left on a port of the plan is killed.
     ///
     /// # Errors
     /// If the kernel refuses one of the few things that a reactor needs.
-    pub fn new(plan: &Plan, colour: Colour) -> Result<Self, ReactorError> {
+    pub fn new(plan: &Plan, colour: Colour, takes_over: bool) -> Result<Self, ReactorError> {
         let set_up = |what| move |source| ReactorError::SetUp { what, source };
         let standing = Standing::take().map_err(io::Error::from);
         let standing = standing.map_err(set_up("the adoption of orphans"))?;
@@ -144,6 +147,7 @@ impl Reactor {
             delays: Delays::default(),
             standing,
             altered_signals: signals::altered(),
+            takes_over,
             stop_began: None,
             leaving: None,
         })
@@ -304,6 +308,9 @@ impl Reactor {
             && ports::is_held(port)
             && let Some(holder) = ports::holder(port)
         {
+            if let (ports::Holder::Orphan { pid, .. }, true) = (&holder, self.takes_over) {
+                children::kill_left_behind(*pid);
+            }
             return Err(SpawnError::PortHeld { port, holder });
         }
         let token = |key| Token(FIRST_OF_MANY + 1 + 2 * key);

@@ -34,7 +34,7 @@ impl Reactor {
                 match &refusal.error {
                     held @ SpawnError::PortHeld { .. } => {
                         let policy = self.supervisor.slot(worker.slot).policy();
-                        subject.is_shut_out(held, policy.rest.max)
+                        subject.is_shut_out(held, self.takes_over, policy.rest.max)
                     }
                     missing @ (SpawnError::NotFound { .. } | SpawnError::Wrapper { .. }) => {
                         subject.cannot_start(missing, place.missing_hint.as_deref(), next)

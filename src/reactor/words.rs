@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::plan::duration::words;
 use crate::supervisor::{Exit, Next};
+use crate::sys::ports::Holder;
 use crate::sys::processes::{Attitude, Seen};
 use crate::sys::{Caught, SpawnError};
 
@@ -53,9 +54,22 @@ impl Subject<'_> {
     }
 
     /// Said once for as long as it lasts.
-    pub fn is_shut_out(&self, trouble: &SpawnError, pause_max: Duration) -> String {
+    pub fn is_shut_out(
+        &self,
+        trouble: &SpawnError,
+        takes_over: bool,
+        pause_max: Duration,
+    ) -> String {
         let (name, pause_max) = (self.name, words(pause_max));
-        format!("{name} cannot start: {trouble}; trying until it is free, up to {pause_max} apart")
+        let trying = format!("trying until it is free, up to {pause_max} apart");
+        let is_orphan =
+            matches!(trouble, SpawnError::PortHeld { holder: Holder::Orphan { .. }, .. });
+        let next = match (is_orphan, takes_over) {
+            (true, true) => "killing it".into(),
+            (true, false) => format!("`--take-over` would kill it; {trying}"),
+            (false, _) => trying,
+        };
+        format!("{name} cannot start: {trouble}; {next}")
     }
 
     pub fn was_never_ready(&self, within: Duration) -> String {

@@ -6,6 +6,7 @@
 //! as its process is unreaped, or as its group has members.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -243,6 +244,36 @@ impl Group {
 impl Drop for Children {
     fn drop(&mut self) {
         self.groups.values().for_each(|group| group.signal(Signal::SIGKILL));
+    }
+}
+
+/// SIGKILL to a process that an earlier pm has left behind.
+///
+/// It is nobody's child here, so its number could change hands at any moment: once there is a handle that cannot
+/// (pidfd_open(2), Linux 5.3), it is looked at again.
+pub fn kill_left_behind(pid: Pid) {
+    // SAFETY: a system call on numbers.
+    // WHY: nix has no pidfds.
+    let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let Ok(raw) = Errno::result(opened) else {
+        return;
+    };
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // WHY: no safe call returns it.
+    let handle = unsafe { OwnedFd::from_raw_fd(raw as RawFd) };
+    if processes::is_left_behind(pid) {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a system call on an open descriptor; a null siginfo_t stands for what kill(2) would send.
+        // WHY: as above. It fails only if the process is gone, or another user's, and then it is named again.
+        unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                handle.as_raw_fd(),
+                libc::SIGKILL,
+                no_info,
+                0,
+            )
+        };
     }
 }
 

@@ -10,21 +10,33 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
     socket, sockopt,
 };
+use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::processes;
+use super::processes::{self, Seen};
 
 /// Who listens on a port, as far as this user may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    Process { pid: i32, program: String },
+    Stranger {
+        pid: Pid,
+        program: String,
+    },
+    /// Somebody's worker, or what it had started, whose pm is dead. It was started in this folder.
+    Orphan {
+        pid: Pid,
+        program: String,
+    },
     Hidden,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process { pid, program } => write!(out, "pid {pid} ({program})"),
+            Self::Stranger { pid, program } => write!(out, "pid {pid} ({program})"),
+            Self::Orphan { pid, program } => {
+                write!(out, "pid {pid} ({program}), which an earlier pm has left here")
+            }
             Self::Hidden => write!(out, "a process that only root may see"),
         }
     }
@@ -77,7 +89,10 @@ pub fn holder(port: u16) -> Option<Holder> {
         return None;
     }
     match processes::owner_of(&sockets) {
-        Some(owner) => Some(Holder::Process { pid: owner.pid.as_raw(), program: owner.program }),
+        Some(Seen { pid, program, .. }) if processes::is_left_behind(pid) => {
+            Some(Holder::Orphan { pid, program })
+        }
+        Some(Seen { pid, program, .. }) => Some(Holder::Stranger { pid, program }),
         None => is_held(port).then_some(Holder::Hidden),
     }
 }

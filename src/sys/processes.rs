@@ -68,6 +68,28 @@ pub fn works_for(pid: Pid) -> Option<(String, u64)> {
     Some((value("PM_SLOT")?.to_owned(), value("PM_GENERATION")?.parse().ok()?))
 }
 
+/// True if this process was a worker's, was started in the folder that this process is in, and has no pm above it any
+/// more.
+pub fn is_left_behind(pid: Pid) -> bool {
+    let folder = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
+    let here = folder(getpid());
+    works_for(pid).is_some() && here.is_some() && folder(pid) == here && !has_pm_above(pid)
+}
+
+fn has_pm_above(pid: Pid) -> bool {
+    let Ok(me) = Process::myself().and_then(|me| me.stat()) else {
+        return true;
+    };
+    let mut above = pid.as_raw();
+    while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
+        if above != pid.as_raw() && stat.comm == me.comm {
+            return true;
+        }
+        above = stat.ppid;
+    }
+    false
+}
+
 /// What `pid` does with `signal`; `None` if it is dead.
 pub fn look_at(pid: Pid, signal: i32) -> Option<Seen> {
     let process = Process::new(pid.as_raw()).ok()?;

@@ -175,6 +175,11 @@ impl Pool {
         self
     }
 
+    pub fn flag(mut self, name: &str) -> Self {
+        self.options.push(name.into());
+        self
+    }
+
     /// What a shell does before it becomes pm.
     pub fn after(mut self, script: &str) -> Self {
         self.before = Some(script.into());

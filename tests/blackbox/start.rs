@@ -48,6 +48,45 @@ fn a_stranger_on_the_other_loopback_address_is_in_the_way_too() {
 }
 
 #[test]
+fn what_an_earlier_pm_left_on_a_port_is_named_and_killed_only_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    // Both killed at once: the one way in which something can be left. The heir has the listening socket.
+    let orders = "listen {port} heir stay stay";
+    let mut dead = Pool::of(worker(orders)).on_ports(1).in_folder(folder.path()).start();
+    dead.is_ready(1, 1);
+    dead.has_members(2);
+    let reactor = dead.reactor();
+    send(Signal::SIGSTOP, dead.pid());
+    send(Signal::SIGKILL, reactor);
+    send(Signal::SIGKILL, dead.pid());
+    dead.ends();
+    let heir = dead.has_members(1)[0].pid;
+
+    let port = dead.ports[0].to_string();
+    let again = || {
+        let pool = Pool::of(worker("listen {port} stay")).option("--ports", &port);
+        pool.in_folder(folder.path())
+    };
+    let careful = again().start();
+    let line = careful.says.wait_for("which an earlier pm has left here; `--take-over` would kill");
+    assert!(line.contains(&format!("port {port} is held by pid {heir} (worker)")), "{line}");
+    assert!(is_alive(heir));
+    careful.stop();
+
+    let elsewhere = Pool::of(worker("listen {port} stay")).option("--ports", &port);
+    let elsewhere = elsewhere.flag("--take-over").start();
+    elsewhere.says.wait_for(&format!("is held by pid {heir} (worker); trying until it is free"));
+    assert!(is_alive(heir), "it was started in another folder");
+    elsewhere.stop();
+
+    let bold = again().flag("--take-over").start();
+    bold.says.wait_for("which an earlier pm has left here; killing it");
+    bold.says.wait_for("is ready on port");
+    assert!(!is_alive(heir));
+    bold.stop();
+}
+
+#[test]
 fn a_connection_that_a_worker_left_behind_does_not_keep_its_port() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
     pm.is_ready(1, 1);
