@@ -39,8 +39,8 @@ use crate::sys::{
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
-/// When all workers are gone, this is how long orphans and the last output may keep pm.
-const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+/// When all workers are gone, this is how long orphans of nobody's may keep the reactor.
+const ALONE_WITHIN: Duration = Duration::from_secs(1);
 
 const SIGNALS: Token = Token(0);
 const CONSOLE: [Token; 2] = [Token(1), Token(2)];
@@ -102,7 +102,10 @@ struct Refusal {
 /// The supervisor has finished.
 struct Leaving {
     outcome: Outcome,
-    at_latest: Instant,
+    /// Those who have not gone by then, not even by SIGKILL, are left to the guard.
+    alone_by: Instant,
+    /// Somebody does not want to wait for the reader of the last lines.
+    is_urgent: bool,
 }
 
 impl Reactor {
@@ -218,7 +221,7 @@ impl Reactor {
 
     fn stop(&mut self, signal: Caught, event: Event) {
         if let Some(leaving) = &mut self.leaving {
-            leaving.at_latest = self.now;
+            leaving.is_urgent = true;
             return;
         }
         self.tell_stop(signal, event == Event::Kill);
@@ -269,8 +272,8 @@ impl Reactor {
                     Action::Tell(news) => self.tell(news),
                     Action::Finish(outcome) => {
                         self.tell_end();
-                        let at_latest = self.now + LEAVE_WITHIN;
-                        self.leaving = Some(Leaving { outcome, at_latest });
+                        let alone_by = self.now + ALONE_WITHIN;
+                        self.leaving = Some(Leaving { outcome, alone_by, is_urgent: false });
                     }
                 }
             }
@@ -331,7 +334,7 @@ impl Reactor {
             self.probes.next_deadline(),
             self.delays.next_deadline(),
             self.console.next_deadline(self.now),
-            self.leaving.as_ref().map(|leaving| leaving.at_latest),
+            self.leaving.as_ref().map(|leaving| leaving.alone_by).filter(|by| *by > self.now),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
@@ -340,10 +343,10 @@ impl Reactor {
     /// The outcome, once everybody is gone and everything is said.
     fn may_leave(&mut self) -> Option<Outcome> {
         let leaving = self.leaving.as_ref()?;
-        let is_overdue = self.now >= leaving.at_latest;
         let is_alone = self.children.sweep_orphans() == 0 && self.logs.are_all_ended();
         let is_told = self.console.is_settled(self.now);
-        (is_overdue || (is_alone && is_told)).then_some(leaving.outcome)
+        let may_leave = (is_alone || self.now >= leaving.alone_by) && is_told;
+        (may_leave || leaving.is_urgent).then_some(leaving.outcome)
     }
 }
 

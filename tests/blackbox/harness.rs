@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -258,6 +259,7 @@ impl Pool {
                 command.stdin(again(line)).stdout(again(line)).stderr(again(line))
             }
         };
+        have_no_signal_ignored();
         let mut child = command.spawn().expect("pm can be started");
         let (says, prints) = match self.output {
             Output::Lines => {
@@ -272,6 +274,22 @@ impl Pool {
         let (name, _locks, has_ended) = (self.name, self.ports, false);
         Pm { name, ports, says, prints, child, has_ended, _locks }
     }
+}
+
+/// Sees to it that pm starts with no signal ignored, as from a terminal: tests in the background (`&` in a script,
+/// nohup(1)) have some ignored. A signal with a handler is back at its default after exec.
+fn have_no_signal_ignored() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let ignored = processes::status(Pid::this(), "SigIgn");
+        let ignored = u64::from_str_radix(&ignored, 16).expect("a mask");
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+            if ignored & 1 << (signal as i32 - 1) != 0 {
+                let unread = Arc::new(AtomicBool::new(false));
+                signal_hook::flag::register(signal as i32, unread).expect("a handler");
+            }
+        }
+    });
 }
 
 impl Port {
@@ -357,6 +375,11 @@ impl Pm {
         self.child.stdout.take().expect("a pipe that nobody has taken")
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.has_ended |= self.child.try_wait().expect("a child").is_some();
+        self.has_ended
+    }
+
     /// Waits for its end.
     pub fn ends(&mut self) -> ExitStatus {
         let status = eventually("pm ends", || self.child.try_wait().expect("a child"));
@@ -368,6 +391,9 @@ impl Pm {
     pub fn ends_with(&mut self, status: i32) {
         let ended = self.ends();
         let left = self.members();
+        // What it said last is still on its way.
+        self.says.all_to_the_end();
+        self.prints.all_to_the_end();
         assert_eq!(ended.code(), Some(status), "{ended}");
         assert_eq!(left, [], "nobody is left");
         for port in &self.ports {

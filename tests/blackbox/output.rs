@@ -113,7 +113,7 @@ fn a_flood_through_a_pipe_that_is_read_slowly_is_whole() {
     let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
     let mut pm = pool.option("--restart", "never").into_pipe().start();
     let prefix = format!("{} | ", pm.slot(1));
-    let slow = Slow(pm.stdout());
+    let slow = Slow(pm.stdout(), Duration::from_millis(2));
     let mut flood = Flood::default();
     for line in BufReader::with_capacity(16 * 1024, slow).lines() {
         flood.take(line.unwrap().strip_prefix(&prefix).expect("the slot"));
@@ -123,12 +123,24 @@ fn a_flood_through_a_pipe_that_is_read_slowly_is_whole() {
     assert_eq!(pm.says.with("dropped"), [""; 0]);
 }
 
-/// A reader that takes a little, and a little later some more.
-struct Slow<R>(R);
+#[test]
+fn the_last_lines_wait_for_a_reader_that_still_moves() {
+    // All of it is in pm's hands when its worker ends, and takes the reader another two seconds.
+    let count = lines_in(300_000);
+    let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
+    let mut pm = pool.option("--restart", "never").into_pipe().start();
+    let slow = Slow(pm.stdout(), Duration::from_millis(30));
+    let lines = BufReader::with_capacity(4 * 1024, slow).lines().count();
+    assert_eq!(lines as u64, count);
+    pm.ends_with(0);
+}
+
+/// A reader that takes a little, and so much later some more.
+struct Slow<R>(R, Duration);
 
 impl<R: Read> Read for Slow<R> {
     fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        thread::park_timeout(Duration::from_millis(2));
+        thread::park_timeout(self.1);
         self.0.read(bytes)
     }
 }
