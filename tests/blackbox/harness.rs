@@ -13,7 +13,7 @@ use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::lines::Lines;
@@ -411,6 +411,10 @@ impl Pm {
 impl Drop for Pm {
     fn drop(&mut self) {
         if !self.has_ended {
+            // The reactor first: a killed guard would leave it to stop in its own time, which may be a grace of an hour.
+            for reactor in processes::children_of(self.pid()) {
+                let _ = kill(reactor, Signal::SIGKILL);
+            }
             // Not yet waited for, so the number is still its own.
             let _ = self.child.kill();
             let _ = self.child.wait();
