@@ -70,6 +70,8 @@ fn main() -> Anything<()> {
 struct Contender {
     name: &'static str,
     keeper: Child,
+    /// Who forks the workers.
+    parent: i32,
     worker: i32,
     port: u16,
     /// In microseconds.
@@ -89,14 +91,13 @@ impl Contender {
         command.arg(worker).args(["listen", &port_text, "stay"]);
         let nowhere = || Stdio::null();
         let keeper = command.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).spawn()?;
-        let (_, worker) = next_worker(events, i32::try_from(keeper.id())?)?;
-        let contender = Self { name, keeper, worker, port, samples: Vec::new() };
+        let (_, worker, parent) = next_worker(events, i32::try_from(keeper.id())?)?;
+        let contender = Self { name, keeper, parent, worker, port, samples: Vec::new() };
         contender.wait_until_it_serves()?;
         Ok(contender)
     }
 
     fn round(&mut self, events: &ProcEvents) -> Anything<()> {
-        let keeper = i32::try_from(self.keeper.id())?;
         kill(Pid::from_raw(self.worker), Signal::SIGKILL)?;
         let died = loop {
             match events.next(PATIENCE)?.ok_or("nobody died")? {
@@ -104,7 +105,7 @@ impl Contender {
                 _ => {}
             }
         };
-        let (execd, worker) = next_worker(events, keeper)?;
+        let (execd, worker, _) = next_worker(events, self.parent)?;
         self.samples.push((execd - died) as f64 / 1_000.0);
         self.worker = worker;
         self.wait_until_it_serves()
@@ -138,13 +139,21 @@ impl Drop for Contender {
     }
 }
 
-/// Waits until a child of `keeper` has exec'd.
-fn next_worker(events: &ProcEvents, keeper: i32) -> Anything<(u64, i32)> {
-    let mut forked = None;
+/// Waits until a child of `keeper`, or of what it has forked, has exec'd; returns when, who, and whose child it is.
+///
+/// pm is two processes, and the inner one forks the workers.
+fn next_worker(events: &ProcEvents, keeper: i32) -> Anything<(u64, i32, i32)> {
+    let mut family = vec![(keeper, keeper)];
     loop {
         match events.next(PATIENCE)?.ok_or("nobody was started")? {
-            (_, What::Forked { parent, child }) if parent == keeper => forked = Some(child),
-            (when, What::Execd { pid }) if Some(pid) == forked => return Ok((when, pid)),
+            (_, What::Forked { parent, child }) if family.iter().any(|(pid, _)| *pid == parent) => {
+                family.push((child, parent));
+            }
+            (when, What::Execd { pid }) if pid != keeper => {
+                if let Some((_, parent)) = family.iter().find(|(member, _)| *member == pid) {
+                    return Ok((when, pid, *parent));
+                }
+            }
             _ => {}
         }
     }
