@@ -59,7 +59,7 @@ pub fn stand() -> Result<Role, Errno> {
             Ok(Role::Reactor)
         }
         Side::Guard { child, inherited } => {
-            let ward = Ward { pid: child, target: child, has_terminal: false };
+            let ward = Ward { pid: child, target: child, takes_terminal: false };
             Ok(Role::Guard(ward.outlive(&inherited)))
         }
     }
@@ -94,7 +94,7 @@ pub fn init(argv: &[CString]) -> Result<u8, InitError> {
         }
         Side::Guard { child, inherited } => {
             let group = Pid::from_raw(-child.as_raw());
-            let ward = Ward { pid: child, target: group, has_terminal };
+            let ward = Ward { pid: child, target: group, takes_terminal: true };
             Ok(ward.outlive(&inherited))
         }
     }
@@ -150,43 +150,58 @@ struct Ward {
     pid: Pid,
     /// Where signals go, as kill(2) takes it: the process, or its whole group.
     target: Pid,
-    /// The terminal is the ward's as long as it is pm's.
-    has_terminal: bool,
+    /// The terminal that is pm's to read and write is the ward's instead.
+    takes_terminal: bool,
 }
 
 impl Ward {
     /// Waits for its end, ends what it has left, and returns what to exit with.
     fn outlive(&self, inherited: &[Pid]) -> u8 {
         let status = self.keep();
+        if self.takes_terminal {
+            // Whoever comes next has it from pm.
+            pass_terminal(self.pid, getpgrp());
+        }
         sweep(inherited);
         status
     }
 
     /// Passes signals on until it has ended.
     fn keep(&self) -> u8 {
+        // A Ctrl-Z was passed on, and nothing has gone on since.
+        let mut is_suspending = false;
         loop {
             match wait::next_signal() {
                 libc::SIGCHLD => {
                     while let Some((pid, change)) = wait::next_change() {
                         match change {
                             Change::Ended(exit) if pid == self.pid => return exit.status(),
-                            // Ctrl-Z has reached the ward. Now whoever started pm is to see it stopped too.
-                            Change::Stopped if pid == self.pid => send(getpid(), libc::SIGSTOP),
-                            Change::Ended(_) | Change::Stopped => {}
+                            // A stop by the terminal: whoever started pm is to see pm stopped too. After a mere
+                            // SIGSTOP the guard stays awake, since a ward that is killed next leaves it all to do.
+                            Change::Stopped(signal)
+                                if pid == self.pid
+                                    && (is_suspending || signal != libc::SIGSTOP) =>
+                            {
+                                send(getpid(), libc::SIGSTOP);
+                            }
+                            Change::Ended(_) | Change::Stopped(_) => {}
                         }
                     }
                 }
                 // The guard neither reads nor writes; these were about a terminal it does not use.
                 libc::SIGTTIN | libc::SIGTTOU => {}
+                libc::SIGTSTP => {
+                    is_suspending = true;
+                    send(self.target, libc::SIGTSTP);
+                }
                 libc::SIGCONT => {
-                    if self.has_terminal && tcgetpgrp(stdin()) == Ok(getpgrp()) {
-                        // The shell gave it to pm with the `fg` that woke it. It may have been closed since.
-                        let _ = tcsetpgrp(stdin(), self.pid);
+                    is_suspending = false;
+                    if self.takes_terminal {
+                        // A shell's `fg` gives it to pm.
+                        pass_terminal(getpgrp(), self.pid);
                     }
                     send(self.target, libc::SIGCONT);
                 }
-                // The death signal of a guard around this one: as good as a SIGTERM.
-                signal if signal == gone() => self.end(libc::SIGTERM),
                 signal @ (libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) => {
                     self.end(signal);
                 }
@@ -216,6 +231,14 @@ fn sweep(inherited: &[Pid]) {
         if left == 0 || wait::any().is_err() {
             return;
         }
+    }
+}
+
+/// Hands the foreground of the terminal on, if `from` has it. There may be no terminal, or no more.
+fn pass_terminal(from: Pid, to: Pid) {
+    if tcgetpgrp(stdin()) == Ok(from) {
+        // All signals are blocked here, so it may be done from the background (tcsetpgrp(3)).
+        let _ = tcsetpgrp(stdin(), to);
     }
 }
 

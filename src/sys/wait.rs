@@ -42,8 +42,8 @@ pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Ended(Exit),
-    /// By a signal, SIGSTOP for one.
-    Stopped,
+    /// By this signal.
+    Stopped(libc::c_int),
 }
 
 /// Takes the next child that has ended (and reaps it) or was stopped, or `None` when no more have.
@@ -65,7 +65,7 @@ fn changed(flags: libc::c_int) -> Result<Option<(Pid, Change)>, Errno> {
     // WHY: as in `peek`.
     let pid = Errno::result(unsafe { libc::waitpid(-1, &mut status, flags) })?;
     let change = match libc::WIFSTOPPED(status) {
-        true => Change::Stopped,
+        true => Change::Stopped(libc::WSTOPSIG(status)),
         false => Change::Ended(exit(status)),
     };
     Ok((pid > 0).then(|| (Pid::from_raw(pid), change)))

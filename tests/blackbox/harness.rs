@@ -278,7 +278,7 @@ impl Pool {
 
 /// Sees to it that pm starts with no signal ignored, as from a terminal: tests in the background (`&` in a script,
 /// nohup(1)) have some ignored. A signal with a handler is back at its default after exec.
-fn have_no_signal_ignored() {
+pub fn have_no_signal_ignored() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let ignored = processes::status(Pid::this(), "SigIgn");

@@ -9,7 +9,9 @@
 //! them as long as the README claims.
 
 mod crash;
+mod faults;
 mod harness;
+mod init;
 mod lines;
 mod matrix;
 mod output;
