@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgid};
 
-use super::processes::{self, Seen};
+use super::processes::{self, ChildList, Seen};
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
 use crate::supervisor::{Exit, Remains, SlotId, WorkerId};
@@ -22,6 +22,7 @@ use crate::supervisor::{Exit, Remains, SlotId, WorkerId};
 pub struct Children {
     /// The slots' names, by which descendants are known (`PM_SLOT`).
     names: Vec<String>,
+    list: ChildList,
     groups: BTreeMap<WorkerId, Group>,
 }
 
@@ -58,7 +59,7 @@ pub enum Reaped {
 impl Children {
     /// No workers yet; these are the names of the slots.
     pub fn new(names: Vec<String>) -> Self {
-        Self { names, groups: BTreeMap::new() }
+        Self { names, list: ChildList::open(), groups: BTreeMap::new() }
     }
 
     /// Starts a worker and remembers its group.
@@ -174,7 +175,7 @@ impl Children {
         let mut count = 0;
         // Nobody at all to wait for is the common case.
         if wait::peek() != Err(Errno::ECHILD) {
-            processes::for_each_child(|pid| {
+            self.list.for_each(|pid| {
                 count += 1;
                 signalled(kill(pid, Signal::SIGKILL));
             });
@@ -189,7 +190,7 @@ impl Children {
     fn adopt(&mut self, just_died: Option<WorkerId>) {
         let mut orphans = Vec::new();
         let groups = &self.groups;
-        processes::for_each_child(|pid| {
+        self.list.for_each(|pid| {
             // Members of a group that lost their parents are pm's children too, and are known by the group.
             let its_group = getpgid(Some(pid));
             let is_known = |group: &Group| {

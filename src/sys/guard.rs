@@ -18,8 +18,9 @@ use nix::unistd::{
     ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, setpgid, tcgetpgrp, tcsetpgrp,
 };
 
+use super::processes::{self, ChildList};
+use super::standing;
 use super::wait::{self, Change};
-use super::{processes, standing};
 
 /// Who this process is after [`stand`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +222,7 @@ impl Ward {
 fn sweep(inherited: &[Pid]) {
     loop {
         let mut left = 0;
-        processes::for_each_child(|pid| {
+        ChildList::open().for_each(|pid| {
             if !inherited.contains(&pid) {
                 left += 1;
                 // The number is a child's that nobody but this thread can reap, so it means nobody else.

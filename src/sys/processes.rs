@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use nix::unistd::{Pid, getpid};
 use procfs::process::{Process, Stat, all_processes};
@@ -42,21 +42,34 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     listed(|stat| stat.ppid == parent.as_raw()).map(|(_, stat)| Pid::from_raw(stat.pid)).collect()
 }
 
-/// Calls `each` with every child of this thread, dead ones too. Allocates nothing where the kernel can list them
-/// (proc(5), /proc/thread-self/children).
-pub fn for_each_child(mut each: impl FnMut(Pid)) {
-    let Ok(mut file) = File::open("/proc/thread-self/children") else {
-        return children_of(getpid()).into_iter().for_each(each);
-    };
-    let mut bytes = [0; 4096];
-    let mut number = 0_i32;
-    while let Ok(count @ 1..) = file.read(&mut bytes) {
-        for byte in &bytes[..count] {
-            match byte {
-                b'0'..=b'9' => number = number * 10 + i32::from(byte - b'0'),
-                _ if number > 0 => each(Pid::from_raw(std::mem::take(&mut number))),
-                _ => {}
+/// The kernel's list of the children of the thread that opened it (proc(5), /proc/PID/task/TID/children).
+#[derive(Debug)]
+pub struct ChildList {
+    /// None where the kernel keeps no such list.
+    file: Option<File>,
+}
+
+impl ChildList {
+    pub fn open() -> Self {
+        Self { file: File::open("/proc/thread-self/children").ok() }
+    }
+
+    /// Calls `each` with every child, dead ones too. Allocates nothing where there is a list.
+    pub fn for_each(&self, mut each: impl FnMut(Pid)) {
+        let Some(file) = &self.file else {
+            return children_of(getpid()).into_iter().for_each(each);
+        };
+        let mut bytes = [0; 4096];
+        let (mut number, mut at) = (0_i32, 0);
+        while let Ok(count @ 1..) = file.read_at(&mut bytes, at) {
+            for byte in &bytes[..count] {
+                match byte {
+                    b'0'..=b'9' => number = number * 10 + i32::from(byte - b'0'),
+                    _ if number > 0 => each(Pid::from_raw(std::mem::take(&mut number))),
+                    _ => {}
+                }
             }
+            at += count as u64;
         }
     }
 }
@@ -148,7 +161,7 @@ mod tests {
     fn children_are_listed_one_by_one() {
         let mut sleeping = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let mut found = Vec::new();
-        for_each_child(|pid| found.push(pid.as_raw()));
+        ChildList::open().for_each(|pid| found.push(pid.as_raw()));
         assert!(found.contains(&i32::try_from(sleeping.id()).unwrap()), "{found:?}");
         sleeping.kill().unwrap();
         sleeping.wait().unwrap();
