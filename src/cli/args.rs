@@ -9,6 +9,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use crate::plan::{Ports, duration};
 use crate::supervisor::Restart;
 
+// clap takes an `{n}` in a help text for a line break; the escape sequence inside it, which stands for nothing, does not
+// let it.
 /// Keeps a pool of port-bound workers serving, in a foreground terminal
 #[derive(Debug, Parser)]
 #[command(
@@ -19,7 +21,7 @@ use crate::supervisor::Restart;
 Examples:
   pm                                           the lab: three Deno servers, where web.ts is
   pm run --ports 8080-8082 -- ./serve {port}   one worker a port
-  pm run --workers 4 --name jobs -- ./job {n}  four workers without ports
+  pm run --workers 4 --name jobs -- ./job {\x1b[0mn}  four workers without ports
 
 Ctrl-C stops all workers and waits for them; a second one kills them."
 )]
@@ -38,7 +40,7 @@ const NOT_FOR_INIT: [&str; 7] =
 enum Command {
     /// Keep the workers of a pool alive until Ctrl-C
     #[command(after_help = "\
-In CMD: {port}, {slot} (web.2), {n} (2), {pool} and {dir} are filled in; {{ is a brace.
+In CMD: {port}, {slot} (web.2), {\x1b[0mn} (2), {pool} and {dir} are filled in; {{ is a brace.
 A worker finds PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.
 
 Exit status: 0 stopped as asked; a worker's own if all have ended by themselves;
@@ -159,6 +161,7 @@ mod tests {
         {
             let help = command.render_help().to_string();
             assert!(help.lines().count() <= 40, "{help}");
+            assert!(help.contains("{n}"), "{help}");
         }
     }
 }
