@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use nix::errno::Errno;
 use pm::cli::{self, Ending};
 use pm::supervisor::Outcome;
-use pm::sys::guard::InitError;
+use pm::sys::guard::GuardError;
 
 const GAVE_UP: u8 = 1;
 const BAD_USAGE: u8 = 2;
@@ -25,17 +25,13 @@ fn main() -> ExitCode {
         Ending::Over(Outcome::Ended(Some(exit))) => exit.status(),
         Ending::Over(Outcome::GaveUp) => GAVE_UP,
         Ending::Guarded(status) => status,
-        Ending::NoInit(error) => {
-            cli::complain(&error);
-            match error {
-                InitError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
-                InitError::Exec { .. } => NOT_EXECUTABLE,
-                InitError::Guard(_) => BROKEN,
-            }
-        }
         Ending::Unguarded(error) => {
             cli::complain(&error);
-            BROKEN
+            match error {
+                GuardError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
+                GuardError::Exec { .. } => NOT_EXECUTABLE,
+                GuardError::Refused(_) => BROKEN,
+            }
         }
         Ending::Shown(text) => {
             // A reader that has gone away (`pm --help | head -1`) has seen what it wanted.

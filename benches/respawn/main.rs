@@ -91,8 +91,11 @@ impl Contender {
         command.arg(worker).args(["listen", &port_text, "stay"]);
         let nowhere = || Stdio::null();
         let keeper = command.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).spawn()?;
-        let (_, worker, parent) = next_worker(events, i32::try_from(keeper.id())?)?;
-        let contender = Self { name, keeper, parent, worker, port, samples: Vec::new() };
+        let pid = i32::try_from(keeper.id())?;
+        // From here on it is ended with the contender, whatever comes.
+        let mut contender =
+            Self { name, keeper, parent: pid, worker: 0, port, samples: Vec::new() };
+        (_, contender.worker, contender.parent) = next_worker(events, pid)?;
         contender.wait_until_it_serves()?;
         Ok(contender)
     }

@@ -10,7 +10,7 @@ use clap::Parser;
 use crate::plan::PlanError;
 use crate::reactor::ReactorError;
 use crate::supervisor::Outcome;
-use crate::sys::guard::InitError;
+use crate::sys::guard::GuardError;
 
 /// What is left to do for `main`: print, and exit with a status.
 #[derive(Debug)]
@@ -19,10 +19,8 @@ pub enum Ending {
     Over(Outcome),
     /// This was the guard of a run or a command, which ended with this exit status.
     Guarded(u8),
-    /// A command was not run.
-    NoInit(InitError),
-    /// The kernel refused a guard.
-    Unguarded(std::io::Error),
+    /// Nothing was started.
+    Unguarded(GuardError),
     /// The help or the version was asked for.
     Shown(clap::Error),
     /// The command line, or what it leads to, makes no sense.

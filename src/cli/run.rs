@@ -25,7 +25,7 @@ pub fn run(run: Run) -> Ending {
     match guard::stand() {
         Ok(Role::Guard(status)) => return Ending::Guarded(status),
         Ok(Role::Reactor) => {}
-        Err(errno) => return Ending::Unguarded(errno.into()),
+        Err(error) => return Ending::Unguarded(error),
     }
     match Reactor::new(&plan, colour, takes_over).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
@@ -38,7 +38,7 @@ fn init(command: Vec<OsString>) -> Ending {
     let argv: Vec<_> = command.into_iter().map(c_string).collect();
     match guard::init(&argv) {
         Ok(status) => Ending::Guarded(status),
-        Err(error) => Ending::NoInit(error),
+        Err(error) => Ending::Unguarded(error),
     }
 }
 

@@ -31,11 +31,11 @@ pub enum Role {
     Guard(u8),
 }
 
-/// Why a command was not run.
+/// Why there is nobody to guard.
 #[derive(Debug, thiserror::Error)]
-pub enum InitError {
-    #[error("cannot stand guard: {}", .0.desc())]
-    Guard(#[from] Errno),
+pub enum GuardError {
+    #[error("cannot stand guard, so nothing was started: {}", .0.desc())]
+    Refused(#[from] Errno),
     /// Said by the child: the guard ends with the status that comes of it.
     #[error("{program}: {}", .errno.desc())]
     Exec { program: String, errno: Errno },
@@ -52,7 +52,7 @@ pub fn gone() -> libc::c_int {
 ///
 /// # Errors
 /// If the kernel refuses a fork or what a guard needs.
-pub fn stand() -> Result<Role, Errno> {
+pub fn stand() -> Result<Role, GuardError> {
     match divide()? {
         Side::Ward { guard, mask } => {
             be_guarded(guard)?;
@@ -74,7 +74,7 @@ pub fn stand() -> Result<Role, Errno> {
 ///
 /// # Errors
 /// If the kernel refuses a fork or what a guard needs; in the child, if it cannot become the command.
-pub fn init(argv: &[CString]) -> Result<u8, InitError> {
+pub fn init(argv: &[CString]) -> Result<u8, GuardError> {
     let has_terminal = tcgetpgrp(stdin()) == Ok(getpgrp());
     match divide()? {
         Side::Ward { guard, mask } => {
@@ -91,7 +91,7 @@ pub fn init(argv: &[CString]) -> Result<u8, InitError> {
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
             let program = argv.first().expect("an argv names its program");
             let Err(errno) = execvp(program, argv);
-            Err(InitError::Exec { program: program.to_string_lossy().into_owned(), errno })
+            Err(GuardError::Exec { program: program.to_string_lossy().into_owned(), errno })
         }
         Side::Guard { child, inherited } => {
             let group = Pid::from_raw(-child.as_raw());
