@@ -42,9 +42,11 @@ fn main() -> ExitCode {
             let _ = error.print();
             BAD_USAGE
         }
-        Ending::NoPlan(why) => {
-            cli::complain(&why);
-            BAD_USAGE
+        Ending::Done => 0,
+        Ending::Refused => BAD_USAGE,
+        Ending::Unsaid(error) => {
+            cli::complain(&error);
+            BROKEN
         }
         Ending::Broken(error) => {
             cli::complain(&error);

@@ -1,13 +1,24 @@
 //! Floor 4: what people type and read. From an argv to an [`Ending`], and never an exit of its own.
+//!
+//! [`args`] is the command line. [`load`] finds the file that it means and makes a plan of it, with what [`machine`]
+//! answers about this machine; [`faults`] shows what is wrong with one. A file for each command: [`run`], [`check`],
+//! [`init`], and [`pages`] for those that only print.
 
 mod args;
+mod check;
+mod colour;
+pub mod faults;
+mod init;
+mod load;
+mod machine;
+mod pages;
 mod run;
 
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 
-use clap::Parser;
-
-use crate::plan::PlanError;
+use self::args::Command;
+use self::load::NoPlan;
 use crate::reactor::ReactorError;
 use crate::supervisor::Outcome;
 use crate::sys::guard::GuardError;
@@ -21,42 +32,67 @@ pub enum Ending {
     Guarded(u8),
     /// Nothing was started.
     Unguarded(GuardError),
+    /// What was asked for is done and said.
+    Done,
+    /// The files or the folder make no sense, and people have been told.
+    Refused,
     /// The help or the version was asked for.
     Shown(clap::Error),
-    /// The command line, or what it leads to, makes no sense.
+    /// The command line makes no sense.
     BadUsage(clap::Error),
-    NoPlan(NoPlan),
+    /// What was to be said could not be written.
+    Unsaid(io::Error),
     /// pm itself failed.
     Broken(ReactorError),
 }
 
-/// Why there is nothing to run.
-#[derive(Debug, thiserror::Error)]
-pub enum NoPlan {
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(
-        "nothing to run in {folder}: there is no `web.ts` here; \
-         name a command, as in `pm run --ports 8080-8082 -- ./server {{port}}`"
-    )]
-    NothingHere { folder: String },
-    #[error("cannot tell which folder this is: {0}")]
-    NoFolder(std::io::Error),
-}
-
 /// Does what the command line says and returns how that ended.
 pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
-    let args = match args::Args::try_parse_from(argv) {
-        Ok(args) => args,
+    let command = match args::read(argv) {
+        Ok(command) => command,
         Err(error) if error.use_stderr() => return Ending::BadUsage(error),
         Err(error) => return Ending::Shown(error),
     };
-    run::run(args.into_run())
+    match command {
+        Command::Run(run) => run::run(run),
+        Command::Check(check) => check::check(&check),
+        Command::Init => init::init(),
+        Command::Schema => pages::schema(),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man => pages::man(),
+    }
 }
 
 /// Says on stderr what is wrong.
 pub fn complain(error: &dyn std::error::Error) {
-    use std::io::Write;
     // Nobody is left to be told if stderr is closed.
-    let _ = writeln!(std::io::stderr(), "pm: {error}");
+    let _ = writeln!(io::stderr(), "pm: {error}");
+}
+
+/// Says on stderr why there is nothing to run, with pictures if it is for the faults of a file.
+fn refuse(why: &NoPlan, colour: bool) -> Ending {
+    match why {
+        // As `complain`.
+        NoPlan::Faults(faults) => {
+            let _ = io::stderr().write_all(faults::pictures(faults, colour).as_bytes());
+        }
+        NoPlan::Plan(_)
+        | NoPlan::NothingHere { .. }
+        | NoPlan::NoFile { .. }
+        | NoPlan::Unreadable { .. }
+        | NoPlan::NoProcfile { .. }
+        | NoPlan::NoFolder(_) => complain(why),
+    }
+    Ending::Refused
+}
+
+/// Says on stdout what was asked for.
+fn say(text: &str) -> Ending {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ending::Done,
+        // A reader that has gone away (`pm man | head -1`) has seen what it wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ending::Done,
+        Err(error) => Ending::Unsaid(error),
+    }
 }

@@ -1,14 +1,11 @@
 //! `pm` and `pm run`: keep the workers of a plan alive.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdout};
-use std::path::Path;
 
-use super::args::{Colouring, Run};
-use super::{Ending, NoPlan};
-use crate::plan::{AdHoc, Plan, lab};
-use crate::reactor::{Colour, Reactor};
-use crate::supervisor::{Policy, Rest};
+use super::args::Run;
+use super::load::{NoPlan, load};
+use super::{Ending, colour, refuse};
+use crate::reactor::{Conduct, Reactor, Reread};
 use crate::sys::guard::{self, Role};
 use crate::sys::spawn::c_string;
 
@@ -17,20 +14,34 @@ pub fn run(run: Run) -> Ending {
     if run.init {
         return init(run.command);
     }
-    let (colour, takes_over) = (colour(run.color), run.take_over);
-    let plan = match plan(run) {
+    let colour = colour::decide(run.paint.color);
+    let plan = match load(&run) {
         Ok(plan) => plan,
-        Err(why) => return Ending::NoPlan(why),
+        Err(why) => return refuse(&why, colour.stderr),
     };
     match guard::stand() {
         Ok(Role::Guard(status)) => return Ending::Guarded(status),
         Ok(Role::Reactor) => {}
         Err(error) => return Ending::Unguarded(error),
     }
-    match Reactor::new(&plan, colour, takes_over).and_then(Reactor::run) {
+    let conduct = Conduct { colour, takes_over: run.take_over, reread: reread(run) };
+    match Reactor::new(&plan, conduct).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
         Err(error) => Ending::Broken(error),
     }
+}
+
+/// The plan can be made again of files, not of a command line: that stays what it is.
+fn reread(run: Run) -> Option<Reread> {
+    if !run.command.is_empty() {
+        return None;
+    }
+    Some(Box::new(move || load(&run).map_err(|why| lines(&why))))
+}
+
+/// Why there is no plan, in lines.
+fn lines(why: &NoPlan) -> Vec<String> {
+    why.to_string().lines().map(str::to_owned).collect()
 }
 
 /// One command, guarded.
@@ -40,35 +51,4 @@ fn init(command: Vec<OsString>) -> Ending {
         Ok(status) => Ending::Guarded(status),
         Err(error) => Ending::Unguarded(error),
     }
-}
-
-fn plan(run: Run) -> Result<Plan, NoPlan> {
-    let folder = std::env::current_dir().map_err(NoPlan::NoFolder)?;
-    let rest = Rest { give_up_after: run.give_up_after, ..Rest::default() };
-    let policy =
-        Policy { restart: run.restart.into(), rest, grace: run.grace, ..Policy::default() };
-    if !run.command.is_empty() {
-        let Run { command, ports, workers, name, .. } = run;
-        return Ok(AdHoc { command, ports, workers, name, policy }.plan(&folder)?);
-    }
-    if !Path::new(lab::SCRIPT).is_file() {
-        return Err(NoPlan::NothingHere { folder: folder.display().to_string() });
-    }
-    Ok(lab::plan(&folder, &policy))
-}
-
-/// `--color` first, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR, then whether it is a terminal that can.
-fn colour(wish: Colouring) -> Colour {
-    let decide = |is_terminal: bool| match wish {
-        Colouring::Always => true,
-        Colouring::Never => false,
-        Colouring::Auto if anstyle_query::no_color() => false,
-        Colouring::Auto if anstyle_query::clicolor_force() => true,
-        Colouring::Auto => {
-            is_terminal
-                && anstyle_query::clicolor().unwrap_or(true)
-                && anstyle_query::term_supports_color()
-        }
-    };
-    Colour { stdout: decide(stdout().is_terminal()), stderr: decide(stderr().is_terminal()) }
 }

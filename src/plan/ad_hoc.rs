@@ -1,14 +1,15 @@
 //! A pool from the command line: `pm run --ports 8080-8082 -- CMD...`.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::template::Values;
-use super::{Plan, PlanError, Pool, Ports, SlotPlan, lab};
+use super::check::READY_WITHIN;
+use super::template::{Misplaced, Values};
+use super::{
+    Check, Plan, PlanError, Pool, Ports, Ready, SlotPlan, WORKERS_MAX, World, environment, is_name,
+};
 use crate::supervisor::{Policy, Readiness};
-
-/// As many workers as one pool may have.
-pub const WORKERS_MAX: usize = 1_000;
 
 /// What the command line says of a pool.
 #[derive(Clone, Debug)]
@@ -44,28 +45,44 @@ impl AdHoc {
             (None, Some(count)) => vec![None; count],
             (None, None) => return Err(PlanError::NoSlots),
         };
-        let slots = ports.into_iter().zip(1..).map(|(port, n)| {
-            let name = format!("{pool}.{n}");
-            let values = Values { port, slot: &name, n, pool: &pool, dir };
-            let argv: Result<_, _> =
-                self.command.iter().map(|argument| values.fill(argument)).collect();
-            argv.map(|argv| SlotPlan { name: name.clone(), n, port, argv })
-        });
+        let slots = ports.into_iter().zip(1..).map(|(port, n)| self.slot(&pool, n, port, dir));
         let slots = slots.collect::<Result<_, _>>()?;
         let policy = match self.ports {
-            Some(_) => {
-                Policy { ready: Readiness::Probe { within: lab::READY_WITHIN }, ..self.policy }
-            }
+            Some(_) => Policy { ready: Readiness::Probe { within: READY_WITHIN }, ..self.policy },
             None => self.policy,
         };
-        let (path, env, missing_hint) = (Vec::new(), Vec::new(), None);
-        Ok(Plan { pools: vec![Pool { name: pool, slots, policy, path, env, missing_hint }] })
+        let stop_signal = libc::SIGTERM;
+        let pool =
+            Pool { name: pool, after: Vec::new(), slots, policy, stop_signal, missing_hint: None };
+        Ok(Plan { pools: vec![pool] })
     }
-}
 
-fn is_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !name.is_empty() && name.bytes().all(letter)
+    fn slot(
+        &self,
+        pool: &str,
+        n: usize,
+        port: Option<u16>,
+        dir: &Path,
+    ) -> Result<SlotPlan, PlanError> {
+        let name = format!("{pool}.{n}");
+        let values = Values { port, slot: &name, n, pool, dir };
+        let argv = self.command.iter().map(|argument| {
+            values.fill(argument).map_err(|mut wrong| {
+                let Misplaced { at, reason } = wrong.swap_remove(0);
+                let before = String::from_utf8_lossy(&argument.as_bytes()[..at.start]);
+                let column = before.chars().count() + 1;
+                let argument = argument.to_string_lossy().into_owned();
+                PlanError::Placeholder { argument, column, reason }
+            })
+        });
+        let world = World {
+            argv: argv.collect::<Result<_, _>>()?,
+            env: environment::of_slot(pool, &name, port),
+            ..World::default()
+        };
+        let ready = port.map_or(Ready::Lived, |port| Ready::Check(Check::Tcp { port }));
+        Ok(SlotPlan { name, n, port, world, ready, alive: None, log: None })
+    }
 }
 
 /// The program's file name, up to what a pool's name cannot have.
@@ -99,7 +116,8 @@ mod tests {
         let plan = plan.plan(Path::new("/srv")).unwrap();
         let slots: Vec<_> = plan.slots().map(|(_, slot)| slot).collect();
         assert_eq!(slots[1].name, "serve.2");
-        assert_eq!(slots[1].argv, ["./bin/serve.sh", "-p9002"]);
+        assert_eq!(slots[1].world.argv, ["./bin/serve.sh", "-p9002"]);
+        assert_eq!(slots[1].ready, Ready::Check(Check::Tcp { port: 9002 }));
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Probe { .. }));
     }
 
@@ -108,6 +126,16 @@ mod tests {
         let plan = ad_hoc(&["job", "{n}"], None, Some(4)).plan(Path::new("/srv")).unwrap();
         assert_eq!(plan.slots().count(), 4);
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Lived { .. }));
+    }
+
+    #[test]
+    fn a_wrong_placeholder_is_refused_with_argument_and_column() {
+        assert_eq!(
+            refused(ad_hoc(&["job", "ü={prot}"], Some("8080"), None)),
+            "in the argument `ü={prot}`, column 3: `{prot}` is no placeholder; did you mean `{port}`?"
+        );
+        let without = refused(ad_hoc(&["job", "{port}"], None, Some(1)));
+        assert!(without.ends_with("pool without ports; give it some with `--ports`"), "{without}");
     }
 
     #[test]

@@ -1,42 +1,39 @@
 //! What a worker finds in its environment.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::{Pool, SlotPlan};
+use super::World;
 
 /// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` is that of a pm which is a worker itself,
-/// `NOTIFY_SOCKET` and `LISTEN_*` are sd_notify(3) and
-/// sd_listen_fds(3) of pm's own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a
-/// `NODE_CHANNEL_FD` that is not open makes Deno and Node abort.
-const NOT_FOR_WORKERS: [&str; 4] =
-    ["PM_GENERATION", "NOTIFY_SOCKET", "DENO_SERVE_ADDRESS", "NODE_CHANNEL_FD"];
+/// `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's
+/// own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a `NODE_CHANNEL_FD` that is
+/// not open makes Deno and Node abort.
+const NOT_FOR_WORKERS: [&str; 6] = [
+    "PM_GENERATION",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "DENO_SERVE_ADDRESS",
+    "NODE_CHANNEL_FD",
+];
 const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
-impl Pool {
-    /// The environment of a worker in `slot`, but for `PM_GENERATION`, which changes with each worker.
+impl World {
+    /// The environment of a worker in this world, but for `PM_GENERATION`, which changes with each worker.
     ///
-    /// `inherited` is pm's own environment. Over it come `PORT` (if the slot has one), `PS`, `PM_POOL`, `PM_SLOT`,
-    /// the pool's own variables, and a `PATH` with the pool's folders in front.
+    /// `inherited` is pm's own environment. Over it come the variables of this world, and a `PATH` with its folders in
+    /// front.
     pub fn environment(
         &self,
-        slot: &SlotPlan,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Vec<(OsString, OsString)> {
+        let is_set_here = |name: &OsStr| self.env.iter().any(|(own, _)| name == own.as_str());
+        let inherited = inherited.into_iter();
         let mut variables: Vec<_> =
-            inherited.into_iter().filter(|(name, _)| is_for_workers(name)).collect();
-        let mut set = |name: &str, value: OsString| {
-            variables.retain(|(known, _)| known != name);
-            variables.push((name.into(), value));
-        };
-        if let Some(port) = slot.port {
-            set("PORT", port.to_string().into());
-        }
-        set("PS", slot.name.clone().into());
-        set("PM_POOL", self.name.clone().into());
-        set("PM_SLOT", slot.name.clone().into());
-        for (name, value) in &self.env {
-            set(name, value.into());
-        }
+            inherited.filter(|(name, _)| is_for_workers(name) && !is_set_here(name)).collect();
+        let own = self.env.iter().map(|(name, value)| (name.into(), value.into()));
+        variables.extend(own);
         for folder in self.path.iter().rev() {
             let known = variables.iter().position(|(name, _)| name == "PATH");
             let mut path = folder.clone().into_os_string();
@@ -50,6 +47,38 @@ impl Pool {
     }
 }
 
+/// What every worker of a slot is told: who it is, and its port if it owns one.
+pub fn of_slot(pool: &str, slot: &str, port: Option<u16>) -> Vec<(String, String)> {
+    let port = port.map(|port| ("PORT".to_owned(), port.to_string()));
+    let who = [("PS", slot), ("PM_POOL", pool), ("PM_SLOT", slot)];
+    let who = who.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    port.into_iter().chain(who).collect()
+}
+
+/// Each variable once, where it was set first, with what it was set to last.
+pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut merged: Vec<(String, String)> = Vec::new();
+    let mut known = BTreeMap::new();
+    for (name, value) in variables {
+        match known.get(&name) {
+            Some(index) => {
+                let (_, known): &mut (String, String) = &mut merged[*index];
+                *known = value;
+            }
+            None => {
+                known.insert(name.clone(), merged.len());
+                merged.push((name, value));
+            }
+        }
+    }
+    merged
+}
+
+/// True for what pm tells a worker and finds its orphans by: nobody else sets it.
+pub fn is_own(name: &str) -> bool {
+    ["PM_POOL", "PM_SLOT", "PM_GENERATION"].contains(&name)
+}
+
 fn is_for_workers(name: &OsStr) -> bool {
     let listed = NOT_FOR_WORKERS.iter().any(|other| name == *other);
     !listed && !name.as_encoded_bytes().starts_with(NOT_FOR_WORKERS_PREFIX)
@@ -58,15 +87,12 @@ fn is_for_workers(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::lab;
-    use crate::supervisor::Policy;
-
     fn environment(inherited: &[(&str, &str)]) -> Vec<(String, String)> {
-        let plan = lab::plan("/srv".as_ref(), &Policy::default());
+        let env = of_slot("web", "web.2", Some(8081));
+        let world = World { env, path: vec!["/srv/.deno/bin".into()], ..World::default() };
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
-        let pool = &plan.pools[0];
         let text = |os: OsString| os.into_string().expect("text");
-        let variables = pool.environment(&pool.slots[1], inherited).into_iter();
+        let variables = world.environment(inherited).into_iter();
         variables.map(|(name, value)| (text(name), text(value))).collect()
     }
 
@@ -89,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_was_meant_for_pm_itself_is_left_out() {
-        let meant = ["PM_GENERATION", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"];
+        let meant = ["PM_GENERATION", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC"];
         let variables = environment(&meant.map(|name| (name, "x")));
         for name in meant {
             assert_eq!(value(&variables, name), None, "{name}");
@@ -101,5 +127,13 @@ mod tests {
         let variables = environment(&[("PATH", "/usr/bin:/bin")]);
         assert_eq!(value(&variables, "PATH"), Some("/srv/.deno/bin:/usr/bin:/bin"));
         assert_eq!(value(&environment(&[]), "PATH"), Some("/srv/.deno/bin"));
+    }
+
+    #[test]
+    fn what_is_set_later_wins_and_is_there_once() {
+        let later = [("PORT".into(), "2".into())];
+        let variables = merged(of_slot("web", "web.1", Some(1)).into_iter().chain(later));
+        assert_eq!(variables.iter().filter(|(name, _)| name == "PORT").count(), 1);
+        assert!(variables.contains(&("PORT".into(), "2".into())));
     }
 }

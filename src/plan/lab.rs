@@ -1,53 +1,70 @@
 //! The lab's pool: three Deno web servers on 8080, 8081 and 8082. What `pm` runs when `web.ts` is here.
 
+use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Plan, Pool, SlotPlan};
-use crate::supervisor::{Policy, Readiness};
+use super::surroundings::{Account, Document, Surroundings};
+use super::{Plan, pm_toml};
 
 /// The file whose presence means that this is the lab.
 pub const SCRIPT: &str = "web.ts";
 
-const PORTS: [u16; 3] = [8080, 8081, 8082];
+/// The `pm.toml` of the lab.
+pub const TEXT: &str = include_str!("lab.toml");
 
-/// The time a worker with a port has to accept a connection.
-pub const READY_WITHIN: Duration = Duration::from_secs(30);
+/// The lab's pool in the folder `dir`.
+pub fn plan(dir: &Path) -> Plan {
+    let document = Document { name: "lab.toml".into(), text: TEXT.into(), dir: dir.to_owned() };
+    pm_toml::read(&document, &Nowhere).expect("a test reads it")
+}
 
-/// The lab's pool in the folder `dir`; how its workers become ready is its own affair, the rest is `policy`.
-pub fn plan(dir: &Path, policy: &Policy) -> Plan {
-    let slots = PORTS.iter().zip(1..).map(|(port, n)| SlotPlan {
-        name: format!("web.{n}"),
-        n,
-        port: Some(*port),
-        argv: ["deno", "run", "--allow-read", "--allow-net", SCRIPT, &port.to_string()]
-            .map(Into::into)
-            .to_vec(),
-    });
-    Plan {
-        pools: vec![Pool {
-            name: "web".into(),
-            slots: slots.collect(),
-            policy: Policy { ready: Readiness::Probe { within: READY_WITHIN }, ..policy.clone() },
-            path: vec![dir.join(".deno/bin")],
-            // A permission prompt would wait for an answer for ever, and looking for updates is not a worker's job.
-            env: [("DENO_NO_PROMPT", "1"), ("DENO_NO_UPDATE_CHECK", "1")]
-                .map(|(name, value)| (name.into(), value.into()))
-                .to_vec(),
-            missing_hint: Some("try `make deno`".into()),
-        }],
+/// What to do where the program of the lab is not there.
+pub fn missing_hint(argv: &[OsString]) -> Option<String> {
+    let is_lab = argv.first().is_some_and(|program| program == "deno")
+        && argv.iter().any(|argument| argument == SCRIPT);
+    is_lab.then(|| "try `make deno`".into())
+}
+
+/// The lab asks nothing of the machine.
+struct Nowhere;
+
+impl Surroundings for Nowhere {
+    fn read(&self, _: &Path) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn user(&self, _: &str) -> Option<Account> {
+        None
+    }
+
+    fn group(&self, _: &str) -> Option<u32> {
+        None
+    }
+
+    fn may_change_user(&self) -> bool {
+        false
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Check, Ready};
 
     #[test]
     fn the_workers_run_the_command_of_make_web() {
-        let plan = plan(Path::new("/srv"), &Policy::default());
-        let (_, slot) = plan.slots().nth(1).expect("three slots");
-        assert_eq!(slot.argv.join(" ".as_ref()), "deno run --allow-read --allow-net web.ts 8081");
+        let plan = plan(Path::new("/srv"));
+        let (pool, slot) = plan.slots().nth(1).expect("three slots");
+        let argv = slot.world.argv.join(" ".as_ref());
+        assert_eq!(argv, "deno run --allow-read --allow-net web.ts 8081");
         assert_eq!((slot.name.as_str(), slot.port), ("web.2", Some(8081)));
+        assert_eq!(slot.ready, Ready::Check(Check::Tcp { port: 8081 }));
+        assert_eq!(slot.world.path, [Path::new("/srv/.deno/bin")]);
+        assert!(slot.world.env.contains(&("DENO_NO_PROMPT".into(), "1".into())));
+        assert_eq!(pool.missing_hint.as_deref(), Some("try `make deno`"));
     }
 }

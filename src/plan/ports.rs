@@ -1,6 +1,9 @@
 //! Which ports a pool owns: `8080-8082`, `8080,8090` or both.
 
+use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
+
+use super::WORKERS_MAX;
 
 /// Ports, each once, in the order given. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,13 +12,13 @@ pub struct Ports(Vec<u16>);
 /// Why a text is no list of ports.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PortsError {
-    #[error("`{0}` is no port: give 1 to 65535, as in `8080-8082` or `8080,8090`")]
+    #[error("`{0}` is no port; give 1 to 65535, as in `8080-8082` or `8080,8090`")]
     NotAPort(String),
     #[error("`{0}-{1}` ends before it begins; did you mean `{1}-{0}`?")]
     Backwards(u16, u16),
     #[error("port {0} is there twice; a slot owns its port alone")]
     Twice(u16),
-    #[error("`{0}-{1}` is {2} ports; one pool may have {max}", max = super::ad_hoc::WORKERS_MAX)]
+    #[error("with `{0}-{1}` there are {2} ports; one pool may have {max}", max = WORKERS_MAX)]
     TooMany(u16, u16, usize),
 }
 
@@ -25,29 +28,54 @@ impl Ports {
     }
 }
 
+/// One part of a list of ports, and where in the text it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub at: Range<usize>,
+    pub ports: RangeInclusive<u16>,
+}
+
+/// Reads a list of ports part by part; whether a port is there twice is for the caller to see.
+///
+/// # Errors
+/// What is wrong with the first part that is no port or range of ports, and where it stands.
+pub fn parts(text: &str) -> Result<Vec<Part>, (Range<usize>, PortsError)> {
+    let (mut parts, mut total, mut next) = (Vec::new(), 0, 0);
+    for part in text.split(',') {
+        let start = next + (part.len() - part.trim_start().len());
+        next += part.len() + 1;
+        let part = part.trim();
+        let at = start..start + part.len();
+        let ports = range(part).map_err(|error| (at.clone(), error))?;
+        total += ports.len();
+        if total > WORKERS_MAX {
+            let (first, last) = ports.into_inner();
+            return Err((at, PortsError::TooMany(first, last, total)));
+        }
+        parts.push(Part { at, ports });
+    }
+    Ok(parts)
+}
+
+fn range(part: &str) -> Result<RangeInclusive<u16>, PortsError> {
+    let (first, last) = match part.split_once('-') {
+        Some((first, last)) => (port(first)?, port(last)?),
+        None => (port(part)?, port(part)?),
+    };
+    if last < first { Err(PortsError::Backwards(first, last)) } else { Ok(first..=last) }
+}
+
 impl FromStr for Ports {
     type Err = PortsError;
 
     fn from_str(text: &str) -> Result<Self, PortsError> {
         let mut ports = Vec::new();
-        for part in text.split(',').map(str::trim) {
-            let (first, last) = match part.split_once('-') {
-                Some((first, last)) => (port(first)?, port(last)?),
-                None => (port(part)?, port(part)?),
-            };
-            if last < first {
-                return Err(PortsError::Backwards(first, last));
+        for port in parts(text).map_err(|(_, error)| error)?.into_iter().flat_map(|part| part.ports)
+        {
+            if ports.contains(&port) {
+                return Err(PortsError::Twice(port));
             }
-            let count = usize::from(last - first) + 1;
-            if ports.len() + count > super::ad_hoc::WORKERS_MAX {
-                return Err(PortsError::TooMany(first, last, count));
-            }
-            for port in first..=last {
-                if ports.contains(&port) {
-                    return Err(PortsError::Twice(port));
-                }
-                ports.push(port);
-            }
+            ports.push(port);
         }
         Ok(Self(ports))
     }
@@ -80,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_no_port_is_refused_with_what_is() {
         for bad in ["", "0", "65536", "80a", "+80", "8080-", "8080,,8081", "-1"] {
-            assert!(ports(bad).unwrap_err().contains("is no port: give 1 to 65535"), "{bad}");
+            assert!(ports(bad).unwrap_err().contains("is no port; give 1 to 65535"), "{bad}");
         }
     }
 
@@ -89,6 +117,14 @@ mod tests {
         let backwards = ports("8082-8080").unwrap_err();
         assert_eq!(backwards, "`8082-8080` ends before it begins; did you mean `8080-8082`?");
         assert!(ports("8080-8082,8081").unwrap_err().contains("port 8081 is there twice"));
-        assert!(ports("1-65535").unwrap_err().contains("is 65535 ports"));
+        assert!(ports("1-65535").unwrap_err().contains("there are 65535 ports"));
+    }
+
+    #[test]
+    fn a_part_knows_where_it_stands() {
+        let read = parts("9000, 8080-8081").unwrap();
+        assert_eq!(read[1], Part { at: 6..15, ports: 8080..=8081 });
+        let (at, _) = parts("9000 ,  80x ,1").unwrap_err();
+        assert_eq!(at, 8..11);
     }
 }

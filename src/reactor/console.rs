@@ -7,14 +7,16 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use mio::{Registry, Token};
+use mio::Registry;
+use nix::pty::Winsize;
 
 use super::logs::Label;
 use super::outlet::{Incident, Outlet};
-use crate::sys::stream;
+use super::source::Source;
+use crate::sys::{pty, stream};
 
 /// Whether to colour what goes to each of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Colour {
     pub stdout: bool,
     pub stderr: bool,
@@ -44,24 +46,18 @@ pub struct Console {
 }
 
 impl Console {
-    /// The console of this process. Labels are as wide as the longest of `names`.
+    /// The console of this process.
     ///
     /// # Errors
     /// If a descriptor cannot be duplicated or watched.
-    pub fn open<'a>(
-        names: impl Iterator<Item = &'a str>,
-        colour: Colour,
-        registry: &Registry,
-        [for_stdout, for_stderr]: [Token; 2],
-    ) -> io::Result<Self> {
+    pub fn open(colour: Colour, registry: &Registry) -> io::Result<Self> {
         let (out, err) = (stdout(), stderr());
-        let workers = Outlet::to(out.as_fd(), registry, for_stdout)?;
+        let workers = Outlet::to(out.as_fd(), registry, Source::Stdout.token())?;
         let own = match stream::are_same(out.as_fd(), err.as_fd()) {
             true => None,
-            false => Some(Outlet::to(err.as_fd(), registry, for_stderr)?),
+            false => Some(Outlet::to(err.as_fd(), registry, Source::Stderr.token())?),
         };
-        let name_width = names.map(str::len).max().unwrap_or(0).max(OWN_NAME.len());
-        Ok(Self { workers, own, colour, name_width })
+        Ok(Self { workers, own, colour, name_width: OWN_NAME.len() })
     }
 
     /// What stands before the lines of the slot with this number.
@@ -71,6 +67,17 @@ impl Console {
         let label =
             |bar| format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width);
         Label { line: label('|').into_bytes(), continuation: label('+').into_bytes() }
+    }
+
+    /// From now on labels are as wide as the longest of `names`.
+    pub fn make_room_for<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.name_width = names.map(str::len).max().unwrap_or(0).max(OWN_NAME.len());
+    }
+
+    /// The size of a terminal whose lines fit behind the labels.
+    pub fn room(&self) -> Winsize {
+        let label_columns = u16::try_from(self.name_width + " | ".len()).unwrap_or(u16::MAX);
+        pty::size_within(stdout().as_fd(), label_columns)
     }
 
     /// Where the workers' lines go.

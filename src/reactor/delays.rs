@@ -30,7 +30,6 @@ impl Delays {
     pub fn due(&mut self, supervisor: &Supervisor, now: Instant) -> Vec<Delay> {
         let delays: Vec<_> = supervisor
             .slots()
-            .iter()
             .filter_map(|slot| {
                 let worker = slot.worker();
                 match slot.phase() {
@@ -75,13 +74,18 @@ impl Delays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{Event, Policy, SlotId};
+    use crate::supervisor::{Event, Policy, PoolEntry, PoolId, Roster, SlotEntry, SlotId};
 
     #[test]
     fn a_grace_of_5_s_is_counted_down_each_second_and_a_minute_more_slowly() {
         for (grace, expected) in [(5, vec![4, 3, 2, 1]), (60, vec![59, 44, 33, 24])] {
             let policy = Policy { grace: Duration::from_secs(grace), ..Policy::default() };
-            let mut supervisor = Supervisor::new([policy]);
+            let (slot, pool) = (SlotId(0), PoolId(0));
+            let roster = Roster {
+                pools: vec![PoolEntry { pool, after: Vec::new() }],
+                slots: vec![SlotEntry { slot, pool, policy, is_changed: false }],
+            };
+            let mut supervisor = Supervisor::new(roster);
             let mut now = Instant::now();
             supervisor.handle(Event::Start(SlotId(0)), now, &mut Vec::new());
             let mut delays = Delays::default();

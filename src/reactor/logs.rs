@@ -1,19 +1,24 @@
-//! What workers write: one pipe a worker, read as it comes, cut into lines, each behind its slot's name.
+//! What workers write: one pipe or terminal a worker, read as it comes, cut into lines, each behind its slot's name.
 //!
 //! A pipe outlives its worker by what is still in it. Reading is fair (a chunk from each in turn) and stops while the
 //! outlet is full, so a worker that writes faster than pm's reader reads is slowed down by its own pipe.
 
-use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
-use std::os::fd::AsRawFd;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::pty::Winsize;
 
+use super::log_files::LogFiles;
 use super::outlet::Outlet;
-use crate::supervisor::WorkerId;
+use crate::plan::{Line, LogFile};
+use crate::supervisor::{SlotId, WorkerId};
+use crate::sys::pty;
 
 /// A longer line is handed on in pieces; each piece after the first is marked `+` instead of `|`.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -31,15 +36,31 @@ const LAST_CHUNKS_MAX: usize = 5;
 #[derive(Debug)]
 pub struct Logs {
     pipes: BTreeMap<usize, Pipe>,
+    /// Those that there may be something to read from.
+    readable: BTreeSet<usize>,
     next_key: usize,
     chunk: Vec<u8>,
+    pub files: LogFiles,
+    /// The workers that have written the line they were to write.
+    found: Vec<WorkerId>,
+}
+
+/// Where the lines of a worker go and what they are looked at for.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub label: Label,
+    pub file: Option<LogFile>,
+    /// A line with this is looked for.
+    pub line: Option<Line>,
+    /// It gets a terminal of this size instead of a pipe.
+    pub terminal: Option<Winsize>,
 }
 
 #[derive(Debug)]
 struct Pipe {
-    reader: PipeReader,
+    reader: File,
     worker: WorkerId,
-    label: Label,
+    reading: Reading,
     /// The start of a line whose end has not come yet.
     partial: Vec<u8>,
     /// The next piece goes on with a line that was too long.
@@ -64,29 +85,51 @@ pub struct Label {
     pub continuation: Vec<u8>,
 }
 
+/// Where lines go.
+struct Lines<'a> {
+    outlet: &'a mut Outlet,
+    files: &'a mut LogFiles,
+    found: &'a mut Vec<WorkerId>,
+    now: Instant,
+}
+
 impl Logs {
     pub fn new() -> Self {
-        Self { pipes: BTreeMap::new(), next_key: 0, chunk: vec![0; CHUNK_BYTES] }
+        Self {
+            pipes: BTreeMap::new(),
+            readable: BTreeSet::new(),
+            next_key: 0,
+            chunk: vec![0; CHUNK_BYTES],
+            files: LogFiles::default(),
+            found: Vec::new(),
+        }
     }
 
-    /// Opens a pipe for the output of a worker; the reading end stays here, known to the poll as `token(key)`.
+    /// Opens a pipe or terminal for the output of a worker; the reading end stays here, known to the poll as
+    /// `token(key)`.
     ///
     /// # Errors
     /// EMFILE or ENFILE: too many files are open.
     pub fn open(
         &mut self,
         worker: WorkerId,
-        label: Label,
+        reading: Reading,
         registry: &Registry,
         token: impl FnOnce(usize) -> Token,
-    ) -> io::Result<PipeWriter> {
-        let (reader, writer) = io::pipe()?;
-        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    ) -> io::Result<OwnedFd> {
+        let (reader, writer) = match reading.terminal {
+            Some(size) => pty::open(size)?,
+            None => {
+                let (reader, writer) = io::pipe()?;
+                fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+                (OwnedFd::from(reader).into(), writer.into())
+            }
+        };
         let key = self.next_key;
         registry.register(&mut SourceFd(&reader.as_raw_fd()), token(key), Interest::READABLE)?;
         self.next_key += 1;
         let (partial, goes_on, state) = (Vec::new(), false, State::Empty);
-        self.pipes.insert(key, Pipe { reader, worker, label, partial, goes_on, state });
+        self.pipes.insert(key, Pipe { reader, worker, reading, partial, goes_on, state });
         Ok(writer)
     }
 
@@ -94,6 +137,7 @@ impl Logs {
     pub fn is_readable(&mut self, key: usize) {
         if let Some(pipe) = self.pipes.get_mut(&key) {
             pipe.state = State::Readable;
+            self.readable.insert(key);
         }
     }
 
@@ -102,17 +146,42 @@ impl Logs {
         self.pipes.is_empty()
     }
 
+    /// Takes the next worker that has written the line it was to write.
+    pub fn take_found(&mut self) -> Option<WorkerId> {
+        self.found.pop()
+    }
+
+    /// From now on the lines of this slot's worker go to this file too, or to none.
+    pub fn redirect(&mut self, slot: SlotId, file: Option<&LogFile>) {
+        for pipe in self.pipes.values_mut().filter(|pipe| pipe.worker.slot == slot) {
+            pipe.reading.file = file.cloned();
+        }
+    }
+
+    /// Gives all terminals another size.
+    pub fn resize(&mut self, size: Winsize) {
+        let terminals = self.pipes.values().filter(|pipe| pipe.reading.terminal.is_some());
+        terminals.for_each(|pipe| pty::resize(&pipe.reader, size));
+    }
+
     /// Reads what has come, as long as `outlet` has room for it. True if there may be more to read at once.
     pub fn read(&mut self, outlet: &mut Outlet, now: Instant) -> bool {
+        let Self { pipes, readable, chunk, files, found, .. } = self;
+        let mut lines = Lines { outlet, files, found, now };
         for _ in 0..ROUNDS_MAX {
             let mut is_idle = true;
-            for pipe in self.pipes.values_mut() {
-                if pipe.state == State::Readable && outlet.has_room(now) {
-                    pipe.read(&mut self.chunk, outlet, now);
+            readable.retain(|key| {
+                let Some(pipe) = pipes.get_mut(key) else { return false };
+                if pipe.state == State::Readable && lines.outlet.has_room(now) {
+                    pipe.read(chunk, &mut lines);
                     is_idle = false;
                 }
-            }
-            self.pipes.retain(|_, pipe| pipe.state != State::Ended);
+                if pipe.state == State::Ended {
+                    pipes.remove(key);
+                    return false;
+                }
+                pipe.state == State::Readable
+            });
             if is_idle {
                 return false;
             }
@@ -122,62 +191,87 @@ impl Logs {
 
     /// Reads what a dead worker has left in its pipe, so that its last words stand before the news of its end.
     pub fn read_last(&mut self, worker: WorkerId, outlet: &mut Outlet, now: Instant) {
-        let Some(pipe) = self.pipes.values_mut().find(|pipe| pipe.worker == worker) else {
+        let Self { pipes, readable, chunk, files, found, .. } = self;
+        let mut lines = Lines { outlet, files, found, now };
+        let is_its = |(_, pipe): &(&usize, &mut Pipe)| pipe.worker == worker;
+        let Some((key, pipe)) = pipes.iter_mut().find(is_its) else {
             return;
         };
         pipe.state = State::Readable;
         for _ in 0..LAST_CHUNKS_MAX {
-            if pipe.state == State::Readable && outlet.has_room(now) {
-                pipe.read(&mut self.chunk, outlet, now);
+            if pipe.state == State::Readable && lines.outlet.has_room(now) {
+                pipe.read(chunk, &mut lines);
             }
         }
-        self.pipes.retain(|_, pipe| pipe.state != State::Ended);
+        match (*key, pipe.state) {
+            (key, State::Ended) => drop(pipes.remove(&key)),
+            (key, State::Readable) => drop(readable.insert(key)),
+            (_, State::Empty) => {}
+        }
     }
 }
 
 impl Pipe {
-    fn read(&mut self, chunk: &mut [u8], outlet: &mut Outlet, now: Instant) {
+    fn read(&mut self, chunk: &mut [u8], lines: &mut Lines<'_>) {
         match self.reader.read(chunk) {
-            Ok(0) => {
-                // The last line need not have an end.
-                if !self.partial.is_empty() {
-                    self.end_line(&[], outlet, now);
-                }
-                self.state = State::Ended;
-            }
-            Ok(count) => self.cut(&chunk[..count], outlet, now),
+            Ok(0) => self.end(lines),
+            Ok(count) => self.cut(&chunk[..count], lines),
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock => self.state = State::Empty,
-                _ => self.state = State::Ended,
+                // EIO: nobody has the terminal open any more (pty(7)).
+                _ => self.end(lines),
             },
         }
     }
 
-    fn cut(&mut self, mut bytes: &[u8], outlet: &mut Outlet, now: Instant) {
+    fn end(&mut self, lines: &mut Lines<'_>) {
+        // The last line need not have an end.
+        if !self.partial.is_empty() {
+            self.end_line(&[], lines);
+        }
+        self.state = State::Ended;
+    }
+
+    fn cut(&mut self, mut bytes: &[u8], lines: &mut Lines<'_>) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.end_line(&bytes[..end], outlet, now);
+            self.end_line(&bytes[..end], lines);
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() >= LINE_BYTES_MAX {
-            self.end_line(&[], outlet, now);
+            self.end_line(&[], lines);
             self.goes_on = true;
         }
     }
 
-    fn end_line(&mut self, rest: &[u8], outlet: &mut Outlet, now: Instant) {
-        let label = if self.goes_on { &self.label.continuation } else { &self.label.line };
-        outlet.push(&[label, &self.partial, rest], now);
+    fn end_line(&mut self, rest: &[u8], lines: &mut Lines<'_>) {
+        if self.reading.line.as_ref().is_some_and(|line| is_in(line, &self.partial, rest)) {
+            lines.found.push(self.worker);
+            self.reading.line = None;
+        }
+        let Reading { label, file, .. } = &self.reading;
+        if let Some(file) = file {
+            lines.files.push(file, &[&self.partial, rest]);
+        }
+        let label = if self.goes_on { &label.continuation } else { &label.line };
+        lines.outlet.push(&[label, &self.partial, rest], lines.now);
         self.goes_on = false;
         self.partial.clear();
         self.partial.shrink_to(0);
     }
 }
 
+/// True if `line` is in what the two make together.
+fn is_in(line: &Line, start: &[u8], rest: &[u8]) -> bool {
+    match start {
+        [] => line.is_in(rest),
+        _ => line.is_in(&[start, rest].concat()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::{Seek, Write};
     use std::os::fd::AsFd;
 
@@ -192,7 +286,8 @@ mod tests {
         let mut logs = Logs::new();
         let worker = WorkerId { slot: SlotId(0), generation: 1 };
         let label = Label { line: b"web.1 | ".into(), continuation: b"web.1 + ".into() };
-        let mut writer = logs.open(worker, label, poll.registry(), Token).unwrap();
+        let reading = Reading { label, file: None, line: None, terminal: None };
+        let mut writer = File::from(logs.open(worker, reading, poll.registry(), Token).unwrap());
         let now = Instant::now();
         for bytes in writes {
             for part in bytes.chunks(4096) {

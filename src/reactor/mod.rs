@@ -6,46 +6,53 @@
 //! The work of a wakeup has a fixed order ([`Reactor::run`]): read the clock once; signals; the dead, until none is
 //! left; peripherals; a tick; write what people are to read. While nothing happens there is no wakeup at all.
 //!
-//! Where to look next: [`probe`] finds out who serves, [`logs`] reads what workers write, [`outlet`] and [`console`]
-//! bring it to stdout, [`delays`] knows who holds up a stop, [`news`] decides what people are told, [`words`] is how.
+//! Where to look next: [`spawn`] starts a worker, [`watch`] and [`probe`] find out who serves and who hangs, [`reload`]
+//! takes in a changed file; [`logs`] reads what workers write, [`outlet`] and [`console`] bring it to stdout;
+//! [`delays`] knows who holds up a stop, [`news`] decides what people are told, [`words`] is how.
 
 mod console;
 mod delays;
+mod log_files;
 mod logs;
+mod memory;
 mod news;
+mod notices;
 mod outlet;
+mod place;
 mod probe;
+mod reload;
+mod source;
+mod spawn;
+mod watch;
 mod words;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll};
 
 pub use self::console::Colour;
 use self::console::Console;
 use self::delays::Delays;
 use self::logs::Logs;
+use self::memory::Memory;
+use self::notices::Notices;
+use self::place::Place;
 use self::probe::Probes;
+use self::source::Source;
 use crate::plan::Plan;
-use crate::supervisor::{Action, Event, Outcome, Supervisor, WorkerId};
-use crate::sys::spawn::Inheritance;
-use crate::sys::{
-    Caught, Children, Launch, Reaped, Signals, SpawnError, Standing, children, ports, signals,
-    standing, stream,
+use crate::supervisor::{
+    Action, Event, News, Outcome, PoolId, Roster, SlotId, Supervisor, WorkerId,
 };
+use crate::sys::{Caught, Children, Reaped, Signals, Standing, signals, standing, stream};
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
 /// When all workers are gone, this is how long orphans of nobody's may keep the reactor.
 const ALONE_WITHIN: Duration = Duration::from_secs(1);
-
-const SIGNALS: Token = Token(0);
-const CONSOLE: [Token; 2] = [Token(1), Token(2)];
-/// Even numbers from here are probes, by slot; odd ones are pipes, by key.
-const FIRST_OF_MANY: usize = 4;
 
 /// Why the loop could not go on. Nobody is left behind by it.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,19 @@ pub enum ReactorError {
     Poll(io::Error),
 }
 
+/// Makes the plan once more from what it was made of; the error is what to tell people, line by line.
+pub type Reread = Box<dyn Fn() -> Result<Plan, Vec<String>>>;
+
+/// What a run is to be like besides its plan.
+#[derive(Default)]
+pub struct Conduct {
+    pub colour: Colour,
+    /// What an earlier pm has left on a port is killed.
+    pub takes_over: bool,
+    /// None if the plan came from a command line, which does not change.
+    pub reread: Option<Reread>,
+}
+
 /// Keeps a plan's workers alive until told to stop, or until they have ended by themselves.
 pub struct Reactor {
     poll: Poll,
@@ -64,39 +84,31 @@ pub struct Reactor {
     now: Instant,
     supervisor: Supervisor,
     children: Children,
-    places: Vec<Place>,
+    places: BTreeMap<SlotId, Place>,
+    /// The names of the pools that there are or were.
+    pools: BTreeMap<PoolId, String>,
     probes: Probes,
+    notices: Notices,
     logs: Logs,
     console: Console,
     delays: Delays,
-    stdin: OwnedFd,
+    memory: Memory,
+    /// pm's own environment.
+    variables: Vec<(OsString, OsString)>,
+    /// /dev/null
+    null: OwnedFd,
     standing: Standing,
     altered_signals: Vec<i32>,
-    /// What an earlier pm has left on a port is killed.
     takes_over: bool,
+    /// Some pool is after another.
+    has_turns: bool,
+    reread: Option<Reread>,
+    /// SIGCHLD came and nobody was reaped since.
+    has_dead: bool,
+    /// SIGUSR1 came and has not been acted on.
+    is_reload_due: bool,
     stop_began: Option<Instant>,
     leaving: Option<Leaving>,
-}
-
-/// What is known of a slot besides what the supervisor knows.
-struct Place {
-    name: String,
-    port: Option<u16>,
-    launch: Launch,
-    missing_hint: Option<String>,
-    label: logs::Label,
-    spawned_at: Instant,
-    /// How long the last worker that exited had been there.
-    lived: Duration,
-    /// Why the last spawn came to nothing.
-    refusal: Option<Refusal>,
-}
-
-/// A spawn that came to nothing.
-struct Refusal {
-    error: SpawnError,
-    /// The same holder of the port was in the way the last time, and people know.
-    is_known: bool,
 }
 
 /// The supervisor has finished.
@@ -109,51 +121,50 @@ struct Leaving {
 }
 
 impl Reactor {
-    /// Takes its place in the process and prepares everything; no worker is started yet. If it `takes_over`, a process
-    /// that an earlier pm has left on a port of the plan is killed.
+    /// Takes its place in the process and prepares everything; no worker is started yet.
     ///
     /// # Errors
     /// If the kernel refuses one of the few things that a reactor needs.
-    pub fn new(plan: &Plan, colour: Colour, takes_over: bool) -> Result<Self, ReactorError> {
+    pub fn new(plan: &Plan, conduct: Conduct) -> Result<Self, ReactorError> {
         let set_up = |what| move |source| ReactorError::SetUp { what, source };
         let standing = Standing::take().map_err(io::Error::from);
         let standing = standing.map_err(set_up("the adoption of orphans"))?;
         let poll = Poll::new().map_err(set_up("the poll"))?;
         let mut signals = Signals::catch().map_err(set_up("the signal handlers"))?;
-        let registered = poll.registry().register(&mut signals, SIGNALS, Interest::READABLE);
+        let (token, interest) = (Source::Signals.token(), Interest::READABLE);
+        let registered = poll.registry().register(&mut signals, token, interest);
         registered.map_err(set_up("the signal pipe"))?;
-        let names = plan.slots().map(|(_, slot)| slot.name.as_str());
-        let console = Console::open(names, colour, poll.registry(), CONSOLE);
-        let console = console.map_err(set_up("the output"))?;
-        let now = Instant::now();
-        let places = plan.slots().enumerate().map(|(n, (pool, slot))| Place {
-            name: slot.name.clone(),
-            port: slot.port,
-            launch: Launch::new(&slot.argv, &pool.environment(slot, std::env::vars_os())),
-            missing_hint: pool.missing_hint.clone(),
-            label: console.label(&slot.name, n),
-            spawned_at: now,
-            lived: Duration::ZERO,
-            refusal: None,
-        });
-        Ok(Self {
-            places: places.collect(),
-            supervisor: Supervisor::new(plan.slots().map(|(pool, _)| pool.policy.clone())),
-            children: Children::new(plan.slots().map(|(_, slot)| slot.name.clone()).collect()),
-            stdin: stream::nothing().map_err(set_up("/dev/null"))?,
+        let console = Console::open(conduct.colour, poll.registry());
+        let mut reactor = Self {
+            console: console.map_err(set_up("the output"))?,
+            null: stream::nothing().map_err(set_up("/dev/null"))?,
             poll,
             signals,
-            now,
-            probes: Probes::default(),
+            now: Instant::now(),
+            supervisor: Supervisor::new(Roster::default()),
+            children: Children::none(),
+            places: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            probes: Probes::new(Instant::now()),
+            notices: Notices::default(),
             logs: Logs::new(),
-            console,
             delays: Delays::default(),
+            memory: Memory::default(),
+            variables: std::env::vars_os().collect(),
             standing,
             altered_signals: signals::altered(),
-            takes_over,
+            takes_over: conduct.takes_over,
+            has_turns: false,
+            reread: conduct.reread,
+            // Whoever became pm may have left it children that are dead by now.
+            has_dead: true,
+            is_reload_due: false,
             stop_began: None,
             leaving: None,
-        })
+        };
+        let sockets = set_up("the sockets on which workers notify");
+        reactor.supervisor = Supervisor::new(reactor.take_in(plan).map_err(sockets)?.roster);
+        Ok(reactor)
     }
 
     /// Runs until everything is over and everybody is gone.
@@ -163,14 +174,14 @@ impl Reactor {
     pub fn run(mut self) -> Result<Outcome, ReactorError> {
         let mut events = Events::with_capacity(EVENTS_PER_WAKEUP);
         self.tell_start();
-        for slot in self.supervisor.ids() {
-            self.handle(Event::Start(slot));
-        }
+        let slots = Vec::from_iter(self.supervisor.ids());
+        slots.into_iter().for_each(|slot| self.handle(Event::Start(slot)));
+        self.tell_who_waits();
         loop {
             let has_more = self.work_at_peripherals();
             self.handle(Event::Tick);
             self.tell_delays();
-            self.console.flush(self.now);
+            self.flush();
             if let Some(outcome) = self.may_leave() {
                 return Ok(outcome);
             }
@@ -185,8 +196,12 @@ impl Reactor {
             self.take_signals();
             self.reap();
             for event in &events {
-                if let Some(key) = key_of_pipe(event.token()) {
-                    self.logs.is_readable(key);
+                match Source::from(event.token()) {
+                    Source::Output(key) => self.logs.is_readable(key),
+                    Source::Probe(slot) => self.probes.stir(slot),
+                    Source::Notices(slot) => self.notices.is_readable(slot),
+                    // Asked on every wakeup, whatever it was that woke pm.
+                    Source::Signals | Source::Stdout | Source::Stderr => {}
                 }
             }
         }
@@ -197,7 +212,7 @@ impl Reactor {
         for signal in caught {
             let is_draining = self.supervisor.is_draining();
             match signal {
-                Caught::Child => {}
+                Caught::Child => self.has_dead = true,
                 Caught::Interrupt | Caught::Terminate | Caught::Hangup | Caught::GuardGone
                     if !is_draining =>
                 {
@@ -214,7 +229,10 @@ impl Reactor {
                     standing::suspend();
                 }
                 Caught::Continue => self.children.resume(),
-                Caught::User(_) => self.console.say(&words::ignored(signal), self.now),
+                // Once the dead are reaped: what it finds is to be the truth.
+                Caught::Reload => self.is_reload_due = true,
+                Caught::User2 => self.console.say(&words::ignored(signal), self.now),
+                Caught::Resized => self.logs.resize(self.console.room()),
             }
         }
     }
@@ -229,16 +247,29 @@ impl Reactor {
         self.handle(event);
     }
 
-    /// Every wakeup reaps until nobody is left to reap, whatever it was that woke pm.
+    /// Reaps until nobody is left to reap.
+    ///
+    /// Only after a SIGCHLD, of which none is lost: the kernel looks at each child to find that none is dead, and with a
+    /// thousand of them that is more than all the rest of a wakeup.
     fn reap(&mut self) {
+        if !std::mem::take(&mut self.has_dead) {
+            return;
+        }
         while let Some(reaped) = self.children.reap(|worker| self.supervisor.keeps_grace(worker)) {
             // A wish to stop that came with the dead is granted before any of them is replaced.
             self.take_signals();
             match reaped {
                 Reaped::Worker { worker, exit, remains } => {
-                    let place = &mut self.places[worker.slot.0];
-                    place.lived = self.now.saturating_duration_since(place.spawned_at);
+                    self.stop_watching(worker);
+                    if let Some(place) = self.places.get_mut(&worker.slot) {
+                        place.lived = self.now.saturating_duration_since(place.spawned_at);
+                    }
                     self.handle(Event::Exited { worker, exit, remains });
+                }
+                Reaped::Check { worker, exit } => {
+                    if let Some(finding) = self.probes.has_looked(worker, exit, self.now) {
+                        self.heed(finding);
+                    }
                 }
                 Reaped::Other => {
                     for worker in self.children.emptied() {
@@ -249,27 +280,44 @@ impl Reactor {
         }
     }
 
-    /// Probes and the workers' output. True if there is more to do at once.
+    /// A changed file, probes, what workers say and write. True if there is more to do at once.
     fn work_at_peripherals(&mut self) -> bool {
-        self.probes.retain(|worker| self.supervisor.awaits_ready(worker));
-        while let Some(worker) = self.probes.advance(self.poll.registry(), self.now) {
-            self.handle(Event::Ready(worker));
+        if std::mem::take(&mut self.is_reload_due) {
+            self.reload();
         }
-        self.logs.read(self.console.workers(), self.now)
+        let has_notices = self.heed_notices();
+        let has_output = self.logs.read(self.console.workers(), self.now);
+        self.heed_probes();
+        has_notices || has_output
     }
 
-    /// Tells the supervisor, and does what it answers, and tells it how that went, until there is nothing to do.
     fn handle(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
         let mut actions = Vec::new();
-        while let Some(event) = events.pop_front() {
-            self.supervisor.handle(event, self.now, &mut actions);
+        self.supervisor.handle(event, self.now, &mut actions);
+        self.carry_out(actions);
+    }
+
+    /// Does what the supervisor answered, and tells it how that went, until there is nothing to do.
+    fn carry_out(&mut self, mut actions: Vec<Action>) {
+        let mut events = VecDeque::new();
+        loop {
             for action in actions.drain(..) {
                 match action {
                     Action::Spawn(worker) => events.push_back(self.spawn(worker)),
-                    Action::Terminate(worker) => self.children.terminate(worker),
-                    Action::Kill(worker) => self.children.kill(worker),
-                    Action::Tell(news) => self.tell(news),
+                    Action::Terminate(worker) => {
+                        self.stop_watching(worker);
+                        self.children.terminate(worker);
+                    }
+                    Action::Kill(worker) => {
+                        self.stop_watching(worker);
+                        self.children.kill(worker);
+                    }
+                    Action::Tell(news) => {
+                        self.tell(news);
+                        if let News::Ready(worker) = news {
+                            self.keep_watch(worker);
+                        }
+                    }
                     Action::Finish(outcome) => {
                         self.tell_end();
                         let alone_by = self.now + ALONE_WITHIN;
@@ -277,55 +325,18 @@ impl Reactor {
                     }
                 }
             }
+            match events.pop_front() {
+                Some(event) => self.supervisor.handle(event, self.now, &mut actions),
+                None => break,
+            }
+        }
+        if self.places.len() > self.supervisor.slot_count() {
+            self.forget_removed();
         }
     }
 
-    fn spawn(&mut self, worker: WorkerId) -> Event {
-        let result = self.try_spawn(worker);
-        let place = &mut self.places[worker.slot.0];
-        match result {
-            Ok(()) => {
-                place.spawned_at = self.now;
-                place.refusal = None;
-                if let Some(port) = place.port {
-                    let token = Token(FIRST_OF_MANY + 2 * worker.slot.0);
-                    self.probes.begin(worker, port, token, self.now);
-                }
-                Event::Spawned(worker)
-            }
-            Err(error) => {
-                place.refusal = Some(Refusal::after(place.refusal.take(), error));
-                Event::Unspawned(worker)
-            }
-        }
-    }
-
-    fn try_spawn(&mut self, worker: WorkerId) -> Result<(), SpawnError> {
-        let place = &self.places[worker.slot.0];
-        // Where the last worker served, and is gone with its whole group, the port is not asked after: that would take
-        // its share of the time until the next one serves. If it is held all the same, the next start fails, and the
-        // one after it asks.
-        let has_served = worker.generation > 1 && self.supervisor.slot(worker.slot).failures() == 0;
-        if let Some(port) = place.port
-            && !has_served
-            && ports::is_held(port)
-            && let Some(holder) = ports::holder(port)
-        {
-            if let (ports::Holder::Orphan { pid, .. }, true) = (&holder, self.takes_over) {
-                children::kill_left_behind(*pid);
-            }
-            return Err(SpawnError::PortHeld { port, holder });
-        }
-        let token = |key| Token(FIRST_OF_MANY + 1 + 2 * key);
-        let output = self.logs.open(worker, place.label.clone(), self.poll.registry(), token);
-        let output = output.map_err(SpawnError::Pipe)?;
-        let given = Inheritance {
-            stdin: self.stdin.as_fd(),
-            output: output.as_fd(),
-            open_files: self.standing.open_files,
-            altered_signals: &self.altered_signals,
-        };
-        self.children.spawn(worker, &place.launch, given)
+    fn place(&self, worker: WorkerId) -> &Place {
+        &self.places[&worker.slot]
     }
 
     fn until_next_deadline(&self) -> Option<Duration> {
@@ -348,23 +359,4 @@ impl Reactor {
         let may_leave = (is_alone || self.now >= leaving.alone_by) && is_told;
         (may_leave || leaving.is_urgent).then_some(leaving.outcome)
     }
-}
-
-impl Refusal {
-    fn after(last: Option<Self>, error: SpawnError) -> Self {
-        let is_known = match (&error, last.map(|refusal| refusal.error)) {
-            (
-                SpawnError::PortHeld { holder, .. },
-                Some(SpawnError::PortHeld { holder: last, .. }),
-            ) => *holder == last,
-            _ => false,
-        };
-        Self { error, is_known }
-    }
-}
-
-/// The key of the pipe that this token stands for, if it stands for one.
-fn key_of_pipe(token: Token) -> Option<usize> {
-    let past = token.0.checked_sub(FIRST_OF_MANY)?;
-    (past % 2 == 1).then_some(past / 2)
 }

@@ -4,129 +4,36 @@
 //! It uses nothing but `std`; it never reads a clock, sees a pid, opens a file, logs, or rolls a die. That is why
 //! `tests/simulation` can run years of bad luck through it in a second.
 //!
-//! Where to look next: [`slot`] holds the state table, [`policy`] the numbers it works with, [`name`] what things
-//! are called.
+//! Where to look next: [`slot`] holds the state table, [`turns`] the rules that concern more than one slot, [`event`]
+//! what is told and answered, [`phase`] what a slot can be at, [`policy`], [`roster`] and [`restarts`] the numbers it
+//! works with, [`name`] what things are called.
 
+pub mod event;
 pub mod name;
+pub mod phase;
 pub mod policy;
+mod restarts;
+pub mod roster;
 pub mod slot;
+mod turns;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-pub use name::{Exit, SlotId, WorkerId};
-pub use policy::{Policy, Readiness, Rest, Restart};
-pub use slot::{Input, Phase, Slot, Wanted};
+pub use event::{Action, Event, News, Next, Outcome, Remains};
+pub use name::{Exit, PoolId, SlotId, WorkerId};
+pub use phase::{Input, Phase, Wanted};
+pub use policy::{MaxRestarts, Policy, Readiness, Rest, Restart};
+pub use roster::{PoolEntry, Roster, SlotEntry};
+pub use slot::Slot;
+pub use slot::turn::Turn;
+use turns::Turns;
 
-/// Something that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The slot is wanted up.
-    Start(SlotId),
-    /// The slot is wanted down.
-    Stop(SlotId),
-    /// Everything is wanted down: terminate all, start none.
-    Shutdown,
-    /// As `Shutdown`, and nobody keeps a grace: kill all.
-    Kill,
-    /// The worker serves.
-    Ready(WorkerId),
-    /// The worker was spawned: it has exec'd.
-    Spawned(WorkerId),
-    /// The worker could not be spawned: there is no process.
-    Unspawned(WorkerId),
-    /// The worker's leader is dead and reaped. `remains` tells whether its group still has members.
-    Exited { worker: WorkerId, exit: Exit, remains: Remains },
-    /// The last member of a group that had outlived its leader is gone.
-    Emptied(WorkerId),
-    /// Time has passed.
-    Tick,
-}
-
-/// What a dead leader left of its process group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
-    Nothing,
-    /// Others are still in the group. An [`Event::Emptied`] follows when they are not.
-    Members,
-}
-
-/// Something to do, in the order given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Fork and exec this worker, and answer with [`Event::Spawned`] or [`Event::Unspawned`].
-    Spawn(WorkerId),
-    /// The stop signal to the worker's group.
-    Terminate(WorkerId),
-    /// SIGKILL to the worker's group.
-    Kill(WorkerId),
-    /// Something a person wants to know.
-    Tell(News),
-    /// Nothing is left to do. Said once.
-    Finish(Outcome),
-}
-
-/// What a person wants to know about a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    Ready(WorkerId),
-    /// It ended without having been asked to, after it had been ready.
-    Crashed {
-        worker: WorkerId,
-        exit: Exit,
-        next: Next,
-    },
-    /// It ended before it was ready.
-    FailedStart {
-        worker: WorkerId,
-        exit: Exit,
-        next: Next,
-    },
-    /// There was no way to start it.
-    Unspawned {
-        worker: WorkerId,
-        next: Next,
-    },
-    /// It was not ready in time and is being terminated.
-    NeverReady(WorkerId),
-    /// It was to go, or its leader had crashed before the rest of its group: nothing of it is left.
-    Stopped {
-        worker: WorkerId,
-        next: Next,
-    },
-    /// The grace is over and something of it is left: it is being killed.
-    GraceOver(WorkerId),
-}
-
-/// What comes after an exit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// A new worker, as soon as the old group is empty.
-    Spawn,
-    /// A new worker after this long.
-    Rest(std::time::Duration),
-    /// Nothing, until somebody asks for it: too many failed starts.
-    GiveUp,
-    /// Nothing: the restart policy says that this was the end.
-    End,
-    /// Nothing: it is wanted down.
-    Down,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was asked to stop and everything is gone.
-    Stopped,
-    /// Every worker ended by itself; the first exit that was not a success, if any.
-    Ended(Option<Exit>),
-    /// Every worker ended by itself, and at least one slot gave up.
-    GaveUp,
-}
-
-/// The slot table and the one question that concerns all slots: is this run over?
+/// The slot table, and the questions that concern all slots: whose turn is it, and is this run over?
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    slots: Vec<Slot>,
+    slots: BTreeMap<SlotId, Slot>,
+    turns: Turns,
     course: Course,
     first_failure: Option<Exit>,
 }
@@ -139,63 +46,91 @@ enum Course {
 }
 
 impl Supervisor {
-    /// A table of idle slots, one for each policy. Nothing starts before it is told to.
-    pub fn new(policies: impl IntoIterator<Item = Policy>) -> Self {
-        let slots = policies.into_iter().enumerate();
-        Self {
-            slots: slots.map(|(n, policy)| Slot::new(SlotId(n), policy)).collect(),
-            course: Course::Running,
-            first_failure: None,
-        }
+    /// A table of idle slots. Nothing starts before it is told to, and nothing that comes after a pool starts before
+    /// each slot of that pool was told to start or to stop.
+    pub fn new(roster: Roster) -> Self {
+        let slots = roster.slots.iter().map(|entry| (entry.slot, Slot::new(entry))).collect();
+        let mut turns = Turns::default();
+        turns.revise(roster.pools, &slots);
+        Self { slots, turns, course: Course::Running, first_failure: None }
     }
 
     /// Takes in one event and appends what follows from it to `actions`.
     ///
-    /// Spurious and late events are safe: news of a worker that is not its slot's current one changes nothing.
+    /// Spurious and late events are safe: news of a worker that is not its slot's current one changes nothing, nor does
+    /// an event about a slot that is not in the table.
     pub fn handle(&mut self, event: Event, now: Instant, actions: &mut Vec<Action>) {
         match event {
             Event::Start(slot) => {
                 if self.course == Course::Running {
-                    self.slots[slot.0].step(Input::Start, now, actions);
+                    self.step(slot, Input::Start, now, actions);
                 }
             }
-            Event::Stop(slot) => self.slots[slot.0].step(Input::Stop, now, actions),
+            Event::Stop(slot) => self.step(slot, Input::Stop, now, actions),
             Event::Shutdown => self.drain(Input::Stop, now, actions),
             Event::Kill => self.drain(Input::Kill, now, actions),
             Event::Ready(worker) => self.inform(worker, Input::Ready, now, actions),
+            Event::Hung(worker) => self.inform(worker, Input::Hung, now, actions),
             Event::Spawned(worker) => self.inform(worker, Input::Spawned, now, actions),
             Event::Unspawned(worker) => self.inform(worker, Input::Unspawned, now, actions),
             Event::Exited { worker, exit, remains } => {
                 self.inform(worker, Input::Exited { exit, remains }, now, actions);
-                self.note_failure(worker, exit);
+                self.note_failure(worker);
             }
             Event::Emptied(worker) => self.inform(worker, Input::Emptied, now, actions),
-            Event::Tick => {
-                for slot in &mut self.slots {
-                    slot.step(Input::Tick, now, actions);
-                }
-            }
+            Event::Tick => self.tick(now, actions),
         }
-        self.finish_if_over(actions);
-        self.check_invariants();
+        self.settle(now, actions);
+    }
+
+    /// Takes in a changed plan, and appends what follows from it to `actions`.
+    ///
+    /// A slot that the roster has not is stopped and forgotten; a new one is added, idle and wanted down. The policy of
+    /// an unchanged one is replaced in place. A changed one is renewed: its next worker is the first to be kept by the
+    /// new policy. Who does not serve is renewed at once, those who serve one by one in each pool. While draining nobody is
+    /// renewed, and a run that is over takes in no plan.
+    pub fn revise(&mut self, roster: Roster, now: Instant, actions: &mut Vec<Action>) {
+        if self.course == Course::Finished {
+            return;
+        }
+        let planned: BTreeSet<SlotId> = roster.slots.iter().map(|entry| entry.slot).collect();
+        debug_assert_eq!(planned.len(), roster.slots.len(), "a slot stands in a roster once");
+        for slot in self.slots.values_mut().filter(|slot| !planned.contains(&slot.id())) {
+            slot.step(Input::Remove, now, actions);
+        }
+        for entry in &roster.slots {
+            let slot = self.slots.entry(entry.slot).or_insert_with(|| Slot::new(entry));
+            slot.move_to(entry.pool);
+            let input = if entry.is_changed { Input::Renew } else { Input::Keep };
+            slot.step(input(entry.policy), now, actions);
+        }
+        self.turns.revise(roster.pools, &self.slots);
+        self.settle(now, actions);
     }
 
     /// The earliest moment at which a [`Event::Tick`] will change something, or `None` if time changes nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(|slot| slot.phase().deadline()).min()
+        self.slots.values().filter_map(|slot| slot.phase().deadline()).min()
     }
 
     /// Every slot's id, in the order of the table.
     pub fn ids(&self) -> impl Iterator<Item = SlotId> + use<> {
-        (0..self.slots.len()).map(SlotId)
+        Vec::from_iter(self.slots.keys().copied()).into_iter()
     }
 
-    pub fn slots(&self) -> &[Slot] {
-        &self.slots
+    /// Every slot, in the order of the table.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
+        self.slots.values()
     }
 
-    pub fn slot(&self, slot: SlotId) -> &Slot {
-        &self.slots[slot.0]
+    /// How many slots there are.
+    pub fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// `None` if the plan has no such slot and nothing of it is left.
+    pub fn slot(&self, slot: SlotId) -> Option<&Slot> {
+        self.slots.get(&slot)
     }
 
     /// True once everything is wanted down for good.
@@ -205,23 +140,52 @@ impl Supervisor {
 
     /// True if this worker was asked to stop, so that what its leader leaves behind keeps the rest of the grace.
     pub fn keeps_grace(&self, worker: WorkerId) -> bool {
-        self.is_current(worker)
-            && matches!(self.slots[worker.slot.0].phase(), Phase::Stopping { .. })
+        self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Stopping { .. }))
     }
 
     /// True if this is its slot's current worker and it is not known to serve yet.
     pub fn awaits_ready(&self, worker: WorkerId) -> bool {
-        self.is_current(worker)
-            && matches!(self.slots[worker.slot.0].phase(), Phase::Starting { .. })
+        self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Starting { .. }))
     }
 
-    fn is_current(&self, worker: WorkerId) -> bool {
-        self.slots[worker.slot.0].generation() == worker.generation
+    /// True if this is its slot's current worker and it serves: an alive probe may go on.
+    pub fn serves(&self, worker: WorkerId) -> bool {
+        self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Ready { .. }))
+    }
+
+    /// What this very worker is at, or `None` if it is history.
+    fn phase_of(&self, worker: WorkerId) -> Option<Phase> {
+        let slot = self.slot(worker.slot)?;
+        (slot.generation() == worker.generation).then_some(slot.phase())
     }
 
     fn inform(&mut self, worker: WorkerId, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        if self.is_current(worker) {
-            self.slots[worker.slot.0].step(input, now, actions);
+        if self.phase_of(worker).is_some() {
+            self.step(worker.slot, input, now, actions);
+        }
+    }
+
+    fn step(&mut self, slot: SlotId, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        // A command can be about a slot that the plan has just lost.
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.step(input, now, actions);
+            self.turns.note(slot);
+        }
+    }
+
+    fn step_all(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        for slot in self.slots.values_mut() {
+            slot.step(input, now, actions);
+            self.turns.note(slot);
+        }
+    }
+
+    /// Only those whose time has come: a wakeup costs little however many slots there are.
+    fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let is_due = |slot: &Slot| slot.phase().deadline().is_some_and(|deadline| deadline <= now);
+        for slot in self.slots.values_mut().filter(|slot| is_due(slot)) {
+            slot.step(Input::Tick, now, actions);
+            self.turns.note(slot);
         }
     }
 
@@ -229,22 +193,30 @@ impl Supervisor {
         if self.course == Course::Running {
             self.course = Course::Draining;
         }
-        for slot in &mut self.slots {
-            slot.step(input, now, actions);
-        }
+        self.step_all(input, now, actions);
     }
 
-    fn note_failure(&mut self, worker: WorkerId, exit: Exit) {
-        let ended = self.slots[worker.slot.0].wanted() == Wanted::Ended;
-        if ended && self.is_current(worker) && !exit.is_success() {
+    fn note_failure(&mut self, worker: WorkerId) {
+        let is_current = |slot: &&Slot| slot.worker() == worker;
+        let end = self.slot(worker.slot).filter(is_current).and_then(Slot::end);
+        if let Some(exit) = end.filter(|exit| !exit.is_success()) {
             self.first_failure.get_or_insert(exit);
         }
     }
 
+    /// What follows from a change for the table as a whole.
+    fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.take_turns(now, actions);
+        self.finish_if_over(actions);
+        self.check_invariants();
+    }
+
     fn finish_if_over(&mut self, actions: &mut Vec<Action>) {
         let over = match self.course {
-            Course::Running => !self.slots.is_empty() && self.slots.iter().all(Slot::has_ended),
-            Course::Draining => self.slots.iter().all(|slot| slot.phase() == Phase::Idle),
+            // Whoever waits to start now waits for one that does not come by itself, for nobody else is left to do
+            // anything.
+            Course::Running => !self.slots.is_empty() && self.slots().all(Slot::has_ended),
+            Course::Draining => self.slots().all(|slot| slot.phase() == Phase::Idle),
             Course::Finished => false,
         };
         if !over {
@@ -252,7 +224,7 @@ impl Supervisor {
         }
         let outcome = if self.course == Course::Draining {
             Outcome::Stopped
-        } else if self.slots.iter().any(|slot| slot.phase() == Phase::GivenUp) {
+        } else if self.slots().any(|slot| slot.phase() == Phase::GivenUp) {
             Outcome::GaveUp
         } else {
             Outcome::Ended(self.first_failure)
@@ -262,12 +234,159 @@ impl Supervisor {
     }
 
     fn check_invariants(&self) {
-        if self.course == Course::Finished {
-            debug_assert!(self.next_deadline().is_none(), "a finished run waits for nothing");
+        if cfg!(debug_assertions) {
+            if self.course == Course::Finished {
+                debug_assert!(self.next_deadline().is_none(), "a finished run waits for nothing");
+            }
+            if self.course == Course::Draining {
+                let wanted = self.slots().any(|slot| slot.wanted() == Wanted::Up);
+                debug_assert!(!wanted, "nothing is wanted up while draining");
+            }
+            self.check_turns();
         }
-        if self.course == Course::Draining {
-            let wanted = self.slots.iter().any(|slot| slot.wanted() == Wanted::Up);
-            debug_assert!(!wanted, "nothing is wanted up while draining");
+    }
+}
+
+/// A table with a clock of its own, for the tests of this floor.
+#[cfg(test)]
+mod table {
+    use std::collections::VecDeque;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    pub struct Table {
+        pub supervisor: Supervisor,
+        pub roster: Roster,
+        pub now: Instant,
+        /// What the last step told people.
+        pub news: Vec<News>,
+    }
+
+    pub fn slot(slot: usize) -> SlotId {
+        SlotId(slot)
+    }
+
+    pub fn worker(slot: usize, generation: u64) -> WorkerId {
+        WorkerId { slot: SlotId(slot), generation }
+    }
+
+    pub fn probed() -> Policy {
+        let within = Duration::from_secs(30);
+        Policy { ready: Readiness::Probe { within }, ..Policy::default() }
+    }
+
+    impl Table {
+        /// Pools of so many slots, each kept by the policy and after the pools given; nothing is started.
+        pub fn idle(pools: &[(usize, &[usize])], policy: Policy) -> Self {
+            let mut roster = Roster::default();
+            for (n, (slots, after)) in pools.iter().enumerate() {
+                let (pool, after) = (PoolId(n), after.iter().copied().map(PoolId).collect());
+                roster.pools.push(PoolEntry { pool, after });
+                for _ in 0..*slots {
+                    let slot = SlotId(roster.slots.len());
+                    roster.slots.push(SlotEntry { slot, pool, policy, is_changed: false });
+                }
+            }
+            let (supervisor, now) = (Supervisor::new(roster.clone()), Instant::now());
+            Self { supervisor, roster, now, news: Vec::new() }
+        }
+
+        /// One pool, its slots started.
+        pub fn of(slots: usize, policy: &Policy) -> Self {
+            let mut table = Self::idle(&[(slots, &[])], *policy);
+            for slot in 0..slots {
+                let spawned = table.on(Event::Start(SlotId(slot)));
+                assert_eq!(spawned, [Action::Spawn(worker(slot, 1))]);
+            }
+            table
+        }
+
+        /// One pool, its slots ready.
+        pub fn serving(slots: usize) -> Self {
+            Self::up(&[(slots, &[])], probed())
+        }
+
+        /// Started from the last slot to the first, and ready as they come.
+        pub fn up(pools: &[(usize, &[usize])], policy: Policy) -> Self {
+            let mut table = Self::idle(pools, policy);
+            let mut spawned = VecDeque::new();
+            for id in Vec::from_iter(table.supervisor.ids()).into_iter().rev() {
+                spawned.extend(table.on(Event::Start(id)));
+            }
+            while let Some(action) = spawned.pop_front() {
+                let Action::Spawn(worker) = action else { panic!("{action:?}") };
+                spawned.extend(table.on(Event::Ready(worker)));
+            }
+            assert!(
+                table.supervisor.slots().all(|slot| matches!(slot.phase(), Phase::Ready { .. }))
+            );
+            table
+        }
+
+        /// Every step returns what was asked for, news aside.
+        pub fn on(&mut self, event: Event) -> Vec<Action> {
+            let mut actions = Vec::new();
+            self.supervisor.handle(event, self.now, &mut actions);
+            self.without_news(actions)
+        }
+
+        pub fn exited(&mut self, worker: WorkerId) -> Vec<Action> {
+            self.on(Event::Exited { worker, exit: Exit::Code(255), remains: Remains::Nothing })
+        }
+
+        pub fn succeeded(&mut self, worker: WorkerId) -> Vec<Action> {
+            self.on(Event::Exited { worker, exit: Exit::Code(0), remains: Remains::Nothing })
+        }
+
+        pub fn leader_exited(&mut self, worker: WorkerId) -> Vec<Action> {
+            self.on(Event::Exited { worker, exit: Exit::Code(0), remains: Remains::Members })
+        }
+
+        /// The plan changes: these slots, and what else `alter` says.
+        pub fn revise(
+            &mut self,
+            changed: &[usize],
+            alter: impl FnOnce(&mut Roster),
+        ) -> Vec<Action> {
+            for entry in &mut self.roster.slots {
+                entry.is_changed = changed.contains(&entry.slot.0);
+            }
+            alter(&mut self.roster);
+            let mut actions = Vec::new();
+            self.supervisor.revise(self.roster.clone(), self.now, &mut actions);
+            self.without_news(actions)
+        }
+
+        /// Jumps to the next deadline.
+        pub fn wait(&mut self) -> Vec<Action> {
+            self.now = self.supervisor.next_deadline().expect("somebody waits for time");
+            self.on(Event::Tick)
+        }
+
+        pub fn at(&self, slot: usize) -> &Slot {
+            self.supervisor.slot(SlotId(slot)).expect("it is in the table")
+        }
+
+        pub fn phase(&self, slot: usize) -> Phase {
+            self.at(slot).phase()
+        }
+
+        fn without_news(&mut self, actions: Vec<Action>) -> Vec<Action> {
+            self.news.clear();
+            let mut rest = Vec::new();
+            for action in actions {
+                match action {
+                    Action::Tell(news) => self.news.push(news),
+                    Action::Spawn(_)
+                    | Action::Terminate(_)
+                    | Action::Kill(_)
+                    | Action::Finish(_) => {
+                        rest.push(action);
+                    }
+                }
+            }
+            rest
         }
     }
 }

@@ -1,6 +1,10 @@
-//! What slots, workers and ends are called. Plain values, no behaviour but their own reading.
+//! What pools, slots, workers and ends are called. Plain values, no behaviour but their own reading.
 
-/// The index of a slot in the table, for life.
+/// A pool, for life. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(pub usize);
+
+/// A slot, for life. Never reused, so that the table has holes where the plan has dropped slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub usize);
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::name::{Exit, SlotId};
 
 /// How one slot is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub restart: Restart,
+    /// More replacements than this and the slot gives up; `None` never.
+    pub max_restarts: Option<MaxRestarts>,
     pub ready: Readiness,
     pub rest: Rest,
     /// From the stop signal to SIGKILL. Zero kills at once.
@@ -21,6 +23,14 @@ pub enum Restart {
     Always,
     OnFailure,
     Never,
+}
+
+/// So many replacements after a crash, a failed start or a hang are borne within so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxRestarts {
+    /// As many instants are kept of each slot, so that a plan allows 1000 at most.
+    pub count: NonZeroU32,
+    pub within: Duration,
 }
 
 /// How a worker comes to be ready.
@@ -47,6 +57,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             restart: Restart::Always,
+            max_restarts: None,
             ready: Readiness::Lived { after: Duration::from_secs(1) },
             rest: Rest::default(),
             grace: Duration::from_secs(5),
@@ -71,6 +82,16 @@ impl Restart {
             Self::Always => true,
             Self::OnFailure => !exit.is_success(),
             Self::Never => false,
+        }
+    }
+}
+
+impl Readiness {
+    /// From the spawn to the moment at which it is ready or has failed.
+    pub fn wait(self) -> Duration {
+        match self {
+            Self::Probe { within } => within,
+            Self::Lived { after } => after,
         }
     }
 }

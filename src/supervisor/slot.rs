@@ -1,13 +1,21 @@
 //! The state table of one slot: every phase, every input, one `match`.
 //!
-//! What is wanted and what is stand apart: commands change [`Wanted`], and the [`Phase`] catches up as workers come
-//! and go. A phase carries its own deadline, so leaving the phase cancels it.
+//! What is wanted and what is stand apart: commands and plans change [`Wanted`], and the [`Phase`] catches up as workers
+//! come and go. A phase carries its own deadline, so leaving the phase cancels it. What hangs on other slots, a slot does
+//! not decide: it says what it waits for ([`turn`]), and [`super::turns`] tells it when it may. What follows when a worker
+//! has ended stands in [`next`].
+
+mod next;
+pub mod turn;
 
 use std::time::{Duration, Instant};
 
-use super::name::{Exit, SlotId, WorkerId};
+use super::event::{Action, News, Remains};
+use super::name::{Exit, PoolId, SlotId, WorkerId};
+use super::phase::{Input, Phase, Wanted};
 use super::policy::{Policy, Readiness, Restart};
-use super::{Action, News, Next, Remains};
+use super::restarts::Restarts;
+use super::roster::SlotEntry;
 
 /// SIGKILL is repeated this often while something of a killed group is still there.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -19,73 +27,58 @@ const BORN_READY: Readiness = Readiness::Lived { after: Duration::ZERO };
 #[derive(Clone, Debug)]
 pub struct Slot {
     id: SlotId,
+    pool: PoolId,
+    /// That of the worker that is there, or of the next one.
     policy: Policy,
     wanted: Wanted,
+    /// Nobody has said yet what it should come to, so that its pool is not known to be ready without it.
+    is_new: bool,
     phase: Phase,
     /// That of the current worker, or of the last one. 0 before the first.
     generation: u64,
     /// Failed starts in a row.
     failures: u32,
+    restarts: Restarts,
+    renewal: Renewal,
+    /// How its last worker ended, if that was the end of the slot too.
+    end: Option<Exit>,
 }
 
-/// What the slot should come to.
+/// Where the slot stands in the roll of its pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    Up,
-    Down,
-    /// Down, because its last worker ended by itself and the restart policy lets that be the end.
-    Ended,
-}
-
-/// What the slot is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// No worker, and none is coming.
-    Idle,
-    /// A worker is there; nothing says yet that it serves.
-    Starting { ready_by: Instant },
-    /// A worker serves.
-    Ready { since: Instant },
-    /// The worker's group was sent the stop signal and is not yet gone.
-    Stopping { kill_at: Instant },
-    /// The worker's group was sent SIGKILL and is not yet gone.
-    Killing { again_at: Instant },
-    /// No worker; the next one comes then.
-    Resting { until: Instant },
-    /// No worker, and none is coming until somebody asks.
-    GivenUp,
-}
-
-/// What can happen to a slot. News of workers other than the current one never gets here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    Start,
-    Stop,
-    Kill,
-    Ready,
-    Spawned,
-    Unspawned,
-    Exited { exit: Exit, remains: Remains },
-    Emptied,
-    Tick,
-}
-
-impl Phase {
-    /// When a tick will change this phase.
-    pub fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::Starting { ready_by } => Some(ready_by),
-            Self::Stopping { kill_at } => Some(kill_at),
-            Self::Killing { again_at } => Some(again_at),
-            Self::Resting { until } => Some(until),
-            Self::Idle | Self::Ready { .. } | Self::GivenUp => None,
-        }
-    }
+enum Renewal {
+    /// In none.
+    None,
+    /// Its worker is to be replaced by one that is kept by this policy. Only while there is a worker.
+    Due(Policy),
+    /// It was replaced, and the roll is not over.
+    Done,
 }
 
 impl Slot {
-    pub fn new(id: SlotId, policy: Policy) -> Self {
-        Self { id, policy, wanted: Wanted::Down, phase: Phase::Idle, generation: 0, failures: 0 }
+    /// Idle, and wanted down until somebody says otherwise.
+    pub fn new(entry: &SlotEntry) -> Self {
+        Self {
+            id: entry.slot,
+            pool: entry.pool,
+            policy: entry.policy,
+            wanted: Wanted::Down,
+            is_new: true,
+            phase: Phase::Idle,
+            generation: 0,
+            failures: 0,
+            restarts: Restarts::default(),
+            renewal: Renewal::None,
+            end: None,
+        }
+    }
+
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    pub fn pool(&self) -> PoolId {
+        self.pool
     }
 
     pub fn phase(&self) -> Phase {
@@ -105,6 +98,7 @@ impl Slot {
         self.failures
     }
 
+    /// What the worker that is there is kept by, or the next one if there is none.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -114,17 +108,13 @@ impl Slot {
         WorkerId { slot: self.id, generation: self.generation }
     }
 
-    /// True if there is no worker and this slot will never have one again by itself.
-    pub fn has_ended(&self) -> bool {
-        match self.phase {
-            Phase::GivenUp => true,
-            Phase::Idle => self.wanted == Wanted::Ended,
-            Phase::Starting { .. }
-            | Phase::Ready { .. }
-            | Phase::Stopping { .. }
-            | Phase::Killing { .. }
-            | Phase::Resting { .. } => false,
-        }
+    /// How its last worker ended, if the restart policy let that be the end. A hang ends as a failure.
+    pub fn end(&self) -> Option<Exit> {
+        self.end.filter(|_| self.wanted == Wanted::Ended)
+    }
+
+    pub(super) fn move_to(&mut self, pool: PoolId) {
+        self.pool = pool;
     }
 
     /// The state table.
@@ -133,32 +123,78 @@ impl Slot {
         use Phase::{GivenUp, Idle, Killing, Resting, Starting, Stopping};
         match (self.phase, input) {
             // Commands change what is wanted.
-            (Idle | GivenUp, Start) => {
-                self.wanted = Wanted::Up;
-                self.failures = 0;
+            (Idle, Start) => self.want_up(),
+            (GivenUp, Start) => {
+                self.want_up();
                 self.spawn(now, actions);
             }
-            (Starting { .. } | Phase::Ready { .. } | Resting { .. }, Start) => {}
-            (Stopping { .. } | Killing { .. }, Start) => {
+            (Starting { .. } | Phase::Ready { .. } | Resting { .. }, Start) => {
                 if self.wanted != Wanted::Up {
-                    self.wanted = Wanted::Up;
-                    self.failures = 0;
+                    // It waited for its turn to stop, and stays.
+                    self.want_up();
+                }
+            }
+            (Stopping { .. } | Killing { .. }, Start) => {
+                if !self.is_coming_back() {
+                    self.want_up();
                 }
             }
             (Idle | GivenUp | Resting { .. }, Stop | Kill) => {
-                self.wanted = Wanted::Down;
-                self.phase = Idle;
+                self.want_down();
+                self.lie_idle();
             }
-            (Starting { .. } | Phase::Ready { .. }, Stop) => {
-                self.wanted = Wanted::Down;
-                self.terminate(now, actions);
-            }
+            (Starting { .. } | Phase::Ready { .. }, Stop) => self.want_down(),
             (Starting { .. } | Phase::Ready { .. } | Stopping { .. }, Kill) => {
-                self.wanted = Wanted::Down;
+                self.want_down();
                 self.kill(now, actions);
             }
-            (Stopping { .. } | Killing { .. }, Stop) | (Killing { .. }, Kill) => {
-                self.wanted = Wanted::Down;
+            (Stopping { .. } | Killing { .. }, Stop) | (Killing { .. }, Kill) => self.want_down(),
+
+            // Plans change what is wanted and how.
+            (Idle, Keep(policy) | Renew(policy)) | (GivenUp | Resting { .. }, Keep(policy)) => {
+                self.policy = policy;
+            }
+            (GivenUp | Resting { .. }, Renew(policy)) => {
+                self.renewal = Renewal::Due(policy);
+                self.spawn(now, actions);
+            }
+            (Starting { ready_by }, Keep(policy)) => {
+                // Counted from the spawn, as if it had been so from the first.
+                let born = ready_by - self.policy.ready.wait();
+                self.phase = Starting { ready_by: born + policy.ready.wait() };
+                self.keep(policy);
+            }
+            (Phase::Ready { .. }, Keep(policy)) => self.keep(policy),
+            (Stopping { .. } | Killing { .. }, Keep(policy)) => {
+                self.reinstate();
+                if self.is_due() {
+                    // It is on its way out: its successor is what the plan wants now.
+                    self.renewal = Renewal::Due(policy);
+                } else {
+                    self.policy = policy;
+                }
+            }
+            (Starting { .. } | Phase::Ready { .. }, Renew(policy)) => {
+                self.reinstate();
+                self.renewal = Renewal::Due(policy);
+            }
+            (Stopping { .. } | Killing { .. }, Renew(policy)) => {
+                self.reinstate();
+                self.renewal = Renewal::Due(policy);
+            }
+            (Idle | GivenUp | Resting { .. }, Remove) => {
+                self.wanted = Wanted::Gone;
+                self.lie_idle();
+            }
+            (Starting { .. } | Phase::Ready { .. }, Remove) => self.wanted = Wanted::Gone,
+            (Stopping { .. } | Killing { .. }, Remove) => self.wanted = Wanted::Gone,
+
+            // Its turn has come.
+            (Idle, MayStart) => self.spawn(now, actions),
+            (Starting { .. } | Phase::Ready { .. }, MayStop) => self.terminate(now, actions),
+            (Starting { .. } | Phase::Ready { .. }, MayRenew) => {
+                actions.push(Action::Tell(News::Renewing(self.worker())));
+                self.terminate(now, actions);
             }
 
             // A worker that starts.
@@ -169,7 +205,7 @@ impl Slot {
                 }
             }
             (Starting { .. }, Unspawned) => {
-                self.failures = self.failures.saturating_add(1);
+                self.fail_to_start(now);
                 let next = self.next();
                 // Told before the next try, which may be refused for another reason.
                 actions.push(Action::Tell(News::Unspawned { worker: self.worker(), next }));
@@ -195,17 +231,21 @@ impl Slot {
                 let next = self.outlive(exit, remains, now, actions);
                 actions.push(Action::Tell(News::Crashed { worker, exit, next }));
             }
+            (Phase::Ready { .. }, Hung) => {
+                actions.push(Action::Tell(News::Hung(self.worker())));
+                self.expect_a_successor(self.policy.restart != Restart::Never, now);
+                self.terminate(now, actions);
+            }
 
             // A worker that is to go: its leader's end is not yet the end of its group.
-            (Stopping { .. } | Killing { .. }, Exited { remains: Remains::Members, .. }) => {}
-            (
-                Stopping { .. } | Killing { .. },
-                Exited { remains: Remains::Nothing, .. } | Emptied,
-            ) => {
-                let worker = self.worker();
-                let next = self.refill(now, actions);
-                actions.push(Action::Tell(News::Stopped { worker, next }));
+            (Stopping { .. } | Killing { .. }, Exited { exit, remains: Remains::Members }) => {
+                self.note_end_of_hung(exit);
             }
+            (Stopping { .. } | Killing { .. }, Exited { exit, remains: Remains::Nothing }) => {
+                self.note_end_of_hung(exit);
+                self.be_gone(now, actions);
+            }
+            (Stopping { .. } | Killing { .. }, Emptied) => self.be_gone(now, actions),
 
             // Time.
             (Starting { ready_by }, Tick) => {
@@ -232,26 +272,82 @@ impl Slot {
             (Idle | Phase::Ready { .. } | GivenUp, Tick) => {}
 
             // A probe may answer after the phase has moved on; the other pairs cannot be, and would change nothing:
-            // only a starting worker can fail to spawn, and no group is empty before its leader is reaped.
+            // only a starting worker can fail to spawn, no group is empty before its leader is reaped, and nobody is
+            // given a turn that it does not wait for.
             (
                 Phase::Ready { .. } | Stopping { .. } | Killing { .. },
                 Ready | Spawned | Unspawned,
             ) => {}
-            (Starting { .. } | Phase::Ready { .. }, Emptied) => {}
+            (Starting { .. } | Stopping { .. } | Killing { .. }, Hung) => {}
+            (Starting { .. } | Phase::Ready { .. }, Emptied | MayStart) => {}
+            (Stopping { .. } | Killing { .. }, MayStart | MayStop | MayRenew) => {}
+            (Idle, MayStop | MayRenew) => {}
+            (Resting { .. } | GivenUp, MayStart | MayStop | MayRenew) => {}
             (
                 Idle | Resting { .. } | GivenUp,
-                Ready | Spawned | Unspawned | Exited { .. } | Emptied,
+                Ready | Hung | Spawned | Unspawned | Exited { .. } | Emptied,
             ) => {}
         }
     }
 
+    // What is wanted.
+
+    /// Somebody asks for it: what went before no longer counts.
+    fn want_up(&mut self) {
+        self.wanted = Wanted::Up;
+        self.is_new = false;
+        self.forget_failures();
+        self.end = None;
+    }
+
+    fn want_down(&mut self) {
+        self.is_new = false;
+        if self.wanted != Wanted::Gone {
+            self.wanted = Wanted::Down;
+        }
+    }
+
+    /// The plan has it. If for a while it had not, then it is as good as new.
+    fn reinstate(&mut self) {
+        if self.wanted == Wanted::Gone {
+            self.wanted = Wanted::Down;
+            self.is_new = true;
+        }
+    }
+
+    /// The worker that is there is what the plan wants, whatever the last plan said.
+    fn keep(&mut self, policy: Policy) {
+        self.reinstate();
+        if self.is_due() {
+            self.renewal = Renewal::None;
+        }
+        self.policy = policy;
+    }
+
+    fn is_due(&self) -> bool {
+        match self.renewal {
+            Renewal::Due(_) => true,
+            Renewal::None | Renewal::Done => false,
+        }
+    }
+
+    fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.restarts.forget();
+    }
+
+    // What becomes of workers.
+
     fn spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {
         debug_assert_eq!(self.wanted, Wanted::Up);
+        if let Renewal::Due(policy) = self.renewal {
+            self.policy = policy;
+            self.renewal = Renewal::Done;
+            self.forget_failures();
+        }
         self.generation += 1;
         actions.push(Action::Spawn(self.worker()));
-        let (Readiness::Lived { after: wait } | Readiness::Probe { within: wait }) =
-            self.policy.ready;
-        self.phase = Phase::Starting { ready_by: now + wait };
+        self.phase = Phase::Starting { ready_by: now + self.policy.ready.wait() };
     }
 
     fn become_ready(&mut self, now: Instant, actions: &mut Vec<Action>) {
@@ -265,10 +361,18 @@ impl Slot {
         match self.policy.ready {
             Readiness::Lived { .. } => self.become_ready(now, actions),
             Readiness::Probe { .. } => {
-                self.failures = self.failures.saturating_add(1);
+                self.fail_to_start(now);
                 actions.push(Action::Tell(News::NeverReady(self.worker())));
+                // Not even if it waits for its turn to stop has it more time: nobody can need it.
                 self.terminate(now, actions);
             }
+        }
+    }
+
+    fn fail_to_start(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        if self.wanted == Wanted::Up {
+            self.restarts.note(self.policy.max_restarts, now);
         }
     }
 
@@ -284,140 +388,15 @@ impl Slot {
         self.phase = Phase::Killing { again_at: now + KILL_AGAIN };
         actions.push(Action::Kill(self.worker()));
     }
-
-    /// The leader ended unasked and its group was swept. What comes next must wait until the group is empty: the
-    /// dying may still hold the port.
-    fn outlive(
-        &mut self,
-        exit: Exit,
-        remains: Remains,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) -> Next {
-        if !self.policy.restart.follows(exit) {
-            self.wanted = Wanted::Ended;
-        }
-        match remains {
-            Remains::Nothing => self.refill(now, actions),
-            Remains::Members => {
-                self.phase = Phase::Killing { again_at: now + KILL_AGAIN };
-                self.next()
-            }
-        }
-    }
-
-    /// The slot is empty: what is wanted comes next.
-    fn refill(&mut self, now: Instant, actions: &mut Vec<Action>) -> Next {
-        let next = self.next();
-        self.enter(next, now, actions);
-        next
-    }
-
-    fn enter(&mut self, next: Next, now: Instant, actions: &mut Vec<Action>) {
-        match next {
-            Next::Spawn => self.spawn(now, actions),
-            Next::Rest(wait) => self.phase = Phase::Resting { until: now + wait },
-            Next::GiveUp => self.phase = Phase::GivenUp,
-            Next::End | Next::Down => self.phase = Phase::Idle,
-        }
-    }
-
-    fn next(&self) -> Next {
-        match self.wanted {
-            Wanted::Down => return Next::Down,
-            Wanted::Ended => return Next::End,
-            Wanted::Up => {}
-        }
-        let failed = self.failures > 0;
-        if failed
-            && (self.policy.rest.gives_up(self.failures) || self.policy.restart == Restart::Never)
-        {
-            return Next::GiveUp;
-        }
-        let wait = self.policy.rest.after(self.failures, self.id);
-        if wait.is_zero() { Next::Spawn } else { Next::Rest(wait) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::super::{Event, Outcome, Supervisor};
+    use super::super::table::{Table, probed, slot, worker};
+    use super::super::{Event, Exit, MaxRestarts, Next, Outcome, Rest};
     use super::*;
-
-    /// A table with a clock of its own; every step returns what was asked for, news aside.
-    struct Table {
-        supervisor: Supervisor,
-        now: Instant,
-        news: Vec<News>,
-    }
-
-    fn probed() -> Policy {
-        let within = Duration::from_secs(30);
-        Policy { ready: Readiness::Probe { within }, ..Policy::default() }
-    }
-
-    fn worker(slot: usize, generation: u64) -> WorkerId {
-        WorkerId { slot: SlotId(slot), generation }
-    }
-
-    impl Table {
-        fn of(slots: usize, policy: &Policy) -> Self {
-            let policies = std::iter::repeat_n(policy.clone(), slots);
-            let mut table = Self {
-                supervisor: Supervisor::new(policies),
-                now: Instant::now(),
-                news: Vec::new(),
-            };
-            for slot in 0..slots {
-                let spawned = table.on(Event::Start(SlotId(slot)));
-                assert_eq!(spawned, [Action::Spawn(worker(slot, 1))]);
-            }
-            table
-        }
-
-        fn serving(slots: usize) -> Self {
-            let mut table = Self::of(slots, &probed());
-            for slot in 0..slots {
-                assert_eq!(table.on(Event::Ready(worker(slot, 1))), []);
-            }
-            table
-        }
-
-        fn on(&mut self, event: Event) -> Vec<Action> {
-            let mut actions = Vec::new();
-            self.supervisor.handle(event, self.now, &mut actions);
-            let (news, rest) =
-                actions.into_iter().partition(|action| matches!(action, Action::Tell(_)));
-            self.news = Vec::from_iter(news)
-                .into_iter()
-                .map(|action| match action {
-                    Action::Tell(news) => news,
-                    other => unreachable!("partitioned: {other:?}"),
-                })
-                .collect();
-            rest
-        }
-
-        fn exited(&mut self, worker: WorkerId) -> Vec<Action> {
-            self.on(Event::Exited { worker, exit: Exit::Code(255), remains: Remains::Nothing })
-        }
-
-        fn leader_exited(&mut self, worker: WorkerId) -> Vec<Action> {
-            self.on(Event::Exited { worker, exit: Exit::Code(0), remains: Remains::Members })
-        }
-
-        /// Jumps to the next deadline.
-        fn wait(&mut self) -> Vec<Action> {
-            self.now = self.supervisor.next_deadline().expect("somebody waits for time");
-            self.on(Event::Tick)
-        }
-
-        fn phase(&self, slot: usize) -> Phase {
-            self.supervisor.slot(SlotId(slot)).phase()
-        }
-    }
 
     #[test]
     fn a_ready_worker_that_dies_is_replaced_at_once_however_often() {
@@ -427,7 +406,7 @@ mod tests {
             assert_eq!(spawned, [Action::Spawn(worker(1, generation + 1))]);
             table.on(Event::Ready(worker(1, generation + 1)));
         }
-        assert_eq!(table.supervisor.slot(SlotId(0)).generation(), 1);
+        assert_eq!(table.at(0).generation(), 1);
     }
 
     #[test]
@@ -462,7 +441,7 @@ mod tests {
     #[test]
     fn members_that_outlive_a_stopped_leader_keep_the_rest_of_the_grace() {
         let mut table = Table::serving(1);
-        assert_eq!(table.on(Event::Stop(SlotId(0))), [Action::Terminate(worker(0, 1))]);
+        assert_eq!(table.on(Event::Stop(slot(0))), [Action::Terminate(worker(0, 1))]);
         let phase = table.phase(0);
         assert!(table.supervisor.keeps_grace(worker(0, 1)));
         assert_eq!(table.leader_exited(worker(0, 1)), []);
@@ -475,7 +454,7 @@ mod tests {
     #[test]
     fn a_stopped_slot_is_not_respawned() {
         let mut table = Table::serving(1);
-        table.on(Event::Stop(SlotId(0)));
+        table.on(Event::Stop(slot(0)));
         assert_eq!(table.exited(worker(0, 1)), []);
         assert_eq!(table.phase(0), Phase::Idle);
         assert_eq!(table.supervisor.next_deadline(), None);
@@ -484,8 +463,8 @@ mod tests {
     #[test]
     fn a_slot_started_while_it_stops_comes_back_once_it_is_empty() {
         let mut table = Table::serving(1);
-        table.on(Event::Stop(SlotId(0)));
-        assert_eq!(table.on(Event::Start(SlotId(0))), []);
+        table.on(Event::Stop(slot(0)));
+        assert_eq!(table.on(Event::Start(slot(0))), []);
         assert_eq!(table.exited(worker(0, 1)), [Action::Spawn(worker(0, 2))]);
     }
 
@@ -496,7 +475,7 @@ mod tests {
         assert_eq!(table.exited(worker(0, 1)), []);
         assert_eq!(table.exited(worker(1, 1)), [Action::Finish(Outcome::Stopped)]);
         assert_eq!(table.on(Event::Tick), []);
-        assert_eq!(table.on(Event::Start(SlotId(0))), []);
+        assert_eq!(table.on(Event::Start(slot(0))), []);
     }
 
     #[test]
@@ -557,21 +536,21 @@ mod tests {
 
     #[test]
     fn it_gives_up_after_so_many_failed_starts_until_asked_again() {
-        let rest = super::super::Rest { give_up_after: NonZeroU32::new(2), ..Default::default() };
+        let rest = Rest { give_up_after: NonZeroU32::new(2), ..Default::default() };
         let mut table = Table::of(2, &Policy { rest, ..probed() });
         table.on(Event::Ready(worker(1, 1)));
         table.exited(worker(0, 1));
         assert_eq!(table.exited(worker(0, 2)), []);
         assert_eq!(table.phase(0), Phase::GivenUp);
-        assert_eq!(table.on(Event::Start(SlotId(0))), [Action::Spawn(worker(0, 3))]);
+        assert_eq!(table.on(Event::Start(slot(0))), [Action::Spawn(worker(0, 3))]);
         table.exited(worker(0, 3));
         table.exited(worker(0, 4));
-        assert_eq!(table.on(Event::Stop(SlotId(1))), [Action::Terminate(worker(1, 1))]);
+        assert_eq!(table.on(Event::Stop(slot(1))), [Action::Terminate(worker(1, 1))]);
     }
 
     #[test]
     fn a_run_whose_last_slot_gives_up_is_over() {
-        let rest = super::super::Rest { give_up_after: NonZeroU32::new(1), ..Default::default() };
+        let rest = Rest { give_up_after: NonZeroU32::new(1), ..Default::default() };
         let mut table = Table::of(1, &Policy { rest, ..probed() });
         assert_eq!(table.exited(worker(0, 1)), [Action::Finish(Outcome::GaveUp)]);
     }
@@ -596,5 +575,68 @@ mod tests {
         assert_eq!(table.on(Event::Ready(worker(0, 1))), []);
         assert_eq!(table.on(Event::Emptied(worker(0, 1))), []);
         assert_eq!(table.phase(0), phase);
+    }
+
+    #[test]
+    fn one_replacement_more_than_the_policy_allows_and_it_gives_up_until_asked_again() {
+        let (count, within) = (NonZeroU32::new(2).unwrap(), Duration::from_secs(60));
+        let max_restarts = Some(MaxRestarts { count, within });
+        let mut table = Table::of(1, &Policy { max_restarts, ready: BORN_READY, ..probed() });
+        for generation in 1..3 {
+            table.on(Event::Spawned(worker(0, generation)));
+            let spawned = table.exited(worker(0, generation));
+            assert_eq!(spawned, [Action::Spawn(worker(0, generation + 1))]);
+        }
+        table.on(Event::Spawned(worker(0, 3)));
+        assert_eq!(table.exited(worker(0, 3)), [Action::Finish(Outcome::GaveUp)]);
+        let next = Next::TooManyRestarts;
+        let exit = Exit::Code(255);
+        assert_eq!(table.news, [News::Crashed { worker: worker(0, 3), exit, next }]);
+    }
+
+    #[test]
+    fn a_hung_worker_is_terminated_killed_and_replaced_at_once() {
+        let mut table = Table::serving(1);
+        assert_eq!(table.on(Event::Hung(worker(0, 1))), [Action::Terminate(worker(0, 1))]);
+        assert_eq!(table.news, [News::Hung(worker(0, 1))]);
+        assert_eq!(table.on(Event::Hung(worker(0, 1))), []);
+        assert_eq!(table.wait(), [Action::Kill(worker(0, 1))]);
+        assert_eq!(table.exited(worker(0, 1)), [Action::Spawn(worker(0, 2))]);
+        assert_eq!(table.on(Event::Hung(worker(0, 2))), []);
+        assert_eq!(table.at(0).failures(), 0);
+    }
+
+    #[test]
+    fn a_hang_is_a_failure_even_if_the_worker_obeys_and_says_that_all_is_well() {
+        for (restart, ends) in [(Restart::Never, true), (Restart::OnFailure, false)] {
+            let mut table = Table::of(1, &Policy { restart, ..probed() });
+            table.on(Event::Ready(worker(0, 1)));
+            table.on(Event::Hung(worker(0, 1)));
+            let answer = table.succeeded(worker(0, 1));
+            let ended = Action::Finish(Outcome::Ended(Some(Exit::Code(1))));
+            assert_eq!(answer, [if ends { ended } else { Action::Spawn(worker(0, 2)) }]);
+        }
+    }
+
+    #[test]
+    fn a_new_time_to_become_ready_counts_from_the_spawn() {
+        let mut table = Table::of(1, &probed());
+        table.now += Duration::from_secs(10);
+        table.revise(&[], |roster| {
+            let within = Duration::from_secs(15);
+            roster.slots[0].policy.ready = Readiness::Probe { within };
+        });
+        let before = table.now;
+        assert_eq!(table.wait(), [Action::Terminate(worker(0, 1))]);
+        assert_eq!(table.now - before, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_start_that_comes_while_the_last_of_too_many_dies_is_heard() {
+        let rest = Rest { give_up_after: NonZeroU32::new(1), ..Rest::default() };
+        let mut table = Table::of(1, &Policy { rest, ..probed() });
+        assert_eq!(table.leader_exited(worker(0, 1)), []);
+        table.on(Event::Start(slot(0)));
+        assert_eq!(table.on(Event::Emptied(worker(0, 1))), [Action::Spawn(worker(0, 2))]);
     }
 }

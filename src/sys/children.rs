@@ -5,36 +5,50 @@
 //! floor no worker is known by its number. A number means somebody only while it cannot be given to another: as long
 //! as its process is unreaped, or as its group has members.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::killpg;
 use nix::unistd::{Pid, getpgid};
 
 use super::processes::{self, ChildList, Seen};
+use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
-use crate::supervisor::{Exit, Remains, SlotId, WorkerId};
+use crate::supervisor::{Exit, Remains, WorkerId};
 
 /// The workers' process groups and what has left them. Dropping it kills them: a panic leaves nobody behind.
 #[derive(Debug)]
 pub struct Children {
-    /// The slots' names, by which descendants are known (`PM_SLOT`).
-    names: Vec<String>,
     list: ChildList,
     groups: BTreeMap<WorkerId, Group>,
+    /// Looks at workers that are under way, each in a process group of its own.
+    checks: BTreeMap<WorkerId, Pid>,
+    /// The names of all slots that ever were, by which descendants are known (`PM_SLOT`).
+    names: BTreeSet<String>,
+}
+
+/// What is said to a worker, and under which name its descendants are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// `web.2`.
+    pub name: &'a str,
+    /// The number of the signal that asks it to stop.
+    pub stop_signal: libc::c_int,
 }
 
 #[derive(Clone, Debug)]
 struct Group {
+    /// The slot's name when this worker was spawned.
+    name: String,
+    stop_signal: libc::c_int,
     /// The leader's pid, and so the group's number.
     pid: Pid,
     leader: Leader,
     /// Descendants that left the group (setsid(2)) and lost their parents: orphans, and so pm's children.
     adopted: Vec<Pid>,
     /// What those who are adopted from now on are sent too.
-    sent: Option<Signal>,
+    sent: Option<libc::c_int>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +66,20 @@ pub enum Reaped {
         exit: Exit,
         remains: Remains,
     },
+    /// A look at this worker, by [`Children::check`].
+    Check {
+        worker: WorkerId,
+        exit: Exit,
+    },
     /// An orphan that a worker left, or a child that never got as far as exec.
     Other,
 }
 
 impl Children {
-    /// No workers yet; these are the names of the slots.
-    pub fn new(names: Vec<String>) -> Self {
-        Self { names, list: ChildList::open(), groups: BTreeMap::new() }
+    /// No workers yet.
+    pub fn none() -> Self {
+        let (groups, checks, names) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { list: ChildList::open(), groups, checks, names }
     }
 
     /// Starts a worker and remembers its group.
@@ -69,13 +89,42 @@ impl Children {
     pub fn spawn(
         &mut self,
         worker: WorkerId,
+        address: Address<'_>,
         launch: &Launch,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         let pid = launch.spawn(worker.generation, given)?;
         let (leader, adopted, sent) = (Leader::Unreaped, Vec::new(), None);
-        self.groups.insert(worker, Group { pid, leader, adopted, sent });
+        let Address { name, stop_signal } = address;
+        if !self.names.contains(name) {
+            self.names.insert(name.to_owned());
+        }
+        let group = Group { name: name.to_owned(), stop_signal, pid, leader, adopted, sent };
+        self.groups.insert(worker, group);
         Ok(())
+    }
+
+    /// Starts a look at a worker: a command whose exit status is the answer, a [`Reaped::Check`]. There is one at a
+    /// time for each worker.
+    ///
+    /// # Errors
+    /// As [`Launch::spawn`].
+    pub fn check(
+        &mut self,
+        worker: WorkerId,
+        launch: &Launch,
+        given: Inheritance<'_>,
+    ) -> Result<(), SpawnError> {
+        let pid = launch.spawn(worker.generation, given)?;
+        self.checks.insert(worker, pid);
+        Ok(())
+    }
+
+    /// SIGKILL to the look at this worker and all it started, if one is under way.
+    pub fn kill_check(&self, worker: WorkerId) {
+        if let Some(pid) = self.checks.get(&worker) {
+            signalled(send(group(*pid), libc::SIGKILL));
+        }
     }
 
     /// Takes the next dead child, or `None` when no more are waiting.
@@ -93,9 +142,17 @@ impl Children {
         if let Some(worker) = worker
             && !keeps_grace(worker)
         {
-            self.send(worker, Signal::SIGKILL);
+            self.send(worker, libc::SIGKILL);
+        }
+        let checked = self.checks.iter().find_map(|(of, check)| (*check == pid).then_some(*of));
+        if let Some(of) = checked {
+            self.kill_check(of);
+            self.checks.remove(&of);
         }
         let exit = wait::reap(pid).ok().flatten()?;
+        if let Some(worker) = checked {
+            return Some(Reaped::Check { worker, exit });
+        }
         let Some(worker) = worker else {
             for group in self.groups.values_mut() {
                 group.adopted.retain(|orphan| *orphan != pid);
@@ -127,27 +184,29 @@ impl Children {
         self.groups.extract_if(.., |_, group| is_over(group)).map(|(worker, _)| worker).collect()
     }
 
-    /// SIGTERM to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
+    /// The stop signal to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
     pub fn terminate(&mut self, worker: WorkerId) {
         self.adopt(None);
-        self.send(worker, Signal::SIGTERM);
+        if let Some(signal) = self.groups.get(&worker).map(|group| group.stop_signal) {
+            self.send(worker, signal);
+        }
     }
 
     /// SIGKILL to the worker's group and its orphans.
     pub fn kill(&mut self, worker: WorkerId) {
         self.adopt(None);
-        self.send(worker, Signal::SIGKILL);
+        self.send(worker, libc::SIGKILL);
     }
 
     /// SIGSTOP to every worker: pm itself is about to be suspended.
     pub fn suspend(&mut self) {
         self.adopt(None);
-        self.groups.values().for_each(|group| group.signal(Signal::SIGSTOP));
+        self.groups.values().for_each(|group| group.signal(libc::SIGSTOP));
     }
 
     /// SIGCONT to every worker.
     pub fn resume(&self) {
-        self.groups.values().for_each(|group| group.signal(Signal::SIGCONT));
+        self.groups.values().for_each(|group| group.signal(libc::SIGCONT));
     }
 
     /// The pid of the worker's leader, for messages.
@@ -161,9 +220,9 @@ impl Children {
         let Some(group) = self.groups.get(&worker) else {
             return Vec::new();
         };
-        let mut members = processes::members_of(group.pid, libc::SIGTERM);
+        let mut members = processes::members_of(group.pid, group.stop_signal);
         let orphans = group.adopted.iter();
-        members.extend(orphans.filter_map(|pid| processes::look_at(*pid, libc::SIGTERM)));
+        members.extend(orphans.filter_map(|pid| processes::look_at(*pid, group.stop_signal)));
         members
     }
 
@@ -177,7 +236,7 @@ impl Children {
         if wait::peek() != Err(Errno::ECHILD) {
             self.list.for_each(|pid| {
                 count += 1;
-                signalled(kill(pid, Signal::SIGKILL));
+                signalled(send(pid, libc::SIGKILL));
             });
         }
         count
@@ -189,37 +248,45 @@ impl Children {
     /// its environment names; without one, to the worker that has `just_died`, which is what made it an orphan.
     fn adopt(&mut self, just_died: Option<WorkerId>) {
         let mut orphans = Vec::new();
-        let groups = &self.groups;
+        let (groups, checks) = (&self.groups, &self.checks);
         self.list.for_each(|pid| {
             // Members of a group that lost their parents are pm's children too, and are known by the group.
             let its_group = getpgid(Some(pid));
             let is_known = |group: &Group| {
                 group.pid == pid || its_group == Ok(group.pid) || group.adopted.contains(&pid)
             };
-            if !groups.values().any(is_known) {
+            let is_of_check = |check: &Pid| *check == pid || its_group == Ok(*check);
+            if !groups.values().any(is_known) && !checks.values().any(is_of_check) {
                 orphans.push(pid);
             }
         });
         for pid in orphans {
-            let named = processes::works_for(pid).and_then(|(slot, generation)| {
-                let slot = SlotId(self.names.iter().position(|name| *name == slot)?);
-                Some(WorkerId { slot, generation })
-            });
-            match named.or(just_died).map(|worker| self.groups.get_mut(&worker)) {
-                Some(Some(group)) => {
+            let named = processes::works_for(pid).filter(|(slot, _)| self.names.contains(slot));
+            let group = match (&named, just_died) {
+                (Some((slot, generation)), _) => {
+                    let is_its = |worker: &WorkerId, group: &Group| {
+                        worker.generation == *generation && group.name == *slot
+                    };
+                    let mut groups = self.groups.iter_mut();
+                    groups.find_map(|(worker, group)| is_its(worker, group).then_some(group))
+                }
+                (None, Some(worker)) => self.groups.get_mut(&worker),
+                (None, None) => continue,
+            };
+            match group {
+                Some(group) => {
                     group.adopted.push(pid);
                     if let Some(signal) = group.sent {
-                        send_all(signal, |signal| kill(pid, signal));
+                        send_all(signal, |signal| send(pid, signal));
                     }
                 }
                 // Its worker has been gone for a while.
-                Some(None) => signalled(kill(pid, Signal::SIGKILL)),
-                None => {}
+                None => signalled(send(pid, libc::SIGKILL)),
             }
         }
     }
 
-    fn send(&mut self, worker: WorkerId, signal: Signal) {
+    fn send(&mut self, worker: WorkerId, signal: libc::c_int) {
         if let Some(group) = self.groups.get_mut(&worker) {
             group.sent = Some(signal);
             group.signal(signal);
@@ -228,10 +295,10 @@ impl Children {
 }
 
 impl Group {
-    fn signal(&self, signal: Signal) {
-        send_all(signal, |signal| killpg(self.pid, signal));
+    fn signal(&self, signal: libc::c_int) {
+        send_all(signal, |signal| send(group(self.pid), signal));
         for orphan in &self.adopted {
-            send_all(signal, |signal| kill(*orphan, signal));
+            send_all(signal, |signal| send(*orphan, signal));
         }
     }
 
@@ -244,45 +311,21 @@ impl Group {
 
 impl Drop for Children {
     fn drop(&mut self) {
-        self.groups.values().for_each(|group| group.signal(Signal::SIGKILL));
+        self.groups.values().for_each(|group| group.signal(libc::SIGKILL));
+        self.checks.keys().for_each(|worker| self.kill_check(*worker));
     }
 }
 
-/// SIGKILL to a process that an earlier pm has left behind.
-///
-/// It is nobody's child here, so its number could change hands at any moment: once there is a handle that cannot
-/// (pidfd_open(2), Linux 5.3), it is looked at again.
-pub fn kill_left_behind(pid: Pid) {
-    // SAFETY: a system call on numbers.
-    // WHY: nix has no pidfds.
-    let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let Ok(raw) = Errno::result(opened) else {
-        return;
-    };
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
-    // WHY: no safe call returns it.
-    let handle = unsafe { OwnedFd::from_raw_fd(raw as RawFd) };
-    if processes::is_left_behind(pid) {
-        let no_info = std::ptr::null::<libc::siginfo_t>();
-        // SAFETY: a system call on an open descriptor; a null siginfo_t stands for what kill(2) would send.
-        // WHY: as above. It fails only if the process is gone, or another user's, and then it is named again.
-        unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                handle.as_raw_fd(),
-                libc::SIGKILL,
-                no_info,
-                0,
-            )
-        };
-    }
+/// The process group of this leader, as kill(2) takes it.
+fn group(leader: Pid) -> Pid {
+    Pid::from_raw(-leader.as_raw())
 }
 
-/// A stopped process acts on SIGTERM only once it goes on.
-fn send_all(signal: Signal, mut send: impl FnMut(Signal) -> nix::Result<()>) {
+/// A stopped process acts on a signal only once it goes on, unless that kills it or concerns the stop itself.
+fn send_all(signal: libc::c_int, mut send: impl FnMut(libc::c_int) -> nix::Result<()>) {
     signalled(send(signal));
-    if signal == Signal::SIGTERM {
-        signalled(send(Signal::SIGCONT));
+    if !matches!(signal, libc::SIGKILL | libc::SIGSTOP | libc::SIGCONT) {
+        signalled(send(libc::SIGCONT));
     }
 }
 

@@ -19,8 +19,8 @@ use nix::unistd::{
 };
 
 use super::processes::{self, ChildList};
-use super::standing;
 use super::wait::{self, Change};
+use super::{signals, standing};
 
 /// Who this process is after [`stand`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,7 @@ enum Side {
 }
 
 fn divide() -> Result<Side, Errno> {
+    standing::let_go_of_code();
     prctl::set_child_subreaper(true)?;
     // A shell's `exec pm > >(tee log)` has children that are not pm's to end.
     let inherited = processes::children_of(getpid());
@@ -243,8 +244,7 @@ fn pass_terminal(from: Pid, to: Pid) {
     }
 }
 
+/// Whoever is gone needs no signal.
 fn send(pid: Pid, signal: libc::c_int) {
-    // SAFETY: a system call on numbers.
-    // WHY: nix's `Signal` has no real-time signals, and all are passed on.
-    unsafe { libc::kill(pid.as_raw(), signal) };
+    let _ = signals::send(pid, signal);
 }

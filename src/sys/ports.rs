@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -13,6 +14,7 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 
+use super::left_behind;
 use super::processes::{self, Seen};
 
 /// Who listens on a port, as far as this user may see.
@@ -79,8 +81,8 @@ fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
 }
 
 /// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more). A socket whose
-/// owner goes while it is looked for is nobody's.
-pub fn holder(port: u16) -> Option<Holder> {
+/// owner goes while it is looked for is nobody's. Those that own it would run in `folder`, or else in pm's own.
+pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let listens =
         |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
@@ -89,7 +91,7 @@ pub fn holder(port: u16) -> Option<Holder> {
         return None;
     }
     match processes::owner_of(&sockets) {
-        Some(Seen { pid, program, .. }) if processes::is_left_behind(pid) => {
+        Some(Seen { pid, program, .. }) if left_behind::is_left_behind(pid, folder) => {
             Some(Holder::Orphan { pid, program })
         }
         Some(Seen { pid, program, .. }) => Some(Holder::Stranger { pid, program }),
@@ -109,7 +111,7 @@ mod tests {
             let listener = TcpListener::bind(address).unwrap();
             let port = listener.local_addr().unwrap().port();
             assert!(is_held(port), "{address}");
-            let holder = holder(port).unwrap().to_string();
+            let holder = holder(port, None).unwrap().to_string();
             assert!(holder.starts_with(&format!("pid {} (", std::process::id())), "{holder}");
         }
     }
@@ -123,6 +125,6 @@ mod tests {
         drop(listener.accept().unwrap());
         drop((client, listener));
         assert!(!is_held(address.port()));
-        assert_eq!(holder(address.port()), None);
+        assert_eq!(holder(address.port(), None), None);
     }
 }

@@ -23,8 +23,9 @@ pub struct Seen {
 pub enum Attitude {
     /// Nothing hinders it; it may be at work on its end.
     Open,
-    Ignores,
-    Blocks,
+    /// This signal.
+    Ignores(i32),
+    Blocks(i32),
     /// Stopped by a signal or a debugger.
     Stopped,
     /// In uninterruptible sleep: not even SIGKILL reaches it before its system call returns.
@@ -81,28 +82,6 @@ pub fn works_for(pid: Pid) -> Option<(String, u64)> {
     Some((value("PM_SLOT")?.to_owned(), value("PM_GENERATION")?.parse().ok()?))
 }
 
-/// True if this process was a worker's, was started in the folder that this process is in, and has no pm above it any
-/// more.
-pub fn is_left_behind(pid: Pid) -> bool {
-    let folder = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
-    let here = folder(getpid());
-    works_for(pid).is_some() && here.is_some() && folder(pid) == here && !has_pm_above(pid)
-}
-
-fn has_pm_above(pid: Pid) -> bool {
-    let Ok(me) = Process::myself().and_then(|me| me.stat()) else {
-        return true;
-    };
-    let mut above = pid.as_raw();
-    while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
-        if above != pid.as_raw() && stat.comm == me.comm {
-            return true;
-        }
-        above = stat.ppid;
-    }
-    false
-}
-
 /// What `pid` does with `signal`; `None` if it is dead.
 pub fn look_at(pid: Pid, signal: i32) -> Option<Seen> {
     let process = Process::new(pid.as_raw()).ok()?;
@@ -137,8 +116,8 @@ fn seen(process: &Process, stat: Stat, signal: i32) -> Seen {
     let attitude = match (stat.state, masks) {
         ('D', _) => Attitude::Uninterruptible,
         ('T' | 't', _) => Attitude::Stopped,
-        (_, (ignored, _)) if ignored & bit != 0 => Attitude::Ignores,
-        (_, (_, blocked)) if blocked & bit != 0 => Attitude::Blocks,
+        (_, (ignored, _)) if ignored & bit != 0 => Attitude::Ignores(signal),
+        (_, (_, blocked)) if blocked & bit != 0 => Attitude::Blocks(signal),
         _ => Attitude::Open,
     };
     Seen { pid: Pid::from_raw(stat.pid), program: stat.comm, attitude }

@@ -14,17 +14,25 @@ use super::spawn::SpawnError;
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
 /// The file to execute for `program`: itself if it has a slash, else the first executable file of that name in the
-/// folders of `path`.
+/// folders of `path`. What is relative starts from `folder`, where the program is to run, or else from pm's own.
 ///
 /// # Errors
 /// [`SpawnError::NotFound`], or [`SpawnError::Wrapper`] if all there is is the Node wrapper around Deno.
-pub fn find(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, SpawnError> {
+pub fn find(
+    program: &OsStr,
+    path: Option<&OsStr>,
+    folder: Option<&Path>,
+) -> Result<PathBuf, SpawnError> {
+    let here = |file: PathBuf| match folder {
+        Some(folder) => folder.join(file),
+        None => file,
+    };
     if program.as_bytes().contains(&b'/') {
-        return Ok(program.into());
+        return Ok(here(program.into()));
     }
     let mut wrapper = None;
-    for folder in std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT))) {
-        let file = folder.join(program);
+    for entry in std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT))) {
+        let file = here(entry.join(program));
         if !file.is_file() || access(&file, AccessFlags::X_OK).is_err() {
             continue;
         }
@@ -74,10 +82,12 @@ mod tests {
         let job = executable(b.path(), "job", b"\x7fELF");
         let tool = executable(b.path(), "tool", b"#!/bin/sh");
         let path = std::env::join_paths([a.path(), b.path()]).unwrap();
-        assert_eq!(find("job".as_ref(), Some(&path)).unwrap(), job);
-        assert_eq!(find("tool".as_ref(), Some(&path)).unwrap(), tool);
-        assert_eq!(find("./x".as_ref(), Some(&path)).unwrap(), Path::new("./x"));
-        let missing = find("nothing".as_ref(), Some(&path)).unwrap_err();
+        assert_eq!(find("job".as_ref(), Some(&path), None).unwrap(), job);
+        assert_eq!(find("tool".as_ref(), Some(&path), None).unwrap(), tool);
+        assert_eq!(find("./x".as_ref(), Some(&path), None).unwrap(), Path::new("./x"));
+        let there = find("./x".as_ref(), Some(&path), Some(a.path())).unwrap();
+        assert_eq!(there, a.path().join("./x"));
+        let missing = find("nothing".as_ref(), Some(&path), None).unwrap_err();
         assert_eq!(missing.to_string(), "nothing: not found on PATH");
     }
 
@@ -86,9 +96,9 @@ mod tests {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         executable(a.path(), "deno", b"#!/usr/bin/env node");
         let path = std::env::join_paths([a.path(), b.path()]).unwrap();
-        let refused = find("deno".as_ref(), Some(&path)).unwrap_err();
+        let refused = find("deno".as_ref(), Some(&path), None).unwrap_err();
         assert!(refused.to_string().contains("Node script"), "{refused}");
         let native = executable(b.path(), "deno", b"\x7fELF");
-        assert_eq!(find("deno".as_ref(), Some(&path)).unwrap(), native);
+        assert_eq!(find("deno".as_ref(), Some(&path), None).unwrap(), native);
     }
 }

@@ -7,9 +7,12 @@ use std::io;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 use nix::libc::{
-    SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+    SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1,
+    SIGUSR2, SIGWINCH,
 };
+use nix::unistd::Pid;
 use signal_hook_mio::v1_0::Signals as Delivery;
 
 use super::guard;
@@ -33,11 +36,15 @@ pub enum Caught {
     Continue,
     /// The guard was killed.
     GuardGone,
-    /// SIGUSR1 and SIGUSR2, which would end pm if it did not catch them.
-    User(u8),
+    /// SIGUSR1: read the file again.
+    Reload,
+    /// SIGUSR2, which would end pm if it did not catch it.
+    User2,
+    /// SIGWINCH: the terminal has another size.
+    Resized,
 }
 
-const ASKED: [i32; 7] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2];
+const ASKED: [i32; 8] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH];
 
 /// The signals pm waits for, as one source of the poll loop.
 pub struct Signals {
@@ -65,8 +72,9 @@ impl Signals {
             SIGQUIT => Caught::Quit,
             SIGTSTP => Caught::Suspend,
             SIGCONT => Caught::Continue,
-            SIGUSR1 => Caught::User(1),
-            SIGUSR2 => Caught::User(2),
+            SIGUSR1 => Caught::Reload,
+            SIGUSR2 => Caught::User2,
+            SIGWINCH => Caught::Resized,
             signal if signal == guard::gone() => Caught::GuardGone,
             other => unreachable!("signal {other} was never asked for"),
         })
@@ -90,6 +98,16 @@ impl Source for Signals {
 /// The signals whose action is not the default one. Ask once all are caught that will be.
 pub fn altered() -> Vec<i32> {
     (1..=SIGNAL_MAX).filter(|signal| action(*signal) != SIG_DFL as u64).collect()
+}
+
+/// Sends a signal by its number to a process, or to the process group of minus that number (kill(2)).
+///
+/// # Errors
+/// ESRCH if nobody is there, EPERM if it is all another user's.
+pub(super) fn send(to: Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: a system call on numbers.
+    // WHY: nix's `Signal` has no real-time signals.
+    Errno::result(unsafe { libc::kill(to.as_raw(), signal) }).map(drop)
 }
 
 /// The highest signal number of Linux.

@@ -4,23 +4,20 @@
 //! still meanwhile. Nothing is copied, so a spawn costs the same however large pm is; an error of the child is a
 //! plain store that pm reads when it goes on; and when `spawn` returns, the worker has exec'd.
 //!
-//! Everything that needs memory is prepared in a [`Launch`] before the fork. In the child there are only system
-//! calls (signal-safety(7)).
+//! Everything that needs memory is prepared in a [`Launch`] before the fork; [`super::child`] is what happens then.
 
-use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::AtomicI32;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{Pid, getpid};
 
+use super::child::{self, Ids, Order, Step};
 use super::program;
-
-/// Room for the child's system calls between fork and exec. A debug build without optimisation needs about 2 KiB.
-const STACK_BYTES: usize = 64 * 1024;
+use crate::plan::{Identity, Limits, World};
 
 /// Why a worker could not be spawned.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +32,13 @@ pub enum SpawnError {
     #[error("{}: {}", .path.display(), exec_words(.path, *.errno))]
     Exec { path: PathBuf, errno: Errno },
     #[error("cannot {what}: {}", .errno.desc())]
-    Prepare { what: &'static str, errno: Errno },
+    Prepare { what: String, errno: Errno },
     #[error("cannot fork: {}{}", .0.desc(), if *.0 == Errno::EAGAIN { " (too many processes)" } else { "" })]
     Fork(Errno),
     #[error("cannot open a pipe for its output: {0}")]
-    Pipe(std::io::Error),
+    Output(std::io::Error),
+    #[error("cannot limit its memory by a control group: {0}")]
+    Cgroup(std::io::Error),
     #[error("port {port} is held by {holder}")]
     PortHeld { port: u16, holder: super::ports::Holder },
 }
@@ -51,6 +50,7 @@ fn exec_words(path: &Path, errno: Errno) -> &'static str {
             "not a program: neither a binary for this machine nor a script with a #! line"
         }
         Errno::EACCES => "not executable: permission denied",
+        Errno::EAGAIN => "its user has too many processes (RLIMIT_NPROC)",
         other => other.desc(),
     }
 }
@@ -62,41 +62,83 @@ pub struct Launch {
     path: Option<OsString>,
     argv: Vec<CString>,
     env: Vec<CString>,
+    folder: Option<(PathBuf, CString)>,
+    has_terminal: bool,
+    umask: Option<libc::mode_t>,
+    nice: Option<libc::c_int>,
+    limits: Vec<(libc::c_uint, libc::rlimit)>,
+    identity: Option<Identity>,
 }
 
 /// What a worker gets from pm besides its command.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance<'a> {
     pub stdin: BorrowedFd<'a>,
-    /// Both stdout and stderr: one pipe, so that their order is exact.
+    /// Both stdout and stderr: one pipe or terminal, so that their order is exact.
     pub output: BorrowedFd<'a>,
     /// The limit on open files, soft and hard, that pm itself was started with.
     pub open_files: libc::rlimit,
     /// The signals that are not at their default in pm: caught, or ignored since before it started.
     pub altered_signals: &'a [libc::c_int],
+    /// The cgroup.procs of the control group that it joins.
+    pub cgroup: Option<BorrowedFd<'a>>,
 }
 
 impl Launch {
-    /// Prepares a command. `argv` is not empty.
+    /// Prepares what `world` says, on top of pm's own environment; `said` are variables that only this pm knows.
     ///
     /// An argument or variable with a NUL byte ends there, as it would in any exec.
-    pub fn new(argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
+    pub fn new(
+        world: &World,
+        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        said: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let mut variables = world.environment(inherited);
+        variables.extend(said.into_iter().map(|(name, value)| (name.into(), value.into())));
+        Self::prepared(world, &world.argv, &variables)
+    }
+
+    /// Prepares a look at the worker of `world`: another command in the same surroundings, but never in its terminal.
+    pub fn of_check(
+        world: &World,
+        argv: &[OsString],
+        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let launch = Self::prepared(world, argv, &world.environment(inherited));
+        Self { has_terminal: false, ..launch }
+    }
+
+    fn prepared(world: &World, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
         let joined = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
             text.push(value);
             c_string(text)
         };
+        let folder = world.cwd.clone().map(|cwd| (cwd.clone(), c_string(cwd.into_os_string())));
         Self {
             program: argv.first().expect("an argv names its program").clone(),
             path: program::path_of(variables),
             argv: argv.iter().cloned().map(c_string).collect(),
             env: variables.iter().map(joined).collect(),
+            folder,
+            has_terminal: world.pty,
+            umask: world.umask,
+            nice: world.nice,
+            limits: limits(&world.limits),
+            identity: world.identity.clone(),
         }
     }
 
-    pub fn program(&self) -> &OsStr {
-        &self.program
+    /// Leaves the limit on memory to the control group that its workers join.
+    pub fn without_memory_limit(mut self) -> Self {
+        self.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
+        self
+    }
+
+    /// The folder that it runs in, if that is not pm's own.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(|(folder, _)| folder.as_path())
     }
 
     /// Starts the `generation`th worker in a process group of its own, and returns once it has exec'd.
@@ -108,11 +150,19 @@ impl Launch {
     /// If there is no such program, the kernel refuses the fork, or the child could not exec. In the last case a
     /// dead child is left for the reaper, which does not know it.
     pub fn spawn(&self, generation: u64, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
-        let path = program::find(&self.program, self.path.as_deref())?;
+        let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
         let file = c_string(path.clone().into_os_string());
         let generation = c_string(format!("PM_GENERATION={generation}").into());
         let argv: Vec<_> = pointers(self.argv.iter());
         let env: Vec<_> = pointers(self.env.iter().chain([&generation]));
+        let open_files = (libc::RLIMIT_NOFILE, given.open_files);
+        let limits: Vec<_> = [open_files].into_iter().chain(self.limits.iter().copied()).collect();
+        let (limits, limits_count) = child::array(&limits);
+        let (altered_signals, altered_signals_count) = child::array(given.altered_signals);
+        let identity = self.identity.as_ref().map(|identity| {
+            let (groups, groups_count) = child::array(&identity.groups);
+            Ids { uid: identity.uid, gid: identity.gid, groups, groups_count }
+        });
         let order = Order {
             parent: getpid().as_raw(),
             file: file.as_ptr(),
@@ -120,21 +170,68 @@ impl Launch {
             env: env.as_ptr(),
             stdin: given.stdin.as_raw_fd(),
             output: given.output.as_raw_fd(),
-            open_files: given.open_files,
-            altered_signals: given.altered_signals.as_ptr_range(),
+            has_terminal: self.has_terminal,
+            folder: self.folder.as_ref().map_or(std::ptr::null(), |(_, folder)| folder.as_ptr()),
+            cgroup: given.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
+            limits,
+            limits_count,
+            umask: self.umask,
+            nice: self.nice,
+            identity,
+            altered_signals,
+            altered_signals_count,
             failed_step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
         };
-        let pid = clone_with_memory(&order).map_err(SpawnError::Fork)?;
-        match (order.failed_step.into_inner(), Errno::from_raw(order.errno.into_inner())) {
-            (0, _) => Ok(pid),
-            (EXEC, errno) => Err(SpawnError::Exec { path, errno }),
-            (step, errno) => {
-                let what = STEPS[usize::try_from(step).expect("steps count from 1") - 1];
-                Err(SpawnError::Prepare { what, errno })
-            }
+        match order.carry_out().map_err(SpawnError::Fork)? {
+            (pid, None) => Ok(pid),
+            (_, Some((Step::Exec, errno))) => Err(SpawnError::Exec { path, errno }),
+            (_, Some((step, errno))) => Err(SpawnError::Prepare { what: self.words(step), errno }),
         }
     }
+
+    /// What a step does, after "cannot".
+    fn words(&self, step: Step) -> String {
+        match step {
+            Step::Group if self.has_terminal => {
+                "give it a session and a terminal of its own".into()
+            }
+            Step::Group => "give it a process group of its own".into(),
+            Step::Cgroup => "put it into its control group".into(),
+            Step::Nice => format!("set its niceness to {}", self.nice.unwrap_or_default()),
+            Step::Limits => {
+                "set its limits (is one above the hard limit that pm was started with?)".into()
+            }
+            Step::Identity => match &self.identity {
+                Some(identity) => format!("make it run as {}", identity.user),
+                None => "change its user".into(),
+            },
+            Step::Bond => "tie its life to that of pm".into(),
+            Step::Output => "give it its stdin and output".into(),
+            Step::Folder => match self.folder() {
+                Some(folder) => format!("go to its folder {}", folder.display()),
+                None => "go to its folder".into(),
+            },
+            Step::Exec => "execute it".into(),
+        }
+    }
+}
+
+/// The limits as the kernel takes them, soft and hard alike.
+fn limits(limits: &Limits) -> Vec<(libc::c_uint, libc::rlimit)> {
+    let Limits { open_files, processes, file_bytes, core_bytes, stack_bytes, memory_bytes } =
+        limits;
+    let wanted = [
+        (libc::RLIMIT_NOFILE, open_files),
+        (libc::RLIMIT_NPROC, processes),
+        (libc::RLIMIT_FSIZE, file_bytes),
+        (libc::RLIMIT_CORE, core_bytes),
+        (libc::RLIMIT_STACK, stack_bytes),
+        (libc::RLIMIT_AS, memory_bytes),
+    ];
+    let set = wanted.into_iter().filter_map(|(resource, limit)| Some((resource, (*limit)?)));
+    set.map(|(resource, most)| (resource, libc::rlimit { rlim_cur: most, rlim_max: most }))
+        .collect()
 }
 
 /// What exec(2) takes: the text up to its first NUL byte.
@@ -148,115 +245,6 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::
     strings.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// What the child needs to know and where it says what went wrong. Lives in pm's stack frame, which stands still.
-struct Order {
-    parent: libc::pid_t,
-    file: *const libc::c_char,
-    argv: *const *const libc::c_char,
-    env: *const *const libc::c_char,
-    stdin: RawFd,
-    output: RawFd,
-    open_files: libc::rlimit,
-    altered_signals: std::ops::Range<*const libc::c_int>,
-    /// 0, or the number of the step that failed: `EXEC`, or an index into `STEPS`, plus one.
-    failed_step: AtomicI32,
-    errno: AtomicI32,
-}
-
-/// What each step of the child does, for messages.
-const STEPS: [&str; 4] = [
-    "give it a process group of its own",
-    "tie its life to that of pm",
-    "give it its stdin and output",
-    "give it back the limit on open files",
-];
-const EXEC: i32 = 5;
-
-/// The kernel's own `struct sigaction` (not libc's) at all zeroes: SIG_DFL, no flags, empty mask. It has at most four
-/// words.
-static DEFAULT_ACTION: [u64; 4] = [0; 4];
-
-fn clone_with_memory(order: &Order) -> Result<Pid, Errno> {
-    // Never filled: only what the child touches becomes memory.
-    let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
-    let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-    let mut before = SigSet::empty();
-    // All signals wait: a handler that ran in the child would write to pm's memory and pm's self-pipe.
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let order: *const Order = order;
-    // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes),
-    //  that lives past the call, since CLONE_VFORK lets this thread
-    // go on only when the child has exec'd or ended. `child` takes the Order that it is given, makes system calls
-    // only, and never returns.
-    // WHY: fork(2) copies page tables, and safe spawn calls (std, posix_spawn) know no PR_SET_PDEATHSIG, no limits,
-    // and no check of the parent.
-    let pid = unsafe { libc::clone(child, top.cast(), flags, order.cast_mut().cast()) };
-    let pid = Errno::result(pid);
-    // The child has let go of pm's memory and is in the middle of its exec, mostly on this very processor. It goes
-    // first: what pm has to say of it can wait.
-    std::thread::yield_now();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-    pid.map(Pid::from_raw)
-}
-
-extern "C" fn child(order: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: `clone_with_memory` passes a pointer to an Order in a frame that stands still until this child execs.
-    // WHY: clone(2) hands over nothing but an untyped pointer.
-    let order = unsafe { &*order.cast::<Order>() };
-    let failed_step = prepare_and_exec(order);
-    order.errno.store(Errno::last_raw(), Ordering::Relaxed);
-    order.failed_step.store(failed_step, Ordering::Relaxed);
-    // SAFETY: _exit(2) is async-signal-safe and does not return.
-    // WHY: returning or exit(3) would run pm's own exit work in pm's memory.
-    unsafe { libc::_exit(127) }
-}
-
-/// Runs in the child. Returns only the number of the step that failed, with errno set.
-fn prepare_and_exec(order: &Order) -> i32 {
-    // SAFETY: system calls only, all async-signal-safe (signal-safety(7)), none allocates. The pointers in `order` are
-    // to C strings and null-ended arrays in pm's frame. Dispositions and descriptors changed here are the child's
-    // own: neither CLONE_SIGHAND nor CLONE_FILES was given.
-    // WHY: between clone with CLONE_VM and exec, libc's raw calls are all that may run.
-    unsafe {
-        if libc::setpgid(0, 0) != 0 {
-            return 1;
-        }
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-            return 2;
-        }
-        // The parent may have died before the line above; then nobody would ever send the signal (prctl(2)).
-        if libc::getppid() != order.parent {
-            libc::_exit(127);
-        }
-        if libc::dup2(order.stdin, 0) < 0
-            || libc::dup2(order.output, 1) < 0
-            || libc::dup2(order.output, 2) < 0
-        {
-            return 3;
-        }
-        // What pm opened is close-on-exec anyway; this is for what pm was started with. Linux 5.9.
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
-        if libc::setrlimit(libc::RLIMIT_NOFILE, &order.open_files) != 0 {
-            return 4;
-        }
-        // exec(2) resets handlers, not what is ignored; and a handler must not run here once signals are let in.
-        // By the raw call: libc's keeps 32 and 33 for itself, and whoever started pm may have had them ignored.
-        let mut signal = order.altered_signals.start;
-        while signal < order.altered_signals.end {
-            let default = DEFAULT_ACTION.as_ptr();
-            let old = std::ptr::null_mut::<u64>();
-            libc::syscall(libc::SYS_rt_sigaction, *signal, default, old, size_of::<u64>());
-            signal = signal.add(1);
-        }
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        libc::execve(order.file, order.argv, order.env);
-    }
-    EXEC
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -265,8 +253,12 @@ mod tests {
     use super::*;
 
     fn spawn(argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
+        spawn_in(World::default(), argv)
+    }
+
+    fn spawn_in(world: World, argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
         let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
-        let variables = [("PATH".into(), "/bin:/usr/bin".into()), ("A".into(), "b c".into())];
+        let variables = [("PATH", "/bin:/usr/bin"), ("A", "b c")];
         let stdin = std::fs::File::open("/dev/null").unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (soft, hard) =
@@ -277,8 +269,11 @@ mod tests {
             stdin: stdin.as_fd(),
             output: writer.as_fd(),
             open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },
+            cgroup: None,
         };
-        let result = Launch::new(&argv, &variables).spawn(7, given);
+        let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
+        let world = World { argv, env, ..world };
+        let result = Launch::new(&world, [], []).spawn(7, given);
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).unwrap();
@@ -317,5 +312,62 @@ mod tests {
         };
         assert!(executable("#!/no/such/interpreter").contains("interpreter that its first line"));
         assert!(executable("echo hi").contains("not a program"));
+    }
+
+    fn printed(world: World, script: &str) -> String {
+        let (pid, output) = spawn_in(world, &["sh", "-c", script]);
+        pid.unwrap();
+        output.trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_worker_runs_in_its_folder_with_its_umask_niceness_and_limits() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().canonicalize().unwrap();
+        let world = World {
+            cwd: Some(here.clone()),
+            umask: Some(0o027),
+            nice: Some(7),
+            limits: Limits {
+                open_files: Some(50),
+                file_bytes: Some(1 << 20),
+                core_bytes: Some(0),
+                stack_bytes: Some(1 << 20),
+                memory_bytes: Some(1 << 30),
+                ..Limits::default()
+            },
+            ..World::default()
+        };
+        let script = "pwd; umask; nice; ulimit -n; ulimit -f; ulimit -c; ulimit -s; ulimit -v";
+        let lines = printed(world, script);
+        let pwd = here.display().to_string();
+        let expected = [&pwd, "0027", "7", "50", "2048", "0", "1024", "1048576"];
+        assert_eq!(Vec::from_iter(lines.lines()), expected);
+    }
+
+    #[test]
+    fn a_worker_can_be_another_user() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: only root can become another user");
+            return;
+        }
+        let identity =
+            Identity { user: "x".into(), uid: 1234, gid: 2345, groups: vec![3456, 4567] };
+        let world = World { identity: Some(identity), ..World::default() };
+        let script = "exec grep -E '^(Uid|Gid|Groups)' /proc/self/status";
+        let text = printed(world.clone(), script).replace(['\t', ' '], ",");
+        let expected =
+            ["Uid:,1234,1234,1234,1234", "Gid:,2345,2345,2345,2345", "Groups:,3456,4567"];
+        assert_eq!(Vec::from_iter(text.lines()), expected);
+        // The change of user has left this process as it was.
+        std::fs::read_dir("/proc/self/fd").unwrap();
+        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
+    }
+
+    #[test]
+    fn what_cannot_be_prepared_is_said_with_its_name() {
+        let world = World { cwd: Some("/no/such".into()), ..World::default() };
+        let refused = spawn_in(world, &["sh"]).0.unwrap_err().to_string();
+        assert_eq!(refused, "cannot go to its folder /no/such: No such file or directory");
     }
 }

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
+use procfs::process::{MMPermissions, MMapPath, Process};
 
 /// What pm was started with, to be given back to workers.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,26 @@ impl Standing {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         Ok(Self { open_files: libc::rlimit { rlim_cur: soft, rlim_max: hard } })
+    }
+}
+
+/// Lets go of the program's code, most of which was for the beginning: the command line, the file. What runs from now on
+/// comes back page by page from the page cache, which is where it is shared.
+pub fn let_go_of_code() {
+    let maps = Process::myself().and_then(|me| me.maps());
+    for map in maps.into_iter().flatten() {
+        let is_code = map.perms.contains(MMPermissions::EXECUTE | MMPermissions::PRIVATE)
+            && !map.perms.contains(MMPermissions::WRITE)
+            && matches!(map.pathname, MMapPath::Path(_));
+        if is_code {
+            let (from, to) = map.address;
+            // SAFETY: pages of code are as they are in the file, for nobody may write to them, and they are read from
+            // it again when they are needed (madvise(2), MADV_DONTNEED).
+            // WHY: nix calls it unsafe too, for mappings that are not like this.
+            unsafe {
+                libc::madvise(from as *mut libc::c_void, (to - from) as usize, libc::MADV_DONTNEED)
+            };
+        }
     }
 }
 

@@ -88,12 +88,12 @@ pub fn are_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// /dev/null, as the stdin of workers.
+/// /dev/null, as the stdin of workers and as all that commands which look at them read and write.
 ///
 /// # Errors
 /// If it is not there.
 pub fn nothing() -> io::Result<OwnedFd> {
-    Ok(File::open("/dev/null")?.into())
+    Ok(OpenOptions::new().read(true).write(true).open("/dev/null")?.into())
 }
 
 fn kind(stat: &FileStat) -> SFlag {

@@ -100,6 +100,8 @@ pub struct Pool {
     before: Option<String>,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
+    /// The file that says what to run, if it is not the command line.
+    file: Option<PathBuf>,
     user: Option<u32>,
     output: Output,
 }
@@ -124,6 +126,7 @@ struct Port {
 pub struct Pm {
     pub name: String,
     pub ports: Vec<u16>,
+    file: Option<PathBuf>,
     /// What it says itself.
     pub says: Lines,
     /// What its workers say, through its stdout.
@@ -148,9 +151,27 @@ impl Pool {
             before: None,
             environment: Vec::new(),
             folder: None,
+            file: None,
             user: None,
             output: Output::Lines,
         }
+    }
+
+    /// What a file of this name says, in a folder of its own. In the text, `POOL` stands for the start of a pool's
+    /// name, `PORT1` and so on for ports, and `WORKER` for the fixture.
+    pub fn of_file(folder: &Path, file: &str, ports: usize, text: &str) -> Self {
+        let mut pool = Self::of(Vec::new());
+        pool.options.clear();
+        pool.ports = Port::some(ports);
+        pool.file = Some(folder.join(file));
+        pool.write(text);
+        pool
+    }
+
+    fn write(&self, text: &str) {
+        let ports = self.ports.iter().map(|port| port.number).collect::<Vec<_>>();
+        let text = filled_in(text, &self.name, &ports);
+        std::fs::write(self.file.as_ref().expect("a file"), text).expect("a file");
     }
 
     /// One worker for each of so many ports.
@@ -226,8 +247,13 @@ impl Pool {
     pub fn start(self) -> Pm {
         let mut argv: Vec<OsString> = vec![self.program.into(), "run".into()];
         argv.extend(self.options);
-        argv.push("--".into());
-        argv.extend(self.command);
+        if let Some(file) = &self.file {
+            argv.extend(["-f".into(), file.into()]);
+        }
+        if !self.command.is_empty() {
+            argv.push("--".into());
+            argv.extend(self.command);
+        }
         if let Some(before) = &self.before {
             let script = format!("{before}; exec \"$0\" \"$@\"");
             argv.splice(0..0, shell(&script));
@@ -271,9 +297,18 @@ impl Pool {
             Output::Terminal(_, lines) => (lines.clone(), lines),
         };
         let ports = self.ports.iter().map(|port| port.number).collect();
-        let (name, _locks, has_ended) = (self.name, self.ports, false);
-        Pm { name, ports, says, prints, child, has_ended, _locks }
+        let (name, file, _locks, has_ended) = (self.name, self.file, self.ports, false);
+        Pm { name, ports, file, says, prints, child, has_ended, _locks }
     }
+}
+
+fn filled_in(text: &str, name: &str, ports: &[u16]) -> String {
+    let mut text = text.replace("POOL", name);
+    // From the last on: PORT1 is the start of PORT10.
+    for (n, port) in ports.iter().enumerate().rev() {
+        text = text.replace(&format!("PORT{}", n + 1), &port.to_string());
+    }
+    text.replace("WORKER", worker_binary().to_str().expect("text"))
 }
 
 /// Sees to it that pm starts with no signal ignored, as from a terminal: tests in the background (`&` in a script,
@@ -290,6 +325,12 @@ pub fn have_no_signal_ignored() {
             }
         }
     });
+}
+
+/// The pid that pm gives a worker that is ready.
+fn pid_in(line: &str) -> Pid {
+    let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
+    Pid::from_raw(pid.expect("a pid").0.parse().expect("a number"))
 }
 
 impl Port {
@@ -344,8 +385,7 @@ impl Pm {
     pub fn is_ready(&self, n: usize, generation: u64) -> Pid {
         let start = format!("{} is ready", self.slot(n));
         let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
-        let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
-        Pid::from_raw(pid.expect("a pid").0.parse().expect("a number"))
+        pid_in(&line)
     }
 
     /// Waits until the first generation of each slot is ready.
@@ -364,6 +404,27 @@ impl Pm {
             let members = self.members();
             (members.len() == count).then_some(members)
         })
+    }
+
+    /// Gives its file another text, as in [`Pool::of_file`], in one step.
+    pub fn rewrite(&self, text: &str) {
+        let file = self.file.as_ref().expect("a file");
+        let new = file.with_extension("new");
+        std::fs::write(&new, filled_in(text, &self.name, &self.ports)).expect("a file");
+        std::fs::rename(&new, file).expect("a file");
+    }
+
+    /// The same, and it is told to read it.
+    pub fn reload(&self, text: &str) {
+        self.rewrite(text);
+        self.signal(Signal::SIGUSR1);
+    }
+
+    /// Waits until this generation of the slot `POOL{name}` is ready, and returns the pid that pm gives it.
+    pub fn is_up(&self, name: &str, generation: u64) -> Pid {
+        let start = format!("{}{name} is ready", self.name);
+        let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
+        pid_in(&line)
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -399,6 +460,11 @@ impl Pm {
         for port in &self.ports {
             assert!(is_free(*port), "{port} is free again");
         }
+    }
+
+    /// Waits for its end, which has been asked for.
+    pub fn stop_now(mut self) {
+        self.ends_with(0);
     }
 
     /// Ends it the usual way.

@@ -8,15 +8,19 @@
 //! `PM_TEST_FLOOD_MB` and `PM_TEST_IDLE_S` say how long the flood and the look at an idle pm are, and `PM_PROOF` makes
 //! them as long as the README claims.
 
+mod after;
 mod crash;
 mod faults;
+mod given;
 mod harness;
 mod init;
 mod lines;
 mod matrix;
 mod output;
 mod processes;
+mod reload;
 mod start;
 mod stop;
 mod terminal;
+mod watch;
 mod world;

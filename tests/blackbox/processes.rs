@@ -1,6 +1,6 @@
 //! Processes as /proc shows them, and signals to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,7 +19,7 @@ pub struct Member {
     pub generation: u64,
 }
 
-/// Every process that runs in the environment of this pool, whatever became of its group, session and parent.
+/// Every process that runs in the environment of this pool, or of one whose name goes on with `-`, whatever became of its group, session and parent.
 ///
 /// A child that has not exec'd yet shows the environment of its parent, and so does not count.
 pub fn members_of(pool: &str) -> Vec<Member> {
@@ -30,7 +30,8 @@ pub fn members_of(pool: &str) -> Vec<Member> {
 fn member(process: &Process, pool: &str) -> Option<Member> {
     let environment = process.environ().ok()?;
     let value = |name: &str| environment.get(name.as_ref() as &std::ffi::OsStr)?.to_str();
-    if value("PM_POOL") != Some(pool) {
+    let rest = value("PM_POOL")?.strip_prefix(pool)?;
+    if !rest.is_empty() && !rest.starts_with('-') {
         return None;
     }
     let stat = process.stat().ok().filter(|stat| stat.state != 'Z')?;
@@ -73,6 +74,12 @@ pub fn context_switches(pid: Pid) -> u64 {
         .map(|field| status(pid, field).parse::<u64>().expect("a number"))
         .iter()
         .sum()
+}
+
+/// How long it has had a processor, in steps of 10 ms.
+pub fn processor_time(pid: Pid) -> Duration {
+    let stat = Process::new(pid.as_raw()).and_then(|process| process.stat()).expect("it lives");
+    Duration::from_secs(stat.utime + stat.stime) / procfs::ticks_per_second() as u32
 }
 
 pub fn send(signal: Signal, pid: Pid) {

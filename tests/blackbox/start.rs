@@ -200,18 +200,6 @@ fn a_worker_that_accepts_nothing_is_not_called_ready() {
 }
 
 #[test]
-#[ignore = "it takes the 30 s that a worker has to become ready"]
-fn a_worker_that_accepts_nothing_for_30_s_is_replaced() {
-    let pm = Pool::of(worker("say up stay")).on_ports(1).start();
-    pm.prints.wait_for("up");
-    for_as_long_as(Duration::from_secs(29), || assert_eq!(pm.says.all().len(), 1));
-    let trouble = format!("did not accept a connection on port {} within 30s", pm.ports[0]);
-    pm.says.wait_for_all(&[&trouble, "; stopping it"]);
-    pm.says.wait_for("is gone; generation 2 takes its place");
-    pm.stop();
-}
-
-#[test]
 fn an_empty_folder_has_nothing_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(pm_binary()).current_dir(folder.path()).output().unwrap();

@@ -355,7 +355,7 @@ fn bad_usage_ends_with_2_and_what_would_be_right() {
         ("run --ports 8082-8080 -- job", "did you mean `8080-8082`?"),
         ("run --ports 8080,8080 -- job", "port 8080 is there twice"),
         ("run --ports 8080", "<CMD>"),
-        ("run --port 8080 -- job", "'--ports'"),
+        ("run --port 8080 -- job", "did you mean `--ports 8080`?"),
         ("run -- job", "`--ports 8080-8082` (one worker a port) or `--workers N`"),
         ("run --workers 0 -- job", "give 1 to 1000"),
         ("run --workers 2 -- job {prot}", "`{prot}` is no placeholder"),

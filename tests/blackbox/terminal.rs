@@ -56,6 +56,12 @@ impl Terminal {
         (&self.screen).write_all(keys.as_bytes()).expect("a keyboard");
     }
 
+    /// Drags the corner of the window.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        pm::sys::pty::resize(&self.screen, size);
+    }
+
     pub fn modes(&self) -> Termios {
         tcgetattr(&self.screen).expect("the modes of the terminal")
     }

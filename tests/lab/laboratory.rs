@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use procfs::process::Process;
 
 use crate::harness::{eventually, is_free, pm_binary};
 use crate::lines::Lines;
@@ -58,6 +57,12 @@ impl Lab {
         let options = ["run", "--name", "web", "--ports", "8080-8082", "--"];
         let arguments: Vec<_> = options.into_iter().chain(server).collect();
         Self::start(&arguments, project(), None)
+    }
+
+    /// What this file says.
+    pub fn on_file(file: &Path) -> Self {
+        let file = file.to_str().expect("text");
+        Self::start(&["run", "-f", file], project(), None)
     }
 
     /// The lab of another folder.
@@ -163,12 +168,7 @@ impl Lab {
 
     /// What pm itself has used of a processor.
     pub fn processor_time(&self) -> Duration {
-        let ticks = |pid: Pid| {
-            let stat = Process::new(pid.as_raw()).and_then(|pm| pm.stat()).expect("a living pm");
-            stat.utime + stat.stime
-        };
-        let ticks = ticks(self.pid()) + ticks(self.reactor());
-        Duration::from_secs(ticks) / procfs::ticks_per_second() as u32
+        processes::processor_time(self.pid()) + processes::processor_time(self.reactor())
     }
 
     /// Puts the real script and page into a folder.

@@ -3,6 +3,7 @@
 //! `make test` runs it small; `make proof` runs it with the numbers that the README claims and prints them. One test
 //! at a time has the ports.
 
+mod edits;
 #[path = "../blackbox/harness.rs"]
 #[allow(
     dead_code,

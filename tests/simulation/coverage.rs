@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pm::supervisor::{Action, Event, News, Next, Outcome, Phase, Remains, Slot};
+use pm::supervisor::{
+    Action, Event, News, Next, Outcome, Phase, Remains, Roster, Slot, SlotId, Wanted,
+};
+
+use crate::facts::{Due, Facts, Wish};
+use crate::laws::Told;
+use crate::record::Record;
 
 #[derive(Default)]
 pub struct Coverage {
@@ -10,14 +16,22 @@ pub struct Coverage {
     pairs: BTreeMap<(&'static str, &'static str), u64>,
     actions: BTreeMap<&'static str, u64>,
     nexts: BTreeMap<&'static str, u64>,
+    /// How often the table was seen in a state that makes a rule worth having.
+    situations: BTreeMap<&'static str, u64>,
 }
 
 impl Coverage {
-    pub fn count(&mut self, event: Event, late: bool, slots_before: &[Slot], actions: &[Action]) {
-        let (name, slot) = event_name(event);
-        let name = if late { "Late" } else { name };
-        for (n, seen) in slots_before.iter().enumerate() {
-            if slot.is_none_or(|slot| slot == n) {
+    pub fn count(&mut self, told: Told, late: bool, slots_before: &[Slot], actions: &[Action]) {
+        for seen in slots_before {
+            let name = match told {
+                Told::Plan(roster) => Some(plan_name(roster, seen)),
+                Told::Event(event) => {
+                    let (name, slot) = event_name(event);
+                    let name = if late { "Late" } else { name };
+                    slot.is_none_or(|slot| slot == seen.id()).then_some(name)
+                }
+            };
+            if let Some(name) = name {
                 *self.pairs.entry((phase_name(seen.phase()), name)).or_default() += 1;
             }
         }
@@ -30,10 +44,44 @@ impl Coverage {
         }
     }
 
+    /// Looks at what an observer sees.
+    pub fn look(&mut self, record: &Record) {
+        for facts in &record.slots {
+            let rolls = facts.wish == Wish::Up && facts.stale.is_some();
+            let pool = || record.slots_of(facts.pool).filter(|other| other.slot != facts.slot);
+            let other = |seen: fn(&Facts) -> bool| pool().any(seen);
+            let seen = [
+                ("waits to start", facts.life.is_none() && facts.due == Due::Turn),
+                ("waits to stop", facts.is_undisturbed() && facts.is_to_go()),
+                ("waits to stop in a drain", record.draining && facts.is_undisturbed()),
+                ("waits to be renewed", rolls && facts.serves()),
+                (
+                    "a roll stands still",
+                    rolls && other(|other| other.renewed && other.is_at_an_end()),
+                ),
+                (
+                    "a roll waits for a crash",
+                    rolls && other(|other| other.renewed && !other.away && !other.serves()),
+                ),
+                ("is away to be renewed", facts.away),
+                ("is gone and not yet empty", facts.wish == Wish::Gone),
+                (
+                    "has come back and nobody says why",
+                    facts.wish == Wish::Unsaid && facts.life.is_some(),
+                ),
+                ("hung and is not yet gone", facts.life.as_ref().is_some_and(|life| life.hung)),
+            ];
+            for (name, _) in seen.into_iter().filter(|(_, is_seen)| *is_seen) {
+                *self.situations.entry(name).or_default() += 1;
+            }
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
         let add = |name, count, to: &mut BTreeMap<_, u64>| *to.entry(name).or_default() += count;
         other.actions.into_iter().for_each(|(name, n)| add(name, n, &mut self.actions));
         other.nexts.into_iter().for_each(|(name, n)| add(name, n, &mut self.nexts));
+        other.situations.into_iter().for_each(|(name, n)| add(name, n, &mut self.situations));
         for (pair, count) in other.pairs {
             *self.pairs.entry(pair).or_default() += count;
         }
@@ -48,10 +96,11 @@ impl Coverage {
                 assert!(met >= OFTEN, "{event} met {phase} only {met} times: the run is too tame");
             }
         }
-        let seen = |name| self.actions.get(name).or(self.nexts.get(name)).copied();
-        for name in ACTIONS.into_iter().chain(NEXTS) {
-            let seen = seen(name).unwrap_or_default();
-            assert!(seen >= OFTEN, "{name} was the answer only {seen} times: the run is too tame");
+        let counts = [&self.actions, &self.nexts, &self.situations];
+        for name in ACTIONS.into_iter().chain(NEXTS).chain(SITUATIONS) {
+            let seen =
+                counts.iter().find_map(|counts| counts.get(name)).copied().unwrap_or_default();
+            assert!(seen >= OFTEN, "{name} was seen only {seen} times: the run is too tame");
         }
     }
 
@@ -62,6 +111,7 @@ impl Coverage {
             println!("{event:9} met {}", met.join(", "));
         }
         println!("answers: {:?}\nsequels: {:?}", self.actions, self.nexts);
+        println!("situations: {:?}", self.situations);
     }
 }
 
@@ -72,13 +122,14 @@ fn can_meet(phase: &str, event: &str) -> bool {
         "Exited" | "Exited+" => has_worker,
         "Emptied" => matches!(phase, "Stopping" | "Killing"),
         "Spawned" | "Unspawned" => phase == "Starting",
+        "Again" => has_worker,
         _ => true,
     }
 }
 
 const PHASES: [&str; 7] =
     ["Idle", "Starting", "Ready", "Stopping", "Killing", "Resting", "GivenUp"];
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 17] = [
     "Start",
     "Stop",
     "Shutdown",
@@ -91,8 +142,13 @@ const EVENTS: [&str; 12] = [
     "Emptied",
     "Tick",
     "Late",
+    "Hung",
+    "Keep",
+    "Renew",
+    "Remove",
+    "Again",
 ];
-const ACTIONS: [&str; 14] = [
+const ACTIONS: [&str; 16] = [
     "Spawn",
     "Terminate",
     "Kill",
@@ -101,6 +157,8 @@ const ACTIONS: [&str; 14] = [
     "News::FailedStart",
     "News::Unspawned",
     "News::NeverReady",
+    "News::Hung",
+    "News::Renewing",
     "News::Stopped",
     "News::GraceOver",
     "Finish::Stopped",
@@ -108,7 +166,26 @@ const ACTIONS: [&str; 14] = [
     "Finish::EndedBadly",
     "Finish::GaveUp",
 ];
-const NEXTS: [&str; 5] = ["Next::Spawn", "Next::Rest", "Next::GiveUp", "Next::End", "Next::Down"];
+const NEXTS: [&str; 6] = [
+    "Next::Spawn",
+    "Next::Rest",
+    "Next::GiveUp",
+    "Next::TooManyRestarts",
+    "Next::End",
+    "Next::Down",
+];
+const SITUATIONS: [&str; 10] = [
+    "waits to start",
+    "waits to stop",
+    "waits to stop in a drain",
+    "waits to be renewed",
+    "a roll stands still",
+    "a roll waits for a crash",
+    "is away to be renewed",
+    "is gone and not yet empty",
+    "has come back and nobody says why",
+    "hung and is not yet gone",
+];
 
 pub fn phase_name(phase: Phase) -> &'static str {
     match phase {
@@ -122,18 +199,29 @@ pub fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-fn event_name(event: Event) -> (&'static str, Option<usize>) {
+/// What a new plan says of a slot that is in the table.
+fn plan_name(roster: &Roster, slot: &Slot) -> &'static str {
+    match roster.slots.iter().find(|entry| entry.slot == slot.id()) {
+        None => "Remove",
+        Some(_) if slot.wanted() == Wanted::Gone => "Again",
+        Some(entry) if entry.is_changed => "Renew",
+        Some(_) => "Keep",
+    }
+}
+
+fn event_name(event: Event) -> (&'static str, Option<SlotId>) {
     match event {
-        Event::Start(slot) => ("Start", Some(slot.0)),
-        Event::Stop(slot) => ("Stop", Some(slot.0)),
+        Event::Start(slot) => ("Start", Some(slot)),
+        Event::Stop(slot) => ("Stop", Some(slot)),
         Event::Shutdown => ("Shutdown", None),
         Event::Kill => ("Kill", None),
-        Event::Ready(worker) => ("Ready", Some(worker.slot.0)),
-        Event::Spawned(worker) => ("Spawned", Some(worker.slot.0)),
-        Event::Unspawned(worker) => ("Unspawned", Some(worker.slot.0)),
-        Event::Exited { worker, remains: Remains::Nothing, .. } => ("Exited", Some(worker.slot.0)),
-        Event::Exited { worker, remains: Remains::Members, .. } => ("Exited+", Some(worker.slot.0)),
-        Event::Emptied(worker) => ("Emptied", Some(worker.slot.0)),
+        Event::Ready(worker) => ("Ready", Some(worker.slot)),
+        Event::Hung(worker) => ("Hung", Some(worker.slot)),
+        Event::Spawned(worker) => ("Spawned", Some(worker.slot)),
+        Event::Unspawned(worker) => ("Unspawned", Some(worker.slot)),
+        Event::Exited { worker, remains: Remains::Nothing, .. } => ("Exited", Some(worker.slot)),
+        Event::Exited { worker, remains: Remains::Members, .. } => ("Exited+", Some(worker.slot)),
+        Event::Emptied(worker) => ("Emptied", Some(worker.slot)),
         Event::Tick => ("Tick", None),
     }
 }
@@ -148,6 +236,8 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Tell(News::FailedStart { next, .. }) => ("News::FailedStart", Some(next)),
         Action::Tell(News::Unspawned { next, .. }) => ("News::Unspawned", Some(next)),
         Action::Tell(News::NeverReady(_)) => ("News::NeverReady", None),
+        Action::Tell(News::Hung(_)) => ("News::Hung", None),
+        Action::Tell(News::Renewing(_)) => ("News::Renewing", None),
         Action::Tell(News::Stopped { next, .. }) => ("News::Stopped", Some(next)),
         Action::Tell(News::GraceOver(_)) => ("News::GraceOver", None),
         Action::Finish(Outcome::Stopped) => ("Finish::Stopped", None),
@@ -162,6 +252,7 @@ fn next_name(next: Next) -> &'static str {
         Next::Spawn => "Next::Spawn",
         Next::Rest(_) => "Next::Rest",
         Next::GiveUp => "Next::GiveUp",
+        Next::TooManyRestarts => "Next::TooManyRestarts",
         Next::End => "Next::End",
         Next::Down => "Next::Down",
     }

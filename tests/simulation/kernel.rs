@@ -13,6 +13,9 @@ use pm::supervisor::{Exit, WorkerId};
 
 pub type Pid = u16;
 
+/// Numbers for all, even for those who are slow to leave.
+const PIDS_OF_KINDNESS: Pid = 64;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     Terminate,
@@ -64,7 +67,7 @@ impl Kernel {
     /// From now on nobody dies unasked, nothing fails, there are numbers for all, and whoever is spawned obeys.
     pub fn turn_kind(&mut self) {
         self.kind = true;
-        self.pid_max *= 4;
+        self.pid_max = self.pid_max.saturating_mul(4).max(PIDS_OF_KINDNESS);
         for process in self.processes.values_mut() {
             if let State::Running { death } = &mut process.state
                 && !process.is_doomed
@@ -128,9 +131,13 @@ impl Kernel {
         self.processes.values().any(|process| process.group == group)
     }
 
-    /// The groups there are, each with the worker it was spawned as.
-    pub fn groups(&self) -> BTreeMap<Pid, WorkerId> {
-        self.processes.values().map(|process| (process.group, process.worker)).collect()
+    /// The worker that each group there is was spawned as.
+    pub fn groups(&self) -> Vec<WorkerId> {
+        let of = |process: &Process| (process.group, process.worker);
+        let mut groups: Vec<_> = self.processes.values().map(of).collect();
+        groups.sort();
+        groups.dedup();
+        groups.into_iter().map(|(_, worker)| worker).collect()
     }
 
     /// When the next process dies.

@@ -1,16 +1,19 @@
-//! What an observer knows: commands, births, signals and deaths, kept apart from the supervisor's own view.
+//! What an observer knows of the whole table: commands and plans, who needs whom, and how the run must end.
 //!
-//! The laws compare the two. Nothing here is asked of the supervisor under test; only its actions are noted, when
-//! they have been carried out.
+//! The laws compare this with what the supervisor says and does. Nothing here is asked of the supervisor under test;
+//! only its actions are noted, when they have been carried out. What is known of one slot is in `facts.rs`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pm::supervisor::{
-    Action, Event, Exit, Outcome, Policy, Readiness, Remains, Restart, SlotId, WorkerId,
-};
+use pm::supervisor::{Action, Event, Exit, Outcome, PoolId, Roster, SlotId, WorkerId};
+
+use crate::facts::{Due, Facts, Life, Wish};
 
 #[derive(Clone)]
 pub struct Record {
+    /// What each pool comes after; that of a pool which the plan has lost is as it was then.
+    pub pools: Vec<(PoolId, Vec<PoolId>)>,
+    /// In the order of their ids.
     pub slots: Vec<Facts>,
     /// Shutdown or Kill was commanded.
     pub draining: bool,
@@ -21,55 +24,13 @@ pub struct Record {
     pub first_failure: Option<Exit>,
 }
 
-/// What is known of one slot.
-#[derive(Clone)]
-pub struct Facts {
-    pub policy: Policy,
-    pub wish: Wish,
-    /// The worker that fills it, from its spawn until its group is empty.
-    pub life: Option<Life>,
-    pub generation: u64,
-    /// Failed starts in a row.
-    pub failed_starts: u32,
-    pub empty_since: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    Up,
-    Down,
-    /// It ended by itself and its policy wants no other.
-    Ended,
-}
-
-#[derive(Clone, Debug)]
-pub struct Life {
-    pub worker: WorkerId,
-    pub born: Instant,
-    pub ready: bool,
-    /// Its leader is not known to be dead.
-    pub led: bool,
-    /// When the first stop signal was sent.
-    pub asked: Option<Instant>,
-    /// When SIGKILL was last sent, by command, by grace or as a sweep.
-    pub killed: Option<Instant>,
-}
-
-/// What an empty slot is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    Nobody,
-    GivenUp,
-    /// The next worker, not before this much rest, and not later than a tenth more.
-    Worker {
-        rest: Duration,
-    },
-}
-
 impl Record {
-    pub fn new(policies: &[Policy], now: Instant) -> Self {
+    pub fn new(roster: &Roster, now: Instant) -> Self {
+        let slots = roster.slots.iter().map(|entry| Facts::new(entry, now));
+        let pools = roster.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
         Self {
-            slots: policies.iter().map(|policy| Facts::new(policy.clone(), now)).collect(),
+            pools: pools.collect(),
+            slots: slots.collect(),
             draining: false,
             killing: false,
             finished: Vec::new(),
@@ -77,33 +38,61 @@ impl Record {
         }
     }
 
-    pub fn of(&self, slot: SlotId) -> &Facts {
-        &self.slots[slot.0]
+    /// What is known of this slot, if it is in the table.
+    pub fn of(&self, slot: SlotId) -> Option<&Facts> {
+        self.slots.iter().find(|facts| facts.slot == slot)
     }
 
     /// True if this is the latest worker of its slot.
     pub fn is_latest(&self, worker: WorkerId) -> bool {
-        self.of(worker.slot).generation == worker.generation
+        self.of(worker.slot).is_some_and(|facts| facts.generation == worker.generation)
     }
 
     /// The life of this very worker, while it lasts.
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
-        self.of(worker.slot).life.as_ref().filter(|life| life.worker == worker)
+        self.of(worker.slot)?.life.as_ref().filter(|life| life.worker == worker)
+    }
+
+    pub fn slots_of(&self, pool: PoolId) -> impl Iterator<Item = &Facts> {
+        self.slots.iter().filter(move |facts| facts.pool == pool)
+    }
+
+    /// The pools that this one comes after and that are not ready.
+    pub fn unmet(&self, pool: PoolId) -> Vec<PoolId> {
+        let unmet = |pool: &&PoolId| self.slots_of(**pool).any(|facts| !facts.is_met());
+        self.after(pool).iter().filter(unmet).copied().collect()
+    }
+
+    /// True if `pool` comes after `needed`, directly or by way of others.
+    pub fn comes_after(&self, pool: PoolId, needed: PoolId) -> bool {
+        self.after(pool).iter().any(|direct| *direct == needed || self.comes_after(*direct, needed))
+    }
+
+    /// Somebody who is to go, is not gone, and needs this pool.
+    pub fn leaving_that_needs(&self, pool: PoolId) -> Option<SlotId> {
+        let needs = |facts: &&Facts| facts.is_leaving() && self.comes_after(facts.pool, pool);
+        self.slots.iter().find(needs).map(|facts| facts.slot)
     }
 
     /// True if nothing is left to do.
     pub fn is_over(&self) -> bool {
-        let ended = |facts: &Facts| facts.wish == Wish::Ended || facts.due() == Due::GivenUp;
-        let empty = self.slots.iter().all(|facts| facts.life.is_none());
-        let all_ended = !self.slots.is_empty() && self.slots.iter().all(ended);
-        empty && (self.draining || all_ended)
+        let mut left = self.slots.iter().filter(|facts| !facts.is_forgotten()).peekable();
+        if self.draining {
+            return left.all(|facts| facts.life.is_none());
+        }
+        let blocked = |facts: &Facts| facts.due == Due::Turn && !self.unmet(facts.pool).is_empty();
+        let idle = |facts: &Facts| facts.life.is_none() && blocked(facts);
+        left.peek().is_some() && left.all(|facts| facts.is_at_an_end() || idle(facts))
     }
 
     /// The outcome that a run which is over must have.
     pub fn outcome(&self) -> Outcome {
+        let gave_up = |facts: &Facts| {
+            facts.life.is_none() && matches!(facts.due, Due::GivenUp | Due::TooOften)
+        };
         if self.draining {
             Outcome::Stopped
-        } else if self.slots.iter().any(|facts| facts.due() == Due::GivenUp) {
+        } else if self.slots.iter().any(gave_up) {
             Outcome::GaveUp
         } else {
             Outcome::Ended(self.first_failure)
@@ -112,181 +101,119 @@ impl Record {
 
     /// Notes what happened, before the answer to it is carried out.
     pub fn happened(&mut self, event: Event, now: Instant) {
+        let alive = worker_of(event).is_none_or(|worker| self.life(worker).is_some());
+        let may_start = !self.draining && self.finished.is_empty();
         match event {
-            Event::Start(slot) => {
-                if !self.draining && self.finished.is_empty() {
-                    self.slots[slot.0].start(now);
-                }
-            }
-            Event::Stop(slot) => self.slots[slot.0].wish = Wish::Down,
             Event::Shutdown | Event::Kill => {
                 self.draining = true;
                 self.killing |= event == Event::Kill;
-                self.slots.iter_mut().for_each(|facts| facts.wish = Wish::Down);
+                self.slots.iter_mut().for_each(Facts::stop);
             }
-            Event::Ready(worker) if self.life(worker).is_some() => {
-                self.slots[worker.slot.0].said_to_serve();
-            }
-            Event::Spawned(worker) if self.life(worker).is_some() => {
-                if self.of(worker.slot).is_born_ready() {
-                    self.slots[worker.slot.0].said_to_serve();
-                }
-            }
-            Event::Unspawned(worker) if self.is_latest(worker) => {
-                self.slots[worker.slot.0].failed_starts += 1;
-                self.slots[worker.slot.0].empty_since = now;
-            }
-            Event::Exited { worker, exit, remains } if self.life(worker).is_some() => {
-                self.slots[worker.slot.0].time_passed(now);
-                if self.slots[worker.slot.0].leader_died(exit, now) && !exit.is_success() {
-                    self.first_failure.get_or_insert(exit);
-                }
-                if remains == Remains::Nothing {
-                    self.slots[worker.slot.0].emptied(now);
-                }
-            }
-            Event::Emptied(worker) if self.life(worker).is_some() => {
-                self.slots[worker.slot.0].emptied(now);
-            }
-            Event::Ready(_) | Event::Spawned(_) | Event::Unspawned(_) => {}
-            Event::Exited { .. } | Event::Emptied(_) => {}
             Event::Tick => self.slots.iter_mut().for_each(|facts| facts.time_passed(now)),
+            Event::Start(slot) => {
+                if let Some(facts) = self.slot(slot).filter(|_| may_start) {
+                    facts.start(now);
+                }
+            }
+            Event::Stop(slot) => {
+                if let Some(facts) = self.slot(slot) {
+                    facts.stop();
+                }
+            }
+            Event::Unspawned(worker) => {
+                if self.is_latest(worker) && !alive {
+                    self.facts(worker).unspawned(now);
+                }
+            }
+            Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !alive => {}
+            Event::Exited { .. } | Event::Emptied(_) if !alive => {}
+            Event::Ready(worker) => self.facts(worker).said_to_serve(),
+            Event::Hung(worker) => self.facts(worker).said_to_hang(now),
+            Event::Spawned(worker) => {
+                if self.facts(worker).is_born_ready() {
+                    self.facts(worker).said_to_serve();
+                }
+            }
+            Event::Exited { worker, exit, remains } => {
+                self.facts(worker).time_passed(now);
+                if let Some(failure) = self.facts(worker).leader_died(exit, now) {
+                    self.first_failure.get_or_insert(failure);
+                }
+                self.facts(worker).emptied(remains, now);
+            }
+            Event::Emptied(worker) => {
+                self.facts(worker).emptied(pm::supervisor::Remains::Nothing, now);
+            }
         }
+    }
+
+    /// Notes that the plan has changed, before the answer to it is carried out. It comes too late for a run that is over.
+    pub fn revised(&mut self, roster: &Roster, now: Instant) {
+        if !self.finished.is_empty() {
+            return;
+        }
+        let planned = |id: &SlotId| roster.slots.iter().any(|entry| entry.slot == *id);
+        for facts in self.slots.iter_mut().filter(|facts| !planned(&facts.slot)) {
+            facts.remove();
+        }
+        for entry in &roster.slots {
+            match self.slot(entry.slot) {
+                Some(facts) => facts.revise(entry, now),
+                None => self.slots.push(Facts::new(entry, now)),
+            }
+        }
+        self.slots.sort_by_key(|facts| facts.slot);
+        self.pools.retain(|(pool, _)| !roster.pools.iter().any(|entry| entry.pool == *pool));
+        self.pools.extend(roster.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
     }
 
     /// Notes what was done. `spawned` tells whether a spawn succeeded.
     pub fn done(&mut self, action: Action, spawned: bool, now: Instant) {
         match action {
-            Action::Spawn(worker) => self.slots[worker.slot.0].spawned(worker, spawned, now),
-            Action::Terminate(worker) => self.slots[worker.slot.0].signalled(false, now),
-            Action::Kill(worker) => self.slots[worker.slot.0].signalled(true, now),
+            Action::Spawn(worker) => self.facts(worker).spawned(worker, spawned, now),
+            Action::Terminate(worker) => self.facts(worker).signalled(false, now),
+            Action::Kill(worker) => self.facts(worker).signalled(true, now),
             Action::Finish(outcome) => self.finished.push(outcome),
             Action::Tell(_) => {}
         }
     }
-}
 
-impl Facts {
-    fn new(policy: Policy, now: Instant) -> Self {
-        let (wish, life) = (Wish::Down, None);
-        Self { policy, wish, life, generation: 0, failed_starts: 0, empty_since: now }
-    }
-
-    /// What comes next, once the slot is empty.
-    pub fn due(&self) -> Due {
-        let rest = &self.policy.rest;
-        let most = match self.policy.restart {
-            Restart::Never => 1,
-            Restart::Always | Restart::OnFailure => {
-                rest.give_up_after.map_or(u32::MAX, |most| most.get())
+    /// All that followed at once was done: who is gone is forgotten, and a roll in which all serve is over.
+    pub fn settle(&mut self) {
+        self.slots.retain(|facts| !facts.is_forgotten());
+        for pool in Vec::from_iter(self.slots.iter().map(|facts| facts.pool)) {
+            let wanted = |facts: &Facts| facts.wish == Wish::Up;
+            let goes_on = |facts: &Facts| facts.stale.is_some() || facts.holds_the_roll();
+            if !self.slots_of(pool).any(|facts| wanted(facts) && goes_on(facts)) {
+                let slots = self.slots.iter_mut().filter(|facts| facts.pool == pool);
+                slots.for_each(|facts| facts.renewed = false);
             }
-        };
-        if self.wish != Wish::Up {
-            Due::Nobody
-        } else if self.failed_starts >= most {
-            Due::GivenUp
-        } else {
-            let doublings = self.failed_starts.saturating_sub(2).min(20);
-            let wait = (rest.first * 2_u32.pow(doublings)).min(rest.max);
-            Due::Worker { rest: if self.failed_starts < 2 { Duration::ZERO } else { wait } }
         }
     }
 
-    /// True if a worker serves as soon as it has exec'd.
-    pub fn is_born_ready(&self) -> bool {
-        self.policy.ready == Readiness::Lived { after: Duration::ZERO }
+    fn after(&self, pool: PoolId) -> &[PoolId] {
+        let known = self.pools.iter().find(|(known, _)| *known == pool);
+        known.map_or(&[], |(_, after)| after)
     }
 
-    pub fn has_probe(&self) -> bool {
-        matches!(self.policy.ready, Readiness::Probe { .. })
+    fn slot(&mut self, slot: SlotId) -> Option<&mut Facts> {
+        self.slots.iter_mut().find(|facts| facts.slot == slot)
     }
 
-    /// True if the time to become ready is over at `now`, and it did not.
-    pub fn missed_ready(&self, now: Instant) -> bool {
-        let Readiness::Probe { within } = self.policy.ready else { return false };
-        self.life.as_ref().is_some_and(|life| life.is_unready() && now >= life.born + within)
-    }
-
-    /// Somebody asks for it: what went before no longer counts, unless it is on its way up already.
-    fn start(&mut self, now: Instant) {
-        let given_up = self.life.is_none() && self.due() == Due::GivenUp;
-        if self.wish != Wish::Up || given_up {
-            self.failed_starts = 0;
-            self.empty_since = now;
-        }
-        self.wish = Wish::Up;
-    }
-
-    fn said_to_serve(&mut self) {
-        if let Some(life) = self.life.as_mut().filter(|life| life.is_unready()) {
-            life.ready = true;
-            self.failed_starts = 0;
-        }
-    }
-
-    fn time_passed(&mut self, now: Instant) {
-        let Readiness::Lived { after } = self.policy.ready else { return };
-        if self.life.as_ref().is_some_and(|life| now >= life.born + after) {
-            self.said_to_serve();
-        }
-    }
-
-    /// True if this was the end of the slot too.
-    fn leader_died(&mut self, exit: Exit, now: Instant) -> bool {
-        let Some(life) = &mut self.life else { return false };
-        life.led = false;
-        if life.asked.is_some() || life.killed.is_some() {
-            return false;
-        }
-        life.killed = Some(now);
-        self.failed_starts += u32::from(!life.ready);
-        let ended = match self.policy.restart {
-            Restart::Always => false,
-            Restart::OnFailure => exit == Exit::Code(0),
-            Restart::Never => true,
-        };
-        if ended {
-            self.wish = Wish::Ended;
-        }
-        ended
-    }
-
-    fn emptied(&mut self, now: Instant) {
-        self.life = None;
-        self.empty_since = now;
-    }
-
-    fn spawned(&mut self, worker: WorkerId, succeeded: bool, now: Instant) {
-        self.generation = worker.generation;
-        if succeeded {
-            let (asked, killed, led) = (None, None, true);
-            self.life = Some(Life { worker, born: now, ready: false, led, asked, killed });
-        }
-    }
-
-    /// A signal to one who is wanted up can only mean that its start took too long.
-    fn signalled(&mut self, kill: bool, now: Instant) {
-        let Some(life) = &mut self.life else { return };
-        if life.is_unready() && self.wish == Wish::Up {
-            self.failed_starts += 1;
-        }
-        if life.killed.is_none() {
-            life.asked.get_or_insert(now);
-        }
-        if kill {
-            life.killed = Some(now);
-        }
+    fn facts(&mut self, worker: WorkerId) -> &mut Facts {
+        self.slot(worker.slot).expect("the laws have seen to it that there is such a slot")
     }
 }
 
-impl Life {
-    /// Alive, not told to go, and nothing says yet that it serves.
-    pub fn is_unready(&self) -> bool {
-        self.is_undisturbed() && !self.ready
-    }
-
-    /// Alive and not told to go.
-    pub fn is_undisturbed(&self) -> bool {
-        self.led && self.asked.is_none() && self.killed.is_none()
+/// The worker that this is news of.
+pub fn worker_of(event: Event) -> Option<WorkerId> {
+    match event {
+        Event::Ready(worker)
+        | Event::Hung(worker)
+        | Event::Spawned(worker)
+        | Event::Unspawned(worker)
+        | Event::Exited { worker, .. }
+        | Event::Emptied(worker) => Some(worker),
+        Event::Start(_) | Event::Stop(_) | Event::Shutdown | Event::Kill | Event::Tick => None,
     }
 }

@@ -5,18 +5,16 @@
 //! news arrives late, twice, or about workers long gone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pm::supervisor::{
-    Action, Event, Exit, Phase, Policy, Readiness, Remains, Rest, Restart, SlotId, Supervisor,
-    WorkerId,
-};
+use pm::supervisor::{Action, Event, Exit, Phase, Remains, Slot, SlotId, Supervisor, WorkerId};
 
 use crate::coverage::Coverage;
+use crate::facts::Wish;
 use crate::kernel::{Kernel, Pid, Signal};
-use crate::laws::{self, Answer, Broken, Settled};
+use crate::laws::{self, Answer, Broken, Settled, Told};
+use crate::plans::Plans;
 use crate::record::Record;
 
 pub struct World {
@@ -25,6 +23,7 @@ pub struct World {
     now: Instant,
     kernel: Kernel,
     supervisor: Supervisor,
+    plans: Plans,
     record: Record,
     /// The leaders that are not reaped yet.
     leaders: BTreeMap<Pid, WorkerId>,
@@ -41,16 +40,16 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let slots = if rng.u32(0..64) == 0 { 0 } else { rng.usize(1..=4) };
-        let policies: Vec<Policy> = (0..slots).map(|_| policy(&mut rng)).collect();
+        let plans = Plans::new(rng.fork());
         let now = Instant::now();
         if trace {
-            policies.iter().enumerate().for_each(|(slot, policy)| println!("{slot}: {policy:?}"));
+            print_plan(&plans);
         }
         Self {
-            kernel: Kernel::new(slots, rng.fork(), now),
-            record: Record::new(&policies, now),
-            supervisor: Supervisor::new(policies),
+            kernel: Kernel::new(plans.roster.slots.len(), rng.fork(), now),
+            record: Record::new(&plans.roster, now),
+            supervisor: Supervisor::new(plans.roster.clone()),
+            plans,
             rng,
             epoch: now,
             now,
@@ -65,17 +64,21 @@ impl World {
 
     /// Commands at random, and whatever the kernel makes of them.
     pub fn live_through_chaos(&mut self, wakeups: u32) -> Result<(), Broken> {
-        let slots = self.every_slot();
+        let slots = self.plans.ever();
         let rng = &mut self.rng;
         let boot = slots.filter(|_| rng.u32(0..8) > 0).map(Event::Start).collect();
         self.wake(None, boot)?;
         let wakeups_per_command = one_of(&mut self.rng, [2, 8, 64]);
+        let wakeups_per_plan = one_of(&mut self.rng, [4, 16, 64, u32::MAX]);
         for _ in 0..wakeups {
+            if self.rng.u32(0..wakeups_per_plan) == 0 {
+                self.change_the_plan()?;
+            }
             let commanded = self.rng.u32(0..wakeups_per_command) == 0;
             let commands = if commanded { self.command() } else { Vec::new() };
             let signal = match self.rng.u32(0..800) {
-                0 => Some(Event::Kill),
-                1 | 2 => Some(Event::Shutdown),
+                0 | 1 => Some(Event::Kill),
+                2 | 3 => Some(Event::Shutdown),
                 _ => None,
             };
             let spurious = self.rng.u32(0..8) == 0;
@@ -92,7 +95,11 @@ impl World {
     pub fn live_in_kindness(&mut self) -> Result<(), Broken> {
         self.kernel.turn_kind();
         self.kind = true;
-        let boot = self.every_slot().filter(|_| self.rng.bool()).map(Event::Start).collect();
+        self.mail.retain(|(_, event)| !matches!(event, Event::Hung(_)));
+        if self.rng.bool() {
+            self.change_the_plan()?;
+        }
+        let boot = self.plans.ever().filter(|_| self.rng.bool()).map(Event::Start).collect();
         self.wake(None, boot)?;
         for worker in self.leaders.values().copied().collect::<Vec<_>>() {
             self.serves_soon(worker);
@@ -107,11 +114,14 @@ impl World {
 
     /// The end, perhaps in a hurry, perhaps told twice; then enough time for everybody to be gone.
     pub fn shut_down(&mut self) -> Result<(), Broken> {
-        let first = one_of(&mut self.rng, [Event::Shutdown, Event::Shutdown, Event::Kill]);
+        let first = one_of(&mut self.rng, [Event::Shutdown, Event::Kill]);
         self.wake(Some(first), Vec::new())?;
         let enough = self.now + self.patience();
         let mut hurry = self.rng.bool();
         while self.next_moment().is_some_and(|moment| moment <= enough) {
+            if self.rng.u32(0..32) == 0 {
+                self.change_the_plan()?;
+            }
             self.sleep(false);
             let signal = if hurry && self.rng.u32(0..4) == 0 {
                 hurry = false;
@@ -181,35 +191,87 @@ impl World {
         Ok(())
     }
 
+    /// The plan is edited and read, perhaps twice in a row or after a mistake, and what is new in it is started.
+    fn change_the_plan(&mut self) -> Result<(), Broken> {
+        if self.rng.u32(0..6) == 0 {
+            let whole = self.plans.roster.clone();
+            self.plans.drop_most();
+            self.answer(None)?;
+            laws::check_settled(&self.settled(None))?;
+            self.plans.roster = whole;
+        }
+        loop {
+            self.plans.edit(&self.record);
+            if self.trace {
+                print_plan(&self.plans);
+            }
+            self.answer(None)?;
+            laws::check_settled(&self.settled(None))?;
+            if self.rng.u32(0..4) == 0 {
+                continue;
+            }
+            for id in self.plans.roster.slots.iter().map(|entry| entry.slot).collect::<Vec<_>>() {
+                let is_new = self.record.of(id).is_some_and(|facts| facts.wish == Wish::Unsaid);
+                if (is_new || self.rng.u32(0..4) == 0) && self.rng.u32(0..8) > 0 {
+                    self.tell(Event::Start(id))?;
+                }
+            }
+            return Ok(());
+        }
+    }
+
     /// One event, its answer, what carrying it out leads to; and the laws on all of it.
     fn tell(&mut self, event: Event) -> Result<(), Broken> {
-        let mut events = VecDeque::from([event]);
+        self.answer(Some(event))?;
+        laws::check_settled(&self.settled(Some(event)))
+    }
+
+    /// What the supervisor answers to an event, or to the plan as it is now, is carried out, and so is what follows.
+    fn answer(&mut self, first: Option<Event>) -> Result<(), Broken> {
+        let mut events = VecDeque::from([first]);
         let mut told = 0;
         while let Some(event) = events.pop_front() {
             told += 1;
             laws::check_bound(told)?;
-            let (slots, record) = (self.supervisor.slots().to_vec(), self.record.clone());
-            let late = laws::is_late(event, &record);
+            let slots_before = self.slots();
+            let record = self.record.clone();
+            let late = event.is_some_and(|event| laws::is_late(event, &record));
             let all = late.then(|| format!("{:?}", self.supervisor));
             let mut actions = Vec::new();
-            self.supervisor.handle(event, self.now, &mut actions);
-            self.record.happened(event, self.now);
-            self.coverage.count(event, late, &slots, &actions);
-            self.print(event, &actions);
-            let changed = all.is_some_and(|all| all != format!("{:?}", self.supervisor));
+            match event {
+                Some(event) => {
+                    self.supervisor.handle(event, self.now, &mut actions);
+                    self.record.happened(event, self.now);
+                }
+                None => {
+                    self.supervisor.revise(self.plans.roster.clone(), self.now, &mut actions);
+                    self.record.revised(&self.plans.roster, self.now);
+                }
+            }
+            let told = event.map_or(Told::Plan(&self.plans.roster), Told::Event);
+            self.coverage.count(told, late, &slots_before, &actions);
+            self.print(told, &actions);
             laws::check_answer(&Answer {
-                event,
+                told,
                 now: self.now,
                 actions: &actions,
-                slots_before: &slots,
-                slots: self.supervisor.slots(),
+                slots_before: &slots_before,
+                slots: &self.slots(),
                 before: &record,
                 after: &self.record,
-                changed,
+                changed: all.is_some_and(|all| all != format!("{:?}", self.supervisor)),
             })?;
-            events.extend(actions.into_iter().filter_map(|action| self.carry_out(action)));
+            for action in actions {
+                events.extend(self.carry_out(action).map(Some));
+            }
+            self.record.settle();
         }
-        laws::check_settled(&self.settled(Some(event)))
+        self.coverage.look(&self.record);
+        Ok(())
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        self.supervisor.slots().cloned().collect()
     }
 
     fn settled(&self, event: Option<Event>) -> Settled<'_> {
@@ -218,7 +280,7 @@ impl World {
             now: self.now,
             supervisor: &self.supervisor,
             record: &self.record,
-            kernel: &self.kernel,
+            groups: self.kernel.groups(),
         }
     }
 
@@ -230,7 +292,6 @@ impl World {
                 if let Some(pid) = self.kernel.spawn(worker) {
                     spawned = true;
                     self.leaders.insert(pid, worker);
-                    self.watch(worker);
                 }
             }
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
@@ -239,7 +300,10 @@ impl World {
         }
         self.record.done(action, spawned, self.now);
         match action {
-            Action::Spawn(worker) if spawned => Some(Event::Spawned(worker)),
+            Action::Spawn(worker) if spawned => {
+                self.watch(worker);
+                Some(Event::Spawned(worker))
+            }
             Action::Spawn(worker) => Some(Event::Unspawned(worker)),
             Action::Terminate(_) | Action::Kill(_) | Action::Tell(_) | Action::Finish(_) => None,
         }
@@ -252,24 +316,31 @@ impl World {
         }
     }
 
-    /// A probe starts to ask. It may hear nothing, hear late, or hear twice.
+    /// Probes start to ask. They may hear nothing, hear late, or hear twice; and what serves may come to hang.
     fn watch(&mut self, worker: WorkerId) {
         if self.kind {
             return self.serves_soon(worker);
         }
-        let has_probe = self.record.of(worker.slot).has_probe();
-        let answers = if has_probe { one_of(&mut self.rng, [0, 1, 1, 2]) } else { 0 };
+        let answers = if self.has_probe(worker) { one_of(&mut self.rng, [0, 1, 1, 2]) } else { 0 };
         for _ in 0..answers {
             let wait = below_one_of(&mut self.rng, [20, 500, 5_000]);
             self.mail.push((self.now + wait, Event::Ready(worker)));
         }
+        if self.rng.u32(0..4) == 0 {
+            let wait = below_one_of(&mut self.rng, [500, 5_000, 20_000]);
+            self.mail.push((self.now + wait, Event::Hung(worker)));
+        }
     }
 
     fn serves_soon(&mut self, worker: WorkerId) {
-        if self.record.of(worker.slot).has_probe() {
+        if self.has_probe(worker) {
             let wait = Duration::from_millis(self.rng.u64(0..20));
             self.mail.push((self.now + wait, Event::Ready(worker)));
         }
+    }
+
+    fn has_probe(&self, worker: WorkerId) -> bool {
+        self.record.of(worker.slot).is_some_and(|facts| facts.has_probe())
     }
 
     /// The mail that is due, and sometimes news of a worker that is history.
@@ -285,12 +356,14 @@ impl World {
 
     fn stale(&mut self) -> Option<Event> {
         let slot = self.any_slot()?;
-        let generation = self.rng.u64(0..self.record.of(slot).generation.max(1));
+        let latest = self.record.of(slot).map_or(9, |facts| facts.generation);
+        let generation = self.rng.u64(0..latest.max(1));
         let worker = WorkerId { slot, generation };
         let exit = Exit::Code(self.rng.u8(..));
         let (nothing, members) = (Remains::Nothing, Remains::Members);
         let news = [
             Event::Ready(worker),
+            Event::Hung(worker),
             Event::Spawned(worker),
             Event::Unspawned(worker),
             Event::Exited { worker, exit, remains: nothing },
@@ -302,21 +375,21 @@ impl World {
 
     fn command(&mut self) -> Vec<Event> {
         let Some(slot) = self.any_slot() else { return Vec::new() };
-        match self.rng.u32(0..8) {
-            0..=3 => vec![Event::Start(slot)],
-            4..=5 => vec![Event::Stop(slot)],
-            6 => vec![Event::Stop(slot), Event::Start(slot)],
+        match self.rng.u32(0..16) {
+            15 => self.plans.ever().map(Event::Stop).collect(),
+            0..=6 => vec![Event::Start(slot)],
+            7..=10 => vec![Event::Stop(slot)],
+            11 | 12 => vec![Event::Stop(slot), Event::Start(slot)],
             _ => vec![Event::Start(slot), Event::Stop(slot)],
         }
     }
 
+    /// One of those that are or were in a plan.
     fn any_slot(&mut self) -> Option<SlotId> {
-        let slots = self.record.slots.len();
-        (slots > 0).then(|| SlotId(self.rng.usize(0..slots)))
-    }
-
-    fn every_slot(&self) -> impl Iterator<Item = SlotId> + use<> {
-        (0..self.record.slots.len()).map(SlotId)
+        let ever: Vec<SlotId> = self.plans.ever().collect();
+        let now: Vec<SlotId> = self.record.slots.iter().map(|facts| facts.slot).collect();
+        let these = if self.rng.u32(0..8) == 0 { ever } else { now };
+        self.rng.choice(these)
     }
 
     /// More time than anything takes here: to start, to be stopped and killed, and to rest, and that a few times.
@@ -324,12 +397,19 @@ impl World {
         Duration::from_secs(300)
     }
 
-    fn print(&self, event: Event, actions: &[Action]) {
-        if self.trace && (event != Event::Tick || !actions.is_empty()) {
-            let phases: Vec<String> =
-                self.supervisor.slots().iter().map(|s| self.brief(s.phase())).collect();
+    fn print(&self, told: Told, actions: &[Action]) {
+        let is_tick = matches!(told, Told::Event(Event::Tick));
+        if self.trace && (!is_tick || !actions.is_empty()) {
+            let brief = |slot: &Slot| {
+                let (id, phase) = (slot.id().0, self.brief(slot.phase()));
+                format!("{id} {:?} {phase}", slot.wanted())
+            };
+            let phases: Vec<String> = self.supervisor.slots().map(brief).collect();
             let time = (self.now - self.epoch).as_secs_f64();
-            println!("{time:9.4} {event:?}");
+            match told {
+                Told::Event(event) => println!("{time:9.4} {event:?}"),
+                Told::Plan(_) => println!("{time:9.4} the plan as above"),
+            }
             actions.iter().for_each(|action| println!("{:14}-> {action:?}", ""));
             println!("{:14}{}", "", phases.join("  "));
         }
@@ -342,25 +422,9 @@ impl World {
     }
 }
 
-/// A policy at random: every kind of each, and times on both sides of what the kernel takes.
-fn policy(rng: &mut Rng) -> Policy {
-    let millis = |rng: &mut Rng, most| Duration::from_millis(rng.u64(1..=most));
-    let restart = match rng.u32(0..5) {
-        0 => Restart::OnFailure,
-        1 => Restart::Never,
-        _ => Restart::Always,
-    };
-    let ready = match rng.u32(0..6) {
-        0 => Readiness::Lived { after: Duration::ZERO },
-        1 | 2 => Readiness::Lived { after: millis(rng, 1_000) },
-        _ => Readiness::Probe { within: Duration::from_millis(rng.u64(50..5_000)) },
-    };
-    let first = millis(rng, 300);
-    let max = first + millis(rng, 10_000);
-    let give_up_after = NonZeroU32::new(one_of(rng, [0, 0, 1, 2, 3, 8]));
-    let grace = if rng.u32(0..6) == 0 { Duration::ZERO } else { millis(rng, 6_000) };
-    let rest = Rest { first, max, give_up_after };
-    Policy { restart, ready, rest, grace }
+fn print_plan(plans: &Plans) {
+    plans.roster.pools.iter().for_each(|entry| println!("{entry:?}"));
+    plans.roster.slots.iter().for_each(|entry| println!("{entry:?}"));
 }
 
 fn one_of<T: Copy, const N: usize>(rng: &mut Rng, these: [T; N]) -> T {

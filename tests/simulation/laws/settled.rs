@@ -1,26 +1,27 @@
-//! The laws of a settled state, when all that followed from an event is done, and of the two ends.
+//! The laws of each slot in a settled state, when all that followed from an event is done.
 
 use std::time::Duration;
 
 use pm::supervisor::{Event, Phase, Slot, Wanted};
 
 use super::{Law, OfState, Settled, Verdict, broken, ensure, forbid, most};
-use crate::record::{Due, Facts, Life, Wish};
+use crate::facts::{Due, Facts, Life, Wish};
 
 /// SIGKILL comes again after this long while something of a killed group is left.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
-pub const OF_SETTLED_STATES: &[Law<OfState>] = laws![
+pub const OF_SLOTS: &[Law<OfState>] = laws![
     at_most_one_live_group_per_slot,
     every_live_group_is_its_slots_current_worker,
     the_phase_is_the_truth,
     ready_only_if_something_said_so,
     what_is_known_to_serve_is_ready,
     an_empty_slot_that_owes_no_rest_is_filled,
-    it_gives_up_only_when_the_policy_says_so,
     wanted_is_what_was_commanded,
     only_the_asked_keep_a_grace,
     only_the_unready_are_probed,
+    only_those_who_serve_are_watched,
+    the_policy_is_that_of_the_worker_that_is_there,
     a_tick_moves_the_next_deadline_on,
     the_next_deadline_is_the_earliest,
     a_settled_table_waits_for_nothing,
@@ -30,19 +31,9 @@ pub const OF_SETTLED_STATES: &[Law<OfState>] = laws![
     a_run_that_is_over_says_so,
 ];
 
-pub const OF_KINDNESS: &[Law<OfState>] =
-    laws![a_started_slot_is_ready_or_gave_up_or_ended_by_its_policy];
-
-pub const OF_THE_END: &[Law<OfState>] = laws![
-    after_a_shutdown_nobody_is_left,
-    after_a_shutdown_every_slot_is_idle,
-    after_a_shutdown_the_end_was_said_once,
-    after_a_shutdown_there_is_no_deadline,
-];
-
 /// A slot never has two groups, not even for a moment.
 fn at_most_one_live_group_per_slot(settled: &Settled) -> Verdict {
-    let mut slots: Vec<_> = settled.kernel.groups().values().map(|worker| worker.slot).collect();
+    let mut slots: Vec<_> = settled.groups.iter().map(|worker| worker.slot).collect();
     slots.sort();
     match slots.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => broken(format!("{:?} has two", pair[0])),
@@ -52,27 +43,31 @@ fn at_most_one_live_group_per_slot(settled: &Settled) -> Verdict {
 
 /// There is no process that the table does not know.
 fn every_live_group_is_its_slots_current_worker(settled: &Settled) -> Verdict {
-    let groups = settled.kernel.groups();
-    match groups.values().find(|worker| settled.supervisor.slot(worker.slot).worker() != **worker) {
+    match settled.groups.iter().find(|worker| {
+        let slot = settled.supervisor.slot(worker.slot);
+        slot.map(|slot| slot.worker()) != Some(**worker)
+    }) {
         Some(worker) => broken(format!("{worker:?} lives")),
         None => Ok(()),
     }
 }
 
-/// A slot has a worker in the table if and only if the kernel has one for it, and it stops if and only if it was told.
+/// A slot has a worker in the table if and only if the kernel has one for it, it stops if and only if it was told, and
+/// if it is empty it does what it is due.
 fn the_phase_is_the_truth(settled: &Settled) -> Verdict {
-    let groups = settled.kernel.groups();
     settled.each_slot(|slot, facts| {
-        let lives = groups.values().any(|worker| worker.slot == slot.worker().slot);
-        let undisturbed = facts.life.as_ref().is_some_and(Life::is_undisturbed);
+        let lives = settled.groups.iter().any(|worker| worker.slot == slot.worker().slot);
+        let undisturbed = facts.is_undisturbed();
         let killed = facts.life.as_ref().is_some_and(|life| life.killed.is_some());
         let holds = match slot.phase() {
-            Phase::Idle | Phase::Resting { .. } | Phase::GivenUp => !lives,
+            Phase::Idle => !lives && matches!(facts.due, Due::Nobody | Due::Turn),
+            Phase::Resting { .. } => !lives && matches!(facts.due, Due::Worker { .. }),
+            Phase::GivenUp => !lives && matches!(facts.due, Due::GivenUp | Due::TooOften),
             Phase::Starting { .. } | Phase::Ready { .. } => lives && undisturbed,
             Phase::Stopping { .. } => lives && !undisturbed && !killed,
             Phase::Killing { .. } => lives && killed,
         };
-        ensure(holds, || format!("{:?}, but {:?}", slot.phase(), facts.life))
+        ensure(holds, || format!("{:?}, but {:?}, due {:?}", slot.phase(), facts.life, facts.due))
     })
 }
 
@@ -89,9 +84,7 @@ fn ready_only_if_something_said_so(settled: &Settled) -> Verdict {
 /// The news that a worker serves is believed at once.
 fn what_is_known_to_serve_is_ready(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let serves = |life: &Life| life.ready && life.is_undisturbed();
-        let serves = facts.life.as_ref().is_some_and(serves);
-        forbid(serves && !matches!(slot.phase(), Phase::Ready { .. }), || {
+        forbid(facts.serves() && !matches!(slot.phase(), Phase::Ready { .. }), || {
             format!("{:?} is {:?}", slot.worker(), slot.phase())
         })
     })
@@ -100,7 +93,7 @@ fn what_is_known_to_serve_is_ready(settled: &Settled) -> Verdict {
 /// A wanted slot waits only for its own group or its own rest: at once if there is none, else by the next tick.
 fn an_empty_slot_that_owes_no_rest_is_filled(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let Due::Worker { rest } = facts.due() else { return Ok(()) };
+        let Due::Worker { rest } = facts.due else { return Ok(()) };
         let over = settled.now >= facts.empty_since + most(rest);
         forbid(facts.life.is_none() && over && (rest.is_zero() || settled.is_tick()), || {
             format!("{:?} after a rest of {rest:?}", slot.phase())
@@ -108,21 +101,11 @@ fn an_empty_slot_that_owes_no_rest_is_filled(settled: &Settled) -> Verdict {
     })
 }
 
-/// A slot gives up after as many failed starts in a row as its policy bears, not before, and not out of turn.
-fn it_gives_up_only_when_the_policy_says_so(settled: &Settled) -> Verdict {
-    settled.each_slot(|slot, facts| {
-        forbid(slot.phase() == Phase::GivenUp && facts.due() != Due::GivenUp, || {
-            format!("after {} failed starts", facts.failed_starts)
-        })
-    })
-}
-
-/// The table's wish is the last command, or the policy's end.
+/// The table's wish is the last command, the plan's, or the policy's end.
 fn wanted_is_what_was_commanded(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| match (slot.wanted(), facts.wish) {
-        (Wanted::Up, Wish::Up) | (Wanted::Down, Wish::Down) | (Wanted::Ended, Wish::Ended) => {
-            Ok(())
-        }
+        (Wanted::Up, Wish::Up) | (Wanted::Down, Wish::Down | Wish::Unsaid) => Ok(()),
+        (Wanted::Ended, Wish::Ended { .. }) | (Wanted::Gone, Wish::Gone) => Ok(()),
         (wanted, wish) => broken(format!("{wanted:?}, but {wish:?} was commanded")),
     })
 }
@@ -148,6 +131,23 @@ fn only_the_unready_are_probed(settled: &Settled) -> Verdict {
     })
 }
 
+/// An alive probe goes on exactly as long as the worker serves.
+fn only_those_who_serve_are_watched(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        let serves = settled.supervisor.serves(slot.worker());
+        ensure(serves == facts.serves(), || format!("serves is {serves} of {:?}", facts.life))
+    })
+}
+
+/// A new plan does not change what a worker was promised, unless it says that the worker is as it should be.
+fn the_policy_is_that_of_the_worker_that_is_there(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        ensure(*slot.policy() == facts.policy, || {
+            format!("{:?} instead of {:?}", slot.policy(), facts.policy)
+        })
+    })
+}
+
 /// After a tick at `now` the next deadline is later than `now`: the loop cannot spin.
 fn a_tick_moves_the_next_deadline_on(settled: &Settled) -> Verdict {
     match settled.supervisor.next_deadline() {
@@ -160,7 +160,7 @@ fn a_tick_moves_the_next_deadline_on(settled: &Settled) -> Verdict {
 
 /// `next_deadline` is the minimum over the slots.
 fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
-    let deadlines = settled.supervisor.slots().iter().filter_map(|slot| slot.phase().deadline());
+    let deadlines = settled.supervisor.slots().filter_map(|slot| slot.phase().deadline());
     ensure(deadlines.min() == settled.supervisor.next_deadline(), || {
         format!("{:?}", settled.supervisor.next_deadline())
     })
@@ -169,8 +169,8 @@ fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
 /// Idle is free: a table whose slots all serve, are down or gave up has no deadline.
 fn a_settled_table_waits_for_nothing(settled: &Settled) -> Verdict {
     let at_rest = |facts: &Facts| match &facts.life {
-        Some(life) => life.ready && life.is_undisturbed(),
-        None => matches!(facts.due(), Due::Nobody | Due::GivenUp),
+        Some(life) => life.serves(),
+        None => !matches!(facts.due, Due::Worker { .. }),
     };
     match settled.supervisor.next_deadline() {
         Some(_) if settled.record.slots.iter().all(at_rest) => broken("but it has a deadline"),
@@ -192,7 +192,7 @@ fn a_grace_ends_in_a_kill(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let over = |life: &Life| {
             life.killed.is_none()
-                && life.asked.is_some_and(|asked| settled.now >= asked + facts.policy.grace)
+                && life.asked.is_some_and(|asked| settled.now >= asked + life.grace)
         };
         forbid(settled.is_tick() && facts.life.as_ref().is_some_and(over), || {
             format!("{:?}", facts.life)
@@ -217,46 +217,12 @@ fn a_run_that_is_over_says_so(settled: &Settled) -> Verdict {
     })
 }
 
-/// With a kind kernel, every slot that is wanted up serves in bounded time, unless it gave up by its policy.
-fn a_started_slot_is_ready_or_gave_up_or_ended_by_its_policy(settled: &Settled) -> Verdict {
-    settled.each_slot(|slot, facts| match (facts.due(), slot.phase()) {
-        (Due::Worker { .. }, Phase::Ready { .. })
-        | (Due::GivenUp, Phase::GivenUp)
-        | (Due::Nobody, Phase::Idle) => Ok(()),
-        (due, phase) => broken(format!("{phase:?}, but due is {due:?}")),
-    })
-}
-
-/// No process is left.
-fn after_a_shutdown_nobody_is_left(settled: &Settled) -> Verdict {
-    match settled.kernel.groups().values().next() {
-        None => Ok(()),
-        Some(worker) => broken(format!("{worker:?}")),
-    }
-}
-
-/// Every slot is idle.
-fn after_a_shutdown_every_slot_is_idle(settled: &Settled) -> Verdict {
-    settled.each_slot(|slot, _| {
-        ensure(slot.phase() == Phase::Idle, || format!("{:?} is {:?}", slot.worker(), slot.phase()))
-    })
-}
-
-/// `Finish` was said, and once.
-fn after_a_shutdown_the_end_was_said_once(settled: &Settled) -> Verdict {
-    let finished = &settled.record.finished;
-    ensure(finished.len() == 1, || format!("{finished:?}"))
-}
-
-/// Nothing waits for time.
-fn after_a_shutdown_there_is_no_deadline(settled: &Settled) -> Verdict {
-    forbid(settled.supervisor.next_deadline().is_some(), || "there is one".to_owned())
-}
-
 impl Settled<'_> {
-    fn each_slot(&self, law: impl Fn(&Slot, &Facts) -> Verdict) -> Verdict {
-        let mut pairs = self.supervisor.slots().iter().zip(&self.record.slots);
-        pairs.try_for_each(|(slot, facts)| law(slot, facts))
+    pub(super) fn each_slot(&self, law: impl Fn(&Slot, &Facts) -> Verdict) -> Verdict {
+        self.record.slots.iter().try_for_each(|facts| match self.supervisor.slot(facts.slot) {
+            Some(slot) => law(slot, facts).map_err(|how| format!("{:?}: {how}", facts.slot)),
+            None => broken(format!("{:?} is not in the table", facts.slot)),
+        })
     }
 
     fn is_tick(&self) -> bool {

@@ -1,16 +1,17 @@
-//! What pm says to people. What happened, to whom, why, and what comes next, in that order.
-//!
-//! Sentences only: who to tell, and when, is decided elsewhere.
+//! Sentences about one worker.
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
+use super::{signal_name, size};
 use crate::plan::duration::words;
+use crate::plan::{Check, Ready};
+use crate::reactor::probe::Trouble;
 use crate::supervisor::{Exit, Next};
+use crate::sys::SpawnError;
 use crate::sys::ports::Holder;
 use crate::sys::processes::{Attitude, Seen};
-use crate::sys::{Caught, SpawnError};
 
 /// As many processes as one line names.
 const NAMED_MAX: usize = 3;
@@ -35,20 +36,40 @@ impl Subject<'_> {
         format!("{name} is ready{on} after {age} ({pid}generation {generation})")
     }
 
-    pub fn crashed(&self, exit: Exit, next: Next) -> String {
-        format!("{} {} after {}; {}", self.name, ended(exit), words(self.age), self.then(next))
+    pub fn crashed(&self, exit: Exit, why: Option<&str>, next: Next) -> String {
+        let (name, age) = (self.name, words(self.age));
+        format!("{name} {} after {age}; {}", ended(exit, why), self.then(next))
     }
 
-    pub fn failed_to_start(&self, exit: Exit, next: Next) -> String {
+    pub fn failed_to_start(&self, exit: Exit, why: Option<&str>, next: Next) -> String {
         let (name, age) = (self.name, words(self.age));
-        format!("{name} {} after {age}, before it was ready; {}", ended(exit), self.then(next))
+        let ended = ended(exit, why);
+        format!("{name} {ended} after {age}, before it was ready; {}", self.then(next))
+    }
+
+    /// `trouble` is what the last of so many looks in a row came by.
+    pub fn hangs(&self, trouble: Option<&Trouble>, looks: u32) -> String {
+        let why = match trouble {
+            Some(said @ (Trouble::Silent(_) | Trouble::Confessed)) => format!(": {said}"),
+            Some(found) if looks > 1 => format!(": {found}, {looks} times in a row"),
+            Some(found) => format!(": {found}"),
+            None => String::new(),
+        };
+        format!("{} hangs{why}; stopping it", self.name)
+    }
+
+    /// For a worker of a changed plan.
+    pub fn makes_way(&self) -> String {
+        format!("{} makes way for generation {}", self.name, self.generation + 1)
     }
 
     pub fn cannot_start(&self, trouble: &SpawnError, hint: Option<&str>, next: Next) -> String {
         let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         let next = match next {
             Next::Spawn => "trying again at once".into(),
-            Next::Rest(_) | Next::GiveUp | Next::End | Next::Down => self.then(next),
+            Next::Rest(_) | Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => {
+                self.then(next)
+            }
         };
         format!("{} cannot start: {trouble}{hint}; {next}", self.name)
     }
@@ -72,19 +93,31 @@ impl Subject<'_> {
         format!("{name} cannot start: {trouble}; {next}")
     }
 
-    pub fn was_never_ready(&self, within: Duration) -> String {
+    /// `last` is what the last look came by, or what it last said of itself.
+    pub fn was_never_ready(&self, awaited: &Ready, within: Duration, last: Option<&str>) -> String {
         let name = self.name;
-        let what = match self.port {
-            Some(port) => format!("did not accept a connection on port {port}"),
-            None => "was not ready".into(),
+        let what = match awaited {
+            Ready::Check(Check::Tcp { port }) => {
+                format!("did not accept a connection on port {port}")
+            }
+            Ready::Check(Check::Http { target, port, .. }) => {
+                format!("did not answer GET {target} on port {port} as it should")
+            }
+            Ready::Check(Check::Exec { .. }) => "did not pass its check".into(),
+            Ready::Notify => "did not say READY=1".into(),
+            Ready::Line(line) => format!("did not write a line with {line}"),
+            Ready::Lived => "was not ready".into(),
         };
-        format!("{name} {what} within {}; stopping it", words(within))
+        // That nobody accepts a connection has just been said.
+        let is_news = !matches!(awaited, Ready::Check(Check::Tcp { .. }));
+        let last = last.filter(|_| is_news).map(|last| format!(" (last: {last})"));
+        format!("{name} {what} within {}{}; stopping it", words(within), last.unwrap_or_default())
     }
 
     pub fn is_gone(&self, next: Next) -> String {
         match next {
             Next::Down | Next::End => format!("{} is gone", self.name),
-            Next::Spawn | Next::Rest(_) | Next::GiveUp => {
+            Next::Spawn | Next::Rest(_) | Next::GiveUp | Next::TooManyRestarts => {
                 format!("{} is gone; {}", self.name, self.then(next))
             }
         }
@@ -109,91 +142,37 @@ impl Subject<'_> {
             Next::Spawn => format!("generation {} takes its place", self.generation + 1),
             Next::Rest(wait) => format!("next try in {}", words(wait)),
             Next::GiveUp => "given up".into(),
+            Next::TooManyRestarts => "given up: that was one restart too many".into(),
             Next::End => "it is not restarted".into(),
             Next::Down => "it is not wanted any more".into(),
         }
     }
 }
 
-/// The first line of a run.
-pub fn greeting(names: &[&str], ports: &[u16]) -> String {
-    let names = match names {
-        [one] => (*one).to_owned(),
-        [first, .., last] => format!("{first} to {last}"),
-        [] => "nothing".into(),
-    };
-    let on = match ports {
-        [] => String::new(),
-        [one] => format!(" on port {one}"),
-        [first, .., last] if usize::from(last.saturating_sub(*first)) + 1 == ports.len() => {
-            format!(" on ports {first} to {last}")
+/// Why a worker was killed.
+pub fn used_too_much(limit: u64) -> String {
+    format!("it used more than its {} of memory", size(limit))
+}
+
+/// Somebody else used a worker's NOTIFY_SOCKET.
+pub fn not_for_it_to_say(name: &str, sender: Pid) -> String {
+    format!("pid {sender} wrote to the NOTIFY_SOCKET of {name}, which it is no part of; ignored")
+}
+
+/// MAINPID=
+pub fn main_pid_refused(name: &str, pid: &str) -> String {
+    format!("{name} says that its main process is {pid}; ignored: pm waits for the one it started")
+}
+
+/// How a worker ended; `why` is what is known besides.
+fn ended(exit: Exit, why: Option<&str>) -> String {
+    match (exit, why) {
+        (Exit::Code(code), _) => format!("exited {code}"),
+        (Exit::Signal(9), Some(why)) => format!("was killed by SIGKILL ({why})"),
+        (Exit::Signal(9), None) => {
+            "was killed by SIGKILL (by hand, or by the kernel for want of memory)".into()
         }
-        several => {
-            let several: Vec<_> = several.iter().map(u16::to_string).collect();
-            format!(" on ports {}", several.join(", "))
-        }
-    };
-    format!("keeping {names}{on}; Ctrl-C ends it")
-}
-
-/// All are told to end in good order.
-pub fn stopping(caught: Caught, workers: usize, grace: Duration) -> String {
-    let (signal, workers) = (name(caught), count(workers));
-    format!("{signal}: stopping {workers}; SIGKILL in {}, again to kill at once", words(grace))
-}
-
-/// All are told to end now.
-pub fn killing(caught: Caught, workers: usize) -> String {
-    format!("{}: killing {}", name(caught), count(workers))
-}
-
-/// There is nobody to end.
-pub fn leaving(caught: Caught) -> String {
-    format!("{}: no worker is there to stop", name(caught))
-}
-
-/// Everything is gone.
-pub fn all_gone(after: Duration) -> String {
-    format!("all workers are gone after {}", words(after))
-}
-
-/// A signal that changes nothing.
-pub fn ignored(caught: Caught) -> String {
-    format!("{}: nothing to do; the pool goes on as it is", name(caught))
-}
-
-fn count(workers: usize) -> String {
-    match workers {
-        1 => "1 worker".into(),
-        several => format!("{several} workers"),
-    }
-}
-
-fn name(caught: Caught) -> &'static str {
-    match caught {
-        Caught::Child => "SIGCHLD",
-        Caught::Interrupt => "SIGINT",
-        Caught::Terminate => "SIGTERM",
-        Caught::Hangup => "SIGHUP",
-        Caught::Quit => "SIGQUIT",
-        Caught::Suspend => "SIGTSTP",
-        Caught::Continue => "SIGCONT",
-        Caught::GuardGone => "pm's guard was killed",
-        Caught::User(1) => "SIGUSR1",
-        Caught::User(_) => "SIGUSR2",
-    }
-}
-
-fn ended(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exited {code}"),
-        Exit::Signal(number) => match Signal::try_from(i32::from(number)) {
-            Ok(Signal::SIGKILL) => {
-                "was killed by SIGKILL (by hand, or by the kernel for want of memory)".into()
-            }
-            Ok(signal) => format!("was killed by {signal}"),
-            Err(_) => format!("was killed by signal {number}"),
-        },
+        (Exit::Signal(number), _) => format!("was killed by {}", signal_name(i32::from(number))),
     }
 }
 
@@ -210,11 +189,13 @@ fn list(members: &[Seen]) -> String {
 fn describe(member: &Seen) -> String {
     let Seen { pid, program, attitude } = member;
     let attitude = match attitude {
-        Attitude::Open => "",
-        Attitude::Ignores => " ignores SIGTERM",
-        Attitude::Blocks => " blocks SIGTERM",
-        Attitude::Stopped => " is stopped",
-        Attitude::Uninterruptible => " is in uninterruptible sleep, where no signal reaches it",
+        Attitude::Open => String::new(),
+        Attitude::Ignores(signal) => format!(" ignores {}", signal_name(*signal)),
+        Attitude::Blocks(signal) => format!(" blocks {}", signal_name(*signal)),
+        Attitude::Stopped => " is stopped".into(),
+        Attitude::Uninterruptible => {
+            " is in uninterruptible sleep, where no signal reaches it".into()
+        }
     };
     format!("pid {pid} ({program}){attitude}")
 }
@@ -233,14 +214,14 @@ mod tests {
     #[test]
     fn a_crash_says_what_happened_and_what_comes_next() {
         assert_eq!(
-            subject().crashed(Exit::Code(255), Next::Spawn),
+            subject().crashed(Exit::Code(255), None, Next::Spawn),
             "web.2 exited 255 after 2.1s; generation 8 takes its place"
         );
         assert_eq!(
-            subject().crashed(Exit::Signal(11), Next::End),
+            subject().crashed(Exit::Signal(11), None, Next::End),
             "web.2 was killed by SIGSEGV after 2.1s; it is not restarted"
         );
-        let real_time = subject().crashed(Exit::Signal(40), Next::End);
+        let real_time = subject().crashed(Exit::Signal(40), None, Next::End);
         assert!(real_time.starts_with("web.2 was killed by signal 40"), "{real_time}");
     }
 
@@ -248,7 +229,7 @@ mod tests {
     fn a_failed_start_says_when_the_next_try_is() {
         let next = Next::Rest(Duration::from_millis(200));
         assert_eq!(
-            subject().failed_to_start(Exit::Code(1), next),
+            subject().failed_to_start(Exit::Code(1), None, next),
             "web.2 exited 1 after 2.1s, before it was ready; next try in 200ms"
         );
         let missing = SpawnError::NotFound { program: "deno".into() };
@@ -261,7 +242,7 @@ mod tests {
     #[test]
     fn who_delays_a_stop_is_named_up_to_a_few() {
         let seen = |pid, attitude| Seen { pid: Pid::from_raw(pid), program: "sh".into(), attitude };
-        let mut members = vec![seen(812, Attitude::Ignores), seen(813, Attitude::Open)];
+        let mut members = vec![seen(812, Attitude::Ignores(15)), seen(813, Attitude::Open)];
         assert_eq!(
             subject().delays_the_stop(&members, Duration::from_secs(4)),
             "web.2 is still stopping: pid 812 (sh) ignores SIGTERM, pid 813 (sh); SIGKILL in 4s"
@@ -269,19 +250,5 @@ mod tests {
         members.extend([seen(814, Attitude::Stopped), seen(815, Attitude::Uninterruptible)]);
         let line = subject().delays_the_kill(&members);
         assert!(line.ends_with("pid 814 (sh) is stopped and 1 more"), "{line}");
-    }
-
-    #[test]
-    fn the_greeting_counts_neighbours_as_a_range() {
-        let names = ["web.1", "web.2", "web.3"];
-        assert_eq!(
-            greeting(&names, &[8080, 8081, 8082]),
-            "keeping web.1 to web.3 on ports 8080 to 8082; Ctrl-C ends it"
-        );
-        assert_eq!(
-            greeting(&names[..2], &[8080, 9000]),
-            "keeping web.1 to web.2 on ports 8080, 9000; Ctrl-C ends it"
-        );
-        assert_eq!(greeting(&names[..1], &[]), "keeping web.1; Ctrl-C ends it");
     }
 }

@@ -1,0 +1,113 @@
+//! `pm check`: is the file right? Every fault of it, or a line for each pool.
+
+use serde_json::json;
+
+use super::args::Check;
+use super::load::{Loaded, NoPlan, of_file};
+use super::{Ending, colour, faults, refuse, say};
+use crate::plan::procfile::Options;
+use crate::plan::{Check as Look, Plan, Pool, Ready};
+use crate::supervisor::{Readiness, Restart};
+
+/// Reads what `pm run` would, and says what it makes of it.
+pub fn check(check: &Check) -> Ending {
+    match of_file(check.file.as_deref(), &Options::default()) {
+        Ok(Loaded { file, plan }) if check.json => {
+            let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
+            say(&lines(&json!({ "ok": true, "file": file, "pools": pools })))
+        }
+        Ok(Loaded { file, plan }) => {
+            let workers = plan.slots().count();
+            let workers =
+                if workers == 1 { "1 worker".into() } else { format!("{workers} workers") };
+            let pools: String = plan.pools.iter().map(|pool| summary(pool) + "\n").collect();
+            say(&format!("{file} is right: {workers}\n{pools}"))
+        }
+        Err(NoPlan::Faults(found)) if check.json => {
+            let found = json!({ "ok": false, "faults": faults::json(&found) });
+            match say(&lines(&found)) {
+                Ending::Done => Ending::Refused,
+                other => other,
+            }
+        }
+        Err(why) => refuse(&why, colour::decide(check.paint.color).stderr),
+    }
+}
+
+fn lines(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// `web: 3 workers on ports 8080-8082, ready when the port accepts: deno run ...`
+fn summary(pool: &Pool) -> String {
+    let Pool { name, slots, .. } = pool;
+    let count = match slots.len() {
+        1 => "1 worker".into(),
+        several => format!("{several} workers"),
+    };
+    let ports = match ports(pool).as_slice() {
+        [] => String::new(),
+        [one] => format!(" on port {one}"),
+        [first, .., last] if usize::from(last.abs_diff(*first)) + 1 == slots.len() => {
+            format!(" on ports {first}-{last}")
+        }
+        several => {
+            let several: Vec<_> = several.iter().map(u16::to_string).collect();
+            format!(" on ports {}", several.join(", "))
+        }
+    };
+    format!("{name}: {count}{ports}, ready {}: {}", ready(pool), command(pool))
+}
+
+fn ports(pool: &Pool) -> Vec<u16> {
+    pool.slots.iter().filter_map(|slot| slot.port).collect()
+}
+
+fn command(pool: &Pool) -> String {
+    let argv = pool.slots.first().map(|slot| slot.world.argv.join(" ".as_ref()));
+    let line = argv.unwrap_or_default().to_string_lossy().into_owned();
+    let line = line.strip_prefix("/bin/sh -c ").unwrap_or(&line);
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    line.chars().map(shown).collect()
+}
+
+fn ready(pool: &Pool) -> String {
+    let Some(slot) = pool.slots.first() else { return "at once".into() };
+    match (&slot.ready, pool.policy.ready) {
+        (Ready::Lived, Readiness::Lived { after }) if after.is_zero() => "at once".into(),
+        (Ready::Lived, Readiness::Lived { after }) => {
+            format!("after {}", crate::plan::duration::words(after))
+        }
+        (Ready::Lived, Readiness::Probe { .. }) => "when told".into(),
+        (Ready::Check(Look::Tcp { .. }), _) => "when its port accepts".into(),
+        (Ready::Check(Look::Http { target, .. }), _) => format!("when it answers {target}"),
+        (Ready::Check(Look::Exec { .. }), _) => "when its check succeeds".into(),
+        (Ready::Notify, _) => "when it says so".into(),
+        (Ready::Line(_), _) => "when it has written its line".into(),
+    }
+}
+
+fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
+    let text = |os: &std::ffi::OsString| os.to_string_lossy().into_owned();
+    let slots = pool.slots.iter().map(|slot| {
+        json!({
+            "name": slot.name,
+            "port": slot.port,
+            "argv": slot.world.argv.iter().map(text).collect::<Vec<_>>(),
+            "cwd": slot.world.cwd,
+        })
+    });
+    let after = pool.after.iter().map(|other| plan.pools[*other].name.as_str());
+    json!({
+        "name": pool.name,
+        "after": after.collect::<Vec<_>>(),
+        "restart": match pool.policy.restart {
+            Restart::Always => "always",
+            Restart::OnFailure => "on-failure",
+            Restart::Never => "never",
+        },
+        "ready": ready(pool),
+        "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
+        "slots": slots.collect::<Vec<_>>(),
+    })
+}

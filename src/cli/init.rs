@@ -1,0 +1,199 @@
+//! `pm init`: write a `pm.toml`, from what is here.
+
+use std::fmt::Write as _;
+use std::fs::{OpenOptions, remove_file};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
+
+use super::load::{NoPlan, PM_TOML, PROCFILE, here};
+use super::machine::Machine;
+use super::{Ending, colour, complain, refuse, say};
+use crate::cli::args::Colouring;
+use crate::plan::fault::{Faults, Findings};
+use crate::plan::procfile::{self, Options};
+use crate::plan::surroundings::{Document, Surroundings};
+use crate::plan::{lab, template};
+
+/// A `pm.toml` that explains itself.
+const TEMPLATE: &str = include_str!("init.toml");
+
+/// Why no file was written.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error("`pm.toml` is here already and stays as it is; `pm check` says what it keeps alive")]
+    Exists,
+    #[error("cannot write `pm.toml`: {0}")]
+    Write(io::Error),
+}
+
+/// Writes `./pm.toml` and says what next.
+pub fn init() -> Ending {
+    let (text, origin) = match text() {
+        Ok(text) => text,
+        Err(why) => return refuse(&why, colour::decide(Colouring::Auto).stderr),
+    };
+    match write(Path::new(PM_TOML), &text) {
+        Ok(()) => say(&format!("wrote `pm.toml` {origin}; `pm check` reads it, `pm` runs it\n")),
+        Err(error) => {
+            complain(&error);
+            Ending::Refused
+        }
+    }
+}
+
+/// What to write, and of what it was made.
+fn text() -> Result<(String, &'static str), NoPlan> {
+    let dir = here()?;
+    let procfile = Machine.read(&dir.join(PROCFILE));
+    let procfile = procfile.map_err(|why| NoPlan::Unreadable { name: PROCFILE.into(), why })?;
+    if let Some(text) = procfile {
+        let document = Document { name: PROCFILE.into(), text, dir };
+        return Ok((of_procfile(&document, &Machine)?, "from the Procfile"));
+    }
+    if dir.join(lab::SCRIPT).is_file() {
+        return Ok((lab::TEXT.into(), "for the lab"));
+    }
+    Ok((TEMPLATE.into(), "with every key explained; put your command into it"))
+}
+
+/// The `pm.toml` that runs what a Procfile does, each process with the `PORT` that it has there.
+///
+/// # Errors
+/// Every fault of the Procfile and of the `.env` beside it.
+fn of_procfile(document: &Document, surroundings: &dyn Surroundings) -> Result<String, Faults> {
+    let plan = procfile::read(document, &Options::default(), surroundings)?;
+    let mut findings = Findings::default();
+    let file = findings.source(&document.name, &document.text);
+    let types = procfile::process_types(file, &mut findings);
+    let has_dotenv = matches!(surroundings.read(&document.resolve(Path::new(".env"))), Ok(Some(_)));
+    let mut text =
+        String::from("# Made of the Procfile. `pm check` reads this file, `pm` runs it.\n");
+    for (kind, pool) in types.iter().zip(&plan.pools) {
+        let env = pool.slots.first().map(|slot| &slot.world.env);
+        let port = env.and_then(|env| env.iter().find(|(name, _)| name == "PORT"));
+        let port = port.map_or("", |(_, port)| port);
+        let command = quoted(&template::escaped(&kind.command));
+        let lines = format!("\n[pool.{}]\ncommand = {command}\n", kind.name);
+        text += &lines;
+        if has_dotenv {
+            text += "env_file = \".env\"\n";
+        }
+        writeln!(text, "env = {{ PORT = {port} }}").expect("a String takes in everything");
+    }
+    Ok(text)
+}
+
+/// A string of TOML: as it is in single quotes if that can be, else with escapes.
+fn quoted(text: &str) -> String {
+    if !text.contains('\'') && !text.chars().any(char::is_control) {
+        return format!("'{text}'");
+    }
+    // Every escape of JSON is one of TOML, which wants DEL escaped besides (RFC 8259 section 7, TOML 1.0 "String").
+    serde_json::Value::from(text).to_string().replace('\x7f', "\\u007f")
+}
+
+/// Writes a file that is not there yet, or nothing.
+fn write(path: &Path, text: &str) -> Result<(), Unwritten> {
+    // O_EXCL: of two who write it at the same time, one is told.
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Unwritten::Exists,
+        _ => Unwritten::Write(error),
+    })?;
+    let written = file.write_all(text.as_bytes());
+    written.map_err(|error| {
+        // Half a file is worse than none. If it cannot be removed either, the first error says why.
+        let _ = remove_file(path);
+        Unwritten::Write(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::plan::{Plan, pm_toml};
+
+    fn document(folder: &Path, name: &str, text: &str) -> Document {
+        Document { name: name.into(), text: text.into(), dir: folder.to_owned() }
+    }
+
+    fn read(folder: &Path, text: &str) -> Plan {
+        pm_toml::read(&document(folder, PM_TOML, text), &Machine).unwrap()
+    }
+
+    #[test]
+    fn what_is_made_of_a_procfile_runs_the_same_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".env"), "PORT=7000\nMODE=dev\n").unwrap();
+        let text =
+            "web: exec ./serve -p $PORT --name='it''s' ${A:-{}}\njob-2:\techo \"\x7f\\n\"\n# end\n";
+        let procfile = document(folder.path(), PROCFILE, text);
+        let mut old = procfile::read(&procfile, &Options::default(), &Machine).unwrap();
+        let mut new = read(folder.path(), &of_procfile(&procfile, &Machine).unwrap());
+        for pool in old.pools.iter_mut().chain(&mut new.pools) {
+            pool.slots.iter_mut().for_each(|slot| slot.world.env.sort());
+        }
+        assert_eq!(new, old);
+        assert!(new.pools[1].slots[0].world.env.contains(&("PORT".into(), "7100".into())));
+    }
+
+    #[test]
+    fn the_template_and_the_lab_are_right() {
+        let folder = Path::new("/srv");
+        assert_eq!(read(folder, TEMPLATE).slots().count(), 3);
+        assert_eq!(read(folder, lab::TEXT).slots().count(), 3);
+    }
+
+    #[test]
+    fn each_line_that_the_template_shows_is_right_too() {
+        // Those that cannot stand beside the others, or need a file, a pool or root.
+        let alone = ["# workers", "# env_file", "# after", "# user", "# group"];
+        for line in TEMPLATE.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")) {
+            if !line[2..].starts_with(|c: char| c.is_ascii_lowercase())
+                || alone.iter().any(|start| line.starts_with(start))
+            {
+                continue;
+            }
+            let text = format!("[pool.web]\ncommand = \"x\"\nports = 1\n{}\n", &line[2..]);
+            read(Path::new("/srv"), &text);
+        }
+    }
+
+    #[test]
+    fn the_template_shows_every_key() {
+        let schema = pm_toml::schema();
+        let mut keys = Vec::new();
+        collect(&schema, &mut keys);
+        assert!(keys.len() > 40, "{keys:?}");
+        for key in keys {
+            assert!(
+                TEMPLATE.contains(&format!("{key} =")) || key == "pool",
+                "`{key}` is not shown"
+            );
+        }
+    }
+
+    fn collect(schema: &serde_json::Value, keys: &mut Vec<String>) {
+        let children: Vec<_> = match schema {
+            serde_json::Value::Object(object) => object.iter().collect(),
+            _ => Vec::new(),
+        };
+        for (name, child) in children {
+            if name == "properties" {
+                keys.extend(child.as_object().unwrap().keys().cloned());
+            }
+            collect(child, keys);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PM_TOML);
+        write(&path, "first").unwrap();
+        assert!(matches!(write(&path, "second"), Err(Unwritten::Exists)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+    }
+}

@@ -1,0 +1,306 @@
+//! `.env`: variables, one a line. Strict: each line is used or is a fault.
+//!
+//! What foreman, honcho, shoreman (which hands the file to a shell) and godotenv agree on is read as they read it.
+//! Where they differ:
+//!
+//! | written | they | here |
+//! |---|---|---|
+//! | `export A=b` | foreman, honcho: ignored; shell, godotenv: set | set |
+//! | `A = b` | foreman: ignored; shell: an error; godotenv: `b` | `b` |
+//! | `A=b c` | shell: runs `c`; the others: `b c` | `b c` |
+//! | `A=b # c` | foreman: `b # c`; the others: `b` | `b` |
+//! | `A=b#c` | all: `b#c` | `b#c` |
+//! | `A=it's` | honcho, shell: an open quote; the others: `it's` | `it's` |
+//! | `A='b\n'` | all: as it is written | as it is written |
+//! | `A="b\n"` | shell: a backslash and an n; the others: a line break | a line break |
+//! | `A="b\x"` | foreman: `bx`; honcho, shell, godotenv: `b\x` | a fault |
+//! | `A="$B"` | shell, godotenv: filled in; foreman, honcho: as it is written | as it is written |
+//! | `A="b` ... `c"` | foreman, honcho: garbled; shell, godotenv: two lines | two lines |
+//! | `A="b"c` | each its own way | a fault |
+//! | `A=1`, `A=2` | all: the later wins | a fault |
+//! | anything else | foreman, honcho: ignored; the others: an error | a fault |
+
+use std::ops::Range;
+
+use super::fault::{Fault, Findings, SourceId};
+use super::lines::{self, BLANKS, Line};
+use super::{FILE_BYTES_MAX, STRING_BYTES_MAX, environment};
+
+/// More than any worker is told.
+pub const VARIABLES_MAX: usize = 1_000;
+
+/// One variable and where its value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    pub name: String,
+    pub value: String,
+    pub at: Range<usize>,
+    named_at: Range<usize>,
+}
+
+/// Reads the variables of a file that `findings` has taken in, and notes what is wrong with it.
+pub fn read(file: SourceId, findings: &mut Findings) -> Vec<Variable> {
+    let text = findings.text(file).to_owned();
+    let mut variables: Vec<Variable> = Vec::new();
+    let mut next = lines::first(&text);
+    if text.len() > FILE_BYTES_MAX {
+        findings
+            .add(Fault::new(file, 0..0, "this file is larger than 1 MiB").help("it is no `.env`"));
+        return variables;
+    }
+    while next < text.len() {
+        let (line, after) = Line::at(&text, next);
+        next = after;
+        if line.is_empty() {
+            continue;
+        }
+        if variables.len() == VARIABLES_MAX {
+            let message = format!("{VARIABLES_MAX} variables are the most that are read");
+            findings.add(Fault::new(file, line.whole(), message));
+            break;
+        }
+        match assignment(&text, line) {
+            Ok((variable, after)) => {
+                next = after.max(next);
+                if let Some(first) = variables.iter().find(|known| known.name == variable.name) {
+                    let message = format!("`{}` is set twice", variable.name);
+                    let fault = Fault::new(file, variable.named_at, message);
+                    let fault = fault.help("take one of the two lines out");
+                    findings.add(fault.related(first.named_at.clone(), "the first time"));
+                } else {
+                    variables.push(variable);
+                }
+            }
+            Err(wrong) => findings.add(wrong.fault(file)),
+        }
+    }
+    variables
+}
+
+/// What is wrong with a line, and where.
+struct Wrong {
+    at: Range<usize>,
+    message: String,
+    label: &'static str,
+    help: String,
+}
+
+impl Wrong {
+    fn new(at: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { at, message: message.into(), label: "", help: help.into() }
+    }
+
+    fn fault(self, file: SourceId) -> Fault {
+        Fault::new(file, self.at, self.message).label(self.label).help(self.help)
+    }
+}
+
+/// The variable that a line sets, and where the next line starts: quotes may span lines.
+fn assignment(text: &str, line: Line<'_>) -> Result<(Variable, usize), Wrong> {
+    let start = line.text.trim_start_matches(BLANKS);
+    let unexported = start.strip_prefix("export").filter(|rest| rest.starts_with(BLANKS));
+    let start = unexported.unwrap_or(start).trim_start_matches(BLANKS);
+    let Some((name, rest)) = start.split_once('=') else {
+        return Err(sets_nothing(line, start));
+    };
+    let name = name.trim_end_matches(BLANKS);
+    let named_at = line.span(name);
+    if !is_variable(name) {
+        let at = if name.is_empty() { line.span(&start[..1]) } else { named_at };
+        let message = format!("`{name}` is no name of a variable");
+        let help = "use letters, digits and `_`, no digit first, as in `NAME=value`";
+        return Err(Wrong::new(at, message, help));
+    }
+    if environment::is_own(name) {
+        let message = format!("`{name}` is what pm itself tells a worker");
+        return Err(Wrong::new(named_at, message, "give the variable another name"));
+    }
+    let has_blank = rest.starts_with(BLANKS);
+    let rest = rest.trim_start_matches(BLANKS);
+    let is_comment = has_blank && rest.starts_with('#');
+    let (value, at, after) = match rest.chars().next() {
+        Some(quote @ ('"' | '\'')) => quoted(text, line.span(rest).start, quote)?,
+        Some(_) if !is_comment => {
+            let value = without_comment(rest).trim_end_matches(BLANKS);
+            (value.to_owned(), line.span(value), 0)
+        }
+        Some(_) | None => (String::new(), line.span(&rest[..0]), 0),
+    };
+    if let Some(nul) = text[at.clone()].find('\0') {
+        let nul = at.start + nul..at.start + nul + 1;
+        return Err(Wrong::new(nul, "a zero byte ends a variable", "take it out"));
+    }
+    if name.len() + 1 + value.len() > STRING_BYTES_MAX {
+        let message = format!("the value of `{name}` is longer than the kernel takes");
+        return Err(Wrong::new(at, message, "put it into a file of its own"));
+    }
+    Ok((Variable { name: name.to_owned(), value, at, named_at }, after))
+}
+
+fn sets_nothing(line: Line<'_>, start: &str) -> Wrong {
+    let word = start.split([':', ' ', '\t']).next().unwrap_or_default();
+    let rest = start[word.len()..].trim_start_matches([':', ' ', '\t']);
+    let help = match is_variable(word) {
+        true if rest.is_empty() => format!("write `{word}=` to set it to nothing"),
+        true => format!("did you mean `{word}={rest}`?"),
+        false => "write `NAME=value`, or `#` before a comment".into(),
+    };
+    Wrong {
+        label: "there is no `=` here",
+        ..Wrong::new(line.whole(), "this line sets nothing", help)
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(is_of_name)
+}
+
+/// An unquoted value up to a `#` that has a blank before it.
+fn without_comment(rest: &str) -> &str {
+    let is_comment = |at: &usize| rest[..*at].ends_with(BLANKS);
+    let comment = rest.match_indices('#').map(|(at, _)| at).find(is_comment);
+    &rest[..comment.unwrap_or(rest.len())]
+}
+
+/// A value in quotes that begins at `start`: what it stands for, where it stands, and where the next line starts.
+fn quoted(text: &str, start: usize, quote: char) -> Result<(String, Range<usize>, usize), Wrong> {
+    let mut value = String::new();
+    let mut characters = text[start + 1..].char_indices().map(|(at, c)| (start + 1 + at, c));
+    let end = loop {
+        match characters.next() {
+            Some((at, c)) if c == quote => break at + 1,
+            Some((at, '\\')) if quote == '"' => {
+                let escaped = characters.next();
+                value.push(escape(escaped.map(|(_, c)| c)).ok_or_else(|| {
+                    let end = escaped.map_or(at + 1, |(next, c)| next + c.len_utf8());
+                    let message = format!("`{}` is no escape", text[at..end].escape_debug());
+                    let help = "there are \\n, \\t, \\r, \\\", \\\\ and \\$; \
+                                in single quotes a backslash is a backslash";
+                    Wrong::new(at..end, message, help)
+                })?);
+            }
+            // A line break is the same in a file from Windows.
+            Some((at, '\r')) if text[at..].starts_with("\r\n") => {}
+            Some((_, c)) => value.push(c),
+            None => {
+                let (line, _) = Line::at(text, start);
+                let help = format!("close it with `{quote}`");
+                return Err(Wrong::new(line.span(line.text), "this quote is never closed", help));
+            }
+        }
+    };
+    let (line, next) = Line::at(text, end);
+    let rest = line.text.trim_matches(BLANKS);
+    let is_comment = rest.starts_with('#') && line.text.starts_with(BLANKS);
+    if !rest.is_empty() && !is_comment {
+        let help = "put all of it into the quotes, or a blank and `#` before a comment";
+        return Err(Wrong::new(line.span(rest), "there is text after the closing quote", help));
+    }
+    Ok((value, start..end, next))
+}
+
+fn escape(c: Option<char>) -> Option<char> {
+    match c? {
+        'n' => Some('\n'),
+        't' => Some('\t'),
+        'r' => Some('\r'),
+        c @ ('"' | '\\' | '$') => Some(c),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(text: &str) -> Result<Vec<(String, String)>, String> {
+        let mut findings = Findings::default();
+        let file = findings.source(".env", text);
+        let variables = super::read(file, &mut findings);
+        let variables = variables.into_iter().map(|known| (known.name, known.value)).collect();
+        findings.or(variables).map_err(|faults| faults.to_string())
+    }
+
+    fn value(line: &str) -> String {
+        let mut variables = read_all(line).unwrap();
+        assert_eq!(variables.len(), 1, "{line}");
+        variables.remove(0).1
+    }
+
+    #[test]
+    fn values_are_read_as_the_table_says() {
+        for (line, read) in [
+            ("A=b", "b"),
+            ("export A=b", "b"),
+            ("\texport\tA=b", "b"),
+            ("A = b ", "b"),
+            ("A=b c", "b c"),
+            ("A=b # c", "b"),
+            ("A=b\t#c", "b"),
+            ("A=b#c", "b#c"),
+            ("A=#c", "#c"),
+            ("A= #c", ""),
+            ("A=", ""),
+            ("A=\"\" # none", ""),
+            ("A=it's", "it's"),
+            ("A=b=c", "b=c"),
+            ("A='b\\n$C # \"'", "b\\n$C # \""),
+            (r#"A="a\nb\t\r\"\\\$C $D #""#, "a\nb\t\r\"\\$C $D #"),
+            ("A=\"a\nb\"", "a\nb"),
+            ("A=\"a\r\nb\"\r\n", "a\nb"),
+            ("A='a\nb'", "a\nb"),
+            ("\u{feff}A=b\r\n", "b"),
+            ("A=\\n", "\\n"),
+            ("export=b", "b"),
+            ("A=ü", "ü"),
+        ] {
+            assert_eq!(value(line), read, "{line}");
+        }
+    }
+
+    #[test]
+    fn blank_lines_and_comments_set_nothing() {
+        assert_eq!(read_all("\n# A=b\n\t # c\r\n  \n").unwrap(), []);
+        let two = read_all("A=1\n\nB='2\n3'\n# c\nC=4").unwrap();
+        assert_eq!(two.iter().map(|(name, _)| name.as_str()).collect::<String>(), "ABC");
+    }
+
+    #[test]
+    fn any_other_line_is_a_fault_with_its_place() {
+        for (text, said) in [
+            ("A=1\nA", ".env:2:1: this line sets nothing; write `A=` to set it to nothing"),
+            ("A: b", ".env:1:1: this line sets nothing; did you mean `A=b`?"),
+            ("  export A b", ".env:1:3: this line sets nothing; did you mean `A=b`?"),
+            (
+                "- x",
+                ".env:1:1: this line sets nothing; write `NAME=value`, or `#` before a comment",
+            ),
+            ("1A=b", ".env:1:1: `1A` is no name of a variable"),
+            ("=b", ".env:1:1: `` is no name of a variable"),
+            ("a-b=c", ".env:1:1: `a-b` is no name of a variable"),
+            ("ü=\"b", ".env:1:1: `ü` is no name of a variable"),
+            ("A='b", ".env:1:3: this quote is never closed; close it with `'`"),
+            ("A=\"b\\x\"", ".env:1:5: `\\\\x` is no escape"),
+            ("A=\"b\\", ".env:1:5: `\\\\` is no escape"),
+            ("A=\"b\"c", ".env:1:6: there is text after the closing quote"),
+            ("A='b' 'c'", ".env:1:7: there is text after the closing quote"),
+            ("A='b'#c", ".env:1:6: there is text after the closing quote"),
+            ("A=b\0c", ".env:1:4: a zero byte ends a variable; take it out"),
+            ("A=1\n B=2\nA=3", ".env:3:1: `A` is set twice; take one of the two lines out"),
+        ] {
+            let faults = read_all(text).unwrap_err();
+            assert!(faults.starts_with(said), "{text:?}: {faults}");
+            assert_eq!(faults.lines().count(), 1, "{faults}");
+        }
+    }
+
+    #[test]
+    fn after_a_fault_the_next_line_is_read() {
+        let faults = read_all("A=\"1\nB=2\nC\nD\n").unwrap_err();
+        let lines: Vec<_> = faults.lines().map(|line| &line[..7]).collect();
+        assert_eq!(lines, [".env:1:", ".env:3:", ".env:4:"]);
+    }
+}

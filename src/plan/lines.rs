@@ -1,0 +1,83 @@
+//! The lines of a text with the place of each.
+
+use std::ops::Range;
+
+/// What some editors put before everything else.
+const BOM: char = '\u{feff}';
+
+/// One line, without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Where it starts, in bytes.
+    pub start: usize,
+    pub text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// The line of `text` that starts at `start`, up to its LF or CRLF, and where the next one starts.
+    pub fn at(text: &'a str, start: usize) -> (Self, usize) {
+        let rest = &text[start..];
+        let (line, next) = match rest.find('\n') {
+            Some(end) => (&rest[..end], start + end + 1),
+            None => (rest, text.len()),
+        };
+        (Self { start, text: line.strip_suffix('\r').unwrap_or(line) }, next)
+    }
+
+    /// The place of a part of this line.
+    pub fn span(&self, part: &str) -> Range<usize> {
+        let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        debug_assert!(offset + part.len() <= self.text.len(), "a part of another text");
+        self.start + offset..self.start + offset + part.len()
+    }
+
+    /// The whole line without the blanks around it.
+    pub fn whole(&self) -> Range<usize> {
+        self.span(self.text.trim_matches(BLANKS))
+    }
+
+    /// True if there is nothing on it, or a comment.
+    pub fn is_empty(&self) -> bool {
+        let text = self.text.trim_start_matches(BLANKS);
+        text.is_empty() || text.starts_with('#')
+    }
+}
+
+/// What may stand around things.
+pub const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Where the first line of a text starts: after the byte order mark.
+pub fn first(text: &str) -> usize {
+    if text.starts_with(BOM) { BOM.len_utf8() } else { 0 }
+}
+
+/// Every line of a text.
+pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut next = first(text);
+    std::iter::from_fn(move || {
+        if next >= text.len() {
+            return None;
+        }
+        let (line, after) = Line::at(text, next);
+        next = after;
+        Some(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_with_lf_or_crlf_and_begin_after_a_byte_order_mark() {
+        let read: Vec<_> = lines("\u{feff}a\r\n\n b").map(|line| (line.start, line.text)).collect();
+        assert_eq!(read, [(3, "a"), (6, ""), (7, " b")]);
+    }
+
+    #[test]
+    fn a_part_knows_its_place() {
+        let (line, _) = Line::at("x\n ab c ", 2);
+        assert_eq!(line.span(&line.text[4..5]), 6..7);
+        assert_eq!(line.whole(), 3..7);
+    }
+}

@@ -1,0 +1,85 @@
+//! A value of any kind, before it is known what it is to be.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// A value as it stands there.
+pub enum Raw {
+    Text(String),
+    Whole(i64),
+    /// With a point or an exponent, as it is written.
+    Fraction(String),
+    Boolean(bool),
+    Date,
+    List,
+    Table,
+}
+
+impl Raw {
+    /// What is said of a value of the wrong kind.
+    pub fn is_no(&self, what: &str, right: &str) -> String {
+        let this = match self {
+            Self::Text(_) => "this string",
+            Self::Whole(_) | Self::Fraction(_) => "this number",
+            Self::Boolean(_) => "`true` or `false`",
+            Self::Date => "this date",
+            Self::List => "this list",
+            Self::Table => "this table",
+        };
+        format!("{this} is no {what}; {right}")
+    }
+
+    /// The number as it is written, if it is one.
+    pub fn number(&self) -> Option<String> {
+        match self {
+            Self::Whole(number) => Some(number.to_string()),
+            Self::Fraction(number) => Some(number.clone()),
+            Self::Text(_) | Self::Boolean(_) | Self::Date | Self::List | Self::Table => None,
+        }
+    }
+}
+
+impl<'t> Deserialize<'t> for Raw {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'t> Visitor<'t> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Raw, E> {
+        Ok(Raw::Whole(number))
+    }
+
+    fn visit_bytes<E: de::Error>(self, number: &[u8]) -> Result<Raw, E> {
+        Ok(Raw::Fraction(String::from_utf8_lossy(number).into_owned()))
+    }
+
+    fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<Raw, E> {
+        Ok(Raw::Boolean(boolean))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Raw, E> {
+        Ok(Raw::Date)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'t>>(self, _: A) -> Result<Raw, A::Error> {
+        Ok(Raw::List)
+    }
+
+    fn visit_map<A: de::MapAccess<'t>>(self, _: A) -> Result<Raw, A::Error> {
+        Ok(Raw::Table)
+    }
+}

@@ -1,0 +1,73 @@
+//! What workers say of themselves by sd_notify(3): a socket for each slot that wants one, read as it comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use crate::supervisor::SlotId;
+use crate::sys::notify::{Datagram, NotifySocket};
+
+/// Read in one wakeup, so that signals and exits never wait long.
+const DATAGRAMS_PER_WAKEUP: usize = 256;
+
+/// The sockets of all slots that have one.
+#[derive(Debug, Default)]
+pub struct Notices {
+    sockets: BTreeMap<SlotId, NotifySocket>,
+    readable: BTreeSet<SlotId>,
+}
+
+impl Notices {
+    /// Opens the socket of a slot if it has none, and returns what `NOTIFY_SOCKET` is to say.
+    ///
+    /// # Errors
+    /// EMFILE or ENFILE: too many files are open.
+    pub fn open(&mut self, slot: SlotId, registry: &Registry, token: Token) -> io::Result<String> {
+        if let Some(socket) = self.sockets.get(&slot) {
+            return Ok(socket.variable());
+        }
+        let socket = NotifySocket::open()?;
+        registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
+        let variable = socket.variable();
+        self.sockets.insert(slot, socket);
+        Ok(variable)
+    }
+
+    /// The poll says that a worker has said something.
+    pub fn is_readable(&mut self, slot: SlotId) {
+        self.readable.insert(slot);
+    }
+
+    /// Takes what has been said, up to a bound. True if there may be more.
+    pub fn read(&mut self, mut each: impl FnMut(SlotId, Datagram)) -> bool {
+        let mut left = DATAGRAMS_PER_WAKEUP;
+        while let Some(slot) = self.readable.first().copied() {
+            let socket = self.sockets.get(&slot);
+            while let Some(datagram) = socket.and_then(NotifySocket::receive) {
+                each(slot, datagram);
+                left -= 1;
+                if left == 0 {
+                    return true;
+                }
+            }
+            self.readable.remove(&slot);
+        }
+        false
+    }
+
+    /// Forgets what a worker that is gone had still said.
+    pub fn discard(&mut self, slot: SlotId) {
+        if let Some(socket) = self.sockets.get(&slot) {
+            while socket.receive().is_some() {}
+        }
+    }
+
+    /// Closes the socket of a slot.
+    pub fn close(&mut self, slot: SlotId) {
+        self.sockets.remove(&slot);
+        self.readable.remove(&slot);
+    }
+}

@@ -1,0 +1,82 @@
+//! A terminal for a worker alone (pty(7)), so that it keeps its colours and writes line by line.
+//!
+//! pm has the side that a person would have. Nothing is typed on it: a worker reads from /dev/null with or without one.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc;
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
+
+/// What a terminal has that nobody can look at: as most programs take it.
+const SIZE_DEFAULT: Winsize = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+
+/// Opens a terminal of this size: the side to read from, which never blocks, and the worker's.
+///
+/// # Errors
+/// EMFILE, or ENOSPC when all terminals of the system are in use (pts(4)).
+pub fn open(size: Winsize) -> io::Result<(File, OwnedFd)> {
+    let OpenptyResult { master, slave } = openpty(&size, None)?;
+    for side in [&master, &slave] {
+        fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    // Lines are to end as the worker ended them, not with a carriage return before (termios(3), ONLCR).
+    let mut modes = tcgetattr(&slave)?;
+    modes.output_flags.remove(OutputFlags::OPOST);
+    tcsetattr(&slave, SetArg::TCSANOW, &modes)?;
+    Ok((master.into(), slave))
+}
+
+/// The size of the terminal that `fd` is, less `columns` that stand before each line; the usual size if it is none.
+pub fn size_within(fd: BorrowedFd<'_>, columns: u16) -> Winsize {
+    let mut size = SIZE_DEFAULT;
+    // SAFETY: `size` is a valid winsize for the kernel to write to, for as long as the call lasts.
+    // WHY: nix has no call for it.
+    let is_known = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) } == 0;
+    if !is_known || size.ws_col == 0 {
+        return SIZE_DEFAULT;
+    }
+    Winsize { ws_col: size.ws_col.saturating_sub(columns).max(1), ..size }
+}
+
+/// Gives the terminal another size; the worker hears of it by SIGWINCH.
+pub fn resize(terminal: &File, size: Winsize) {
+    // SAFETY: `size` is a valid winsize for the kernel to read, for as long as the call lasts.
+    // WHY: nix has no call for it. It fails only if `terminal` is no terminal.
+    unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &size) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn lines_come_as_they_were_written() {
+        let (mut reader, worker) = open(SIZE_DEFAULT).unwrap();
+        assert!(std::io::IsTerminal::is_terminal(&worker));
+        File::from(worker).write_all(b"one\ntwo\n").unwrap();
+        let mut bytes = [0; 64];
+        let count = reader.read(&mut bytes).unwrap();
+        assert_eq!(&bytes[..count], b"one\ntwo\n");
+        // Nobody has the other side any more.
+        assert_eq!(reader.read(&mut bytes).unwrap_err().raw_os_error(), Some(libc::EIO));
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_terminal_less_what_stands_before_each_line() {
+        let (terminal, worker) = open(Winsize { ws_col: 100, ..SIZE_DEFAULT }).unwrap();
+        assert_eq!(size_within(worker.as_fd(), 8).ws_col, 92);
+        assert_eq!(size_within(worker.as_fd(), 200).ws_col, 1);
+        resize(&terminal, Winsize { ws_col: 50, ws_row: 10, ..SIZE_DEFAULT });
+        let seen = size_within(worker.as_fd(), 0);
+        assert_eq!((seen.ws_col, seen.ws_row), (50, 10));
+        let (reader, _writer) = std::io::pipe().unwrap();
+        assert_eq!(size_within(reader.as_fd(), 8).ws_col, 80);
+    }
+}

@@ -1,0 +1,151 @@
+//! Pools that come after others: started when those are ready, stopped before them.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Pm, Pool, for_as_long_as};
+
+fn start(text: &str) -> (tempfile::TempDir, Pm) {
+    let folder = tempfile::tempdir().unwrap();
+    let pm = Pool::of_file(folder.path(), "pm.toml", 3, text).start();
+    (folder, pm)
+}
+
+/// Where the first line with `text` is among those that pm said.
+fn at(pm: &Pm, text: &str) -> usize {
+    let text = text.replace("POOL", &pm.name);
+    let position = pm.says.all().iter().position(|line| line.contains(&text));
+    position.unwrap_or_else(|| panic!("no {text}"))
+}
+
+const THREE: &str = "
+[pool.POOL-web]
+command = ['WORKER', 'listen', '{port}', 'stay']
+ports   = [PORT1]
+after   = ['POOL-app']
+
+[pool.POOL-app]
+command = ['WORKER', 'drain', '100', 'wait', '100', 'listen', '{port}', 'stay']
+ports   = [PORT2]
+after   = ['POOL-db']
+
+[pool.POOL-db]
+command = ['WORKER', 'wait', '200', 'listen', '{port}', 'stay']
+ports   = [PORT3]
+";
+
+#[test]
+fn pools_start_one_after_the_other_and_stop_the_other_way_round() {
+    let (_folder, mut pm) = start(THREE);
+    pm.says.wait_for(&format!("{0}-web waits for {0}-app", pm.name));
+    pm.says.wait_for(&format!("{0}-app waits for {0}-db", pm.name));
+    pm.is_up("-web.1", 1);
+    let ready = ["db", "app", "web"].map(|pool| at(&pm, &format!("POOL-{pool}.1 is ready")));
+    assert!(ready.is_sorted(), "{:?}", pm.says.all());
+    pm.signal(Signal::SIGTERM);
+    pm.ends_with(0);
+    let gone = ["web", "app", "db"].map(|pool| at(&pm, &format!("POOL-{pool}.1 is gone")));
+    assert!(gone.is_sorted(), "{:?}", pm.says.all());
+}
+
+#[test]
+fn a_second_ctrl_c_waits_for_no_order() {
+    let (_folder, mut pm) = start(&THREE.replace("'drain', '100'", "'drain', '100000'"));
+    pm.is_up("-web.1", 1);
+    pm.signal(Signal::SIGINT);
+    pm.says.wait_for("-web.1 is gone");
+    pm.signal(Signal::SIGINT);
+    pm.ends_with(0);
+}
+
+#[test]
+fn a_crash_of_what_it_is_after_leaves_a_pool_alone() {
+    let (_folder, pm) = start(THREE);
+    let (web, db) = (pm.is_up("-web.1", 1), pm.is_up("-db.1", 1));
+    crate::processes::send(Signal::SIGKILL, db);
+    pm.is_up("-db.1", 2);
+    assert!(crate::processes::is_alive(web));
+    // And a worker that had been ready waits for nobody.
+    crate::processes::send(Signal::SIGKILL, pm.is_up("-db.1", 2));
+    crate::processes::send(Signal::SIGKILL, web);
+    pm.is_up("-web.1", 2);
+    pm.stop();
+}
+
+#[test]
+fn a_pool_that_gives_up_says_who_waits_for_it_and_ends_the_run_with_1() {
+    let (_folder, mut pm) = start(
+        "
+        [pool.POOL-web]
+        command = ['WORKER', 'stay']
+        after   = ['POOL-db']
+        [pool.POOL-db]
+        command = ['WORKER', 'exit', '3']
+        rest    = { give_up_after = 2 }
+        ",
+    );
+    pm.says.wait_for(&format!("{0}-web waits for {0}-db and is not started", pm.name));
+    pm.ends_with(1);
+}
+
+#[test]
+fn a_job_that_ends_well_lets_those_after_it_start() {
+    let (_folder, pm) = start(
+        "
+        [pool.POOL-web]
+        command = ['WORKER', 'listen', '{port}', 'stay']
+        ports   = PORT1
+        after   = ['POOL-migrate']
+        [pool.POOL-migrate]
+        command = ['WORKER', 'wait', '100', 'exit', '0']
+        restart = 'never'
+        ready   = { after = '10s' }
+        ",
+    );
+    pm.is_up("-web.1", 1);
+    assert!(at(&pm, "POOL-migrate.1 exited 0") < at(&pm, "POOL-web.1 is ready"));
+    pm.stop();
+}
+
+#[test]
+fn a_job_that_fails_does_not() {
+    let (_folder, mut pm) = start(
+        "
+        [pool.POOL-web]
+        command = ['WORKER', 'say', 'up', 'stay']
+        after   = ['POOL-migrate']
+        [pool.POOL-migrate]
+        command = ['WORKER', 'exit', '4']
+        restart = 'never'
+        ",
+    );
+    pm.ends_with(4);
+    assert_eq!(pm.prints.with("up"), [""; 0]);
+}
+
+#[test]
+fn too_many_restarts_of_a_ready_worker_end_it() {
+    let (_folder, mut pm) = start(
+        "
+        [pool.POOL]
+        command = ['WORKER', 'wait', '20', 'exit', '5']
+        ready   = { after = '0s' }
+        max_restarts = { count = 3, within = '1m' }
+        ",
+    );
+    pm.says.wait_for("generation 4 takes its place");
+    pm.says.wait_for("exited 5 after");
+    pm.says.wait_for("given up: that was one restart too many");
+    pm.ends_with(1);
+}
+
+#[test]
+fn a_dependency_that_is_up_but_not_ready_is_waited_for() {
+    let (_folder, pm) = start(&THREE.replace("'wait', '200', ", "'wait', '100000', "));
+    for_as_long_as(Duration::from_millis(500), || {
+        assert_eq!(pm.says.with("is ready"), [""; 0]);
+        assert!(pm.members().len() <= 1);
+    });
+    pm.stop();
+}

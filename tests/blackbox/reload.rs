@@ -1,0 +1,169 @@
+//! A changed file: what is the same stays, what is different takes its turn.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Pm, Pool, ask, for_as_long_as};
+use crate::processes::is_alive;
+
+const BEFORE: &str = "
+[pool.POOL-web]
+command = ['WORKER', 'env', 'MODE', 'listen', '{port}', 'stay']
+ports   = [PORT1, PORT2, PORT3]
+env     = { MODE = 'one' }
+
+[pool.POOL-job]
+command = ['WORKER', 'stay']
+workers = 2
+ready   = { after = '0s' }
+";
+
+fn started() -> (tempfile::TempDir, Pm) {
+    let folder = tempfile::tempdir().unwrap();
+    let pm = Pool::of_file(folder.path(), "pm.toml", 4, BEFORE).start();
+    for n in 1..=3 {
+        pm.is_up(&format!("-web.{n}"), 1);
+    }
+    (folder, pm)
+}
+
+fn pids(pm: &Pm) -> Vec<String> {
+    pm.ports[..3].iter().map(|port| ask(*port, "pid")).collect()
+}
+
+#[test]
+fn a_file_that_says_the_same_changes_nothing() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    pm.reload(&format!("# a comment\n{BEFORE}"));
+    pm.says.wait_for("reload: 5 workers stay as they are");
+    assert_eq!(pids(&pm), before);
+    pm.stop();
+}
+
+#[test]
+fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
+    let (_folder, pm) = started();
+    let jobs = [pm.is_up("-job.1", 1), pm.is_up("-job.2", 1)];
+    pm.reload(&BEFORE.replace("'one'", "'two'").replace("'listen'", "'wait', '200', 'listen'"));
+    // While one is on its way, the other two serve.
+    for n in 1..=3 {
+        pm.says.wait_for(&format!("{}-web.{n} makes way for generation 2", pm.name));
+        let mut others = (1..=3).filter(|other| *other != n);
+        assert!(others.all(|other| !ask(pm.ports[other - 1], "pid").is_empty()));
+        pm.is_up(&format!("-web.{n}"), 2);
+    }
+    assert_eq!(pm.prints.with("MODE=two").len(), 3);
+    assert!(jobs.into_iter().all(is_alive));
+    assert_eq!(pm.says.with("-job.1 is ready").len(), 1);
+    pm.stop();
+}
+
+#[test]
+fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    let alive = "alive = { tcp = true, every = '20ms', timeout = '20ms' }";
+    let rules = format!("stop = {{ grace = '1s' }}\nrest = {{ first = '1s' }}\n{alive}\n");
+    pm.reload(&BEFORE.replace("env     =", &format!("{rules}env     =")));
+    pm.says.wait_for("reload: 5 workers stay as they are");
+    for_as_long_as(Duration::from_millis(200), || assert_eq!(pids(&pm), before));
+    pm.signal(Signal::SIGTERM);
+    pm.says.wait_for("SIGKILL in 5s");
+    pm.stop_now();
+}
+
+#[test]
+fn pools_and_slots_come_and_go() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    let text = "
+        [pool.POOL-web]
+        command = ['WORKER', 'env', 'MODE', 'listen', '{port}', 'stay']
+        ports   = [PORT1, PORT2, PORT3, PORT4]
+        env     = { MODE = 'one' }
+        [pool.POOL-new]
+        command = ['WORKER', 'stay']
+        ready   = { after = '0s' }
+    ";
+    pm.reload(text);
+    pm.is_up("-web.4", 1);
+    pm.is_up("-new.1", 1);
+    for n in [1, 2] {
+        pm.says.wait_for(&format!("{}-job.{n} is gone", pm.name));
+    }
+    assert_eq!(pids(&pm), before);
+    pm.has_members(5);
+    // And back again.
+    pm.reload(BEFORE);
+    pm.says.wait_for("-web.4 is gone");
+    pm.says.wait_for("-new.1 is gone");
+    pm.has_members(5);
+    assert_eq!(pids(&pm), before);
+    pm.stop();
+}
+
+#[test]
+fn a_port_stays_with_its_worker_when_the_list_moves() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    pm.reload(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT2, PORT3"));
+    pm.says.wait_for_all(&["-web.1", "is gone"]);
+    // What was web.2 is web.1 now, which its environment says too, so it was replaced, but never away from its port.
+    pm.is_up("-web.2", 2);
+    pm.has_members(4);
+    let after = [1, 2].map(|n| ask(pm.ports[n], "pid"));
+    assert!(after.iter().all(|pid| !before.contains(pid)));
+    assert_eq!(pm.says.with("cannot start"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn a_file_with_a_fault_changes_nothing_and_says_why() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    pm.reload(&BEFORE.replace("command", "comand").replace("workers = 2", "workers = 'two'"));
+    pm.says.wait_for("pm.toml:3:1: unknown key `comand`; did you mean `command`?");
+    pm.says.wait_for("everything goes on as it was");
+    assert_eq!(pids(&pm), before);
+    std::fs::remove_file(_folder.path().join("pm.toml")).unwrap();
+    pm.signal(Signal::SIGUSR1);
+    pm.says.wait_for("there is no file `");
+    pm.reload(BEFORE);
+    pm.says.wait_for("reload: 5 workers stay as they are");
+    assert_eq!(pids(&pm), before);
+    pm.stop();
+}
+
+#[test]
+fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does() {
+    let (_folder, pm) = started();
+    let before = pids(&pm);
+    pm.reload(
+        &BEFORE
+            .replace("'stay']\nports", "'stay']\nready = { line = 'never' }\nports")
+            .replace("'env', 'MODE', 'listen', '{port}'", "'exit', '9'"),
+    );
+    pm.says.wait_for("-web.1 exited 9");
+    pm.says.wait_for("next try in 2");
+    let now = [1, 2].map(|n| ask(pm.ports[n], "pid"));
+    assert_eq!(now, before[1..], "the others keep the old plan and serve");
+    pm.reload(&BEFORE.replace("'one'", "'three'"));
+    for n in 1..=3 {
+        pm.says.wait_for_all(&[&format!("-web.{n} is ready"), "ms ("]);
+    }
+    pm.prints.wait_for_many(3, "MODE=three");
+    pm.says.wait_for(&format!("{}-web.3 makes way", pm.name));
+    pm.stop();
+}
+
+#[test]
+fn a_reload_while_everything_stops_starts_nothing() {
+    let (_folder, mut pm) = started();
+    pm.rewrite(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT1, PORT2, PORT3, PORT4"));
+    pm.signal(Signal::SIGTERM);
+    pm.signal(Signal::SIGUSR1);
+    pm.ends_with(0);
+    assert_eq!(pm.says.with("-web.4"), [""; 0]);
+}
