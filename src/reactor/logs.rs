@@ -158,6 +158,13 @@ impl Logs {
         }
     }
 
+    /// From now on this line, or none, is looked for in the output of this slot's worker.
+    pub fn look_for(&mut self, slot: SlotId, line: Option<&Line>) {
+        for pipe in self.pipes.values_mut().filter(|pipe| pipe.worker.slot == slot) {
+            pipe.reading.line = line.cloned();
+        }
+    }
+
     /// Gives all terminals another size.
     pub fn resize(&mut self, size: Winsize) {
         let terminals = self.pipes.values().filter(|pipe| pipe.reading.terminal.is_some());

@@ -85,6 +85,8 @@ pub struct Reactor {
     supervisor: Supervisor,
     children: Children,
     places: BTreeMap<SlotId, Place>,
+    /// Never given out before.
+    next_slot: SlotId,
     /// The names of the pools that there are or were.
     pools: BTreeMap<PoolId, String>,
     probes: Probes,
@@ -144,6 +146,7 @@ impl Reactor {
             supervisor: Supervisor::new(Roster::default()),
             children: Children::none(),
             places: BTreeMap::new(),
+            next_slot: SlotId(0),
             pools: BTreeMap::new(),
             probes: Probes::new(Instant::now()),
             notices: Notices::default(),
@@ -306,7 +309,7 @@ impl Reactor {
                     Action::Spawn(worker) => events.push_back(self.spawn(worker)),
                     Action::Terminate(worker) => {
                         self.stop_watching(worker);
-                        self.children.terminate(worker);
+                        self.children.terminate(worker, self.place(worker).orders.stop_signal);
                     }
                     Action::Kill(worker) => {
                         self.stop_watching(worker);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use super::probe::Trouble;
-use crate::plan::{Alive, AliveBy, Check, Pool, Ready, SlotPlan};
+use crate::plan::{Alive, AliveBy, Check, Line, Pool, Ready, SlotPlan};
 use crate::supervisor::PoolId;
 use crate::sys::{Launch, SpawnError};
 
@@ -25,6 +25,8 @@ pub struct Place {
     pub trouble: Option<Trouble>,
     /// What the worker last said of itself (sd_notify(3), STATUS).
     pub status: Option<String>,
+    /// What it said was not its to say, and people know.
+    pub is_overruled: bool,
     /// How often the kernel had killed for want of memory in its control group when that was last looked at.
     pub memory_kills: u64,
 }
@@ -61,6 +63,7 @@ impl Place {
             refusal: None,
             trouble: None,
             status: None,
+            is_overruled: false,
             memory_kills: 0,
         }
     }
@@ -108,6 +111,14 @@ impl Orders {
             launch: Launch::new(world, inherited(), said),
             ready_check,
             alive_check,
+        }
+    }
+
+    /// The line that makes the worker ready, if it is a line that does.
+    pub fn awaited_line(&self) -> Option<&Line> {
+        match &self.plan.ready {
+            Ready::Line(line) => Some(line),
+            Ready::Lived | Ready::Check(_) | Ready::Notify => None,
         }
     }
 }

@@ -80,12 +80,11 @@ impl Reactor {
             .iter()
             .map(|(slot, place)| (Key::of(&place.wanted().pool_name, &place.wanted().plan), *slot))
             .collect();
-        let mut next_slot = self.places.keys().last().map_or(0, |slot| slot.0 + 1);
         let mut orders = Vec::new();
         for (pool, slot) in plan.slots() {
             let id = known.remove(&Key::of(&pool.name, slot)).unwrap_or_else(|| {
-                next_slot += 1;
-                SlotId(next_slot - 1)
+                let next = SlotId(self.next_slot.0 + 1);
+                std::mem::replace(&mut self.next_slot, next)
             });
             orders.push((id, pool.policy, self.orders(id, pool, slot)?));
         }
@@ -146,6 +145,7 @@ impl Reactor {
         } else if is_awaited_otherwise && self.supervisor.awaits_ready(worker) {
             self.stop_watching(worker);
             self.await_ready(worker);
+            self.logs.look_for(slot, self.places[&slot].orders.awaited_line());
         }
         false
     }

@@ -6,9 +6,7 @@ use super::Reactor;
 use super::logs::Reading;
 use super::place::Refusal;
 use super::source::Source;
-use crate::plan::Ready;
 use crate::supervisor::{Event, WorkerId};
-use crate::sys::children::Address;
 use crate::sys::{Inheritance, SpawnError, left_behind, ports};
 
 impl Reactor {
@@ -26,6 +24,7 @@ impl Reactor {
                 place.refusal = None;
                 place.trouble = None;
                 place.status = None;
+                place.is_overruled = false;
                 self.await_ready(worker);
                 Event::Spawned(worker)
             }
@@ -61,10 +60,7 @@ impl Reactor {
         let reading = Reading {
             label: self.console.label(&plan.name, worker.slot.0),
             file: plan.log.clone(),
-            line: match &plan.ready {
-                Ready::Line(line) => Some(line.clone()),
-                Ready::Lived | Ready::Check(_) | Ready::Notify => None,
-            },
+            line: orders.awaited_line().cloned(),
             terminal: plan.world.pty.then(|| self.console.room()),
         };
         let token = |key| Source::Output(key).token();
@@ -79,7 +75,6 @@ impl Reactor {
             altered_signals: &self.altered_signals,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
-        let address = Address { name: &plan.name, stop_signal: orders.stop_signal };
-        self.children.spawn(worker, address, &orders.launch, given)
+        self.children.spawn(worker, &plan.name, &orders.launch, given)
     }
 }

@@ -101,7 +101,7 @@ impl Reactor {
         let leader = self.children.pid(worker);
         if !leader.is_some_and(|leader| notify::may_speak_for(datagram.sender, leader)) {
             let line = words::not_for_it_to_say(self.place(worker).name(), datagram.sender);
-            return self.console.say(&line, self.now);
+            return self.overrule(worker, &line);
         }
         for notice in datagram.notices {
             self.take_note(worker, notice);
@@ -127,8 +127,16 @@ impl Reactor {
             }
             Notice::MainPid(pid) => {
                 let line = words::main_pid_refused(self.place(worker).name(), &pid);
-                self.console.say(&line, self.now);
+                self.overrule(worker, &line);
             }
+        }
+    }
+
+    /// Says once of each worker that what it was made to say does not count.
+    fn overrule(&mut self, worker: WorkerId, line: &str) {
+        let place = self.places.get_mut(&worker.slot);
+        if place.is_some_and(|place| !std::mem::replace(&mut place.is_overruled, true)) {
+            self.console.say(line, self.now);
         }
     }
 }

@@ -28,19 +28,11 @@ pub struct Children {
     names: BTreeSet<String>,
 }
 
-/// What is said to a worker, and under which name its descendants are known.
-#[derive(Clone, Copy, Debug)]
-pub struct Address<'a> {
-    /// `web.2`.
-    pub name: &'a str,
-    /// The number of the signal that asks it to stop.
-    pub stop_signal: libc::c_int,
-}
-
 #[derive(Clone, Debug)]
 struct Group {
     /// The slot's name when this worker was spawned.
     name: String,
+    /// What asked it to stop, if anything did.
     stop_signal: libc::c_int,
     /// The leader's pid, and so the group's number.
     pid: Pid,
@@ -82,20 +74,20 @@ impl Children {
         Self { list: ChildList::open(), groups, checks, names }
     }
 
-    /// Starts a worker and remembers its group.
+    /// Starts a worker of the slot of this name and remembers its group.
     ///
     /// # Errors
     /// As [`Launch::spawn`].
     pub fn spawn(
         &mut self,
         worker: WorkerId,
-        address: Address<'_>,
+        name: &str,
         launch: &Launch,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         let pid = launch.spawn(worker.generation, given)?;
         let (leader, adopted, sent) = (Leader::Unreaped, Vec::new(), None);
-        let Address { name, stop_signal } = address;
+        let stop_signal = libc::SIGTERM;
         if !self.names.contains(name) {
             self.names.insert(name.to_owned());
         }
@@ -185,11 +177,12 @@ impl Children {
     }
 
     /// The stop signal to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
-    pub fn terminate(&mut self, worker: WorkerId) {
+    pub fn terminate(&mut self, worker: WorkerId, stop_signal: libc::c_int) {
         self.adopt(None);
-        if let Some(signal) = self.groups.get(&worker).map(|group| group.stop_signal) {
-            self.send(worker, signal);
+        if let Some(group) = self.groups.get_mut(&worker) {
+            group.stop_signal = stop_signal;
         }
+        self.send(worker, stop_signal);
     }
 
     /// SIGKILL to the worker's group and its orphans.

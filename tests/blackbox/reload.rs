@@ -75,6 +75,52 @@ fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
 }
 
 #[test]
+fn a_changed_stop_signal_is_for_the_worker_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = \"trap 'echo caught; exit 0' USR2; echo up; while :; do sleep 0.01; done\"
+        ready   = { line = 'up' }
+        stop    = { signal = 'TERM' }
+    ";
+    let mut pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
+    pm.is_up(".1", 1);
+    pm.reload(&text.replace("TERM", "USR2"));
+    pm.says.wait_for("reload: 1 worker stays as it is");
+    pm.signal(Signal::SIGTERM);
+    pm.prints.wait_for("caught");
+    pm.ends_with(0);
+}
+
+#[test]
+fn another_way_to_be_ready_is_for_the_worker_that_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'say', 'up', 'wait', '600', 'say', 'serving', 'stay']
+        ready   = { line = 'nothing of the kind' }
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
+    pm.prints.wait_for("up");
+    pm.reload(&text.replace("nothing of the kind", "serving"));
+    pm.is_up(".1", 1);
+    pm.stop();
+}
+
+#[test]
+fn a_slot_that_comes_after_one_that_went_is_another() {
+    let (_folder, pm) = started();
+    let more = BEFORE.replace("workers = 2", "workers = 3");
+    for generation in 1..=3 {
+        pm.reload(&more);
+        pm.says.wait_for_many(generation, "-job.3 is ready");
+        pm.reload(BEFORE);
+        pm.says.wait_for_many(generation, "-job.3 is gone");
+    }
+    pm.stop();
+}
+
+#[test]
 fn pools_and_slots_come_and_go() {
     let (_folder, pm) = started();
     let before = pids(&pm);

@@ -164,12 +164,13 @@ fn nobody_else_speaks_for_a_worker() {
 }
 
 #[test]
-fn a_member_of_its_group_speaks_for_a_worker() {
+fn a_member_of_its_group_speaks_for_a_worker_but_names_no_other_pid() {
     let folder = folder();
-    let orders = "child notify+READY=1,MAINPID=1+stay stay";
+    let orders = "child notify+READY=1,MAINPID=1,MAINPID=2+stay stay";
     let pm = portless(&folder, orders, "ready = { notify = true }");
     pm.is_up(".1", 1);
     pm.says.wait_for("says that its main process is 1; ignored");
+    assert_eq!(pm.says.with("main process").len(), 1, "it is said once");
     pm.stop();
 }
 
