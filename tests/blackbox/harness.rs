@@ -169,9 +169,13 @@ impl Pool {
     }
 
     fn write(&self, text: &str) {
+        std::fs::write(self.file.as_ref().expect("a file"), self.filled_in(text)).expect("a file");
+    }
+
+    /// The text with the names, ports and programs that it is about.
+    pub fn filled_in(&self, text: &str) -> String {
         let ports = self.ports.iter().map(|port| port.number).collect::<Vec<_>>();
-        let text = filled_in(text, &self.name, &ports);
-        std::fs::write(self.file.as_ref().expect("a file"), text).expect("a file");
+        filled_in(text, &self.name, &ports)
     }
 
     /// One worker for each of so many ports.

@@ -18,6 +18,7 @@ mod lines;
 mod matrix;
 mod output;
 mod processes;
+mod procfile;
 mod reload;
 mod start;
 mod stop;

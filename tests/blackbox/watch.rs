@@ -153,6 +153,19 @@ fn a_worker_that_says_it_hangs_is_believed() {
 }
 
 #[test]
+fn a_worker_that_says_it_is_stopping_is_left_to_it() {
+    let folder = folder();
+    let orders = "listen {port} notify READY=1,STOPPING=1 answer silent stay";
+    let lines = "ready = { notify = true }\n\
+                 alive = { http = '/', every = '50ms', timeout = '50ms', failures = 1 }";
+    let pm = watched(&folder, orders, lines);
+    let worker = pm.is_up(".1", 1);
+    for_as_long_as(Duration::from_millis(500), || assert!(is_alive(worker)));
+    assert_eq!(pm.says.with("hangs"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
 fn nobody_else_speaks_for_a_worker() {
     let folder = folder();
     // The child leaves the group, and so is no part of the worker; the worker itself says nothing.
