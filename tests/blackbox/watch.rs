@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
 use crate::harness::{Pm, Pool, ask, eventually, for_as_long_as, size};
 use crate::processes::{is_alive, processor_time};
 
@@ -135,7 +138,7 @@ fn a_worker_that_stops_to_speak_hangs() {
     let first = pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(600), || assert!(is_alive(first)));
     // Stopped, it says no more, and it would answer nobody.
-    crate::processes::send(nix::sys::signal::Signal::SIGSTOP, first);
+    crate::processes::send(Signal::SIGSTOP, first);
     pm.says.wait_for("hangs: it has not said WATCHDOG=1 for 200ms; stopping it");
     pm.is_up(".1", 2);
     pm.stop();
@@ -216,8 +219,47 @@ fn a_check_is_no_part_of_the_worker_and_leaves_nobody_behind() {
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 3));
     eventually("a check is under way", || (pm.members().len() > 1).then_some(()));
     assert!(is_alive(worker));
-    pm.signal(nix::sys::signal::Signal::SIGTERM);
+    pm.signal(Signal::SIGTERM);
     pm.ends_with(0);
+}
+
+/// One worker and the command that looks at it, which takes its time.
+fn looked_at(folder: &tempfile::TempDir) -> (Pm, Pid, Pid) {
+    let check = "exec = ['WORKER', 'stay'], every = '30s', timeout = '30s'";
+    let pm = watched(folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+    let worker = pm.is_up(".1", 1);
+    let members = pm.has_members(2);
+    let look = members.iter().find(|member| member.pid != worker).expect("a look");
+    (pm, worker, look.pid)
+}
+
+#[test]
+fn a_check_goes_with_the_worker_it_looks_at() {
+    let folder = folder();
+    let (pm, worker, look) = looked_at(&folder);
+    crate::processes::send(Signal::SIGKILL, worker);
+    pm.is_up(".1", 2);
+    eventually("the look is over", || (!is_alive(look)).then_some(()));
+    pm.stop();
+}
+
+#[test]
+fn a_check_that_is_under_way_does_not_delay_a_stop() {
+    let folder = folder();
+    let (mut pm, _, _) = looked_at(&folder);
+    pm.signal(Signal::SIGTERM);
+    pm.ends_with(0);
+    assert_eq!(pm.says.with("still stopping"), [""; 0]);
+}
+
+#[test]
+fn what_a_check_leaves_in_its_group_is_swept() {
+    let folder = folder();
+    let check = "exec = 'sleep 1000 & true', every = '20ms', timeout = '20ms'";
+    let pm = watched(&folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+    pm.is_up(".1", 1);
+    for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 4));
+    pm.stop();
 }
 
 /// So many slots, each looked at once in `every`.
