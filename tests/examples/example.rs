@@ -1,0 +1,273 @@
+//! An example as its reader starts it: a copy of its folder, on ports that are free, a pm on it, and visitors.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procfs::process::all_processes;
+use tempfile::TempDir;
+
+use crate::harness::{DEADLINE, eventually, have_no_signal_ignored, is_free, pm_binary};
+use crate::lines::Lines;
+use crate::processes;
+
+/// What pm runs in an example is one of these.
+pub const FILES: [&str; 2] = ["pm.toml", "Procfile"];
+
+/// All that an example starts has this in its environment, whatever becomes of its group, session and parent.
+const MARK: &str = "PM_EXAMPLE_TEST";
+
+/// A copy of an example, not started yet.
+pub struct Example {
+    folder: TempDir,
+    file: PathBuf,
+    text: String,
+    ports: Vec<Port>,
+}
+
+/// An example that runs. Dropped, it is ended.
+pub struct Running {
+    pub folder: TempDir,
+    pub says: Lines,
+    pub prints: Lines,
+    mark: String,
+    pm: Child,
+    ports: Vec<Port>,
+}
+
+/// What a server answers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// A port that no other test uses.
+struct Port {
+    number: u16,
+    /// The UDP port of the same number: a lock that other test processes see too.
+    _lock: UdpSocket,
+}
+
+/// The example of this name, as it is in the project.
+pub fn folder_of(name: &str) -> PathBuf {
+    project().join("examples").join(name)
+}
+
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Example {
+    /// Copies it, without what a user of it has made in its folder: that is in folders of its own.
+    pub fn of(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for entry in folder_of(name).read_dir().expect("an example") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                let name = path.file_name().expect("a name");
+                std::fs::copy(&path, folder.path().join(name)).expect("a copy");
+            }
+        }
+        let file =
+            FILES.map(|file| folder.path().join(file)).into_iter().find(|file| file.exists());
+        let file = file.expect("a file that pm runs");
+        let text = std::fs::read_to_string(&file).expect("text");
+        Self { folder, file, text, ports: Vec::new() }
+    }
+
+    /// Puts other words into the file that pm runs. The old ones have to be there.
+    pub fn replace(&mut self, old: &str, new: &str) -> &mut Self {
+        assert!(self.text.contains(old), "there is no {old} in {}", self.text);
+        self.text = self.text.replace(old, new);
+        self
+    }
+
+    /// The same with another file of the example.
+    pub fn replace_in(&self, name: &str, old: &str, new: &str) {
+        let path = self.folder.path().join(name);
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(text.contains(old), "there is no {old} in {text}");
+        std::fs::write(&path, text.replace(old, new)).expect("the file");
+    }
+
+    /// Puts free ports in the place of these, written as `8080` or `8080-8082`, and returns them.
+    pub fn move_ports(&mut self, old: &str) -> Vec<u16> {
+        let (first, last) = old.split_once('-').unwrap_or((old, old));
+        let [first, last] = [first, last].map(|port| port.parse::<u16>().expect("a port"));
+        let new = self.take_ports(last - first + 1);
+        let text = match new.as_slice() {
+            [one] => one.to_string(),
+            several => format!("{}-{}", several[0], several[several.len() - 1]),
+        };
+        self.replace(old, &text);
+        new
+    }
+
+    /// So many free ports in a row.
+    pub fn take_ports(&mut self, count: u16) -> Vec<u16> {
+        let row = std::iter::repeat_with(|| fastrand::u16(Port::RANGE))
+            .find_map(|first| (first..first + count).map(Port::lock).collect::<Option<Vec<_>>>());
+        let row = row.expect("there is always another try");
+        let numbers = row.iter().map(|port| port.number).collect();
+        self.ports.extend(row);
+        numbers
+    }
+
+    /// Gives the copy what the project's own folder has at this name.
+    pub fn link(&self, name: &str, target: &Path) {
+        symlink(target, self.folder.path().join(name)).expect("a link");
+    }
+
+    pub fn start(self, options: &[&str]) -> Running {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let mark = format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let Self { folder, file, text, ports } = self;
+        std::fs::write(&file, text).expect("its file");
+        let mut command = Command::new(pm_binary());
+        command.arg("run").arg("-f").arg(file).args(options).env(MARK, &mark);
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        have_no_signal_ignored();
+        let mut pm = command.spawn().expect("pm can be started");
+        let says = Lines::of(pm.stderr.take().expect("a pipe"));
+        let prints = Lines::of(pm.stdout.take().expect("a pipe"));
+        Running { folder, says, prints, mark, pm, ports }
+    }
+}
+
+impl Running {
+    /// Waits until this generation of the slot is ready, and returns the pid that pm gives it.
+    pub fn is_up(&self, slot: &str, generation: u64) -> Pid {
+        let wanted = [&format!("| {slot} is ready"), &format!("generation {generation})")];
+        let line = self.says.wait_for_all(&wanted.map(String::as_str));
+        let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
+        Pid::from_raw(pid.expect("a pid").0.parse().expect("a number"))
+    }
+
+    /// Waits until the first worker of each slot is ready.
+    pub fn are_up(&self, slots: &[&str]) -> Vec<Pid> {
+        slots.iter().map(|slot| self.is_up(slot, 1)).collect()
+    }
+
+    /// Kills the first worker of the slot and waits for the second. Those of the other slots stay as they are.
+    pub fn comes_back(&self, slot: &str, others: &[&str]) {
+        let others = self.are_up(others);
+        let first = self.is_up(slot, 1);
+        processes::send(Signal::SIGKILL, first);
+        let second = self.is_up(slot, 2);
+        assert!(!processes::is_alive(first) && processes::is_alive(second));
+        assert!(others.into_iter().all(processes::is_alive), "the other workers are left alone");
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        processes::send(signal, self.pid());
+    }
+
+    /// Asks it to stop; see [`Self::has_stopped`].
+    pub fn stop(self) -> Vec<String> {
+        self.signal(Signal::SIGTERM);
+        self.has_stopped()
+    }
+
+    /// Waits for the end that was asked for: with status 0, nobody left, and its ports free. Returns what pm has said.
+    pub fn has_stopped(mut self) -> Vec<String> {
+        let status = self.ends();
+        assert_eq!(status.code(), Some(0), "{status}");
+        assert_eq!(marked(&self.mark), [], "nobody is left");
+        for port in &self.ports {
+            assert!(is_free(port.number), "{} is free again", port.number);
+        }
+        self.says.all_to_the_end()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.pm.id().try_into().expect("a pid"))
+    }
+
+    fn ends(&mut self) -> ExitStatus {
+        eventually("pm ends", || self.pm.try_wait().expect("a child"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !matches!(self.pm.try_wait(), Ok(None)) {
+            return;
+        }
+        // A failed test: what it has started goes at once.
+        let _ = kill(self.pid(), Signal::SIGQUIT);
+        let _ = self.ends();
+        for pid in marked(&self.mark) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        for (who, lines) in [("pm", &self.says), ("its workers", &self.prints)] {
+            eprintln!("{who} said:\n{}", lines.all().join("\n"));
+        }
+    }
+}
+
+impl Port {
+    /// Below the range that the kernel takes from for outgoing connections, so that none of these is in the way.
+    const RANGE: std::ops::Range<u16> = 10_000..32_000;
+
+    fn lock(number: u16) -> Option<Self> {
+        let _lock = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+        is_free(number).then_some(Self { number, _lock })
+    }
+}
+
+/// The living processes that an example has started.
+fn marked(mark: &str) -> Vec<Pid> {
+    let processes = all_processes().expect("/proc").flatten();
+    let has_mark = |process: &procfs::process::Process| {
+        let environment = process.environ().unwrap_or_default();
+        environment.get(MARK.as_ref() as &std::ffi::OsStr).is_some_and(|value| value == mark)
+    };
+    let pids = processes.filter(has_mark).map(|process| Pid::from_raw(process.pid));
+    pids.filter(|pid| processes::is_alive(*pid)).collect()
+}
+
+/// What the server on this port answers to a GET.
+///
+/// HTTP/1.0: the end of the answer is the end of the connection (RFC 1945), whatever the server would like best.
+pub fn get(port: u16, path: &str) -> Answer {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    write!(&stream, "GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n").expect("a request");
+    let mut bytes = Vec::new();
+    (&stream).read_to_end(&mut bytes).expect("an answer to its end");
+    let text = String::from_utf8(bytes).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Answer { status: status.unwrap_or_else(|| panic!("no status: {head}")), body: body.into() }
+}
+
+/// A good answer with this body.
+pub fn good(body: &str) -> Answer {
+    Answer { status: 200, body: body.into() }
+}
+
+/// True if there is all of this on PATH or at these paths. If not, says that its test is skipped; where nothing is to be
+/// skipped (`PM_SKIP_NOTHING`, as in continuous integration), the test fails.
+pub fn is_there(programs: &[PathBuf]) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&folders).collect();
+    // A path that is absolute stays what it is when it is joined.
+    let is_missing = |program: &&PathBuf| !folders.iter().any(|path| path.join(program).is_file());
+    let Some(missing) = programs.iter().find(is_missing) else { return true };
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    let skipped = format!("skipped: {test}: there is no {}\n", missing.display());
+    assert!(std::env::var_os("PM_SKIP_NOTHING").is_none(), "{skipped}");
+    // Not eprint: cargo would keep it for itself, as it does with all that a test says which passes.
+    std::io::stderr().write_all(skipped.as_bytes()).expect("stderr");
+    false
+}
