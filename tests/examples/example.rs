@@ -177,7 +177,8 @@ impl Running {
         self.has_stopped()
     }
 
-    /// Waits for the end that was asked for: with status 0, nobody left, and its ports free. Returns what pm has said.
+    /// Waits for the end that was asked for: with status 0, nobody left, none of its workers killed because its grace
+    /// was over, and its ports free. Returns what pm has said.
     pub fn has_stopped(mut self) -> Vec<String> {
         let status = self.ends();
         assert_eq!(status.code(), Some(0), "{status}");
@@ -185,7 +186,9 @@ impl Running {
         for port in &self.ports {
             assert!(is_free(port.number), "{} is free again", port.number);
         }
-        self.says.all_to_the_end()
+        let says = self.says.all_to_the_end();
+        assert!(!says.iter().any(|line| line.contains("did not stop within")), "{says:?}");
+        says
     }
 
     fn pid(&self) -> Pid {
