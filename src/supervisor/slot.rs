@@ -39,20 +39,12 @@ pub struct Slot {
     /// Failed starts in a row.
     failures: u32,
     restarts: Restarts,
-    renewal: Renewal,
+    /// Its worker is to be replaced by one that is kept by this. Only while there is a worker.
+    due: Option<Policy>,
+    /// It was replaced in the roll of its pool, which is not over.
+    is_renewed: bool,
     /// How its last worker ended, if that was the end of the slot too.
     end: Option<Exit>,
-}
-
-/// Where the slot stands in the roll of its pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Renewal {
-    /// In none.
-    None,
-    /// Its worker is to be replaced by one that is kept by this policy. Only while there is a worker.
-    Due(Policy),
-    /// It was replaced, and the roll is not over.
-    Done,
 }
 
 impl Slot {
@@ -68,7 +60,8 @@ impl Slot {
             generation: 0,
             failures: 0,
             restarts: Restarts::default(),
-            renewal: Renewal::None,
+            due: None,
+            is_renewed: false,
             end: None,
         }
     }
@@ -155,7 +148,7 @@ impl Slot {
                 self.policy = policy;
             }
             (GivenUp | Resting { .. }, Renew(policy)) => {
-                self.renewal = Renewal::Due(policy);
+                self.due = Some(policy);
                 self.spawn(now, actions);
             }
             (Starting { ready_by }, Keep(policy)) => {
@@ -167,20 +160,20 @@ impl Slot {
             (Phase::Ready { .. }, Keep(policy)) => self.keep(policy),
             (Stopping { .. } | Killing { .. }, Keep(policy)) => {
                 self.reinstate();
-                if self.is_due() {
+                if self.due.is_some() {
                     // It is on its way out: its successor is what the plan wants now.
-                    self.renewal = Renewal::Due(policy);
+                    self.due = Some(policy);
                 } else {
                     self.policy = policy;
                 }
             }
             (Starting { .. } | Phase::Ready { .. }, Renew(policy)) => {
                 self.reinstate();
-                self.renewal = Renewal::Due(policy);
+                self.due = Some(policy);
             }
             (Stopping { .. } | Killing { .. }, Renew(policy)) => {
                 self.reinstate();
-                self.renewal = Renewal::Due(policy);
+                self.due = Some(policy);
             }
             (Idle | GivenUp | Resting { .. }, Remove) => {
                 self.wanted = Wanted::Gone;
@@ -318,17 +311,8 @@ impl Slot {
     /// The worker that is there is what the plan wants, whatever the last plan said.
     fn keep(&mut self, policy: Policy) {
         self.reinstate();
-        if self.is_due() {
-            self.renewal = Renewal::None;
-        }
+        self.due = None;
         self.policy = policy;
-    }
-
-    fn is_due(&self) -> bool {
-        match self.renewal {
-            Renewal::Due(_) => true,
-            Renewal::None | Renewal::Done => false,
-        }
     }
 
     fn forget_failures(&mut self) {
@@ -340,9 +324,9 @@ impl Slot {
 
     fn spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {
         debug_assert_eq!(self.wanted, Wanted::Up);
-        if let Renewal::Due(policy) = self.renewal {
+        if let Some(policy) = self.due.take() {
             self.policy = policy;
-            self.renewal = Renewal::Done;
+            self.is_renewed = true;
             self.forget_failures();
         }
         self.generation += 1;
@@ -371,9 +355,7 @@ impl Slot {
 
     fn fail_to_start(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        if self.wanted == Wanted::Up {
-            self.restarts.note(self.policy.max_restarts, now);
-        }
+        self.restarts.note(self.policy.max_restarts, now);
     }
 
     fn terminate(&mut self, now: Instant, actions: &mut Vec<Action>) {

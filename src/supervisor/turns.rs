@@ -423,6 +423,20 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_renewed_holds_the_roll_even_if_another_renewal_of_it_is_taken_back() {
+        let mut table = Table::serving(3);
+        table.revise(&[0, 1, 2], |_| {});
+        table.succeeded(worker(0, 1));
+        table.on(Event::Ready(worker(0, 2)));
+        table.revise(&[0, 1, 2], |_| {});
+        table.revise(&[1, 2], |_| {});
+        table.exited(worker(0, 2));
+        table.succeeded(worker(1, 1));
+        assert_eq!(table.on(Event::Ready(worker(1, 2))), []);
+        assert_eq!(table.on(Event::Ready(worker(0, 3))), [Terminate(worker(2, 1))]);
+    }
+
+    #[test]
     fn who_dies_while_it_waits_to_be_renewed_comes_back_renewed() {
         let mut table = Table::serving(2);
         table.revise(&[0, 1], |_| {});

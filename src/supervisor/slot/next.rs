@@ -6,7 +6,7 @@ use super::super::event::{Action, News, Next, Remains};
 use super::super::name::Exit;
 use super::super::phase::{Phase, Wanted};
 use super::super::policy::Restart;
-use super::{KILL_AGAIN, Renewal, Slot};
+use super::{KILL_AGAIN, Slot};
 
 impl Slot {
     /// The leader ended unasked and its group was swept. What comes next must wait until the group is empty: the
@@ -74,10 +74,8 @@ impl Slot {
 
     pub(super) fn lie_idle(&mut self) {
         self.phase = Phase::Idle;
-        if let Renewal::Due(policy) = self.renewal {
-            self.policy = policy;
-        }
-        self.renewal = Renewal::None;
+        self.policy = self.due.take().unwrap_or(self.policy);
+        self.is_renewed = false;
     }
 
     pub(super) fn next(&self) -> Next {
@@ -86,7 +84,7 @@ impl Slot {
             Wanted::Ended => return Next::End,
             Wanted::Up => {}
         }
-        if self.is_due() {
+        if self.due.is_some() {
             // Whatever became of the old worker says nothing of the new one.
             return Next::Spawn;
         }

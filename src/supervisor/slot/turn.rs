@@ -4,7 +4,7 @@
 
 use super::super::name::Exit;
 use super::super::phase::{Phase, Wanted};
-use super::{Renewal, Slot};
+use super::Slot;
 
 /// What a slot waits for that only the whole table can grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Slot {
                 Some(Turn::Stop)
             }
             (Phase::Starting { .. } | Phase::Ready { .. }, Wanted::Up) => {
-                self.is_due().then_some(Turn::Renewal)
+                self.due.is_some().then_some(Turn::Renewal)
             }
             (Phase::Idle, Wanted::Down | Wanted::Ended) => None,
             (Phase::Starting { .. } | Phase::Ready { .. }, Wanted::Ended) => None,
@@ -67,7 +67,7 @@ impl Slot {
 
     /// True if it is in a roll: to be renewed, or renewed already.
     pub(in super::super) fn is_rolling(&self) -> bool {
-        self.renewal != Renewal::None
+        self.due.is_some() || self.is_renewed
     }
 
     /// True if the others of its pool must not be renewed now, because this one is about to be or was, and does not serve.
@@ -78,8 +78,6 @@ impl Slot {
 
     /// The roll of its pool is over.
     pub(in super::super) fn leave_roll(&mut self) {
-        if self.renewal == Renewal::Done {
-            self.renewal = Renewal::None;
-        }
+        self.is_renewed = false;
     }
 }
