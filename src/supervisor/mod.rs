@@ -26,7 +26,6 @@ pub use phase::{Input, Phase, Wanted};
 pub use policy::{MaxRestarts, Policy, Readiness, Rest, Restart};
 pub use roster::{PoolEntry, Roster, SlotEntry};
 pub use slot::Slot;
-pub use slot::turn::Turn;
 use turns::Turns;
 
 /// The slot table, and the questions that concern all slots: whose turn is it, and is this run over?
@@ -87,8 +86,8 @@ impl Supervisor {
     ///
     /// A slot that the roster has not is stopped and forgotten; a new one is added, idle and wanted down. The policy of
     /// an unchanged one is replaced in place. A changed one is renewed: its next worker is the first to be kept by the
-    /// new policy. Who does not serve is renewed at once, those who serve one by one in each pool. While draining nobody is
-    /// renewed, and a run that is over takes in no plan.
+    /// new policy. Who does not serve is renewed at once, those who serve one by one in each pool. While draining
+    /// nobody is renewed, and a run that is over takes in no plan.
     pub fn revise(&mut self, roster: Roster, now: Instant, actions: &mut Vec<Action>) {
         if self.course == Course::Finished {
             return;
@@ -173,19 +172,13 @@ impl Supervisor {
         }
     }
 
-    fn step_all(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        for slot in self.slots.values_mut() {
-            slot.step(input, now, actions);
-            self.turns.note(slot);
-        }
-    }
-
-    /// Only those whose time has come: a wakeup costs little however many slots there are.
     fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let is_due = |slot: &Slot| slot.phase().deadline().is_some_and(|deadline| deadline <= now);
-        for slot in self.slots.values_mut().filter(|slot| is_due(slot)) {
+        for slot in self.slots.values_mut() {
+            let before = slot.phase();
             slot.step(Input::Tick, now, actions);
-            self.turns.note(slot);
+            if slot.phase() != before {
+                self.turns.note(slot);
+            }
         }
     }
 
@@ -193,7 +186,10 @@ impl Supervisor {
         if self.course == Course::Running {
             self.course = Course::Draining;
         }
-        self.step_all(input, now, actions);
+        for slot in self.slots.values_mut() {
+            slot.step(input, now, actions);
+            self.turns.note(slot);
+        }
     }
 
     fn note_failure(&mut self, worker: WorkerId) {

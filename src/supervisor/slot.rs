@@ -1,12 +1,13 @@
 //! The state table of one slot: every phase, every input, one `match`.
 //!
-//! What is wanted and what is stand apart: commands and plans change [`Wanted`], and the [`Phase`] catches up as workers
-//! come and go. A phase carries its own deadline, so leaving the phase cancels it. What hangs on other slots, a slot does
-//! not decide: it says what it waits for ([`turn`]), and [`super::turns`] tells it when it may. What follows when a worker
-//! has ended stands in [`next`].
+//! What is wanted and what is stand apart: commands and plans change [`Wanted`], and the [`Phase`] catches up as
+//! workers come and go. A phase carries its own deadline, so leaving the phase cancels it.
+//!
+//! What hangs on other slots, a slot does not decide: it says what it waits for ([`mark`]), and [`super::turns`] tells
+//! it when it may. What follows when a worker has ended stands in [`next`].
 
+pub(super) mod mark;
 mod next;
-pub mod turn;
 
 use std::time::{Duration, Instant};
 

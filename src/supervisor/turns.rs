@@ -2,84 +2,73 @@
 //!
 //! A slot starts when the pools that its own comes after are ready, is told to stop when those that need it and are to
 //! go are gone, and is renewed when no other of its pool is away for that. Decided anew after every event from what the
-//! slots are at, so that nothing can be missed; and only for those that wait, so that it costs nothing while nobody does.
+//! slots are at, so that nothing can be missed.
 //!
-//! What a slot does with its turn stands in [`super::slot`].
+//! What a slot means to others is kept as [`Mark`]s in order, so that nobody has to look for it: a table whose slots
+//! all serve has none. What a slot does with its turn stands in [`super::slot`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Instant;
 
 use super::event::Action;
 use super::name::{PoolId, SlotId};
-use super::phase::{Input, Wanted};
+use super::phase::Input;
 use super::roster::PoolEntry;
 use super::slot::Slot;
-use super::slot::turn::Turn;
+use super::slot::mark::Mark;
 use super::{Course, Supervisor};
 
-/// The pools, and who waits.
+/// The pools, and what their slots mean to each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
     pools: BTreeMap<PoolId, Pool>,
-    /// The slots that wait for a turn.
-    waiting: BTreeSet<SlotId>,
-    /// The pools in which slots are to be renewed or were, until all of them serve.
-    rolls: BTreeSet<PoolId>,
+    marks: BTreeSet<(Mark, PoolId, SlotId)>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Pool {
-    /// In order.
-    slots: Vec<SlotId>,
     after: Vec<PoolId>,
     /// Those that come after it, directly or by way of others.
     needed_by: Vec<PoolId>,
 }
 
 impl Turns {
-    /// Takes in what the plan says of pools. Those that it no longer has keep their place in the order of stopping until
-    /// all of their slots are gone.
+    /// Takes in what the plan says of pools. Those that it no longer has keep their place in the order of stopping
+    /// until all of their slots are gone.
     pub(super) fn revise(&mut self, entries: Vec<PoolEntry>, slots: &BTreeMap<SlotId, Slot>) {
-        let known = std::mem::take(&mut self.pools);
-        for slot in slots.values() {
-            self.pools.entry(slot.pool()).or_default().slots.push(slot.id());
-        }
         let planned: BTreeSet<PoolId> = entries.iter().map(|entry| entry.pool).collect();
-        if self.pools.keys().any(|id| !planned.contains(id)) {
-            // Even one that is empty may stand between two that are not.
-            for (id, pool) in known {
-                self.pools.entry(id).or_default().after = pool.after;
-            }
+        if slots.values().all(|slot| planned.contains(&slot.pool())) {
+            // Until then, even one that is empty may stand between two that are not.
+            self.pools.clear();
         }
         for entry in entries {
             self.pools.entry(entry.pool).or_default().after = entry.after;
         }
-        let all: Vec<PoolId> = self.pools.keys().copied().collect();
-        for id in all {
+        for id in Vec::from_iter(self.pools.keys().copied()) {
             let needed_by = self.all_after(id);
             debug_assert!(!needed_by.contains(&id), "{id:?} comes after itself");
             self.pools.entry(id).or_default().needed_by = needed_by;
         }
-        self.waiting.clear();
+        self.marks.clear();
         slots.values().for_each(|slot| self.note(slot));
     }
 
-    /// Notes whether this slot waits, as it is now. To be called whenever it has changed.
+    /// Notes what this slot means to others as it is now. To be called whenever it has changed.
     pub(super) fn note(&mut self, slot: &Slot) {
-        if slot.turn().is_some() {
-            self.waiting.insert(slot.id());
-        } else {
-            self.waiting.remove(&slot.id());
-        }
-        if slot.is_rolling() {
-            self.rolls.insert(slot.pool());
+        for mark in Mark::ALL {
+            let mark_of_slot = (mark, slot.pool(), slot.id());
+            if slot.has(mark) {
+                self.marks.insert(mark_of_slot);
+            } else {
+                self.marks.remove(&mark_of_slot);
+            }
         }
     }
 
     fn forget(&mut self, slot: &Slot) {
-        self.waiting.remove(&slot.id());
-        if let Some(pool) = self.pools.get_mut(&slot.pool()) {
-            pool.slots.retain(|id| *id != slot.id());
+        for mark in Mark::ALL {
+            self.marks.remove(&(mark, slot.pool(), slot.id()));
         }
     }
 
@@ -93,28 +82,69 @@ impl Turns {
         }
         found.into_iter().collect()
     }
+
+    /// True if every pool that this one comes after is ready.
+    fn may_start(&self, pool: PoolId) -> bool {
+        !self.after(pool).iter().any(|needed| self.has(Mark::IsUnmet, *needed))
+    }
+
+    /// True if nobody who needs this pool is on the way out.
+    fn may_stop(&self, pool: PoolId) -> bool {
+        let needed_by = self.pools.get(&pool).map_or(&[][..], |pool| &pool.needed_by);
+        !needed_by.iter().any(|other| self.has(Mark::IsLeaving, *other))
+    }
+
+    fn after(&self, pool: PoolId) -> &[PoolId] {
+        self.pools.get(&pool).map_or(&[], |pool| &pool.after)
+    }
+
+    /// True if some slot of the pool has this mark.
+    fn has(&self, mark: Mark, pool: PoolId) -> bool {
+        self.slots(mark, pool).next().is_some()
+    }
+
+    /// The slots of this pool that have this mark, in order.
+    fn slots(&self, mark: Mark, pool: PoolId) -> impl Iterator<Item = SlotId> {
+        let all = (mark, pool, SlotId(0))..=(mark, pool, SlotId(usize::MAX));
+        self.marks.range(all).map(|(_, _, slot)| *slot)
+    }
+
+    /// The pools some slots of which have this mark, in order.
+    fn pools(&self, mark: Mark) -> Vec<PoolId> {
+        let mut found = Vec::new();
+        let mut from = Bound::Included((mark, PoolId(0), SlotId(0)));
+        while let Some((next, pool, _)) = self.marks.range((from, Bound::Unbounded)).next()
+            && *next == mark
+        {
+            found.push(*pool);
+            from = Bound::Excluded((mark, *pool, SlotId(usize::MAX)));
+        }
+        found
+    }
+
+    /// The slots that have this mark and are of a pool that `may`.
+    fn slots_that(&self, may: impl Fn(PoolId) -> bool, mark: Mark) -> Vec<SlotId> {
+        let pools = self.pools(mark).into_iter().filter(|pool| may(*pool));
+        pools.flat_map(|pool| self.slots(mark, pool)).collect()
+    }
 }
 
 impl Supervisor {
     /// The pools that this slot waits for before it may start; none if it does not wait.
     pub fn waits_for(&self, slot: SlotId) -> Vec<PoolId> {
-        let waits = |slot: &&Slot| slot.turn() == Some(Turn::Start);
+        let waits = |slot: &&Slot| slot.has(Mark::WaitsToStart);
         let Some(slot) = self.slot(slot).filter(waits) else { return Vec::new() };
-        let after = self.pool(slot.pool()).map_or(&[][..], |pool| &pool.after);
-        after.iter().copied().filter(|pool| !self.is_met(*pool)).collect()
+        let after = self.turns.after(slot.pool()).iter().copied();
+        after.filter(|needed| self.turns.has(Mark::IsUnmet, *needed)).collect()
     }
 
     /// The pools that have slots which wait for this one before they may start.
     pub fn waiting_for(&self, pool: PoolId) -> Vec<PoolId> {
-        if self.is_met(pool) {
+        if !self.turns.has(Mark::IsUnmet, pool) {
             return Vec::new();
         }
-        let waits =
-            |id: &SlotId| self.slot(*id).is_some_and(|slot| slot.turn() == Some(Turn::Start));
-        let pools = self.turns.pools.iter();
-        let waiting =
-            pools.filter(|(_, other)| other.after.contains(&pool) && other.slots.iter().any(waits));
-        waiting.map(|(id, _)| *id).collect()
+        let waiting = self.turns.pools(Mark::WaitsToStart).into_iter();
+        waiting.filter(|other| self.turns.after(*other).contains(&pool)).collect()
     }
 
     /// Gives everybody a turn whose turn it is.
@@ -122,51 +152,26 @@ impl Supervisor {
     /// Once is enough: what a turn leads to at once, a worker that is not yet ready or not yet gone, is nobody's turn.
     /// Starts come first, while what they saw ready is; then what is to go, then what is to be another.
     pub(super) fn take_turns(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if !self.turns.waiting.is_empty() {
-            for slot in self.whose_turn_it_is(Turn::Removal) {
-                if let Some(gone) = self.slots.remove(&slot) {
-                    self.turns.forget(&gone);
-                }
-            }
-            if self.course == Course::Running {
-                for slot in self.whose_turn_it_is(Turn::Start) {
-                    self.step(slot, Input::MayStart, now, actions);
-                }
-            }
-            for slot in self.whose_turn_it_is(Turn::Stop) {
-                self.step(slot, Input::MayStop, now, actions);
+        if self.turns.marks.is_empty() {
+            return;
+        }
+        for id in self.turns.slots_that(|_| true, Mark::IsForgotten) {
+            if let Some(slot) = self.slots.remove(&id) {
+                self.turns.forget(&slot);
             }
         }
-        if !self.turns.rolls.is_empty() {
-            for pool in Vec::from_iter(self.turns.rolls.iter().copied()) {
-                self.roll(pool, now, actions);
+        if self.course == Course::Running {
+            let may = |pool| self.turns.may_start(pool);
+            for slot in self.turns.slots_that(may, Mark::WaitsToStart) {
+                self.step(slot, Input::MayStart, now, actions);
             }
         }
-    }
-
-    /// Those who wait for this turn and may have it. Neighbours are mostly of one pool, which is looked at once.
-    fn whose_turn_it_is(&self, turn: Turn) -> Vec<SlotId> {
-        let mut last = None;
-        let mut may = |pool| match last {
-            Some((of, verdict)) if of == pool => verdict,
-            Some(..) | None => {
-                let verdict = self.may(pool, turn);
-                last = Some((pool, verdict));
-                verdict
-            }
-        };
-        let waiting = self.turns.waiting.iter().filter_map(|id| self.slot(*id));
-        let these = waiting.filter(|slot| slot.turn() == Some(turn) && may(slot.pool()));
-        these.map(Slot::id).collect()
-    }
-
-    /// True if it is this pool's turn.
-    fn may(&self, pool: PoolId, turn: Turn) -> bool {
-        let Some(pool) = self.pool(pool) else { return true };
-        match turn {
-            Turn::Start => pool.after.iter().all(|needed| self.is_met(*needed)),
-            Turn::Stop => !pool.needed_by.iter().any(|other| self.is_leaving(*other)),
-            Turn::Renewal | Turn::Removal => true,
+        let may = |pool| self.turns.may_stop(pool);
+        for slot in self.turns.slots_that(may, Mark::WaitsToStop) {
+            self.step(slot, Input::MayStop, now, actions);
+        }
+        for pool in self.turns.pools(Mark::IsRolling) {
+            self.roll(pool, now, actions);
         }
     }
 
@@ -175,66 +180,34 @@ impl Supervisor {
     /// Who does not serve is renewed without further ado. Those who serve go one by one in order, each when all that
     /// were renewed before serve again: if a renewed one never does, the others keep serving as they are.
     fn roll(&mut self, pool: PoolId, now: Instant, actions: &mut Vec<Action>) {
-        let due = |slot: &&Slot| slot.turn() == Some(Turn::Renewal);
-        let unready = |slot: &&Slot| !slot.is_met();
-        let idle_hands =
-            Vec::from_iter(self.slots_of(pool).filter(due).filter(unready).map(Slot::id));
-        for slot in idle_hands {
+        for slot in Vec::from_iter(self.turns.slots(Mark::RenewsAtOnce, pool)) {
             self.step(slot, Input::MayRenew, now, actions);
         }
-        if self.slots_of(pool).any(Slot::holds_the_roll) {
+        if self.turns.has(Mark::HoldsTheRoll, pool) {
             return;
         }
-        let next = self.slots_of(pool).find(due).map(Slot::id);
+        let next = self.turns.slots(Mark::WaitsToRenew, pool).next();
         if let Some(next) = next {
             return self.step(next, Input::MayRenew, now, actions);
         }
-        let all = self.pool(pool).map(|pool| pool.slots.clone()).unwrap_or_default();
-        for id in all {
+        for id in Vec::from_iter(self.turns.slots(Mark::IsRolling, pool)) {
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.leave_roll();
+                self.turns.note(slot);
             }
         }
-        if !self.slots_of(pool).any(Slot::is_rolling) {
-            self.turns.rolls.remove(&pool);
-        }
-    }
-
-    /// True if those that come after this pool may start.
-    fn is_met(&self, pool: PoolId) -> bool {
-        self.slots_of(pool).all(Slot::is_met)
-    }
-
-    /// True if somebody of this pool is on the way out, so that what it needs must stay.
-    fn is_leaving(&self, pool: PoolId) -> bool {
-        self.slots_of(pool).any(Slot::is_leaving)
-    }
-
-    fn pool(&self, pool: PoolId) -> Option<&Pool> {
-        self.turns.pools.get(&pool)
-    }
-
-    fn slots_of(&self, pool: PoolId) -> impl Iterator<Item = &Slot> {
-        let ids = self.pool(pool).map_or(&[][..], |pool| &pool.slots);
-        ids.iter().filter_map(|id| self.slots.get(id))
     }
 
     /// What must be true between two events.
     pub(super) fn check_turns(&self) {
-        for slot in self.slots.values() {
-            let waits = self.turns.waiting.contains(&slot.id());
-            debug_assert_eq!(waits, slot.turn().is_some(), "{slot:?} waits");
-            let is_member = self
-                .pool(slot.pool())
-                .is_some_and(|pool| pool.slots.binary_search(&slot.id()).is_ok());
-            debug_assert!(is_member, "{slot:?} is in its pool");
-            let rolls = self.turns.rolls.contains(&slot.pool());
-            debug_assert!(rolls || !slot.is_rolling(), "{slot:?} is in a roll of its pool");
-            debug_assert!(
-                slot.wanted() != Wanted::Gone || slot.phase().has_worker(),
-                "{slot:?} is forgotten once it is empty"
-            );
-        }
+        let slots = self.slots.values();
+        let marks = slots.flat_map(|slot| {
+            let of = move |mark: Mark| (mark, slot.pool(), slot.id());
+            Mark::ALL.into_iter().filter(|mark| slot.has(*mark)).map(of)
+        });
+        debug_assert_eq!(self.turns.marks, marks.collect(), "the marks are what the slots are at");
+        let is_forgotten = self.turns.pools(Mark::IsForgotten).is_empty();
+        debug_assert!(is_forgotten, "who is gone is forgotten");
     }
 }
 
@@ -244,7 +217,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::table::{Table, probed, slot, worker};
-    use super::super::{Event, News, Next, Outcome, Phase, Policy, Rest, Restart};
+    use super::super::{Event, News, Next, Outcome, Phase, Policy, Rest, Restart, Wanted};
     use super::*;
 
     use Action::{Finish, Kill, Spawn, Terminate};

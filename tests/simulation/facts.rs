@@ -6,6 +6,8 @@ use pm::supervisor::{
     Exit, MaxRestarts, Policy, PoolId, Readiness, Remains, Restart, SlotEntry, SlotId, WorkerId,
 };
 
+use crate::life::Life;
+
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub slot: SlotId,
@@ -47,23 +49,6 @@ pub enum Wish {
     },
     /// The plan no longer has it.
     Gone,
-}
-
-#[derive(Clone, Debug)]
-pub struct Life {
-    pub worker: WorkerId,
-    pub born: Instant,
-    pub ready: bool,
-    /// It was said to hang.
-    pub hung: bool,
-    /// Its leader is not known to be dead.
-    pub led: bool,
-    /// When the first stop signal was sent.
-    pub asked: Option<Instant>,
-    /// The grace that it had when it was asked.
-    pub grace: Duration,
-    /// When SIGKILL was last sent, by command, by grace or as a sweep.
-    pub killed: Option<Instant>,
 }
 
 /// What an empty slot is due.
@@ -339,8 +324,8 @@ impl Facts {
         }
     }
 
-    /// A signal to one who is wanted up, does not serve and is what the plan wants can only mean that its start took too
-    /// long.
+    /// A signal to one who is wanted up, does not serve and is what the plan wants can only mean that its start took
+    /// too long.
     pub fn signalled(&mut self, kill: bool, now: Instant) {
         let Some(life) = &mut self.life else { return };
         let undisturbed = life.is_undisturbed();
@@ -385,35 +370,5 @@ impl Facts {
         self.policy = self.stale.take().unwrap_or(self.policy);
         self.renewed = false;
         self.away = false;
-    }
-}
-
-impl Life {
-    fn new(worker: WorkerId, now: Instant) -> Self {
-        Self {
-            worker,
-            born: now,
-            ready: false,
-            hung: false,
-            led: true,
-            asked: None,
-            grace: Duration::ZERO,
-            killed: None,
-        }
-    }
-
-    /// Alive, not told to go, and nothing says yet that it serves.
-    pub fn is_unready(&self) -> bool {
-        self.is_undisturbed() && !self.ready
-    }
-
-    /// Alive, not told to go, and said to serve.
-    pub fn serves(&self) -> bool {
-        self.is_undisturbed() && self.ready
-    }
-
-    /// Alive and not told to go.
-    pub fn is_undisturbed(&self) -> bool {
-        self.led && self.asked.is_none() && self.killed.is_none()
     }
 }

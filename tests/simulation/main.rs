@@ -1,7 +1,7 @@
 //! A seeded hostile kernel and a virtual clock over the supervisor: years of bad luck in a few seconds.
 //!
-//! Each seed is one run: random plans, changed at random, and commands, a kernel at its worst, sometimes a kind end, and
-//! a shutdown.
+//! Each seed is one run: plans at random that change at random, commands, a kernel at its worst, sometimes a kind end,
+//! and a shutdown.
 //! After every event the laws are checked. A law that breaks names its seed, and the seed replays the very same run:
 //!
 //! ```sh
@@ -9,13 +9,15 @@
 //! PM_SEEDS=100000 cargo test --test simulation               # more runs than the usual 2000
 //! ```
 //!
-//! Where to look next: `laws/` says what must hold, `kernel.rs` how bad it gets, `world.rs` plays the reactor,
-//! `plans.rs` draws up what is wanted, `record.rs` and `facts.rs` keep what an observer knows, `coverage.rs` sees to it that everything happens often enough.
+//! Where to look next: `laws/` says what must hold, `kernel.rs` how bad it gets, `plans.rs` what is wanted, `world/`
+//! plays the reactor, `record.rs`, `facts.rs` and `life.rs` keep what an observer knows, `coverage.rs` sees to it that
+//! everything happens often enough.
 
 mod coverage;
 mod facts;
 mod kernel;
 mod laws;
+mod life;
 mod plans;
 mod record;
 mod world;

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use pm::supervisor::{Action, Event, Exit, Outcome, PoolId, Roster, SlotId, WorkerId};
 
-use crate::facts::{Due, Facts, Life, Wish};
+use crate::facts::{Due, Facts, Wish};
+use crate::life::Life;
 
 #[derive(Clone)]
 pub struct Record {
@@ -147,7 +148,8 @@ impl Record {
         }
     }
 
-    /// Notes that the plan has changed, before the answer to it is carried out. It comes too late for a run that is over.
+    /// Notes that the plan has changed, before the answer to it is carried out. It comes too late for a run that is
+    /// over.
     pub fn revised(&mut self, roster: &Roster, now: Instant) {
         if !self.finished.is_empty() {
             return;

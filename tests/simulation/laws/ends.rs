@@ -70,8 +70,8 @@ fn after_a_shutdown_there_is_no_deadline(settled: &Settled) -> Verdict {
 }
 
 impl Settled<'_> {
-    /// True if what this pool comes after does not become ready by itself: somebody failed for good, nobody has said yet
-    /// what it is to be, or it waits for such a one itself.
+    /// True if what this pool comes after does not become ready by itself: somebody failed for good, nobody has said
+    /// yet what it is to be, or it waits for such a one itself.
     fn is_blocked(&self, pool: PoolId) -> bool {
         let never = |facts: &Facts| match facts.wish {
             Wish::Unsaid => true,

@@ -3,8 +3,9 @@
 //! Each is a function with a sentence; a new rule in the supervisor brings its own. They compare the supervisor's
 //! actions and phases with the [`Record`] of what happened and with the kernel's own processes.
 //!
-//! Of single answers: `spawns.rs` has who is spawned, `signals.rs` who is signalled, `sayings.rs` what is said. Of states
-//! when all is done: `settled.rs` has those of one slot, `turns.rs` those of several, `ends.rs` those of the two ends.
+//! Of single answers: `spawns.rs` has who is spawned, `signals.rs` who is signalled, `sayings.rs` what is said. Of
+//! states when all is done: `settled.rs` has those of one slot, `turns.rs` those of several, `ends.rs` those of the two
+//! ends.
 
 /// Pairs each law with its name.
 macro_rules! laws {
@@ -22,7 +23,8 @@ use std::time::{Duration, Instant};
 
 use pm::supervisor::{Action, Event, News, Readiness, Roster, Slot, SlotId, Supervisor, WorkerId};
 
-use crate::facts::{Facts, Life};
+use crate::facts::Facts;
+use crate::life::Life;
 use crate::record::{Record, worker_of};
 
 /// No event needs more handling than this.

@@ -3,7 +3,8 @@
 use pm::supervisor::{Action, Event, News, Next, Phase, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid, is_late, most, subject};
-use crate::facts::{Due, Life, Wish};
+use crate::facts::{Due, Wish};
+use crate::life::Life;
 
 pub const OF_SAYINGS: &[Law<OfAnswer>] = laws![
     the_end_is_said_once_and_only_when_all_is_over,

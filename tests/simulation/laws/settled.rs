@@ -5,7 +5,8 @@ use std::time::Duration;
 use pm::supervisor::{Event, Phase, Slot, Wanted};
 
 use super::{Law, OfState, Settled, Verdict, broken, ensure, forbid, most};
-use crate::facts::{Due, Facts, Life, Wish};
+use crate::facts::{Due, Facts, Wish};
+use crate::life::Life;
 
 /// SIGKILL comes again after this long while something of a killed group is left.
 const KILL_AGAIN: Duration = Duration::from_secs(1);

@@ -3,7 +3,8 @@
 use pm::supervisor::{Action, Event, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure};
-use crate::facts::{Facts, Life, Wish};
+use crate::facts::{Facts, Wish};
+use crate::life::Life;
 
 pub const OF_SIGNALS: &[Law<OfAnswer>] = laws![
     only_one_who_is_there_is_signalled,
@@ -51,8 +52,8 @@ fn none_is_asked_to_stop_while_somebody_who_leaves_needs_it(answer: &Answer) -> 
     })
 }
 
-/// One who serves is renewed only when it is the first of its pool that is due, and all of the pool that are in the roll
-/// serve.
+/// One who serves is renewed only when it is the first of its pool that is due, and all of the pool that are in the
+/// roll serve.
 fn none_is_renewed_out_of_turn(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let serves = life.is_some_and(Life::serves) && !answer.has_failed(worker, facts);

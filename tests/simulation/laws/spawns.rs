@@ -55,8 +55,8 @@ fn news_of_one_slot_leaves_the_others_alone_but_for_their_turns(answer: &Answer)
     Ok(())
 }
 
-/// A slot that the new plan has as it was is neither signalled nor filled, and its phase stays; unless the plan gives it
-/// its turn, to start or to stop.
+/// A slot that the new plan has as it was is neither signalled nor filled, and its phase stays; unless the plan gives
+/// it its turn, to start or to stop.
 fn a_new_plan_leaves_unchanged_slots_alone(answer: &Answer) -> Verdict {
     let Told::Plan(roster) = answer.told else { return Ok(()) };
     for entry in roster.slots.iter().filter(|entry| !entry.is_changed) {
@@ -158,8 +158,8 @@ fn none_is_replaced_more_often_than_its_policy_allows(answer: &Answer) -> Verdic
     })
 }
 
-/// A worker that had been ready and whose group is empty is followed at once, however short its life was; so is one that
-/// hung.
+/// A worker that had been ready and whose group is empty is followed at once, however short its life was; so is one
+/// that hung.
 fn a_worker_that_had_been_ready_is_replaced_in_the_same_wakeup(answer: &Answer) -> Verdict {
     let Some(life) = answer.worker().and_then(|worker| answer.before.life(worker)) else {
         return Ok(());

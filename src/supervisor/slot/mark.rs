@@ -1,0 +1,90 @@
+//! What a slot says of itself to the rules that concern more than one: what it waits for, and who must wait for it.
+//!
+//! Nothing is changed or decided here; [`super::super::turns`] does that.
+
+use super::super::name::Exit;
+use super::super::phase::{Phase, Wanted};
+use super::Slot;
+
+/// Something about a slot that concerns others, or that it waits for others to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) enum Mark {
+    /// It starts when the pools that its own comes after are ready.
+    WaitsToStart,
+    /// It serves or is about to, and is told to stop when those that need it and are to go are gone.
+    WaitsToStop,
+    /// It serves, and its worker is replaced when nobody holds the roll of its pool.
+    WaitsToRenew,
+    /// Its worker is to be replaced, and nobody would miss it.
+    RenewsAtOnce,
+    /// The plan no longer has it, and nothing of it is left.
+    IsForgotten,
+    /// Its pool is not ready, because of it.
+    IsUnmet,
+    /// It is to go and something of it is left, so that what it needs must stay.
+    IsLeaving,
+    /// It is in a roll: its worker is to be replaced, or was.
+    IsRolling,
+    /// It is in a roll and does not serve: those of its pool that do must wait.
+    HoldsTheRoll,
+}
+
+impl Mark {
+    pub(in super::super) const ALL: [Self; 9] = [
+        Self::WaitsToStart,
+        Self::WaitsToStop,
+        Self::WaitsToRenew,
+        Self::RenewsAtOnce,
+        Self::IsForgotten,
+        Self::IsUnmet,
+        Self::IsLeaving,
+        Self::IsRolling,
+        Self::HoldsTheRoll,
+    ];
+}
+
+impl Slot {
+    pub(in super::super) fn has(&self, mark: Mark) -> bool {
+        let is_up = self.wanted == Wanted::Up;
+        let is_to_go = matches!(self.wanted, Wanted::Down | Wanted::Gone);
+        let starts = matches!(self.phase, Phase::Starting { .. });
+        let serves = matches!(self.phase, Phase::Ready { .. });
+        let is_due = self.due.is_some();
+        match mark {
+            Mark::WaitsToStart => is_up && self.phase == Phase::Idle,
+            Mark::WaitsToStop => is_to_go && (starts || serves),
+            Mark::WaitsToRenew => is_up && serves && is_due,
+            Mark::RenewsAtOnce => is_up && starts && is_due,
+            Mark::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
+            Mark::IsUnmet => !self.is_met(),
+            Mark::IsLeaving => is_to_go && self.phase.has_worker(),
+            Mark::IsRolling => self.is_renewed || (is_up && is_due),
+            Mark::HoldsTheRoll => is_up && !serves && (self.is_renewed || is_due),
+        }
+    }
+
+    /// True if those that come after its pool need not wait for it.
+    fn is_met(&self) -> bool {
+        match self.wanted {
+            Wanted::Up => matches!(self.phase, Phase::Ready { .. }),
+            Wanted::Ended => self.phase == Phase::Idle && self.end.is_some_and(Exit::is_success),
+            Wanted::Down => !self.is_new,
+            Wanted::Gone => true,
+        }
+    }
+
+    /// True if nothing comes of it by itself: its run is over, or it waits for others to start.
+    pub(in super::super) fn has_ended(&self) -> bool {
+        match self.phase {
+            Phase::GivenUp => true,
+            Phase::Idle => matches!(self.wanted, Wanted::Up | Wanted::Ended),
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Resting { .. } => false,
+            Phase::Stopping { .. } | Phase::Killing { .. } => false,
+        }
+    }
+
+    /// The roll of its pool is over.
+    pub(in super::super) fn leave_roll(&mut self) {
+        self.is_renewed = false;
+    }
+}
