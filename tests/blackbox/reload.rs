@@ -162,6 +162,46 @@ fn a_port_stays_with_its_worker_when_the_list_moves() {
     let after = [1, 2].map(|n| ask(pm.ports[n], "pid"));
     assert!(after.iter().all(|pid| !before.contains(pid)));
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
+    assert_eq!(pm.says.with("before it was ready"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
+    let (_folder, pm) = started();
+    let other = "
+        [pool.POOL-other]
+        command = ['WORKER', 'listen', '{port}', 'say', 'other', 'stay']
+        ports   = [PORT2]
+    ";
+    pm.reload(&format!("{}{other}", BEFORE.replace("PORT1, PORT2, PORT3", "PORT1, PORT3")));
+    pm.is_up("-other.1", 2);
+    pm.has_members(5);
+    assert_eq!(pm.says.with("cannot start"), [""; 0]);
+    assert_eq!(pm.says.with("before it was ready"), [""; 0]);
+    pm.stop();
+}
+
+#[test]
+fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'listen', '{port}', 'answer', 'silent', 'stay']
+        ports   = PORT1
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
+    pm.is_up(".1", 1);
+    pm.reload(&format!("{text}log = {{ file = '{{slot}}.log' }}\n"));
+    pm.says.wait_for("reload: 1 worker stays as it is");
+    ask(pm.ports[0], "say written");
+    let log = folder.path().join(format!("{}.log", pm.slot(1)));
+    crate::harness::eventually("it is in the file", || {
+        (std::fs::read_to_string(&log).ok()? == "written\n").then_some(())
+    });
+    let alive = "alive = { http = '/', every = '50ms', timeout = '50ms' }";
+    pm.reload(&format!("{text}{alive}\n"));
+    pm.says.wait_for("hangs: no answer within 50ms, 3 times in a row");
     pm.stop();
 }
 
