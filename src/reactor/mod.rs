@@ -51,6 +51,10 @@ use crate::sys::{Caught, Children, Reaped, Signals, Standing, signals, standing,
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
+/// The same signal twice within this is one wish: timeout(1) sends it to pm and then to pm's process group. No finger is
+/// that fast.
+const ONE_WISH: Duration = Duration::from_millis(20);
+
 /// When all workers are gone, this is how long orphans of nobody's may keep the reactor.
 const ALONE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -109,7 +113,8 @@ pub struct Reactor {
     has_dead: bool,
     /// SIGUSR1 came and has not been acted on.
     is_reload_due: bool,
-    stop_began: Option<Instant>,
+    /// The signal that first asked for an end, and when.
+    stop_began: Option<(Caught, Instant)>,
     leaving: Option<Leaving>,
 }
 
@@ -213,6 +218,12 @@ impl Reactor {
     fn take_signals(&mut self) {
         let caught: Vec<_> = self.signals.take().collect();
         for signal in caught {
+            if self
+                .stop_began
+                .is_some_and(|(first, at)| first == signal && self.now < at + ONE_WISH)
+            {
+                continue;
+            }
             let is_draining = self.supervisor.is_draining();
             match signal {
                 Caught::Child => self.has_dead = true,
@@ -246,7 +257,7 @@ impl Reactor {
             return;
         }
         self.tell_stop(signal, event == Event::Kill);
-        self.stop_began.get_or_insert(self.now);
+        self.stop_began.get_or_insert((signal, self.now));
         self.handle(event);
     }
 
