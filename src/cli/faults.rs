@@ -36,7 +36,9 @@ fn picture<'a>(faults: &'a Faults, fault: &'a Fault) -> Group<'a> {
     let within = |span: &Range<usize>| span.start - shown.start..span.end - shown.start;
     let primary = AnnotationKind::Primary.span(within(&fault.span));
     let label = Some(fault.label.as_str()).filter(|label| !label.is_empty());
-    let mut snippet = Snippet::source(&source.text[shown.clone()])
+    // The carriage returns of a file from Windows would be drawn; a blank keeps every place.
+    let text = source.text[shown.clone()].replace('\r', " ");
+    let mut snippet = Snippet::source(text)
         .line_start(source.text[..shown.start].matches('\n').count() + 1)
         .path(source.name.as_str())
         .annotation(primary.label(label));

@@ -152,6 +152,10 @@ impl Findings {
 
     /// Notes a fault. A span that is not on the boundaries of characters is widened to them.
     pub fn add(&mut self, mut fault: Fault) {
+        if self.is_full() {
+            self.left_out += 1;
+            return;
+        }
         let text = &self.sources[fault.file.0].text;
         fault.span = on_characters(text, &fault.span);
         if let Some((span, _)) = &mut fault.related {
@@ -159,11 +163,7 @@ impl Findings {
         }
         fault.message = one_line(&fault.message);
         fault.help = fault.help.as_deref().map(one_line);
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.push(fault);
-        } else {
-            self.left_out += 1;
-        }
+        self.faults.push(fault);
     }
 
     /// What has been noted, in that order.

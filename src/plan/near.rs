@@ -10,7 +10,8 @@ pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> O
     let lower = written.to_lowercase();
     let distance = |word: &&str| strsim::damerau_levenshtein(&lower, &word.to_lowercase());
     let nearest = words.into_iter().min_by_key(distance)?;
-    let may_be_wrong = (nearest.chars().count().max(2) / 3).max(1);
+    let letters = nearest.chars().count();
+    let may_be_wrong = (letters / 3).max(1).min(letters.saturating_sub(1));
     (distance(&nearest) <= may_be_wrong).then_some(nearest)
 }
 
@@ -44,6 +45,7 @@ mod tests {
         assert_eq!(nearest("cdw", words), Some("cwd"));
         assert_eq!(nearest("colour", words), None);
         assert_eq!(nearest("r", words), None);
+        assert_eq!((nearest("N", ["n"]), nearest("x", ["n"])), (Some("n"), None));
     }
 
     #[test]

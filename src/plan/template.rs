@@ -112,10 +112,10 @@ impl Values<'_> {
     }
 }
 
-/// What stands before the brace that closes a placeholder. Another one that opens before that means that the first was
-/// a brace that had not been doubled.
+/// What stands before the brace that closes a placeholder. Another one that opens before that, or the end of the line,
+/// means that the first was a brace that had not been doubled.
 fn name_of(rest: &[u8]) -> Option<&[u8]> {
-    let end = rest.iter().position(|&byte| byte == b'}' || byte == b'{')?;
+    let end = rest.iter().position(|byte| [b'}', b'{', b'\n'].contains(byte))?;
     (rest[end] == b'}').then(|| &rest[..end])
 }
 

@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
             let message = format!("`{}` is no name of a pool", named.name);
             self.note(named.key.clone(), message, "use letters, digits, `-` and `_`");
         }
-        if !named.table.command.is_given() && !self.is_misspelt("command", named) {
+        if !named.table.command.is_given() && !self.is_misspelt(&named.extent, &["command"]) {
             let message = format!("the pool `{}` has no command", named.name);
             self.note(named.key.clone(), message, "write `command = [\"./server\", \"{port}\"]`");
         }
@@ -94,12 +94,13 @@ impl<'a> Reader<'a> {
         Pool { name, after, slots, policy, stop_signal, missing_hint }
     }
 
-    /// True if this key is in the table under a name that was taken for a slip: that has been said.
-    fn is_misspelt(&self, key: &str, named: &Named<'_>) -> bool {
-        let slip = format!("did you mean `{key}`?");
-        let is_here = |fault: &Fault| named.extent.contains(&fault.span.start);
-        let mut faults = self.findings.faults_so_far().filter(|fault| is_here(fault));
-        faults.any(|fault| fault.help.as_ref() == Some(&slip))
+    /// True if one of these keys is in this part of the file under a name that was taken for a slip: that has been
+    /// said, and the key is not reported missing as well.
+    pub fn is_misspelt(&self, extent: &Range<usize>, keys: &[&str]) -> bool {
+        let slips: Vec<_> = keys.iter().map(|key| format!("did you mean `{key}`?")).collect();
+        let is_here = |fault: &Fault| extent.contains(&fault.span.start);
+        let is_slip = |fault: &Fault| fault.help.as_ref().is_some_and(|help| slips.contains(help));
+        self.findings.faults_so_far().any(|fault| is_here(fault) && is_slip(fault))
     }
 
     fn policy(&mut self, named: &Named<'_>) -> (Policy, i32) {
@@ -263,7 +264,9 @@ impl<'a> Reader<'a> {
         let seat = Seat { values, owns_port: table.ports.is_given() };
         let argv = table.command.usable();
         let argv = argv.map(|(command, given)| self.argv(command, given, &seat));
-        let cwd = table.cwd.usable().map(|(text, given)| self.path(text, given, &seat));
+        let cwd = table.cwd.usable().map(|(text, given)| {
+            self.path(text, given, &seat, "write `.` for the folder of this file")
+        });
         let own = environment::of_slot(named.name, &name, port.filter(|_| seat.owns_port));
         let env = self.env(named, &seat);
         let world = World {
@@ -308,15 +311,15 @@ impl<'a> Reader<'a> {
             self.note(given.at.clone(), "a file of no size keeps nothing", "give `10MB`, say");
         }
         let (file, given) = table.file.usable()?;
-        let path = self.path(file, given, seat);
+        let path = self.path(file, given, seat, "write `log/{slot}.log`, say");
         let keep = table.keep.value().and_then(|keep| u32::try_from(keep.0).ok());
         let max_bytes = max.map_or(LOG_BYTES, |(size, _)| size.0);
         Some(LogFile { path, max_bytes, keep: keep.unwrap_or(LOG_KEEP) })
     }
 
-    fn path(&mut self, text: &Text, given: &Given<Text>, seat: &Seat<'_>) -> PathBuf {
+    fn path(&mut self, text: &Text, given: &Given<Text>, seat: &Seat<'_>, right: &str) -> PathBuf {
         if text.0.is_empty() {
-            self.note(given.at.clone(), "this path is empty", "write `.` for the file's folder");
+            self.note(given.at.clone(), "this path is empty", right);
         }
         let filled = self.fill(&text.0, &given.at, seat);
         self.document.resolve(Path::new(&filled))

@@ -21,8 +21,9 @@ impl Raw {
     pub fn is_no(&self, what: &str, right: &str) -> String {
         let this = match self {
             Self::Text(_) => "this string",
-            Self::Whole(_) | Self::Fraction(_) => "this number",
-            Self::Boolean(_) => "`true` or `false`",
+            Self::Whole(number) => &format!("`{number}`"),
+            Self::Fraction(number) => &format!("`{number}`"),
+            Self::Boolean(boolean) => &format!("`{boolean}`"),
             Self::Date => "this date",
             Self::List => "this list",
             Self::Table => "this table",

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue, Error};
 use crate::plan::fault::{Fault, Findings, SourceId};
 
 /// What helps with what the parser says. The first that is part of its words counts.
-const HELP: [(&str, &str); 9] = [
+const HELP: [(&str, &str); 11] = [
     ("string values must be quoted", "put the text into quotes, as in `restart = \"always\"`"),
     ("key with no value", "write `key = value`"),
     ("missing value", "write `key = value`"),
@@ -16,7 +16,9 @@ const HELP: [(&str, &str); 9] = [
     ("unclosed array", "close it with `]`"),
     ("unclosed inline table", "close it with `}`"),
     ("leading zero", "put it into quotes, as in `umask = \"022\"`"),
-    ("invalid basic string", "close it with `\"`"),
+    ("missing comma between array elements", "put `,` between two, and `]` after the last"),
+    ("invalid literal string", "close it with `'`"),
+    ("invalid basic string", "close it with `\"`, and double each backslash"),
 ];
 
 /// Notes what the parser of `text` complained about.
@@ -28,7 +30,7 @@ pub fn note(
     findings: &mut Findings,
 ) {
     let mut keys = None;
-    let mut last_line = None;
+    let mut last_line: Option<Range<usize>> = None;
     for error in errors {
         if findings.is_full() {
             return;
@@ -40,10 +42,10 @@ pub fn note(
             continue;
         }
         // The parser gets out of step after an error: only the first of a line is sure to be one.
-        let line = line_of(text, &at);
-        if last_line.replace(line.clone()) == Some(line) {
+        if last_line.as_ref().is_some_and(|line| (line.start..=line.end).contains(&at.start)) {
             continue;
         }
+        last_line = Some(line_of(text, &at));
         let message = error.message();
         findings.add(match HELP.iter().find(|(words, _)| message.contains(words)) {
             Some((_, help)) => {
@@ -56,9 +58,13 @@ pub fn note(
     }
 }
 
-/// Passes on the faults that are in no line which has one already.
+/// Passes on the faults that are in no line which has one already. Where a table's header could not be read, nobody
+/// knows whose keys the next ones are.
 pub fn note_elsewhere(text: &str, found: Vec<Fault>, file: SourceId, findings: &mut Findings) {
     let known: Vec<_> = findings.faults_so_far().map(|fault| line_of(text, &fault.span)).collect();
+    if known.iter().any(|line| text[line.clone()].trim_start().starts_with('[')) {
+        return;
+    }
     for fault in found {
         if !known.iter().any(|line| line.start <= fault.span.start && fault.span.start <= line.end)
         {

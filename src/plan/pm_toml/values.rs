@@ -283,7 +283,7 @@ impl TryFrom<Raw> for Yes {
         match raw {
             Raw::Boolean(true) => Ok(Self),
             Raw::Boolean(false) => Err("`false` asks for nothing; leave it out".into()),
-            other => Err(other.is_no("yes", "write `true`")),
+            other => Err(other.is_no("`true`", "write `true`, or leave it out")),
         }
     }
 }

@@ -165,7 +165,11 @@ impl Reader<'_> {
         named.sort_by_key(|(_, at)| at.start);
         match named.as_slice() {
             [] => {
-                let names = listed(ways.iter().map(|(name, _)| *name));
+                let names: Vec<_> = ways.iter().map(|(name, _)| *name).collect();
+                if self.is_misspelt(&given.at, &names) {
+                    return;
+                }
+                let names = listed(names);
                 let message = format!("`{table}` does not say by what");
                 self.note(given.at.clone(), message, format!("give it exactly one of {names}"));
             }

@@ -1,0 +1,355 @@
+//! Texts that nobody would write, through the readers of `pm.toml`, Procfile and `.env`: no panic, no long wait, and
+//! each fault within its text.
+//!
+//! An input is made of right texts, a dictionary of keys and nasty bytes, and a seed. 20,000 are tried for each reader,
+//! a million with PM_PROOF=1, PM_FUZZ=N as many as that. A failure names its seed; PM_SEED=N tries that one alone.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use pm::cli::faults::pictures;
+use pm::plan::procfile::{self, Options};
+use pm::plan::surroundings::{Account, Document, Surroundings};
+use pm::plan::{Faults, Plan, pm_toml};
+
+/// A reader may take this long with one text.
+const TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Texts that are right, to be spoilt.
+const PM_TOMLS: [&str; 4] = [
+    include_str!("../src/plan/lab.toml"),
+    include_str!("../src/cli/init.toml"),
+    "[pool.web]\ncommand = ['serve', '{port}', '{{}}']\nports = '8080-8082,8090'\nenv = { A = 1, B = '{n}' }\n\
+     ready = { http = '/', status = '200-299', within = '30s' }\nalive = { exec = 'x {slot}', every = '1s' }\n\
+     after = ['db']\nlog = { file = 'log/{slot}.log', max_size = '1MiB' }\n\n[pool.db]\ncommand = \"\"\"\nx\n\"\"\"\n\
+     restart = 'on-failure'\nrest = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
+     stop = { signal = 'INT', grace = '0s' }\nuser = 'www-data'\numask = '022'\nnice = -5\npty = true\n\
+     env_file = ['.env', 'more.env']\nlimits = { open_files = 10, memory = '1GB' }\nready.line_regex = '^a+$'\n",
+    "pool.a.command = 'x'\npool.a.ports = [80, '90-99']\npool.b = { command = ['x'], workers = 3, after = 'a' }\n",
+];
+const PROCFILES: [&str; 2] = [
+    "web: bundle exec serve -p $PORT\n# comment\n\nworker-2:\techo 'a: b' \"{n}\"\nclock_1: ./clock # tick\n",
+    "\u{feff}web: x\r\nworker: y\r\n",
+];
+const DOTENVS: [&str; 2] = [
+    "A=b\nexport B = 'c d' # e\nPORT=6000\n\n# f\nC=\"g\\n\\\"h\\$i\nj\"\nD=k#l\nE=\n",
+    "\u{feff}A=b\r\nB=\"c\r\nd\"\r\n",
+];
+
+const WORDS: [&str; 56] = [
+    "[pool.web]",
+    "[[pool.web]]",
+    "[pool]",
+    "pool.",
+    "command",
+    "ports",
+    "workers",
+    "cwd",
+    "path",
+    "env",
+    "env_file",
+    "after",
+    "restart",
+    "max_restarts",
+    "ready",
+    "alive",
+    "rest",
+    "stop",
+    "log",
+    "limits",
+    "user",
+    "group",
+    "umask",
+    "{port}",
+    "{slot}",
+    "{n}",
+    "{",
+    "}",
+    "{{",
+    "\"\"\"",
+    "'''",
+    "\"",
+    "'",
+    " = ",
+    ", ",
+    "[",
+    "]",
+    ".",
+    ":",
+    "#",
+    "\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "\\",
+    "\\u0000",
+    "\0",
+    "\u{feff}",
+    "ü",
+    "\u{1F980}",
+    "\u{202e}",
+    "\x1b[31m",
+    "1-65535",
+    "99999999999999999999",
+    "-0.1e400",
+    "export ",
+];
+
+fn document(name: &str, text: &str) -> Document {
+    Document { name: name.into(), text: text.into(), dir: "/srv".into() }
+}
+
+struct World<'a> {
+    dotenv: &'a str,
+}
+
+impl Surroundings for World<'_> {
+    fn read(&self, path: &Path) -> Result<Option<String>, String> {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(".env") => Ok(Some(self.dotenv.to_owned())),
+            Some("secret") => Err("permission denied".into()),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn user(&self, name: &str) -> Option<Account> {
+        (name == "www-data").then(|| Account { uid: 33, gid: 33, groups: Vec::new() })
+    }
+
+    fn group(&self, _: &str) -> Option<u32> {
+        None
+    }
+
+    fn may_change_user(&self) -> bool {
+        true
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn no_text_is_too_much_for_pm_toml() {
+    attack(&PM_TOMLS, |_, text| {
+        pm_toml::read(&document("pm.toml", text), &World { dotenv: "A=b" })
+    });
+}
+
+#[test]
+fn no_text_is_too_much_for_a_procfile() {
+    attack(&PROCFILES, |rng, text| {
+        let formations = ["all=1,web=3", "web=1000", "worker", "=,", "all=0"];
+        let formation = rng.bool().then(|| rng.choice(formations).unwrap().to_owned());
+        let options = Options { formation, port: rng.bool().then(|| rng.u16(1..)) };
+        procfile::read(&document("Procfile", text), &options, &World { dotenv: "PORT=1" })
+    });
+}
+
+#[test]
+fn no_text_is_too_much_for_dotenv() {
+    attack(&DOTENVS, |_, text| {
+        procfile::read(
+            &document("Procfile", "web: x"),
+            &Options::default(),
+            &World { dotenv: text },
+        )
+    });
+}
+
+#[test]
+fn no_text_is_too_much_for_a_formation() {
+    attack(&["all=1,web=3", "web = 2, worker=0"], |_, text| {
+        let options = Options { formation: Some(text.to_owned()), port: None };
+        procfile::read(&document("Procfile", "web: x\nworker: y"), &options, &World { dotenv: "" })
+    });
+}
+
+/// The longest and the most monotonous, where whatever is not linear shows.
+#[test]
+fn much_of_one_thing_takes_no_time() {
+    // A build without optimization reads a sixteenth of it in that time.
+    let parts = if is_proof() { 1 } else { 16 };
+    let most = pm::plan::FILE_BYTES_MAX / parts;
+    let mut slow = String::new();
+    for unit in WORDS.into_iter().chain([
+        "a",
+        "a\n",
+        "a=\"\n",
+        "A='\n",
+        "A=1\n",
+        "a: b\n",
+        "a = {",
+        "a.",
+        "x = [",
+        "x = 1\n",
+        "[pool.a]\n",
+        "'a',",
+        "[pool.a]\ncommand='{n}'\n",
+        "web=1,",
+        "{port",
+        "\"{a}\"",
+        "8080,",
+        "pool.a.env.b = 1\n",
+        "'\\n",
+    ]) {
+        for (before, after) in
+            [("", ""), ("[pool.web]\ncommand = [", "]"), ("[pool.web]\ncommand = '", "'")]
+        {
+            let count = (most - before.len() - after.len()) / unit.len();
+            let text = format!("{before}{}{after}", unit.repeat(count));
+            let dotenv = World { dotenv: &text };
+            let formation = Options { formation: Some(text.clone()), port: None };
+            let took = [
+                time(|| pm_toml::read(&document("pm.toml", &text), &World { dotenv: "" })),
+                time(|| {
+                    procfile::read(
+                        &document("Procfile", &text),
+                        &Options::default(),
+                        &World { dotenv: "" },
+                    )
+                }),
+                time(|| {
+                    procfile::read(&document("Procfile", "web: x"), &Options::default(), &dotenv)
+                }),
+                time(|| {
+                    procfile::read(
+                        &document("Procfile", "web: x"),
+                        &formation,
+                        &World { dotenv: "" },
+                    )
+                }),
+            ];
+            if let Some(most) = took.iter().max().filter(|took| **took > TIME_MAX) {
+                writeln!(slow, "{:?} after {before:?}: {most:?}", unit.escape_debug()).unwrap();
+            }
+        }
+    }
+    assert!(slow.is_empty(), "{slow}");
+}
+
+fn time(read: impl FnOnce() -> Result<Plan, Faults>) -> Duration {
+    let began = Instant::now();
+    let _ = read();
+    began.elapsed()
+}
+
+/// Tries a reader with texts made of these.
+fn attack(
+    texts: &[&str],
+    read: impl Fn(&mut Rng, &str) -> Result<Plan, Faults> + std::panic::RefUnwindSafe,
+) {
+    let (mut right, mut wrong) = (0_u64, 0_u64);
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        let text = spoilt(&mut rng, texts);
+        let began = Instant::now();
+        let outcome = std::panic::catch_unwind(|| read(&mut rng.clone(), &text));
+        let took = began.elapsed();
+        let outcome = outcome.unwrap_or_else(|_| panic!("PM_SEED={seed} panics: {text:?}"));
+        assert!(took < TIME_MAX, "PM_SEED={seed} takes {took:?}: {text:?}");
+        match outcome {
+            Ok(plan) => {
+                right += 1;
+                check_plan(&plan, seed);
+            }
+            Err(faults) => {
+                wrong += 1;
+                check_faults(&faults, seed);
+            }
+        }
+    }
+    println!("{right} right, {wrong} wrong");
+    assert!(right > 0 && wrong > 0 || right + wrong < 1_000, "{right} right, {wrong} wrong");
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    if let Some(seed) = number("PM_SEED") {
+        return seed..seed + 1;
+    }
+    0..number("PM_FUZZ").unwrap_or(if is_proof() { 1_000_000 } else { 20_000 })
+}
+
+fn is_proof() -> bool {
+    std::env::var_os("PM_PROOF").is_some()
+}
+
+/// One of the texts, or several, with up to eight things done to it.
+fn spoilt(rng: &mut Rng, texts: &[&str]) -> String {
+    let mut bytes = rng.choice(texts).unwrap().as_bytes().to_vec();
+    for _ in 0..rng.usize(0..=8) {
+        let at = rng.usize(0..=bytes.len());
+        let end = rng.usize(at..=bytes.len().min(at + 40));
+        match rng.u8(0..7) {
+            0 => drop(bytes.drain(at..end)),
+            1 => drop(bytes.splice(at..at, rng.choice(WORDS).unwrap().bytes())),
+            2 => drop(bytes.splice(at..end, rng.choice(WORDS).unwrap().bytes())),
+            3 => {
+                let piece = bytes[at..end].to_vec();
+                let to = rng.usize(0..=bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            4 if at < bytes.len() => bytes[at] = rng.u8(..),
+            5 => bytes.truncate(at),
+            6 => {
+                let other = rng.choice(texts).unwrap().as_bytes();
+                let from = rng.usize(0..=other.len());
+                bytes.splice(at..at, other[from..].iter().copied());
+            }
+            _ => bytes.push(rng.u8(..)),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A plan keeps what its types say of it.
+fn check_plan(plan: &Plan, seed: u64) {
+    assert!(plan.slots().count() >= 1, "PM_SEED={seed} keeps nothing alive");
+    assert!(plan.slots().count() <= pm::plan::WORKERS_MAX, "PM_SEED={seed}");
+    let mut names = std::collections::BTreeSet::new();
+    let mut ports = std::collections::BTreeSet::new();
+    for (pool, slot) in plan.slots() {
+        let world = &slot.world;
+        assert!(names.insert(&slot.name), "PM_SEED={seed}: {} is there twice", slot.name);
+        assert!(slot.port.is_none_or(|port| ports.insert(port)), "PM_SEED={seed}: {:?}", slot.port);
+        assert!(!world.argv.is_empty(), "PM_SEED={seed}: {} has no argv", slot.name);
+        assert!(world.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()), "PM_SEED={seed}");
+        assert!(pool.after.iter().all(|other| *other < plan.pools.len()), "PM_SEED={seed}");
+        let words = world.argv.iter().map(|argument| argument.as_encoded_bytes());
+        let variables =
+            world.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        assert!(
+            words.chain(variables).all(|word| !word.contains(&0)),
+            "PM_SEED={seed}: a zero byte"
+        );
+    }
+}
+
+/// Faults point into their texts, and can be said in one line and shown.
+fn check_faults(faults: &Faults, seed: u64) {
+    let mut last = None;
+    for fault in faults.iter() {
+        let text = &faults.source(fault).text;
+        assert!(text.get(fault.span.clone()).is_some(), "PM_SEED={seed}: {fault:?}");
+        let related = fault.related.as_ref().map_or(0..0, |(span, _)| span.clone());
+        assert!(text.get(related).is_some(), "PM_SEED={seed}: {fault:?}");
+        assert!(!fault.message.is_empty(), "PM_SEED={seed}: {fault:?}");
+        let order = (fault.file, fault.span.start);
+        assert!(last <= Some(order), "PM_SEED={seed}: out of order");
+        last = Some(order);
+        let place = faults.place(fault);
+        assert!(
+            place.line >= 1 && place.column >= 1 && place.end_line >= place.line,
+            "PM_SEED={seed}"
+        );
+    }
+    assert!(last.is_some(), "PM_SEED={seed}: no fault");
+    assert!(faults.lines().all(|line| !line.contains('\n')), "PM_SEED={seed}");
+    // To draw them all takes longer than to find them.
+    if seed.is_multiple_of(16) {
+        assert!(!pictures(faults, true).is_empty(), "PM_SEED={seed}");
+    }
+}

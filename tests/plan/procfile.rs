@@ -1,0 +1,143 @@
+//! Procfiles and the `.env` beside them, as foreman, honcho and shoreman have them.
+
+use pm::plan::Plan;
+use pm::plan::procfile::Options;
+use pm::supervisor::{Readiness, Restart};
+
+use crate::world::{World, shown};
+
+fn read(text: &str) -> Vec<(String, String)> {
+    let plan = World::default().procfile(text, &Options::default());
+    let plan = plan.unwrap_or_else(|faults| panic!("{text}\n{faults}"));
+    let pool = |pool: pm::plan::Pool| {
+        let argv = &pool.slots[0].world.argv;
+        assert_eq!(argv[..2], ["/bin/sh", "-c"]);
+        (pool.name, argv[2].to_str().unwrap().to_owned())
+    };
+    plan.pools.into_iter().map(pool).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, command)| ((*name).into(), (*command).into())).collect()
+}
+
+/// Each slot's `PORT`.
+fn ports(plan: &Plan) -> Vec<(String, u16)> {
+    let port = |slot: &pm::plan::SlotPlan| {
+        let mut found = slot.world.env.iter().filter(|(name, _)| name == "PORT");
+        let (_, port) = found.next().unwrap();
+        assert!(found.next().is_none() && slot.port.is_none());
+        (slot.name.clone(), port.parse().unwrap())
+    };
+    plan.slots().map(|(_, slot)| port(slot)).collect()
+}
+
+fn scaled(formation: &str, port: Option<u16>) -> Options {
+    Options { formation: Some(formation.into()), port }
+}
+
+#[test]
+fn each_line_is_a_pool_and_its_command_goes_to_sh_as_it_is() {
+    let both = pairs(&[("web", "serve -p $PORT {n} #1"), ("work-er_2", "a: b")]);
+    for text in [
+        "web: serve -p $PORT {n} #1\nwork-er_2: a: b\n",
+        "# comment\n\nweb:serve -p $PORT {n} #1\n  # another\nwork-er_2:\ta: b",
+        "\u{feff}web:   serve -p $PORT {n} #1\r\n\r\nwork-er_2: a: b\r\n",
+    ] {
+        assert_eq!(read(text), both, "{text:?}");
+    }
+}
+
+#[test]
+fn a_worker_of_a_procfile_is_always_restarted_and_ready_once_it_has_lived() {
+    let plan = World::default().procfile("web: x", &Options::default()).unwrap();
+    let pool = &plan.pools[0];
+    assert_eq!(pool.policy.restart, Restart::Always);
+    assert!(matches!(pool.policy.ready, Readiness::Lived { after } if after.as_secs() == 1));
+    assert_eq!(pool.slots[0].world.cwd.as_deref(), Some("/srv".as_ref()));
+    let env = &pool.slots[0].world.env;
+    assert!(env.contains(&("PS".into(), "web.1".into())), "{env:?}");
+}
+
+#[test]
+fn what_is_no_line_of_a_procfile_is_shown() {
+    for (name, text) in [
+        (
+            "procfile-lines",
+            "web: x\nweb command\n we: b\nx.y: b\nü: b\n: b\nweb:\nw:  \t\n- c\nweb: z\n",
+        ),
+        ("procfile-empty", "# nothing\n\n"),
+        ("procfile-nul", "web: a\0b\n"),
+    ] {
+        let said = shown(World::default().procfile(text, &Options::default()), text);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, said);
+        });
+    }
+}
+
+const THREE: &str = "web: x\nworker: y\nclock: z\n";
+
+#[test]
+fn port_counts_from_a_base_by_100_for_each_type_and_by_1_for_each_worker() {
+    let plan = World::default().procfile(THREE, &scaled("web=2,clock=1", None)).unwrap();
+    let expected = [("web.1", 5_000), ("web.2", 5_001), ("clock.1", 5_200)];
+    assert_eq!(ports(&plan), expected.map(|(name, port)| (name.into(), port)));
+}
+
+#[test]
+fn the_base_is_that_of_the_option_then_of_dotenv_then_of_the_environment() {
+    let first = |world: &World, port| {
+        ports(&world.procfile(THREE, &Options { formation: None, port }).unwrap())[0].1
+    };
+    let world = World::default().variable("PORT", "7000");
+    assert_eq!(first(&World::default(), None), 5_000);
+    assert_eq!(first(&world, None), 7_000);
+    let world = world.file(".env", "PORT=6000\n");
+    assert_eq!(first(&world, None), 6_000);
+    assert_eq!(first(&world, Some(9_000)), 9_000);
+}
+
+#[test]
+fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
+    let world = World::default().file(".env", "PORT=6000\nPS=me\nexport MODE='a b'\n");
+    let plan = world.procfile(THREE, &Options::default()).unwrap();
+    let env = &plan.pools[1].slots[0].world.env;
+    for (name, value) in [("PORT", "6100"), ("PS", "worker.1"), ("MODE", "a b")] {
+        assert!(env.contains(&(name.into(), value.into())), "{env:?}");
+        assert_eq!(env.iter().filter(|(known, _)| known == name).count(), 1);
+    }
+}
+
+#[test]
+fn what_is_wrong_around_a_procfile_is_shown() {
+    let none = Options::default;
+    let dotenv = |text: &str| World::default().file(".env", text);
+    for (name, world, options) in [
+        ("around-dotenv", dotenv("A=1\nB\nA=2\n"), none()),
+        ("around-dotenv-port", dotenv("PORT=http\n"), none()),
+        (
+            "around-dotenv-unreadable",
+            World::default().unreadable(".env", "permission denied"),
+            none(),
+        ),
+        ("around-environment-port", World::default().variable("PORT", "0"), none()),
+        ("around-formation", World::default(), scaled("web=1,wroker=2,clock=x", None)),
+        ("around-ports-overlap", World::default(), scaled("web=101,worker=1", None)),
+        ("around-ports-end", World::default(), scaled("all=1", Some(65_400))),
+    ] {
+        let said = shown(world.procfile(THREE, &options), THREE);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, said);
+        });
+    }
+}
+
+#[test]
+fn a_hundred_workers_fit_and_the_last_type_may_have_more() {
+    let plan = World::default().procfile(THREE, &scaled("web=100,clock=200", None)).unwrap();
+    let ports: std::collections::BTreeSet<_> =
+        ports(&plan).into_iter().map(|(_, port)| port).collect();
+    assert_eq!(ports.len(), 300);
+    assert!(World::default().procfile(THREE, &scaled("all=0", None)).is_err());
+}

@@ -1,0 +1,708 @@
+//! For each key of `pm.toml`: right values with what comes of them, and wrong ones.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pm::plan::{Alive, AliveBy, Check, Line, Pool, Ready};
+use pm::supervisor::{MaxRestarts, Readiness, Restart};
+
+/// Lines of a `pm.toml`, and what is to be true of the pool.
+type Right = (&'static str, fn(&Pool));
+
+pub struct Row {
+    /// From the pool's table on: `stop.grace`.
+    pub key: &'static str,
+    pub right: &'static [Right],
+    pub wrong: &'static [&'static str],
+}
+
+fn argv(pool: &Pool, n: usize) -> Vec<&str> {
+    pool.slots[n].world.argv.iter().map(|argument| argument.to_str().unwrap()).collect()
+}
+
+fn ports(pool: &Pool) -> Vec<Option<u16>> {
+    pool.slots.iter().map(|slot| slot.port).collect()
+}
+
+fn variable<'a>(pool: &'a Pool, n: usize, name: &str) -> Option<&'a str> {
+    let mut found = pool.slots[n].world.env.iter().filter(|(known, _)| known == name);
+    let value = found.next().map(|(_, value)| value.as_str());
+    assert_eq!(found.next(), None, "{name} is there twice");
+    value
+}
+
+fn within(pool: &Pool) -> Duration {
+    match pool.policy.ready {
+        Readiness::Probe { within } => within,
+        Readiness::Lived { after } => panic!("lived {after:?}"),
+    }
+}
+
+fn alive(pool: &Pool) -> &Alive {
+    pool.slots[0].alive.as_ref().unwrap()
+}
+
+fn http(port: u16) -> Check {
+    Check::Http { port, target: "/health".into(), status: 200..=399, text: None }
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub const ROWS: &[Row] = &[
+    Row {
+        key: "pool",
+        right: &[
+            ("[pool.web-2_B]\ncommand = 'x'", |pool| assert_eq!(pool.slots[0].name, "web-2_B.1")),
+            ("pool.web.command = 'x'", |pool| assert_eq!(pool.name, "web")),
+            ("pool = { web = { command = 'x' } }", |pool| assert_eq!(pool.slots.len(), 1)),
+        ],
+        wrong: &[
+            "pool = 3",
+            "[pool]",
+            "[pools.web]\ncommand = 'x'",
+            "[pool.'w b']\ncommand = 'x'",
+            "[[pool.web]]\ncommand = 'x'",
+            "[pool.web]\ncommand = 'x'\n[pool.web]\ncommand = 'y'",
+            "[pool.a]\ncommand = 'x'\nworkers = 999\n[pool.b]\ncommand = 'x'\nworkers = 2\n[pool.c]\ncommand = 'x'",
+        ],
+    },
+    Row {
+        key: "command",
+        right: &[
+            ("command = ['./serve', '-p{port}', '{{}}']\nports = '80-81'", |pool| {
+                assert_eq!(argv(pool, 1), ["./serve", "-p81", "{}"]);
+            }),
+            ("command = 'echo {slot} {n} {pool} {dir}'\nworkers = 2", |pool| {
+                assert_eq!(argv(pool, 1), ["/bin/sh", "-c", "echo web.2 2 web /srv"]);
+            }),
+            ("command = ['deno', 'run', 'web.ts']", |pool| {
+                assert_eq!(pool.missing_hint.as_deref(), Some("try `make deno`"));
+            }),
+            ("command = ['deno', 'run', 'other.ts']", |pool| assert_eq!(pool.missing_hint, None)),
+        ],
+        wrong: &[
+            "[pool.web]\nworkers = 2",
+            "[pool.web]\ncomand = 'x'",
+            "command = []",
+            "command = ''",
+            "command = ['', 'x']",
+            "command = 5",
+            "command = ['x', 8080, true]",
+            "command = { program = 'x' }",
+            "command = 'serve {port}'",
+            "command = ['serve', '-p', '{prot}']\nports = 80",
+            "command = \"a\\t{host}\"",
+            "command = '''\n{a} {\n}'''",
+            "command = \"a\\u0000b\"",
+        ],
+    },
+    Row {
+        key: "ports",
+        right: &[
+            ("ports = '8080-8082'", |pool| {
+                assert_eq!(ports(pool), [Some(8080), Some(8081), Some(8082)]);
+                assert_eq!(variable(pool, 2, "PORT"), Some("8082"));
+                assert_eq!(pool.slots[2].ready, Ready::Check(Check::Tcp { port: 8082 }));
+                assert_eq!(within(pool), secs(30));
+            }),
+            ("ports = '8080, 8090'", |pool| assert_eq!(ports(pool), [Some(8080), Some(8090)])),
+            ("ports = 8080", |pool| assert_eq!(ports(pool), [Some(8080)])),
+            ("ports = [8080, '8090-8091']", |pool| {
+                assert_eq!(ports(pool), [Some(8080), Some(8090), Some(8091)]);
+            }),
+        ],
+        wrong: &[
+            "ports = 0",
+            "ports = 70000",
+            "ports = 80.5",
+            "ports = true",
+            "ports = []",
+            "ports = ''",
+            "ports = '8082-8080'",
+            "ports = '8080-8082, 80x'",
+            "ports = '1-65535'",
+            "ports = '8080-8082,8081'",
+            "ports = [8080, 'x', 8080]",
+            "port = 8080",
+            "[pool.a]\ncommand = 'x'\nports = '8080-8082'\n[pool.b]\ncommand = 'x'\nports = [80, 8081]",
+        ],
+    },
+    Row {
+        key: "workers",
+        right: &[
+            ("workers = 3", |pool| assert_eq!(ports(pool), [None; 3])),
+            ("", |pool| {
+                assert_eq!(ports(pool), [None]);
+                assert_eq!(variable(pool, 0, "PORT"), None);
+                assert_eq!(pool.slots[0].ready, Ready::Lived);
+                assert_eq!(pool.policy.ready, Readiness::Lived { after: secs(1) });
+            }),
+        ],
+        wrong: &["workers = 0", "workers = 1001", "workers = '3'", "workers = 2\nports = 80"],
+    },
+    Row {
+        key: "cwd",
+        right: &[
+            ("", |pool| assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/srv")))),
+            ("cwd = './app/{n}'", |pool| {
+                assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/srv/app/1")));
+            }),
+            ("cwd = '/'", |pool| {
+                assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/")));
+            }),
+        ],
+        wrong: &["cwd = ''", "cwd = ['a']", "cwd = '{dirr}'", "cwd = 1979-05-27"],
+    },
+    Row {
+        key: "path",
+        right: &[
+            ("path = ['.deno/bin', '/opt/bin']", |pool| {
+                let path = [Path::new("/srv/.deno/bin"), Path::new("/opt/bin")];
+                assert_eq!(pool.slots[0].world.path, path);
+            }),
+            ("path = 'bin'", |pool| assert_eq!(pool.slots[0].world.path, [Path::new("/srv/bin")])),
+        ],
+        wrong: &["path = 'bin:/opt/bin'", "path = ['bin', '']", "path = 1", "path = { a = 'bin' }"],
+    },
+    Row {
+        key: "env",
+        right: &[
+            ("env = { A = 'a{n}', B = 7, C = true, D = 3.10, E = 0x1F }", |pool| {
+                let names = ["A", "B", "C", "D", "E"];
+                let values = names.map(|name| variable(pool, 0, name).unwrap());
+                assert_eq!(values, ["a1", "7", "true", "3.10", "31"]);
+            }),
+            ("env = { PORT = 5 }\nports = 80", |pool| {
+                assert_eq!(variable(pool, 0, "PORT"), Some("5"));
+            }),
+            ("", |pool| {
+                let names = ["PS", "PM_POOL", "PM_SLOT"];
+                let values = names.map(|name| variable(pool, 0, name).unwrap());
+                assert_eq!(values, ["web.1", "web", "web.1"]);
+            }),
+        ],
+        wrong: &[
+            "env = 'A=b'",
+            "env = { A = ['b'], B = 1979-05-27 }",
+            "env = { A = '{N}' }",
+            "env = { 'A=b' = 'c', '' = 'd' }",
+            "env = { PM_SLOT = 'web.7' }",
+            "env = { A = 99999999999999999999 }",
+        ],
+    },
+    Row {
+        key: "env_file",
+        right: &[
+            ("env_file = '.env'\nenv = { ONLY = 'env' }", |pool| {
+                assert_eq!(variable(pool, 0, "MODE"), Some("file"));
+                assert_eq!(variable(pool, 0, "ONLY"), Some("env"));
+            }),
+            ("env_file = ['.env', 'more.env']", |pool| {
+                assert_eq!(variable(pool, 0, "MODE"), Some("more"));
+                assert_eq!(variable(pool, 0, "ONLY"), Some("here"));
+            }),
+        ],
+        wrong: &[
+            "env_file = 'no.env'",
+            "env_file = ['.env', 'secret.env']",
+            "env_file = 'wrong.env'",
+            "env_file = 5",
+        ],
+    },
+    Row {
+        key: "after",
+        right: &[
+            (
+                "after = ['db', 'cache']\n[pool.cache]\ncommand = 'x'\n[pool.db]\ncommand = 'x'",
+                |pool| {
+                    assert_eq!(pool.after, [2, 1]);
+                },
+            ),
+            ("after = 'db'\n[pool.db]\ncommand = 'x'", |pool| assert_eq!(pool.after, [1])),
+        ],
+        wrong: &[
+            "after = ['bd']\n[pool.db]\ncommand = 'x'",
+            "after = ['web']",
+            "after = ['db']",
+            "after = ['db', 'db']\n[pool.db]\ncommand = 'x'",
+            "after = 1",
+            "after = ['db']\n[pool.db]\ncommand = 'x'\nafter = ['web']",
+            "after = ['a']\n[pool.a]\ncommand = 'x'\nafter = ['b']\n[pool.b]\ncommand = 'x'\nafter = ['a']",
+        ],
+    },
+    Row {
+        key: "restart",
+        right: &[
+            ("", |pool| assert_eq!(pool.policy.restart, Restart::Always)),
+            ("restart = 'on-failure'", |pool| {
+                assert_eq!(pool.policy.restart, Restart::OnFailure);
+            }),
+            ("restart = 'never'", |pool| assert_eq!(pool.policy.restart, Restart::Never)),
+        ],
+        wrong: &[
+            "restart = 'alwys'",
+            "restart = true",
+            "restart = 'on_failure'",
+            "restrat = 'never'",
+        ],
+    },
+    Row {
+        key: "max_restarts",
+        right: &[("", |pool| assert_eq!(pool.policy.max_restarts, None))],
+        wrong: &[
+            "max_restarts = 5",
+            "max_restarts = {}",
+            "max_restarts = { number = 5, within = '1m' }",
+        ],
+    },
+    Row {
+        key: "max_restarts.count",
+        right: &[("max_restarts = { count = 5, within = '1m' }", |pool| {
+            let count = 5.try_into().unwrap();
+            assert_eq!(pool.policy.max_restarts, Some(MaxRestarts { count, within: secs(60) }));
+        })],
+        wrong: &["max_restarts = { within = '1m' }", "max_restarts = { count = 0, within = '1m' }"],
+    },
+    Row {
+        key: "max_restarts.within",
+        right: &[("max_restarts.count = 1\nmax_restarts.within = '24h'", |pool| {
+            assert_eq!(pool.policy.max_restarts.unwrap().within, secs(86_400));
+        })],
+        wrong: &[
+            "max_restarts = { count = 5 }",
+            "max_restarts = { count = 5, within = '0s' }",
+            "max_restarts = { count = 5, within = 60 }",
+        ],
+    },
+    Row {
+        key: "ready",
+        right: &[("ports = 80", |pool| {
+            assert_eq!(pool.slots[0].ready, Ready::Check(Check::Tcp { port: 80 }));
+        })],
+        wrong: &[
+            "ready = 'tcp'",
+            "ready = {}",
+            "ready = { within = '5s' }",
+            "ready = { tcp = 80, after = '1s', notify = true }",
+            "ready = { htp = '/' }",
+        ],
+    },
+    Row {
+        key: "ready.tcp",
+        right: &[
+            ("ports = '80-81'\nready = { tcp = true }", |pool| {
+                assert_eq!(pool.slots[1].ready, Ready::Check(Check::Tcp { port: 81 }));
+            }),
+            ("ready = { tcp = 9000 }", |pool| {
+                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Tcp { port: 9000 }));
+                assert_eq!(within(pool), secs(30));
+            }),
+        ],
+        wrong: &[
+            "ready = { tcp = true }",
+            "ready = { tcp = false }",
+            "ready = { tcp = 0 }",
+            "ready = { tcp = '80' }",
+        ],
+    },
+    Row {
+        key: "ready.http",
+        right: &[("ports = 80\nready = { http = '/health' }", |pool| {
+            assert_eq!(pool.slots[0].ready, Ready::Check(http(80)));
+        })],
+        wrong: &[
+            "ready = { http = '/' }",
+            "ports = 80\nready = { http = 'health' }",
+            "ports = 80\nready = { http = 'http://localhost:80/health' }",
+            "ports = 80\nready = { http = '/a b' }",
+            "ports = 80\nready = { http = true }",
+        ],
+    },
+    Row {
+        key: "ready.status",
+        right: &[
+            ("ports = 80\nready = { http = '/health', status = 204 }", |pool| {
+                let Ready::Check(Check::Http { status, .. }) = &pool.slots[0].ready else {
+                    panic!()
+                };
+                assert_eq!(*status, 204..=204);
+            }),
+            ("ports = 80\nready = { http = '/health', status = '200-299' }", |pool| {
+                let Ready::Check(Check::Http { status, .. }) = &pool.slots[0].ready else {
+                    panic!()
+                };
+                assert_eq!(*status, 200..=299);
+            }),
+        ],
+        wrong: &[
+            "ready = { tcp = 80, status = 200 }",
+            "ports = 80\nready = { http = '/', status = 99 }",
+            "ports = 80\nready = { http = '/', status = '299-200' }",
+            "ports = 80\nready = { http = '/', status = 'ok' }",
+            "ports = 80\nready = { http = '/', status = true }",
+        ],
+    },
+    Row {
+        key: "ready.text",
+        right: &[("ports = 80\nready = { http = '/health', text = 'ok' }", |pool| {
+            let Ready::Check(Check::Http { text, .. }) = &pool.slots[0].ready else { panic!() };
+            assert_eq!(text.as_deref(), Some("ok"));
+        })],
+        wrong: &[
+            "ready = { after = '1s', text = 'ok' }",
+            "ports = 80\nready = { http = '/', text = 1 }",
+        ],
+    },
+    Row {
+        key: "ready.exec",
+        right: &[
+            ("ready = { exec = ['./is-ready', '{n}'] }", |pool| {
+                let argv = vec!["./is-ready".into(), "1".into()];
+                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Exec { argv }));
+            }),
+            ("ready = { exec = 'is-ready {slot}' }", |pool| {
+                let argv = vec!["/bin/sh".into(), "-c".into(), "is-ready web.1".into()];
+                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Exec { argv }));
+            }),
+        ],
+        wrong: &[
+            "ready = { exec = [] }",
+            "ready = { exec = ['x', '{port}'] }",
+            "ready = { exec = true }",
+        ],
+    },
+    Row {
+        key: "ready.notify",
+        right: &[
+            ("ready = { notify = true }", |pool| {
+                assert_eq!(pool.slots[0].ready, Ready::Notify);
+                assert!(pool.slots[0].world.notifies);
+                assert_eq!(pool.slots[0].world.watchdog, None);
+            }),
+            ("", |pool| assert!(!pool.slots[0].world.notifies)),
+        ],
+        wrong: &["ready = { notify = false }", "ready = { notify = 'yes' }"],
+    },
+    Row {
+        key: "ready.line",
+        right: &[("ready = { line = 'listening on {' }", |pool| {
+            assert_eq!(pool.slots[0].ready, Ready::Line(Line::Text("listening on {".into())));
+        })],
+        wrong: &["ready = { line = 5 }"],
+    },
+    Row {
+        key: "ready.line_regex",
+        right: &[("ready = { line_regex = '^port: [0-9]+$' }", |pool| {
+            let Ready::Line(Line::Pattern(pattern)) = &pool.slots[0].ready else { panic!() };
+            assert!(pattern.0.is_match("port: 8080") && !pattern.0.is_match("port: "));
+        })],
+        wrong: &["ready = { line_regex = '(' }", "ready = { line_regex = 5 }"],
+    },
+    Row {
+        key: "ready.after",
+        right: &[("ports = 80\nready = { after = '0s' }", |pool| {
+            assert_eq!(pool.slots[0].ready, Ready::Lived);
+            assert_eq!(pool.policy.ready, Readiness::Lived { after: Duration::ZERO });
+        })],
+        wrong: &[
+            "ready = { after = 1 }",
+            "ready = { after = 'soon' }",
+            "ready = { after = '25h' }",
+        ],
+    },
+    Row {
+        key: "ready.within",
+        right: &[("ready = { notify = true, within = '90s' }", |pool| {
+            assert_eq!(within(pool), secs(90))
+        })],
+        wrong: &[
+            "ready = { notify = true, within = '0s' }",
+            "ready = { within = '5s', after = '1s' }",
+            "ready = { notify = true, within = 30 }",
+        ],
+    },
+    Row {
+        key: "alive",
+        right: &[("", |pool| assert_eq!(pool.slots[0].alive, None))],
+        wrong: &["alive = true", "alive = { every = '1s' }", "alive = { exec = 'x', tcp = 80 }"],
+    },
+    Row {
+        key: "alive.tcp",
+        right: &[("ports = 80\nalive = { tcp = true }", |pool| {
+            let (every, timeout, failures) = (secs(5), secs(2), 3.try_into().unwrap());
+            let by = AliveBy::Check(Check::Tcp { port: 80 });
+            assert_eq!(*alive(pool), Alive { by, every, timeout, failures });
+        })],
+        wrong: &["alive = { tcp = true }", "ports = 80\nalive = { tcp = 'x' }"],
+    },
+    Row {
+        key: "alive.http",
+        right: &[("ports = 80\nalive = { http = '/health' }", |pool| {
+            assert_eq!(alive(pool).by, AliveBy::Check(http(80)));
+        })],
+        wrong: &["alive = { http = '/' }", "ports = 80\nalive = { http = '' }"],
+    },
+    Row {
+        key: "alive.status",
+        right: &[("ports = 80\nalive = { http = '/', status = 200 }", |pool| {
+            let AliveBy::Check(Check::Http { status, .. }) = &alive(pool).by else { panic!() };
+            assert_eq!(*status, 200..=200);
+        })],
+        wrong: &[
+            "alive = { tcp = 80, status = 200 }",
+            "ports = 80\nalive = { http = '/', status = 600 }",
+        ],
+    },
+    Row {
+        key: "alive.text",
+        right: &[("ports = 80\nalive = { http = '/', text = 'ok' }", |pool| {
+            let AliveBy::Check(Check::Http { text, .. }) = &alive(pool).by else { panic!() };
+            assert_eq!(text.as_deref(), Some("ok"));
+        })],
+        wrong: &["alive = { tcp = 80, text = 'ok' }"],
+    },
+    Row {
+        key: "alive.exec",
+        right: &[("alive = { exec = ['check', '{slot}'] }", |pool| {
+            let argv = vec!["check".into(), "web.1".into()];
+            assert_eq!(alive(pool).by, AliveBy::Check(Check::Exec { argv }));
+        })],
+        wrong: &["alive = { exec = '{x}' }", "alive = { exec = ' ' }"],
+    },
+    Row {
+        key: "alive.notify",
+        right: &[("alive = { notify = true }", |pool| {
+            assert_eq!(alive(pool).by, AliveBy::Notify);
+            assert!(pool.slots[0].world.notifies);
+            assert_eq!(pool.slots[0].world.watchdog, Some(secs(5)));
+        })],
+        wrong: &[
+            "alive = { notify = true, timeout = '1s', failures = 2 }",
+            "alive = { notify = false }",
+        ],
+    },
+    Row {
+        key: "alive.every",
+        right: &[
+            ("alive = { notify = true, every = '30s' }", |pool| {
+                assert_eq!(pool.slots[0].world.watchdog, Some(secs(30)));
+            }),
+            ("alive = { tcp = 80, every = '1s' }", |pool| {
+                assert_eq!((alive(pool).every, alive(pool).timeout), (secs(1), secs(1)));
+            }),
+        ],
+        wrong: &["alive = { tcp = 80, every = '0s' }", "alive = { tcp = 80, every = 5 }"],
+    },
+    Row {
+        key: "alive.timeout",
+        right: &[("alive = { tcp = 80, timeout = '5s' }", |pool| {
+            assert_eq!(alive(pool).timeout, secs(5));
+        })],
+        wrong: &[
+            "alive = { tcp = 80, timeout = '0s' }",
+            "alive = { tcp = 80, timeout = '6s' }",
+            "alive = { tcp = 80, every = '1s', timeout = '2s' }",
+        ],
+    },
+    Row {
+        key: "alive.failures",
+        right: &[("alive = { tcp = 80, failures = 1 }", |pool| {
+            assert_eq!(alive(pool).failures.get(), 1);
+        })],
+        wrong: &["alive = { tcp = 80, failures = 0 }", "alive = { tcp = 80, failures = 1.5 }"],
+    },
+    Row {
+        key: "rest",
+        right: &[("", |pool| assert_eq!(pool.policy.rest, pm::supervisor::Rest::default()))],
+        wrong: &["rest = '1s'", "rest = { fist = '1s' }"],
+    },
+    Row {
+        key: "rest.first",
+        right: &[("rest = { first = '1s' }", |pool| assert_eq!(pool.policy.rest.first, secs(1)))],
+        wrong: &["rest = { first = '0s' }", "rest = { first = '20s' }", "rest = { first = -1 }"],
+    },
+    Row {
+        key: "rest.max",
+        right: &[("rest = { first = '1m', max = '1m' }", |pool| {
+            assert_eq!(pool.policy.rest.max, secs(60));
+        })],
+        wrong: &[
+            "rest = { max = '50ms' }",
+            "rest = { first = '2s', max = '1s' }",
+            "rest = { max = '-1s' }",
+        ],
+    },
+    Row {
+        key: "rest.give_up_after",
+        right: &[
+            ("rest = { give_up_after = 5 }", |pool| {
+                assert_eq!(pool.policy.rest.give_up_after.unwrap().get(), 5);
+            }),
+            ("rest = { give_up_after = 0 }", |pool| {
+                assert_eq!(pool.policy.rest.give_up_after, None);
+            }),
+        ],
+        wrong: &["rest = { give_up_after = -1 }", "rest = { give_up_after = 'never' }"],
+    },
+    Row {
+        key: "stop",
+        right: &[("", |pool| {
+            assert_eq!((pool.stop_signal, pool.policy.grace), (libc::SIGTERM, secs(5)));
+        })],
+        wrong: &["stop = 'TERM'", "stop = { timeout = '5s' }"],
+    },
+    Row {
+        key: "stop.signal",
+        right: &[
+            ("stop = { signal = 'sigint' }", |pool| assert_eq!(pool.stop_signal, libc::SIGINT)),
+            ("stop = { signal = 'Quit' }", |pool| assert_eq!(pool.stop_signal, libc::SIGQUIT)),
+            ("stop = { signal = 10 }", |pool| assert_eq!(pool.stop_signal, libc::SIGUSR1)),
+            ("stop = { signal = 64 }", |pool| assert_eq!(pool.stop_signal, 64)),
+        ],
+        wrong: &[
+            "stop = { signal = 'KILL' }",
+            "stop = { signal = 19 }",
+            "stop = { signal = 0 }",
+            "stop = { signal = 65 }",
+            "stop = { signal = 'TREM' }",
+            "stop = { signal = ['TERM'] }",
+        ],
+    },
+    Row {
+        key: "stop.grace",
+        right: &[
+            ("stop = { grace = '1m30s' }", |pool| assert_eq!(pool.policy.grace, secs(90))),
+            ("stop = { grace = '0s' }", |pool| assert_eq!(pool.policy.grace, Duration::ZERO)),
+        ],
+        wrong: &[
+            "stop = { grace = 5 }",
+            "stop = { grace = 0.5 }",
+            "stop = { grace = '5' }",
+            "stop = { grace = '5 parsecs' }",
+        ],
+    },
+    Row {
+        key: "log",
+        right: &[("", |pool| assert_eq!(pool.slots[0].log, None))],
+        wrong: &["log = 'log/{slot}.log'", "log = {}", "log = { path = 'a' }"],
+    },
+    Row {
+        key: "log.file",
+        right: &[("workers = 2\nlog = { file = 'log/{slot}.log' }", |pool| {
+            let log = pool.slots[1].log.as_ref().unwrap();
+            assert_eq!(log.path, Path::new("/srv/log/web.2.log"));
+            assert_eq!((log.max_bytes, log.keep), (10_000_000, 5));
+        })],
+        wrong: &[
+            "log = { keep = 5 }",
+            "log = { file = '' }",
+            "log = { file = '{slott}.log' }",
+            "workers = 2\nlog = { file = 'web.log' }",
+            "log = { file = 'a' }\n[pool.db]\ncommand = 'x'\nlog = { file = './a' }",
+        ],
+    },
+    Row {
+        key: "log.max_size",
+        right: &[("log = { file = 'a', max_size = '1MiB' }", |pool| {
+            assert_eq!(pool.slots[0].log.as_ref().unwrap().max_bytes, 1 << 20);
+        })],
+        wrong: &["log = { file = 'a', max_size = 0 }", "log = { file = 'a', max_size = 'big' }"],
+    },
+    Row {
+        key: "log.keep",
+        right: &[("log = { file = 'a', keep = 0 }", |pool| {
+            assert_eq!(pool.slots[0].log.as_ref().unwrap().keep, 0);
+        })],
+        wrong: &["log = { file = 'a', keep = -1 }", "log = { file = 'a', keep = 1001 }"],
+    },
+    Row {
+        key: "limits",
+        right: &[("", |pool| assert_eq!(pool.slots[0].world.limits, pm::plan::Limits::default()))],
+        wrong: &["limits = 5", "limits = { nofile = 5 }"],
+    },
+    Row {
+        key: "limits.open_files",
+        right: &[("limits = { open_files = 4096 }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.open_files, Some(4_096));
+        })],
+        wrong: &["limits = { open_files = 0 }", "limits = { open_files = '4096' }"],
+    },
+    Row {
+        key: "limits.processes",
+        right: &[("limits = { processes = 64 }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.processes, Some(64));
+        })],
+        wrong: &["limits = { processes = -1 }"],
+    },
+    Row {
+        key: "limits.file_size",
+        right: &[("limits = { file_size = '1GB' }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.file_bytes, Some(1_000_000_000));
+        })],
+        wrong: &["limits = { file_size = '1XB' }"],
+    },
+    Row {
+        key: "limits.core",
+        right: &[("limits = { core = 0 }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.core_bytes, Some(0));
+        })],
+        wrong: &["limits = { core = false }"],
+    },
+    Row {
+        key: "limits.stack",
+        right: &[("limits = { stack = '8MiB' }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.stack_bytes, Some(8 << 20));
+        })],
+        wrong: &["limits = { stack = -8 }"],
+    },
+    Row {
+        key: "limits.memory",
+        right: &[("limits = { memory = '512MB' }", |pool| {
+            assert_eq!(pool.slots[0].world.limits.memory_bytes, Some(512_000_000));
+        })],
+        wrong: &["limits = { memory = '99EiB' }"],
+    },
+    Row {
+        key: "user",
+        right: &[("user = 'www-data'", |pool| {
+            let identity = pool.slots[0].world.identity.as_ref().unwrap();
+            assert_eq!((identity.user.as_str(), identity.uid, identity.gid), ("www-data", 33, 33));
+            assert_eq!(identity.groups, [33, 44]);
+        })],
+        wrong: &["user = 'nobody-here'", "user = 33"],
+    },
+    Row {
+        key: "group",
+        right: &[("user = 'www-data'\ngroup = 'video'", |pool| {
+            assert_eq!(pool.slots[0].world.identity.as_ref().unwrap().gid, 44);
+        })],
+        wrong: &["group = 'video'", "user = 'www-data'\ngroup = 'vidoe'"],
+    },
+    Row {
+        key: "umask",
+        right: &[("umask = '022'", |pool| assert_eq!(pool.slots[0].world.umask, Some(0o022)))],
+        wrong: &[
+            "umask = 22",
+            "umask = 022",
+            "umask = '088'",
+            "umask = '1777'",
+            "umask = ''",
+            "umask = true",
+        ],
+    },
+    Row {
+        key: "nice",
+        right: &[("nice = -5", |pool| assert_eq!(pool.slots[0].world.nice, Some(-5)))],
+        wrong: &["nice = 20", "nice = -21", "nice = '5'", "nice = 1.5"],
+    },
+    Row {
+        key: "pty",
+        right: &[
+            ("pty = true", |pool| assert!(pool.slots[0].world.pty)),
+            ("pty = false", |pool| assert!(!pool.slots[0].world.pty)),
+        ],
+        wrong: &["pty = 1", "pty = 'yes'"],
+    },
+];
