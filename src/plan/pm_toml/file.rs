@@ -17,6 +17,7 @@ use crate::plan::check::Pattern;
 #[schemars(title = "pm.toml")]
 pub struct File {
     /// The pools, each by its name.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_-]+$" }))]
     pub pool: Field<Names<PoolTable>>,
 }
 

@@ -343,7 +343,7 @@ impl TryFrom<Raw> for Pattern {
 
     fn try_from(raw: Raw) -> Result<Self, String> {
         let Text(text) = raw.try_into()?;
-        let why = |error: regex_lite::Error| format!("`{text}` is no regular expression: {error}");
+        let why = |error: regex_lite::Error| format!("`{text}` is no regular expression; {error}");
         regex_lite::Regex::new(&text).map(Self).map_err(why)
     }
 }
