@@ -168,11 +168,10 @@ impl Slot {
                     self.policy = policy;
                 }
             }
-            (Starting { .. } | Phase::Ready { .. }, Renew(policy)) => {
-                self.reinstate();
-                self.due = Some(policy);
-            }
-            (Stopping { .. } | Killing { .. }, Renew(policy)) => {
+            (
+                Starting { .. } | Phase::Ready { .. } | Stopping { .. } | Killing { .. },
+                Renew(policy),
+            ) => {
                 self.reinstate();
                 self.due = Some(policy);
             }
@@ -180,8 +179,9 @@ impl Slot {
                 self.wanted = Wanted::Gone;
                 self.lie_idle();
             }
-            (Starting { .. } | Phase::Ready { .. }, Remove) => self.wanted = Wanted::Gone,
-            (Stopping { .. } | Killing { .. }, Remove) => self.wanted = Wanted::Gone,
+            (Starting { .. } | Phase::Ready { .. } | Stopping { .. } | Killing { .. }, Remove) => {
+                self.wanted = Wanted::Gone;
+            }
 
             // Its turn has come.
             (Idle, MayStart) => self.spawn(now, actions),
