@@ -1,5 +1,5 @@
-//! Texts that nobody would write, through the readers of `pm.toml`, Procfile and `.env`: no panic, no long wait, and
-//! each fault within its text.
+//! Texts that nobody would write, through the readers of `pm.toml`, Procfile and `.env` and of what workers say
+//! (sd_notify): no panic, no long wait, and each fault within its text.
 //!
 //! An input is made of right texts, a dictionary of keys and nasty bytes, and a seed. 20,000 are tried for each reader,
 //! a million with PM_PROOF=1, PM_FUZZ=N as many as that. A failure names its seed; PM_SEED=N tries that one alone.
@@ -13,6 +13,7 @@ use pm::cli::faults::pictures;
 use pm::plan::procfile::{self, Options};
 use pm::plan::surroundings::{Account, Document, Surroundings};
 use pm::plan::{Faults, Plan, pm_toml};
+use pm::sys::notify::{self, Notice};
 
 /// A reader may take this long with one text.
 const TIME_MAX: Duration = Duration::from_secs(1);
@@ -167,6 +168,32 @@ fn no_text_is_too_much_for_a_formation() {
     });
 }
 
+#[test]
+fn no_datagram_is_too_much_for_the_notices_in_it() {
+    const DATAGRAMS: [&str; 3] = [
+        "READY=1\nSTATUS=half way\nMAINPID=12\n",
+        "WATCHDOG=1",
+        "STOPPING=1\nERRNO=2\nFDSTORE=1\nWATCHDOG=trigger\nX_A=b=c\n",
+    ];
+    let mut heard = 0;
+    for seed in seeds() {
+        let bytes = spoilt_bytes(&mut Rng::with_seed(seed), &DATAGRAMS);
+        let began = Instant::now();
+        let notices = std::panic::catch_unwind(|| notify::read(&bytes));
+        let notices = notices.unwrap_or_else(|_| panic!("PM_SEED={seed} panics: {bytes:?}"));
+        assert!(began.elapsed() < TIME_MAX, "PM_SEED={seed} takes too long: {bytes:?}");
+        heard += notices.len();
+        for notice in notices {
+            if let Notice::Status(text) | Notice::MainPid(text) = notice {
+                let is_fit = text.chars().count() <= 200 && !text.contains(char::is_control);
+                assert!(is_fit, "PM_SEED={seed} is no text for a terminal: {text:?}");
+            }
+        }
+    }
+    println!("{heard} notices");
+    assert!(heard > 0);
+}
+
 /// The longest and the most monotonous, where whatever is not linear shows.
 #[test]
 fn much_of_one_thing_takes_no_time() {
@@ -279,6 +306,10 @@ fn is_proof() -> bool {
 
 /// One of the texts, or several, with up to eight things done to it.
 fn spoilt(rng: &mut Rng, texts: &[&str]) -> String {
+    String::from_utf8_lossy(&spoilt_bytes(rng, texts)).into_owned()
+}
+
+fn spoilt_bytes(rng: &mut Rng, texts: &[&str]) -> Vec<u8> {
     let mut bytes = rng.choice(texts).unwrap().as_bytes().to_vec();
     for _ in 0..rng.usize(0..=8) {
         let at = rng.usize(0..=bytes.len());
@@ -302,7 +333,7 @@ fn spoilt(rng: &mut Rng, texts: &[&str]) -> String {
             _ => bytes.push(rng.u8(..)),
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// A plan keeps what its types say of it.
