@@ -26,6 +26,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make proof    every number of the README, measured here; four minutes"
 	@echo "make matrix   who is left, for every way in which pm can die and every kind of descendant"
+	@echo "make fuzz     a million texts that nobody would write, for each reader; ten minutes"
 	@echo "make bench    the respawn figure, beside a bare C loop; needs root and a C compiler"
 	@echo "make check    formatting, lints and types of everything"
 	@echo "make deno     fetch Deno into .deno if there is none that is new enough"
@@ -73,6 +74,10 @@ matrix:
 	@echo "| pm ends by | worker | child | child that ignores TERM | setsid child | daemon | stopped child | 200 children |"
 	@echo "|---|---|---|---|---|---|---|---|"
 	@cargo test --locked --quiet --test blackbox matrix -- --nocapture | sed -n 's/^matrix: //p'
+
+.PHONY: fuzz
+fuzz:
+	PM_PROOF=1 cargo test --release --locked --test fuzz -- --nocapture
 
 .PHONY: bench
 bench:
