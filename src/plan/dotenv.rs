@@ -6,19 +6,20 @@
 //! | written | they | here |
 //! |---|---|---|
 //! | `export A=b` | foreman, honcho: ignored; shell, godotenv: set | set |
-//! | `A = b` | foreman: ignored; shell: an error; godotenv: `b` | `b` |
-//! | `A=b c` | shell: runs `c`; the others: `b c` | `b c` |
+//! | `A = b` | foreman: ignored; shell: an error; honcho, godotenv: `b` | `b` |
+//! | `A=b c` | shell: runs `c`; honcho: `bc`, once ignored; foreman, godotenv: `b c` | `b c` |
 //! | `A=b # c` | foreman: `b # c`; the others: `b` | `b` |
-//! | `A=b#c` | all: `b#c` | `b#c` |
-//! | `A=it's` | honcho, shell: an open quote; the others: `it's` | `it's` |
-//! | `A='b\n'` | all: as it is written | as it is written |
-//! | `A="b\n"` | shell: a backslash and an n; the others: a line break | a line break |
-//! | `A="b\x"` | foreman: `bx`; honcho, shell, godotenv: `b\x` | a fault |
+//! | `A=b#c` | honcho: `b`; the others: `b#c` | `b#c` |
+//! | `A=it's` | honcho, shell: an open quote; foreman, godotenv: `it's` | `it's` |
+//! | `A='b\n'` | honcho: a line break; the others: as it is written | as it is written |
+//! | `A="b\n"` | shell: as it is written; the others: a line break | a line break |
+//! | `A="b\x"` | foreman, godotenv: `bx`; honcho, shell: `b\x` | a fault |
 //! | `A="$B"` | shell, godotenv: filled in; foreman, honcho: as it is written | as it is written |
 //! | `A="b` ... `c"` | foreman, honcho: garbled; shell, godotenv: two lines | two lines |
 //! | `A="b"c` | each its own way | a fault |
+//! | `A: b` | godotenv: `b`; shell: an error; foreman, honcho: ignored | a fault |
 //! | `A=1`, `A=2` | all: the later wins | a fault |
-//! | anything else | foreman, honcho: ignored; the others: an error | a fault |
+//! | anything else | foreman, honcho: ignored; shell, godotenv: an error | a fault |
 
 use std::ops::Range;
 

@@ -4,10 +4,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::command::Command;
 use super::field::{Field, Many, Names};
 use super::values::{
-    Command, PortsText, Size, Status, StopSignal, Target, TcpPort, Text, Time, Umask, VariableText,
-    Whole, Yes,
+    PortsText, Size, Status, StopSignal, Target, TcpPort, Text, Time, Umask, VariableText, Whole,
+    Yes,
 };
 use crate::plan::check::Pattern;
 

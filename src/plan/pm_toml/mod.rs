@@ -1,12 +1,13 @@
 //! `pm.toml`: text in, a plan or every fault of the text out.
 //!
 //! A text goes through three stages. The `toml` crate makes a tree of it ([`syntax`] says what it could not read);
-//! [`tree`] reads the tree into the types of [`file`], with the help of [`field`] and [`values`], and notes each key
-//! and value that is wrong; [`pool`] and [`watch`] make pools of the tables, and [`across`] looks at what concerns
-//! several pools. A stage begins only if the one before it left no doubt: a line that could not be read is not
-//! reported as missing as well.
+//! [`tree`] reads the tree into the types of [`file`], with the help of [`field`], [`values`] and [`command`], and
+//! notes each key and value that is wrong; [`pool`] and [`watch`] make pools of the tables, and [`across`] looks at
+//! what concerns several pools. A stage begins only if the one before it left no doubt: a line that could not be read
+//! is not reported as missing as well.
 
 mod across;
+mod command;
 mod field;
 mod file;
 mod pool;
@@ -34,7 +35,6 @@ use super::{FILE_BYTES_MAX, Plan};
 pub fn read(document: &Document, surroundings: &dyn Surroundings) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
     let nothing = Plan { pools: Vec::new() };
-    // Like every TOML reader: a byte order mark is no part of the text.
     let file = findings.source(&document.name, &document.text);
     if document.text.len() > FILE_BYTES_MAX {
         let fault = Fault::new(file, 0..0, "this file is larger than 1 MiB");

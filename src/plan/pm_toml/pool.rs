@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::command::Command;
 use super::field::{Field, Given};
 use super::file::{LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestTable, RestartWord};
-use super::values::{Command, Size, Text, Whole, variable_name_fault};
+use super::values::{Size, Text, Whole, variable_name_fault};
 use crate::plan::fault::{Fault, Findings, SourceId};
 use crate::plan::surroundings::{Document, Surroundings};
 use crate::plan::template::{Misplaced, Reason, Values};
@@ -134,8 +135,7 @@ impl<'a> Reader<'a> {
             }
         }
         let within = table.within.usable();
-        if let Some((time, given)) = within.filter(|(time, _)| time.0.is_zero()) {
-            let _ = time;
+        if let Some((_, given)) = within.filter(|(time, _)| time.0.is_zero()) {
             self.note(given.at.clone(), "no time is too short to count in", "give `1s` or more");
         }
         let count = u32::try_from(table.count.value()?.0).ok()?.try_into().ok()?;

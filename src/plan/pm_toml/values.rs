@@ -2,14 +2,12 @@
 //! wrong with one that is not, as `what is wrong; what would be right`.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
 
-use super::field::Field;
 use super::raw::Raw;
 use crate::plan::check::Pattern;
 use crate::plan::{STRING_BYTES_MAX, duration, environment, size, stop_signal};
@@ -64,13 +62,6 @@ pub struct Status(pub RangeInclusive<u16>);
 /// What comes after the host in a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target(pub String);
-
-/// An argv, or text for `sh -c`.
-#[derive(Clone, Debug)]
-pub enum Command {
-    Argv(Vec<Field<Text>>),
-    Shell(Text),
-}
 
 /// Reads a type from what its `TryFrom<Raw>` makes of it, and describes it with this schema.
 macro_rules! written_as {
@@ -345,52 +336,6 @@ impl TryFrom<Raw> for Pattern {
         let Text(text) = raw.try_into()?;
         let why = |error: regex_lite::Error| format!("`{text}` is no regular expression; {error}");
         regex_lite::Regex::new(&text).map(Self).map_err(why)
-    }
-}
-
-impl<'t> Deserialize<'t> for Command {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(CommandVisitor)
-    }
-}
-
-struct CommandVisitor;
-
-impl<'t> Visitor<'t> for CommandVisitor {
-    type Value = Command;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list of the program and its arguments, or a string for `sh -c`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
-        let text = Text::try_from(Raw::Text(text.to_owned())).map_err(E::custom)?;
-        Ok(Command::Shell(text))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'t>>(self, mut elements: A) -> Result<Command, A::Error> {
-        let mut argv = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            argv.push(element);
-        }
-        Ok(Command::Argv(argv))
-    }
-}
-
-impl JsonSchema for Command {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Command".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-            { "type": "string" },
-        ] })
     }
 }
 

@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::command::Command;
 use super::field::{Field, Given};
 use super::file::{AliveTable, ReadyTable};
 use super::pool::{Named, Reader, Seat};
-use super::values::{Command, Status, Target, TcpPort, Text, Time};
+use super::values::{Status, Target, TcpPort, Text, Time};
 use crate::plan::check::{READY_WITHIN, STATUS};
 use crate::plan::near::listed;
 use crate::plan::{Alive, AliveBy, Check, Line, Ready};
