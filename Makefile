@@ -26,7 +26,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make proof    every number of the README, measured here; four minutes"
 	@echo "make matrix   who is left, for every way in which pm can die and every kind of descendant"
-	@echo "make fuzz     a million texts that nobody would write, for each reader; ten minutes"
+	@echo "make fuzz     a million texts that nobody would write, for each reader; two minutes"
 	@echo "make bench    the respawn figure, beside a bare C loop; needs root and a C compiler"
 	@echo "make check    formatting, lints and types of everything"
 	@echo "make deno     fetch Deno into .deno if there is none that is new enough"

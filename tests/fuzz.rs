@@ -15,8 +15,9 @@ use pm::plan::surroundings::{Account, Document, Surroundings};
 use pm::plan::{Faults, Plan, pm_toml};
 use pm::sys::notify::{self, Notice};
 
-/// A reader may take this long with one text.
-const TIME_MAX: Duration = Duration::from_secs(1);
+/// A reader takes less than a second with the longest of texts; one that takes this long hangs, whatever else the
+/// machine is doing.
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Texts that are right, to be spoilt.
 const PM_TOMLS: [&str; 4] = [
@@ -197,7 +198,7 @@ fn no_datagram_is_too_much_for_the_notices_in_it() {
 /// The longest and the most monotonous, where whatever is not linear shows.
 #[test]
 fn much_of_one_thing_takes_no_time() {
-    // A build without optimization reads a sixteenth of it in that time.
+    // A build without optimization reads a sixteenth of it in the same time.
     let parts = if is_proof() { 1 } else { 16 };
     let most = pm::plan::FILE_BYTES_MAX / parts;
     let mut slow = String::new();

@@ -84,6 +84,7 @@ fn ready(pool: &Pool) -> String {
         (Ready::Check(Look::Exec { .. }), _) => "when its check succeeds".into(),
         (Ready::Notify, _) => "when it says so".into(),
         (Ready::Line(_), _) => "when it has written its line".into(),
+        (Ready::Exit, _) => "when it has ended well".into(),
     }
 }
 

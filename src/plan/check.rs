@@ -35,6 +35,8 @@ pub enum Ready {
     Notify,
     /// It writes a line like this.
     Line(Line),
+    /// It ends with status 0.
+    Exit,
 }
 
 /// What to look for in a line of output.

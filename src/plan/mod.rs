@@ -92,7 +92,7 @@ pub struct World {
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// Set over what pm was started with, each name once: PORT, PS, PM_POOL, PM_SLOT, then env_file's, then env's.
+    /// Set over what pm was started with, each name once: env_file's, then PORT, PS, PM_POOL, PM_SLOT, then env's.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.

@@ -97,7 +97,7 @@ impl Orders {
         };
         let ready_check = match &plan.ready {
             Ready::Check(check) => command(check),
-            Ready::Lived | Ready::Notify | Ready::Line(_) => None,
+            Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => None,
         };
         let alive_check = match &plan.alive {
             Some(Alive { by: AliveBy::Check(check), .. }) => command(check),
@@ -118,7 +118,7 @@ impl Orders {
     pub fn awaited_line(&self) -> Option<&Line> {
         match &self.plan.ready {
             Ready::Line(line) => Some(line),
-            Ready::Lived | Ready::Check(_) | Ready::Notify => None,
+            Ready::Lived | Ready::Check(_) | Ready::Notify | Ready::Exit => None,
         }
     }
 }

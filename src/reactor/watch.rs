@@ -16,8 +16,8 @@ impl Reactor {
     pub(super) fn await_ready(&mut self, worker: WorkerId) {
         match &self.place(worker).orders.plan.ready {
             Ready::Check(check) => self.probes.await_ready(worker, check.clone(), self.now),
-            // Time, the worker itself, or its output will tell.
-            Ready::Lived | Ready::Notify | Ready::Line(_) => {}
+            // Time, the worker itself, its output or its end will tell.
+            Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => {}
         }
     }
 

@@ -103,10 +103,11 @@ fn a_job_that_ends_well_lets_those_after_it_start() {
         [pool.POOL-migrate]
         command = ['WORKER', 'wait', '100', 'exit', '0']
         restart = 'never'
-        ready   = { after = '10s' }
+        ready   = { exit = true }
         ",
     );
     pm.is_up("-web.1", 1);
+    pm.says.wait_for_all(&["-migrate.1 exited 0 after 1", "ms; it is not restarted"]);
     assert!(at(&pm, "POOL-migrate.1 exited 0") < at(&pm, "POOL-web.1 is ready"));
     pm.stop();
 }

@@ -48,6 +48,24 @@ fn variables_of_the_pool_of_its_files_and_of_pm() {
 }
 
 #[test]
+fn the_port_of_a_slot_is_its_own_whatever_a_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "PORT=3000\n").unwrap();
+    let text = "
+        [pool.POOL]
+        command  = \"echo $PORT; exec sleep 1000\"
+        ports    = [PORT1, PORT2]
+        ready    = { line = '' }
+        env_file = '.env'
+    ";
+    let pm = start(folder.path(), text);
+    for (n, port) in (1..).zip(&pm.ports) {
+        pm.prints.wait_for(&format!("{} | {port}", pm.slot(n)));
+    }
+    pm.stop();
+}
+
+#[test]
 fn a_folder_before_path() {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");

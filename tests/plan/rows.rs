@@ -386,6 +386,19 @@ pub const ROWS: &[Row] = &[
         wrong: &["ready = { notify = false }", "ready = { notify = 'yes' }"],
     },
     Row {
+        key: "ready.exit",
+        right: &[("restart = 'never'\nready = { exit = true, within = '10m' }", |pool| {
+            assert_eq!(pool.slots[0].ready, Ready::Exit);
+            let within = Duration::from_secs(600);
+            assert_eq!(pool.policy.ready, Readiness::Probe { within });
+        })],
+        wrong: &[
+            "ready = { exit = true }",
+            "restart = 'always'\nready = { exit = true }",
+            "restart = 'never'\nready = { exit = 0 }",
+        ],
+    },
+    Row {
         key: "ready.line",
         right: &[("ready = { line = 'listening on {' }", |pool| {
             assert_eq!(pool.slots[0].ready, Ready::Line(Line::Text("listening on {".into())));

@@ -80,16 +80,16 @@ pub enum RestartWord {
     Never,
 }
 
-/// More crashes than `count` within `within`, and the slot gives up.
+/// A worker that would be replaced once more than `count` times within `within` is not: the slot gives up.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["count", "within"]))]
 pub struct MaxRestartsTable {
-    pub count: Field<Whole<1, 1_000_000>>,
+    pub count: Field<Whole<1, 1_000>>,
     pub within: Field<Time>,
 }
 
-/// Exactly one of `tcp`, `http`, `exec`, `notify`, `line`, `line_regex` and `after`.
+/// Exactly one of `tcp`, `http`, `exec`, `notify`, `line`, `line_regex`, `exit` and `after`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadyTable {
@@ -109,6 +109,8 @@ pub struct ReadyTable {
     pub line: Field<Text>,
     /// It writes a line that this matches.
     pub line_regex: Field<Pattern>,
+    /// It has ended with status 0: a job that others come after.
+    pub exit: Field<Yes>,
     /// It has lived this long.
     pub after: Field<Time>,
     /// It has so much time for that, but with `after`. 30s unless said otherwise.

@@ -272,7 +272,8 @@ impl<'a> Reader<'a> {
         let world = World {
             argv: argv.unwrap_or_default(),
             cwd: Some(cwd.unwrap_or_else(|| document.dir.clone())),
-            env: environment::merged(own.into_iter().chain(from_files.iter().cloned()).chain(env)),
+            // A file is for several programs, and its PORT none of this one's; what the pool itself says, it means.
+            env: environment::merged(from_files.iter().cloned().chain(own).chain(env)),
             ..world.clone()
         };
         let ready = self.ready(&table.ready, &seat);

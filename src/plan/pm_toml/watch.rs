@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::field::{Field, Given};
-use super::file::{AliveTable, ReadyTable};
+use super::file::{AliveTable, ReadyTable, RestartWord};
 use super::pool::{Named, Reader, Seat};
 use super::values::{Status, Target, TcpPort, Text, Time};
 use crate::plan::check::{READY_WITHIN, STATUS};
@@ -57,10 +57,17 @@ impl Reader<'_> {
             ("notify", key(&table.notify)),
             ("line", key(&table.line)),
             ("line_regex", key(&table.line_regex)),
+            ("exit", key(&table.exit)),
             ("after", key(&table.after)),
         ];
         self.check_ways("ready", given, &ways);
         self.check_look(&table.into(), has_ports);
+        let restart = named.table.restart.value();
+        if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.given(), restart) {
+            let message = "`exit` in a pool whose workers are always restarted";
+            let help = "set `restart = \"never\"` or `\"on-failure\"` for a job that ends";
+            self.note(exit.key.clone(), message, help);
+        }
         if let (Some(after), Some(within)) = (table.after.given(), table.within.given()) {
             let message = "`within` does not go with `after`";
             let fault = self.fault(within.key.clone(), message);
@@ -94,6 +101,8 @@ impl Reader<'_> {
             Ready::Line(Line::Text(text.clone()))
         } else if let Some(pattern) = table.line_regex.value() {
             Ready::Line(Line::Pattern(pattern.clone()))
+        } else if table.exit.value().is_some() {
+            Ready::Exit
         } else {
             Ready::Lived
         }

@@ -43,8 +43,17 @@ impl Subject<'_> {
 
     pub fn failed_to_start(&self, exit: Exit, why: Option<&str>, next: Next) -> String {
         let (name, age) = (self.name, words(self.age));
-        let ended = ended(exit, why);
-        format!("{name} {ended} after {age}, before it was ready; {}", self.then(next))
+        let (ended, then) = (ended(exit, why), self.then(next));
+        match next {
+            // A job that has done what it was for.
+            Next::End if exit.is_success() => format!("{name} {ended} after {age}; {then}"),
+            Next::Spawn
+            | Next::Rest(_)
+            | Next::GiveUp
+            | Next::TooManyRestarts
+            | Next::End
+            | Next::Down => format!("{name} {ended} after {age}, before it was ready; {then}"),
+        }
     }
 
     /// `trouble` is what the last of so many looks in a row came by.
@@ -106,6 +115,7 @@ impl Subject<'_> {
             Ready::Check(Check::Exec { .. }) => "did not pass its check".into(),
             Ready::Notify => "did not say READY=1".into(),
             Ready::Line(line) => format!("did not write a line with {line}"),
+            Ready::Exit => "did not end".into(),
             Ready::Lived => "was not ready".into(),
         };
         // That nobody accepts a connection has just been said.
