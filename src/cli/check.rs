@@ -12,11 +12,11 @@ use crate::supervisor::{Readiness, Restart};
 /// Reads what `pm run` would, and says what it makes of it.
 pub fn check(check: &Check) -> Ending {
     match of_file(check.file.as_deref(), &Options::default()) {
-        Ok(Loaded { file, plan }) if check.json => {
+        Ok(Loaded { file, plan, .. }) if check.json => {
             let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
             say(&lines(&json!({ "ok": true, "file": file, "pools": pools })))
         }
-        Ok(Loaded { file, plan }) => {
+        Ok(Loaded { file, plan, .. }) => {
             let workers = plan.slots().count();
             let workers =
                 if workers == 1 { "1 worker".into() } else { format!("{workers} workers") };

@@ -39,6 +39,8 @@ pub enum NoPlan {
 pub struct Loaded {
     /// As people know it: `pm.toml`.
     pub file: String,
+    /// Where it is; `None` if it is no file that could change.
+    pub path: Option<PathBuf>,
     pub plan: Plan,
 }
 
@@ -54,16 +56,16 @@ pub enum Found {
 ///
 /// # Errors
 /// If there is nothing to make a plan of, or if something is wrong with it.
-pub fn load(run: &Run) -> Result<Plan, NoPlan> {
+pub fn load(run: &Run) -> Result<Loaded, NoPlan> {
     if !run.command.is_empty() {
-        return ad_hoc(run);
+        return Ok(Loaded { file: "the command line".into(), path: None, plan: ad_hoc(run)? });
     }
     let options = Options { formation: run.formation.clone(), port: run.port };
-    let mut plan = of_file(run.file.as_deref(), &options)?.plan;
-    for pool in &mut plan.pools {
+    let mut loaded = of_file(run.file.as_deref(), &options)?;
+    for pool in &mut loaded.plan.pools {
         pool.policy = with_options(run, pool.policy);
     }
-    Ok(plan)
+    Ok(loaded)
 }
 
 /// The plan of a file: of this one, or of the one that is here.
@@ -71,22 +73,23 @@ pub fn load(run: &Run) -> Result<Plan, NoPlan> {
 /// # Errors
 /// As [`load`].
 pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, NoPlan> {
-    let (file, plan) = match find(file)? {
+    let (document, plan) = match find(file)? {
         Found::PmToml(document) => {
             refuse_for(options, &document.name)?;
             let plan = pm_toml::read(&document, &Machine)?;
-            (document.name, plan)
+            (document, plan)
         }
         Found::Procfile(document) => {
             let plan = procfile::read(&document, options, &Machine)?;
-            (document.name, plan)
+            (document, plan)
         }
         Found::Lab => {
             refuse_for(options, "the lab's own")?;
-            ("the lab".into(), lab::plan(&here()?))
+            let plan = lab::plan(&here()?);
+            return Ok(Loaded { file: "the lab".into(), path: None, plan });
         }
     };
-    Ok(Loaded { file, plan })
+    Ok(Loaded { path: Some(PathBuf::from(&document.name)), file: document.name, plan })
 }
 
 /// The file that is named, or else the one that is here.

@@ -1,9 +1,10 @@
 //! `pm` and `pm run`: keep the workers of a plan alive.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::args::Run;
-use super::load::{NoPlan, load};
+use super::load::{Loaded, NoPlan, load};
 use super::{Ending, colour, refuse};
 use crate::reactor::{Conduct, Reactor, Reread};
 use crate::sys::guard::{self, Role};
@@ -15,8 +16,8 @@ pub fn run(run: Run) -> Ending {
         return init(run.command);
     }
     let colour = colour::decide(run.paint.color);
-    let plan = match load(&run) {
-        Ok(plan) => plan,
+    let Loaded { plan, path, .. } = match load(&run) {
+        Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour.stderr),
     };
     match guard::stand() {
@@ -24,19 +25,17 @@ pub fn run(run: Run) -> Ending {
         Ok(Role::Reactor) => {}
         Err(error) => return Ending::Unguarded(error),
     }
-    let conduct = Conduct { colour, takes_over: run.take_over, reread: reread(run) };
+    let conduct = Conduct { colour, takes_over: run.take_over, reread: reread(run, path) };
     match Reactor::new(&plan, conduct).and_then(Reactor::run) {
         Ok(outcome) => Ending::Over(outcome),
         Err(error) => Ending::Broken(error),
     }
 }
 
-/// The plan can be made again of files, not of a command line: that stays what it is.
-fn reread(run: Run) -> Option<Reread> {
-    if !run.command.is_empty() {
-        return None;
-    }
-    Some(Box::new(move || load(&run).map_err(|why| lines(&why))))
+/// Makes the plan once more of the very file that it was made of, whatever else is here by then.
+fn reread(run: Run, path: Option<PathBuf>) -> Option<Reread> {
+    let run = Run { file: Some(path?), ..run };
+    Some(Box::new(move || load(&run).map(|loaded| loaded.plan).map_err(|why| lines(&why))))
 }
 
 /// Why there is no plan, in lines.

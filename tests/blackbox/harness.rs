@@ -102,6 +102,8 @@ pub struct Pool {
     folder: Option<PathBuf>,
     /// The file that says what to run, if it is not the command line.
     file: Option<PathBuf>,
+    /// The file is not named: it is where pm looks for it.
+    is_found: bool,
     user: Option<u32>,
     output: Output,
 }
@@ -152,6 +154,7 @@ impl Pool {
             environment: Vec::new(),
             folder: None,
             file: None,
+            is_found: false,
             user: None,
             output: Output::Lines,
         }
@@ -166,6 +169,12 @@ impl Pool {
         pool.file = Some(folder.join(file));
         pool.write(text);
         pool
+    }
+
+    /// pm is to find the file, in the folder that it is started in.
+    pub fn found_by_itself(mut self) -> Self {
+        self.is_found = true;
+        self
     }
 
     fn write(&self, text: &str) {
@@ -251,7 +260,7 @@ impl Pool {
     pub fn start(self) -> Pm {
         let mut argv: Vec<OsString> = vec![self.program.into(), "run".into()];
         argv.extend(self.options);
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.as_ref().filter(|_| !self.is_found) {
             argv.extend(["-f".into(), file.into()]);
         }
         if !self.command.is_empty() {

@@ -92,3 +92,16 @@ fn pm_alone_runs_pm_toml_before_a_procfile() {
     std::fs::write(folder.path().join("pm.toml"), text).unwrap();
     assert_eq!(run(), "one.1 | of pm.toml\n");
 }
+
+#[test]
+fn a_reload_reads_the_file_that_was_read_at_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "POOL: exec WORKER stay\n";
+    let pool = procfile(folder.path(), text).found_by_itself();
+    let pm = pool.in_folder(folder.path()).start();
+    pm.is_up(".1", 1);
+    std::fs::write(folder.path().join("pm.toml"), "nonsense").unwrap();
+    pm.signal(Signal::SIGUSR1);
+    pm.says.wait_for("reload: 1 worker stays as it is");
+    pm.stop();
+}

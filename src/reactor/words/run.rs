@@ -119,7 +119,7 @@ pub fn cannot_notify(error: &io::Error) -> String {
 
 /// There is no file.
 pub fn nothing_to_reload() -> String {
-    "SIGUSR1: the pool came from the command line: there is no file to read again".into()
+    "SIGUSR1: there is no file that could have changed; everything goes on as it was".into()
 }
 
 pub fn cannot_log(path: &Path, error: &io::Error) -> String {
