@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn each_line_that_the_template_shows_is_right_too() {
-        // Those that cannot stand beside the others, or need a file, a pool or root.
-        let alone = ["# workers", "# env_file", "# after", "# user", "# group"];
+        // Those that cannot stand beside the others, or need a file, a pool, a policy or root.
+        let alone = ["# workers", "# env_file", "# after", "# user", "# group", "# ready = { exit"];
         for line in TEMPLATE.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")) {
             if !line[2..].starts_with(|c: char| c.is_ascii_lowercase())
                 || alone.iter().any(|start| line.starts_with(start))
