@@ -338,7 +338,8 @@ fn first_is_first_in_time() {
 fn on_failure_restarts_until_it_succeeds() {
     let mut pm = ends_by_itself("on-failure", "exit $((3 - PM_GENERATION))", 1);
     pm.ends_with(0);
-    assert_eq!(pm.says.with("before it was ready").len(), 3);
+    assert_eq!(pm.says.with("before it was ready").len(), 2);
+    assert_eq!(pm.says.with("exited 0").len(), 1);
 }
 
 #[test]
