@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             match error {
                 GuardError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
                 GuardError::Exec { .. } => NOT_EXECUTABLE,
-                GuardError::Refused(_) => BROKEN,
+                GuardError::Refused(_) | GuardError::ForeignProc => BROKEN,
             }
         }
         Ending::Shown(text) => {

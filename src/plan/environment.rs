@@ -5,12 +5,14 @@ use std::ffi::{OsStr, OsString};
 
 use super::World;
 
-/// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` is that of a pm which is a worker itself,
+/// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` and the like are those of a pm which is a worker itself,
 /// `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's
 /// own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a `NODE_CHANNEL_FD` that is
 /// not open makes Deno and Node abort.
-const NOT_FOR_WORKERS: [&str; 6] = [
+const NOT_FOR_WORKERS: [&str; 8] = [
     "PM_GENERATION",
+    "PM_WORKER",
+    "PM_CHECK",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -76,7 +78,7 @@ pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(Str
 
 /// True for what pm tells a worker and finds its orphans by: nobody else sets it.
 pub fn is_own(name: &str) -> bool {
-    ["PM_POOL", "PM_SLOT", "PM_GENERATION"].contains(&name)
+    ["PM_POOL", "PM_SLOT", "PM_GENERATION", "PM_WORKER", "PM_CHECK"].contains(&name)
 }
 
 fn is_for_workers(name: &OsStr) -> bool {

@@ -165,6 +165,13 @@ impl Logs {
         }
     }
 
+    /// From now on this stands before the lines of this slot's worker.
+    pub fn relabel(&mut self, slot: SlotId, label: &Label) {
+        for pipe in self.pipes.values_mut().filter(|pipe| pipe.worker.slot == slot) {
+            pipe.reading.label = label.clone();
+        }
+    }
+
     /// Gives all terminals another size.
     pub fn resize(&mut self, size: Winsize) {
         let terminals = self.pipes.values().filter(|pipe| pipe.reading.terminal.is_some());

@@ -10,6 +10,7 @@
 //! takes in a changed file; [`logs`] reads what workers write, [`outlet`] and [`console`] bring it to stdout;
 //! [`delays`] knows who holds up a stop, [`news`] decides what people are told, [`words`] is how.
 
+mod clock;
 mod console;
 mod delays;
 mod log_files;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll};
 
+use self::clock::Clock;
 pub use self::console::Colour;
 use self::console::Console;
 use self::delays::Delays;
@@ -51,9 +53,13 @@ use crate::sys::{Caught, Children, Reaped, Signals, Standing, signals, standing,
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
-/// The same signal twice within this is one wish: timeout(1) sends it to pm and then to pm's process group. No finger is
-/// that fast.
+/// Two signals within this are one wish: timeout(1) sends one to pm and then to pm's process group, and a terminal that
+/// closes hangs up before its shell terminates. No finger is that fast.
 const ONE_WISH: Duration = Duration::from_millis(20);
+
+/// So many of the dead, and deadlines are looked at before the next: where hundreds die at once, somebody's grace may be
+/// over meanwhile.
+const REAPED_PER_WAKEUP: usize = 64;
 
 /// When all workers are gone, this is how long orphans of nobody's may keep the reactor.
 const ALONE_WITHIN: Duration = Duration::from_secs(1);
@@ -84,7 +90,8 @@ pub struct Conduct {
 pub struct Reactor {
     poll: Poll,
     signals: Signals,
-    /// The clock, read once a wakeup.
+    clock: Clock,
+    /// Read once a wakeup.
     now: Instant,
     supervisor: Supervisor,
     children: Children,
@@ -113,8 +120,7 @@ pub struct Reactor {
     has_dead: bool,
     /// SIGUSR1 came and has not been acted on.
     is_reload_due: bool,
-    /// The signal that first asked for an end, and when.
-    stop_began: Option<(Caught, Instant)>,
+    stop_began: Option<Instant>,
     leaving: Option<Leaving>,
 }
 
@@ -134,10 +140,13 @@ impl Reactor {
     /// If the kernel refuses one of the few things that a reactor needs.
     pub fn new(plan: &Plan, conduct: Conduct) -> Result<Self, ReactorError> {
         let set_up = |what| move |source| ReactorError::SetUp { what, source };
+        // Until they are caught they are blocked, and none is lost.
+        let mut signals = Signals::catch().map_err(set_up("the signal handlers"))?;
         let standing = Standing::take().map_err(io::Error::from);
         let standing = standing.map_err(set_up("the adoption of orphans"))?;
         let poll = Poll::new().map_err(set_up("the poll"))?;
-        let mut signals = Signals::catch().map_err(set_up("the signal handlers"))?;
+        let clock = Clock::default();
+        let now = clock.now();
         let (token, interest) = (Source::Signals.token(), Interest::READABLE);
         let registered = poll.registry().register(&mut signals, token, interest);
         registered.map_err(set_up("the signal pipe"))?;
@@ -147,13 +156,14 @@ impl Reactor {
             null: stream::nothing().map_err(set_up("/dev/null"))?,
             poll,
             signals,
-            now: Instant::now(),
+            clock,
+            now,
             supervisor: Supervisor::new(Roster::default()),
             children: Children::none(),
             places: BTreeMap::new(),
             next_slot: SlotId(0),
             pools: BTreeMap::new(),
-            probes: Probes::new(Instant::now()),
+            probes: Probes::new(now),
             notices: Notices::default(),
             logs: Logs::new(),
             delays: Delays::default(),
@@ -200,7 +210,7 @@ impl Reactor {
                 }
                 Ok(()) | Err(_) => {}
             }
-            self.now = Instant::now();
+            self.now = self.clock.now();
             self.take_signals();
             self.reap();
             for event in &events {
@@ -218,10 +228,7 @@ impl Reactor {
     fn take_signals(&mut self) {
         let caught: Vec<_> = self.signals.take().collect();
         for signal in caught {
-            if self
-                .stop_began
-                .is_some_and(|(first, at)| first == signal && self.now < at + ONE_WISH)
-            {
+            if self.is_still_the_same_wish(signal) {
                 continue;
             }
             let is_draining = self.supervisor.is_draining();
@@ -240,7 +247,7 @@ impl Reactor {
                 Caught::Suspend => {
                     self.console.flush(self.now);
                     self.children.suspend();
-                    standing::suspend();
+                    self.clock.stand_still(standing::suspend);
                 }
                 Caught::Continue => self.children.resume(),
                 // Once the dead are reaped: what it finds is to be the truth.
@@ -251,17 +258,24 @@ impl Reactor {
         }
     }
 
+    /// True of a wish to end in good order that comes in the same instant as the first.
+    fn is_still_the_same_wish(&self, signal: Caught) -> bool {
+        let is_in_good_order =
+            matches!(signal, Caught::Interrupt | Caught::Terminate | Caught::Hangup);
+        is_in_good_order && self.stop_began.is_some_and(|began| self.now < began + ONE_WISH)
+    }
+
     fn stop(&mut self, signal: Caught, event: Event) {
         if let Some(leaving) = &mut self.leaving {
             leaving.is_urgent = true;
             return;
         }
         self.tell_stop(signal, event == Event::Kill);
-        self.stop_began.get_or_insert((signal, self.now));
+        self.stop_began.get_or_insert(self.now);
         self.handle(event);
     }
 
-    /// Reaps until nobody is left to reap.
+    /// Reaps until nobody is left to reap, or so many have been.
     ///
     /// Only after a SIGCHLD, of which none is lost: the kernel looks at each child to find that none is dead, and with a
     /// thousand of them that is more than all the rest of a wakeup.
@@ -269,7 +283,11 @@ impl Reactor {
         if !std::mem::take(&mut self.has_dead) {
             return;
         }
-        while let Some(reaped) = self.children.reap(|worker| self.supervisor.keeps_grace(worker)) {
+        for _ in 0..REAPED_PER_WAKEUP {
+            let keeps_grace = |worker| self.supervisor.keeps_grace(worker);
+            let Some(reaped) = self.children.reap(keeps_grace) else {
+                return;
+            };
             // A wish to stop that came with the dead is granted before any of them is replaced.
             self.take_signals();
             match reaped {
@@ -292,6 +310,8 @@ impl Reactor {
                 }
             }
         }
+        // The rest has to wait until deadlines have been looked at.
+        self.has_dead = true;
     }
 
     /// A changed file, probes, what workers say and write. True if there is more to do at once.
@@ -302,7 +322,7 @@ impl Reactor {
         let has_notices = self.heed_notices();
         let has_output = self.logs.read(self.console.workers(), self.now);
         self.heed_probes();
-        has_notices || has_output
+        has_notices || has_output || self.has_dead
     }
 
     fn handle(&mut self, event: Event) {
@@ -362,7 +382,7 @@ impl Reactor {
             self.leaving.as_ref().map(|leaving| leaving.alone_by).filter(|by| *by > self.now),
         ];
         let next = deadlines.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(next.saturating_duration_since(self.clock.now()))
     }
 
     /// The outcome, once everybody is gone and everything is said.

@@ -178,7 +178,7 @@ impl Reactor {
 
     /// The last line of a run that was asked to stop.
     pub(super) fn tell_end(&mut self) {
-        if let Some((_, began)) = self.stop_began {
+        if let Some(began) = self.stop_began {
             let after = self.now.saturating_duration_since(began);
             self.console.say(&words::all_gone(after), self.now);
         }

@@ -10,8 +10,8 @@ use mio::{Interest, Registry, Token};
 use crate::supervisor::SlotId;
 use crate::sys::notify::{Datagram, NotifySocket};
 
-/// Read in one wakeup, so that signals and exits never wait long.
-const DATAGRAMS_PER_WAKEUP: usize = 256;
+/// Read from one worker before the next has its turn: one that chatters takes nobody's word away.
+const DATAGRAMS_PER_TURN: usize = 16;
 
 /// The sockets of all slots that have one.
 #[derive(Debug, Default)]
@@ -41,21 +41,16 @@ impl Notices {
         self.readable.insert(slot);
     }
 
-    /// Takes what has been said, up to a bound. True if there may be more.
+    /// Takes what has been said, so much from each in turn. True if there may be more.
     pub fn read(&mut self, mut each: impl FnMut(SlotId, Datagram)) -> bool {
-        let mut left = DATAGRAMS_PER_WAKEUP;
-        while let Some(slot) = self.readable.first().copied() {
-            let socket = self.sockets.get(&slot);
-            while let Some(datagram) = socket.and_then(NotifySocket::receive) {
-                each(slot, datagram);
-                left -= 1;
-                if left == 0 {
-                    return true;
-                }
-            }
-            self.readable.remove(&slot);
-        }
-        false
+        let Self { sockets, readable } = self;
+        readable.retain(|slot| {
+            let Some(socket) = sockets.get(slot) else { return false };
+            let mut said = std::iter::from_fn(|| socket.receive()).take(DATAGRAMS_PER_TURN);
+            let count = said.by_ref().map(|datagram| each(*slot, datagram)).count();
+            count == DATAGRAMS_PER_TURN
+        });
+        !readable.is_empty()
     }
 
     /// Forgets what a worker that is gone had still said.

@@ -45,7 +45,7 @@ impl Reactor {
             return self.console.say(&words::nothing_to_reload(), self.now);
         };
         if self.supervisor.is_draining() {
-            return;
+            return self.console.say(&words::reload_too_late(), self.now);
         }
         let plan = reread();
         let revision = plan.and_then(|plan| {
@@ -116,6 +116,10 @@ impl Reactor {
         });
         changes.removed = removed.map(|slot| self.places[slot].name().to_owned()).collect();
         self.console.make_room_for(plan.slots().map(|(_, slot)| slot.name.as_str()));
+        for (slot, place) in &self.places {
+            self.logs.relabel(*slot, &self.console.label(place.name(), slot.0));
+        }
+        self.logs.resize(self.console.room());
         self.has_turns = plan.pools.iter().any(|pool| !pool.after.is_empty());
         Ok(Revision { roster, changes, added })
     }

@@ -75,6 +75,6 @@ impl Reactor {
             altered_signals: &self.altered_signals,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
-        self.children.spawn(worker, &plan.name, &orders.launch, given)
+        self.children.spawn(worker, &orders.launch, given)
     }
 }

@@ -99,8 +99,10 @@ impl Reactor {
             return;
         };
         let leader = self.children.pid(worker);
-        if !leader.is_some_and(|leader| notify::may_speak_for(datagram.sender, leader)) {
-            let line = words::not_for_it_to_say(self.place(worker).name(), datagram.sender);
+        let identity = &self.place(worker).orders.plan.world.identity;
+        let uid = identity.as_ref().map_or_else(notify::own_uid, |identity| identity.uid);
+        if !leader.is_some_and(|leader| notify::may_speak_for(datagram.sender, leader, uid)) {
+            let line = words::not_for_it_to_say(self.place(worker).name(), datagram.sender.pid);
             return self.overrule(worker, &line);
         }
         for notice in datagram.notices {

@@ -5,13 +5,13 @@
 //! floor no worker is known by its number. A number means somebody only while it cannot be given to another: as long
 //! as its process is unreaped, or as its group has members.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use nix::sys::signal::killpg;
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::{Pid, getpgid, getpid};
 
-use super::processes::{self, ChildList, Seen};
+use super::processes::{self, ChildList, Employment, Seen};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
@@ -24,14 +24,18 @@ pub struct Children {
     groups: BTreeMap<WorkerId, Group>,
     /// Looks at workers that are under way, each in a process group of its own.
     checks: BTreeMap<WorkerId, Pid>,
-    /// The names of all slots that ever were, by which descendants are known (`PM_SLOT`).
-    names: BTreeSet<String>,
+    /// Whose each of these process groups is.
+    owners: BTreeMap<Pid, Owner>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Worker(WorkerId),
+    Check(WorkerId),
 }
 
 #[derive(Clone, Debug)]
 struct Group {
-    /// The slot's name when this worker was spawned.
-    name: String,
     /// What asked it to stop, if anything did.
     stop_signal: libc::c_int,
     /// The leader's pid, and so the group's number.
@@ -70,29 +74,25 @@ pub enum Reaped {
 impl Children {
     /// No workers yet.
     pub fn none() -> Self {
-        let (groups, checks, names) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { list: ChildList::open(), groups, checks, names }
+        let (groups, checks, owners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { list: ChildList::open(), groups, checks, owners }
     }
 
-    /// Starts a worker of the slot of this name and remembers its group.
+    /// Starts a worker and remembers its group.
     ///
     /// # Errors
     /// As [`Launch::spawn`].
     pub fn spawn(
         &mut self,
         worker: WorkerId,
-        name: &str,
         launch: &Launch,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
-        let pid = launch.spawn(worker.generation, given)?;
+        let pid = launch.spawn(worker, given)?;
         let (leader, adopted, sent) = (Leader::Unreaped, Vec::new(), None);
         let stop_signal = libc::SIGTERM;
-        if !self.names.contains(name) {
-            self.names.insert(name.to_owned());
-        }
-        let group = Group { name: name.to_owned(), stop_signal, pid, leader, adopted, sent };
-        self.groups.insert(worker, group);
+        self.groups.insert(worker, Group { stop_signal, pid, leader, adopted, sent });
+        self.owners.insert(pid, Owner::Worker(worker));
         Ok(())
     }
 
@@ -107,12 +107,13 @@ impl Children {
         launch: &Launch,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
-        let pid = launch.spawn(worker.generation, given)?;
+        let pid = launch.spawn(worker, given)?;
         self.checks.insert(worker, pid);
+        self.owners.insert(pid, Owner::Check(worker));
         Ok(())
     }
 
-    /// SIGKILL to the look at this worker and all it started, if one is under way.
+    /// SIGKILL to the look at this worker and its process group, if one is under way.
     pub fn kill_check(&self, worker: WorkerId) {
         if let Some(pid) = self.checks.get(&worker) {
             signalled(send(group(*pid), libc::SIGKILL));
@@ -129,38 +130,46 @@ impl Children {
     pub fn reap(&mut self, keeps_grace: impl FnOnce(WorkerId) -> bool) -> Option<Reaped> {
         // ECHILD, the only error there can be, is: nobody to wait for.
         let pid = wait::peek().ok().flatten()?;
-        let leads = |group: &Group| group.pid == pid && group.leader == Leader::Unreaped;
-        let worker = self.groups.iter().find_map(|(worker, group)| leads(group).then_some(*worker));
-        if let Some(worker) = worker
-            && !keeps_grace(worker)
-        {
-            self.send(worker, libc::SIGKILL);
-        }
-        let checked = self.checks.iter().find_map(|(of, check)| (*check == pid).then_some(*of));
-        if let Some(of) = checked {
-            self.kill_check(of);
-            self.checks.remove(&of);
+        let owner = self.owners.get(&pid).copied();
+        match owner {
+            Some(Owner::Worker(worker)) if !keeps_grace(worker) => {
+                self.send(worker, libc::SIGKILL);
+            }
+            Some(Owner::Check(worker)) => self.kill_check(worker),
+            Some(Owner::Worker(_)) | None => {}
         }
         let exit = wait::reap(pid).ok().flatten()?;
-        if let Some(worker) = checked {
-            return Some(Reaped::Check { worker, exit });
-        }
-        let Some(worker) = worker else {
-            for group in self.groups.values_mut() {
-                group.adopted.retain(|orphan| *orphan != pid);
+        match owner {
+            Some(Owner::Worker(worker)) => Some(self.has_lost_leader(worker, exit)),
+            Some(Owner::Check(worker)) => {
+                self.checks.remove(&worker);
+                self.owners.remove(&pid);
+                // What it left outside its group.
+                self.adopt(None);
+                Some(Reaped::Check { worker, exit })
             }
-            return Some(Reaped::Other);
-        };
+            None => {
+                for group in self.groups.values_mut() {
+                    group.adopted.retain(|orphan| *orphan != pid);
+                }
+                Some(Reaped::Other)
+            }
+        }
+    }
+
+    fn has_lost_leader(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
         self.groups.entry(worker).and_modify(|group| group.leader = Leader::Reaped);
         self.adopt(Some(worker));
-        let remains = match self.groups.get(&worker).is_some_and(Group::is_empty) {
-            true => Remains::Nothing,
-            false => Remains::Members,
+        let remains = match self.groups.get(&worker) {
+            Some(group) if !group.is_empty() => Remains::Members,
+            Some(_) | None => Remains::Nothing,
         };
-        if remains == Remains::Nothing {
-            self.groups.remove(&worker);
+        if remains == Remains::Nothing
+            && let Some(group) = self.groups.remove(&worker)
+        {
+            self.owners.remove(&group.pid);
         }
-        Some(Reaped::Worker { worker, exit, remains })
+        Reaped::Worker { worker, exit, remains }
     }
 
     /// Takes the workers whose groups had outlived their leaders and are empty by now.
@@ -173,7 +182,11 @@ impl Children {
             self.adopt(None);
         }
         let is_over = |group: &mut Group| group.leader == Leader::Reaped && group.is_empty();
-        self.groups.extract_if(.., |_, group| is_over(group)).map(|(worker, _)| worker).collect()
+        let over: Vec<_> = self.groups.extract_if(.., |_, group| is_over(group)).collect();
+        for (_, group) in &over {
+            self.owners.remove(&group.pid);
+        }
+        over.into_iter().map(|(worker, _)| worker).collect()
     }
 
     /// The stop signal to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
@@ -241,32 +254,31 @@ impl Children {
     /// its environment names; without one, to the worker that has `just_died`, which is what made it an orphan.
     fn adopt(&mut self, just_died: Option<WorkerId>) {
         let mut orphans = Vec::new();
-        let (groups, checks) = (&self.groups, &self.checks);
+        let (owners, groups) = (&self.owners, &self.groups);
         self.list.for_each(|pid| {
             // Members of a group that lost their parents are pm's children too, and are known by the group.
-            let its_group = getpgid(Some(pid));
-            let is_known = |group: &Group| {
-                group.pid == pid || its_group == Ok(group.pid) || group.adopted.contains(&pid)
-            };
-            let is_of_check = |check: &Pid| *check == pid || its_group == Ok(*check);
-            if !groups.values().any(is_known) && !checks.values().any(is_of_check) {
+            let is_known = owners.contains_key(&pid)
+                || getpgid(Some(pid)).is_ok_and(|group| owners.contains_key(&group))
+                || groups.values().any(|group| group.adopted.contains(&pid));
+            if !is_known {
                 orphans.push(pid);
             }
         });
+        let me = getpid();
         for pid in orphans {
-            let named = processes::works_for(pid).filter(|(slot, _)| self.names.contains(slot));
-            let group = match (&named, just_died) {
-                (Some((slot, generation)), _) => {
-                    let is_its = |worker: &WorkerId, group: &Group| {
-                        worker.generation == *generation && group.name == *slot
-                    };
-                    let mut groups = self.groups.iter_mut();
-                    groups.find_map(|(worker, group)| is_its(worker, group).then_some(group))
+            let employment = Employment::of(pid).filter(|employment| employment.pm == me);
+            let worker = match (employment, just_died) {
+                (Some(Employment { worker, is_check: true, .. }), _) => {
+                    // No part of the worker: it goes with the look that it is of.
+                    if !self.checks.contains_key(&worker) {
+                        signalled(send(pid, libc::SIGKILL));
+                    }
+                    continue;
                 }
-                (None, Some(worker)) => self.groups.get_mut(&worker),
+                (Some(Employment { worker, .. }), _) | (None, Some(worker)) => worker,
                 (None, None) => continue,
             };
-            match group {
+            match self.groups.get_mut(&worker) {
                 Some(group) => {
                     group.adopted.push(pid);
                     if let Some(signal) = group.sent {

@@ -37,6 +37,11 @@ pub enum GuardError {
     #[error("cannot stand guard, so nothing was started: {}", .0.desc())]
     Refused(#[from] Errno),
     /// Said by the child: the guard ends with the status that comes of it.
+    #[error(
+        "/proc is that of another pid namespace, so nothing was started; mount it anew, as \
+         `unshare --pid --fork --mount-proc` does"
+    )]
+    ForeignProc,
     #[error("{program}: {}", .errno.desc())]
     Exec { program: String, errno: Errno },
 }
@@ -54,9 +59,9 @@ pub fn gone() -> libc::c_int {
 /// If the kernel refuses a fork or what a guard needs.
 pub fn stand() -> Result<Role, GuardError> {
     match divide()? {
-        Side::Ward { guard, mask } => {
+        Side::Ward { guard, .. } => {
             be_guarded(guard)?;
-            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+            // Signals stay blocked until the reactor has caught them (`Standing::take`).
             Ok(Role::Reactor)
         }
         Side::Guard { child, inherited } => {
@@ -109,7 +114,10 @@ enum Side {
     Guard { child: Pid, inherited: Vec<Pid> },
 }
 
-fn divide() -> Result<Side, Errno> {
+fn divide() -> Result<Side, GuardError> {
+    if !processes::is_proc_ours() {
+        return Err(GuardError::ForeignProc);
+    }
     standing::let_go_of_code();
     prctl::set_child_subreaper(true)?;
     // A shell's `exec pm > >(tee log)` has children that are not pm's to end.

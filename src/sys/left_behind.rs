@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
-use super::processes::works_for;
+use super::processes::Employment;
 
 /// True if this process was a worker's, was started in `folder` or else in the one that this process is in, and has no
 /// pm above it any more.
@@ -17,7 +17,7 @@ pub fn is_left_behind(pid: Pid, folder: Option<&Path>) -> bool {
         Some(folder) => folder.canonicalize().ok(),
         None => folder_of(getpid()),
     };
-    works_for(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
+    Employment::of(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
 }
 
 fn has_pm_above(pid: Pid) -> bool {

@@ -12,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockname,
     recvmsg, setsockopt, socket, sockopt,
 };
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::{Pid, geteuid, getpgid};
 
 /// systemd's own limit; a longer datagram is cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
@@ -47,8 +47,15 @@ pub enum Notice {
 /// A datagram and who sent it.
 #[derive(Debug)]
 pub struct Datagram {
-    pub sender: Pid,
+    pub sender: Sender,
     pub notices: Vec<Notice>,
+}
+
+/// Whom the kernel says that it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub pid: Pid,
+    pub uid: u32,
 }
 
 impl NotifySocket {
@@ -87,7 +94,9 @@ impl NotifySocket {
                 Ok(message) => {
                     let mut parts = message.cmsgs().into_iter().flatten();
                     let sender = parts.find_map(|part| match part {
-                        ControlMessageOwned::ScmCredentials(who) => Some(Pid::from_raw(who.pid())),
+                        ControlMessageOwned::ScmCredentials(who) => {
+                            Some(Sender { pid: Pid::from_raw(who.pid()), uid: who.uid() })
+                        }
                         _ => None,
                     });
                     (message.bytes, sender)
@@ -108,13 +117,19 @@ impl AsRawFd for NotifySocket {
     }
 }
 
-/// True if `sender` may speak for the process group of `leader`: it is in it, or is gone and can be asked no more (as
-/// systemd-notify(1) is by the time it is heard; whoever knows the name of the socket has it from the worker).
-pub fn may_speak_for(sender: Pid, leader: Pid) -> bool {
-    match getpgid(Some(sender)) {
+/// True if `sender` may speak for the process group of `leader`, whose worker runs as `uid`: it is in the group. If it is
+/// gone and can be asked no more, as systemd-notify(1) is by the time it is heard, it has to be of that user, or root's:
+/// anybody can read the names of sockets in /proc/net/unix.
+pub fn may_speak_for(sender: Sender, leader: Pid, uid: u32) -> bool {
+    match getpgid(Some(sender.pid)) {
         Ok(group) => group == leader,
-        Err(_) => true,
+        Err(_) => sender.uid == uid || sender.uid == 0,
     }
+}
+
+/// Who this process is, and so are its workers unless they are somebody else.
+pub fn own_uid() -> u32 {
+    geteuid().as_raw()
 }
 
 /// The notices in a datagram: lines `NAME=value`. What pm has no use for (FDSTORE and the like) is left out; other
@@ -158,7 +173,8 @@ mod tests {
         assert!(socket.receive().is_none());
         say(&socket, b"READY=1\nSTATUS=half\x1b[31m way\nFDSTORE=1\n");
         let heard = socket.receive().unwrap();
-        assert_eq!(heard.sender, nix::unistd::getpid());
+        let sender = Sender { pid: nix::unistd::getpid(), uid: own_uid() };
+        assert_eq!(heard.sender, sender);
         assert_eq!(heard.notices, [Notice::Ready, Notice::Status("half[31m way".into())]);
         assert!(socket.receive().is_none());
     }
@@ -171,12 +187,22 @@ mod tests {
 
     #[test]
     fn only_the_group_itself_speaks_for_it() {
-        use nix::unistd::{getpgrp, getpid, getppid};
-        assert!(may_speak_for(getpid(), getpgrp()));
-        assert!(
-            !may_speak_for(getpid(), Pid::from_raw(getpgrp().as_raw() + 1))
-                || getppid().as_raw() == 0
-        );
+        use nix::unistd::{getpgrp, getpid};
+        let me = Sender { pid: getpid(), uid: own_uid() };
+        let other = Pid::from_raw(getpgrp().as_raw() + 1);
+        assert!(may_speak_for(me, getpgrp(), own_uid()));
+        assert!(!may_speak_for(me, other, own_uid()));
+    }
+
+    #[test]
+    fn one_that_is_gone_speaks_only_for_its_own_user() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap());
+        child.wait().unwrap();
+        let leader = nix::unistd::getpgrp();
+        assert!(may_speak_for(Sender { pid, uid: 1234 }, leader, 1234));
+        assert!(may_speak_for(Sender { pid, uid: 0 }, leader, 1234));
+        assert!(!may_speak_for(Sender { pid, uid: 65534 }, leader, 1234));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::os::unix::fs::FileExt;
 use nix::unistd::{Pid, getpid};
 use procfs::process::{Process, Stat, all_processes};
 
+use crate::supervisor::{SlotId, WorkerId};
+
 /// A process as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -75,11 +77,42 @@ impl ChildList {
     }
 }
 
-/// Whom a process works for, by the environment it was given: the name of the slot and the generation.
-pub fn works_for(pid: Pid) -> Option<(String, u64)> {
-    let environment = Process::new(pid.as_raw()).and_then(|process| process.environ()).ok()?;
-    let value = |name: &str| environment.get(OsStr::new(name))?.to_str();
-    Some((value("PM_SLOT")?.to_owned(), value("PM_GENERATION")?.parse().ok()?))
+/// The variables by which pm knows what has come of a worker: whose it is, and whether it looked at it only.
+pub const WORKER_VARIABLE: &str = "PM_WORKER";
+pub const CHECK_VARIABLE: &str = "PM_CHECK";
+
+/// Whom a process works for, by the environment it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Employment {
+    /// The reactor that started it.
+    pub pm: Pid,
+    pub worker: WorkerId,
+    /// It is of a look at the worker, and no part of it.
+    pub is_check: bool,
+}
+
+impl Employment {
+    /// What the variable says.
+    pub fn variable(pm: Pid, worker: WorkerId) -> String {
+        format!("{WORKER_VARIABLE}={pm}.{}.{}", worker.slot.0, worker.generation)
+    }
+
+    pub fn of(pid: Pid) -> Option<Self> {
+        let environment = Process::new(pid.as_raw()).and_then(|process| process.environ()).ok()?;
+        let mut parts = environment.get(OsStr::new(WORKER_VARIABLE))?.to_str()?.splitn(3, '.');
+        let pm = Pid::from_raw(parts.next()?.parse().ok()?);
+        let slot = SlotId(parts.next()?.parse().ok()?);
+        let worker = WorkerId { slot, generation: parts.next()?.parse().ok()? };
+        let is_check = environment.contains_key(OsStr::new(CHECK_VARIABLE));
+        Some(Self { pm, worker, is_check })
+    }
+}
+
+/// False if /proc is that of another pid namespace: its numbers mean other processes, or nobody.
+pub fn is_proc_ours() -> bool {
+    // Where there is none at all, nothing can be mistaken.
+    let own = getpid().to_string();
+    std::fs::read_link("/proc/self").map_or(true, |target| target.as_os_str() == OsStr::new(&own))
 }
 
 /// What `pid` does with `signal`; `None` if it is dead.

@@ -16,8 +16,10 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
 use super::child::{self, Ids, Order, Step};
+use super::processes::{CHECK_VARIABLE, Employment};
 use super::program;
 use crate::plan::{Identity, Limits, World};
+use crate::supervisor::WorkerId;
 
 /// Why a worker could not be spawned.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +106,9 @@ impl Launch {
         argv: &[OsString],
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
-        let launch = Self::prepared(world, argv, &world.environment(inherited));
-        Self { has_terminal: false, ..launch }
+        let mut variables = world.environment(inherited);
+        variables.push((CHECK_VARIABLE.into(), "1".into()));
+        Self { has_terminal: false, ..Self::prepared(world, argv, &variables) }
     }
 
     fn prepared(world: &World, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
@@ -141,7 +144,7 @@ impl Launch {
         self.folder.as_ref().map(|(folder, _)| folder.as_path())
     }
 
-    /// Starts the `generation`th worker in a process group of its own, and returns once it has exec'd.
+    /// Starts this worker in a process group of its own, and returns once it has exec'd.
     ///
     /// The worker has an empty signal mask and default dispositions, dies when this thread dies (prctl(2),
     /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
@@ -149,12 +152,16 @@ impl Launch {
     /// # Errors
     /// If there is no such program, the kernel refuses the fork, or the child could not exec. In the last case a
     /// dead child is left for the reaper, which does not know it.
-    pub fn spawn(&self, generation: u64, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
+    pub fn spawn(&self, worker: WorkerId, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
         let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
         let file = c_string(path.clone().into_os_string());
-        let generation = c_string(format!("PM_GENERATION={generation}").into());
+        let own = [
+            format!("PM_GENERATION={}", worker.generation),
+            Employment::variable(getpid(), worker),
+        ];
+        let own = own.map(|variable| c_string(variable.into()));
         let argv: Vec<_> = pointers(self.argv.iter());
-        let env: Vec<_> = pointers(self.env.iter().chain([&generation]));
+        let env: Vec<_> = pointers(self.env.iter().chain(&own));
         let open_files = (libc::RLIMIT_NOFILE, given.open_files);
         let limits: Vec<_> = [open_files].into_iter().chain(self.limits.iter().copied()).collect();
         let (limits, limits_count) = child::array(&limits);
@@ -251,6 +258,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::supervisor::SlotId;
 
     fn spawn(argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
         spawn_in(World::default(), argv)
@@ -273,7 +281,8 @@ mod tests {
         };
         let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
         let world = World { argv, env, ..world };
-        let result = Launch::new(&world, [], []).spawn(7, given);
+        let worker = WorkerId { slot: SlotId(0), generation: 7 };
+        let result = Launch::new(&world, [], []).spawn(worker, given);
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).unwrap();

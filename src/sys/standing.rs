@@ -16,7 +16,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Lets in signals that whoever started pm had blocked, becomes the one that adopts what workers leave behind, and
+    /// Lets in signals, which the guard and perhaps whoever started pm had blocked, becomes the one that adopts what workers leave behind, and
     /// raises the soft limit on open files to the hard one.
     ///
     /// # Errors

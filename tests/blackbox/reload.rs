@@ -167,6 +167,51 @@ fn a_port_stays_with_its_worker_when_the_list_moves() {
 }
 
 #[test]
+fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = '''case $PORT in PORT1) deaf='ignore TERM';; esac
+                     exec WORKER $deaf child setsid+stay listen {port} stay'''
+        ports   = [PORT1, PORT2]
+        stop    = { grace = '1500ms' }
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 2, text).start();
+    crate::processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
+    let old = pm.is_up(".1", 2);
+    pm.is_up(".2", 1);
+    // What was the second of its slot on the other port is the second of this name too.
+    pm.reload(&text.replace("[PORT1, PORT2]", "[PORT2]"));
+    pm.says.wait_for(&format!("{} is ready on port {}", pm.slot(1), pm.ports[1]));
+    let new = ask(pm.ports[1], "pid");
+    let helper = crate::harness::eventually("the daemon of the new one", || {
+        let members = pm.members().into_iter();
+        let mut daemons = members.filter(|member| member.pid == member.group);
+        daemons.find(|member| {
+            let is_leader = member.pid == old || member.pid.to_string() == new;
+            !is_leader && worker_of(member.pid) == worker_of(pid_of(&new))
+        })
+    });
+    crate::harness::eventually("the old one is gone", || (!is_alive(old)).then_some(()));
+    pm.says.wait_for("did not stop within 1.5s");
+    pm.has_members(2);
+    for_as_long_as(Duration::from_millis(100), || assert!(is_alive(helper.pid)));
+    pm.stop();
+}
+
+fn pid_of(text: &str) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(text.parse().unwrap())
+}
+
+/// What pm calls the worker that this process is of.
+fn worker_of(pid: nix::unistd::Pid) -> String {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let own = environment.split('\0').find(|variable| variable.starts_with("PM_WORKER="));
+    own.unwrap().to_owned()
+}
+
+#[test]
 fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
     let (_folder, pm) = started();
     let other = "
@@ -246,10 +291,17 @@ fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does
 
 #[test]
 fn a_reload_while_everything_stops_starts_nothing() {
-    let (_folder, mut pm) = started();
-    pm.rewrite(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT1, PORT2, PORT3, PORT4"));
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        BEFORE.replace("['WORKER', 'stay']", "['WORKER', 'drain', '400', 'say', 'up', 'stay']");
+    let mut pm = Pool::of_file(folder.path(), "pm.toml", 4, &text).start();
+    pm.is_up("-web.3", 1);
+    pm.prints.wait_for_many(2, "up");
+    pm.rewrite(&text.replace("PORT1, PORT2, PORT3", "PORT1, PORT2, PORT3, PORT4"));
     pm.signal(Signal::SIGTERM);
+    pm.says.wait_for("SIGTERM: stopping");
     pm.signal(Signal::SIGUSR1);
+    pm.says.wait_for("SIGUSR1: everything is being stopped; the file is not read again");
     pm.ends_with(0);
     assert_eq!(pm.says.with("-web.4"), [""; 0]);
 }

@@ -200,6 +200,24 @@ fn a_worker_that_accepts_nothing_is_not_called_ready() {
 }
 
 #[test]
+fn in_a_pid_namespace_with_a_foreign_proc_nothing_is_started() {
+    for arguments in
+        [&["run", "--workers", "1", "--", "true"][..], &["run", "--init", "--", "true"]]
+    {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork"]).arg(pm_binary()).args(arguments);
+        let output = unshare.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        if text.starts_with("unshare: ") {
+            println!("skipped: only root can make a pid namespace: {text}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("`unshare --pid --fork --mount-proc`"), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_folder_has_nothing_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(pm_binary()).current_dir(folder.path()).output().unwrap();

@@ -115,9 +115,22 @@ fn a_sigterm_after_a_sigint_kills_at_once() {
     pm.are_ready(1);
     pm.signal(SIGINT);
     pm.says.wait_for("SIGINT: stopping 1 worker");
-    pm.signal(SIGTERM);
+    eventually("pm listens to whoever insists", || {
+        pm.signal(SIGTERM);
+        (!pm.says.with("SIGTERM: killing 1 worker").is_empty()).then_some(())
+    });
     pm.ends_with(0);
-    pm.says.wait_for("SIGTERM: killing 1 worker");
+}
+
+#[test]
+fn a_signal_that_comes_before_pm_has_begun_is_heard() {
+    for _ in 0..20 {
+        let mut pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
+        // The reactor was forked in this very moment.
+        pm.reactor();
+        pm.signal(SIGTERM);
+        pm.ends_with(0);
+    }
 }
 
 #[test]

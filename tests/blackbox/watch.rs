@@ -145,6 +145,54 @@ fn a_worker_that_stops_to_speak_hangs() {
 }
 
 #[test]
+fn time_in_suspense_is_held_against_nobody() {
+    let folder = folder();
+    let orders = "notify READY=1 pet 100 stay";
+    let lines = "ready = { notify = true }\nalive = { notify = true, every = '1s' }";
+    let pm = portless(&folder, orders, lines);
+    let worker = pm.is_up(".1", 1);
+    pm.signal(Signal::SIGTSTP);
+    let is_stopped = || crate::processes::state(worker) == Some('T');
+    eventually("all are stopped", || is_stopped().then_some(()));
+    for_as_long_as(Duration::from_millis(1_500), || assert!(is_stopped()));
+    pm.signal(Signal::SIGCONT);
+    eventually("all go on", || (!is_stopped()).then_some(()));
+    for_as_long_as(Duration::from_millis(1_200), || assert_eq!(pm.says.with("hangs"), [""; 0]));
+    pm.stop();
+}
+
+#[test]
+fn one_that_chatters_takes_nobodys_word_away() {
+    let folder = folder();
+    let text = "
+        [pool.POOL-loud]
+        command = ['WORKER', 'pet', '0', 'pet', '0', 'pet', '0', 'stay']
+        workers = 4
+        ready   = { after = '0s' }
+        alive   = { notify = true, every = '1m' }
+        [pool.POOL]
+        command = ['WORKER', 'notify', 'READY=1', 'pet', '100', 'stay']
+        ready   = { notify = true }
+        alive   = { notify = true, every = '1s' }
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
+    pm.is_up(".1", 1);
+    for_as_long_as(Duration::from_secs(2), || assert_eq!(pm.says.with("hangs"), [""; 0]));
+    pm.stop();
+}
+
+#[test]
+fn what_a_check_leaves_outside_its_group_is_swept_too() {
+    let folder = folder();
+    let check = "exec = 'setsid sleep 1000 & exit 0', every = '20ms', timeout = '20ms'";
+    let pm = watched(&folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+    let worker = pm.is_up(".1", 1);
+    for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 6));
+    assert!(is_alive(worker));
+    pm.stop();
+}
+
+#[test]
 fn a_worker_that_says_it_hangs_is_believed() {
     let folder = folder();
     let orders = "notify READY=1 wait 100 notify WATCHDOG=trigger stay";

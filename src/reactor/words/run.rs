@@ -117,6 +117,11 @@ pub fn cannot_notify(error: &io::Error) -> String {
     format!("reload: cannot open a socket on which a worker notifies: {error}")
 }
 
+/// Nothing is started any more.
+pub fn reload_too_late() -> String {
+    "SIGUSR1: everything is being stopped; the file is not read again".into()
+}
+
 /// There is no file.
 pub fn nothing_to_reload() -> String {
     "SIGUSR1: there is no file that could have changed; everything goes on as it was".into()
