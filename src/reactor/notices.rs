@@ -11,7 +11,7 @@ use crate::supervisor::SlotId;
 use crate::sys::notify::{Datagram, NotifySocket};
 
 /// Read from one worker before the next has its turn: one that chatters takes nobody's word away.
-const DATAGRAMS_PER_TURN: usize = 16;
+const DATAGRAMS_PER_TURN: usize = 8;
 
 /// The sockets of all slots that have one.
 #[derive(Debug, Default)]
@@ -64,5 +64,40 @@ impl Notices {
     pub fn close(&mut self, slot: SlotId) {
         self.sockets.remove(&slot);
         self.readable.remove(&slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    use super::*;
+
+    #[test]
+    fn one_that_chatters_takes_nobodys_word_away() {
+        let poll = mio::Poll::new().unwrap();
+        let mut notices = Notices::default();
+        let mut say = |slot: SlotId, times: usize| {
+            let name = notices.open(slot, poll.registry(), Token(slot.0)).unwrap();
+            notices.is_readable(slot);
+            let address = SocketAddr::from_abstract_name(&name.as_bytes()[1..]).unwrap();
+            let sender = UnixDatagram::unbound().unwrap();
+            for _ in 0..times {
+                sender.send_to_addr(b"WATCHDOG=1", &address).unwrap();
+            }
+        };
+        // As many as the kernel keeps of one (unix(7), max_dgram_qlen).
+        say(SlotId(0), DATAGRAMS_PER_TURN + 2);
+        say(SlotId(1), 1);
+        let turn = |notices: &mut Notices| {
+            let mut heard = Vec::new();
+            let has_more = notices.read(|slot, _| heard.push(slot.0));
+            (heard, has_more)
+        };
+        let mut first = vec![0; DATAGRAMS_PER_TURN];
+        first.push(1);
+        assert_eq!(turn(&mut notices), (first, true));
+        assert_eq!(turn(&mut notices), (vec![0, 0], false));
     }
 }

@@ -124,10 +124,23 @@ fn a_sigterm_after_a_sigint_kills_at_once() {
 
 #[test]
 fn a_signal_that_comes_before_pm_has_begun_is_heard() {
+    const TERM: u64 = 1 << (SIGTERM as u64 - 1);
     for _ in 0..20 {
         let mut pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
-        // The reactor was forked in this very moment.
-        pm.reactor();
+        // From its first moment on the reactor either blocks a signal or hears it.
+        let children = format!("/proc/{0}/task/{0}/children", pm.pid());
+        let reactor = loop {
+            let list = std::fs::read_to_string(&children).expect("pm lives");
+            if let Some(pid) = list.split_whitespace().next() {
+                break nix::unistd::Pid::from_raw(pid.parse().expect("a number"));
+            }
+        };
+        while pm.says.with("is ready").is_empty() {
+            let mask = |name| u64::from_str_radix(&status(reactor, name), 16).expect("a mask");
+            let (blocked, caught) = (mask("SigBlk"), mask("SigCgt"));
+            // Both are read one after the other: it is caught before it is let in.
+            assert_ne!((blocked | caught | mask("SigCgt")) & TERM, 0);
+        }
         pm.signal(SIGTERM);
         pm.ends_with(0);
     }

@@ -162,26 +162,6 @@ fn time_in_suspense_is_held_against_nobody() {
 }
 
 #[test]
-fn one_that_chatters_takes_nobodys_word_away() {
-    let folder = folder();
-    let text = "
-        [pool.POOL-loud]
-        command = ['WORKER', 'pet', '0', 'pet', '0', 'pet', '0', 'stay']
-        workers = 4
-        ready   = { after = '0s' }
-        alive   = { notify = true, every = '1m' }
-        [pool.POOL]
-        command = ['WORKER', 'notify', 'READY=1', 'pet', '100', 'stay']
-        ready   = { notify = true }
-        alive   = { notify = true, every = '1s' }
-    ";
-    let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
-    pm.is_up(".1", 1);
-    for_as_long_as(Duration::from_secs(2), || assert_eq!(pm.says.with("hangs"), [""; 0]));
-    pm.stop();
-}
-
-#[test]
 fn what_a_check_leaves_outside_its_group_is_swept_too() {
     let folder = folder();
     let check = "exec = 'setsid sleep 1000 & exit 0', every = '20ms', timeout = '20ms'";
