@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, geteuid, getpid};
 use procfs::process::{Process, Stat, all_processes};
 
 use crate::supervisor::{SlotId, WorkerId};
@@ -30,6 +30,8 @@ pub enum Attitude {
     Blocks(i32),
     /// Stopped by a signal or a debugger.
     Stopped,
+    /// This other user's: pm may not signal it.
+    Foreign(u32),
     /// In uninterruptible sleep: not even SIGKILL reaches it before its system call returns.
     Uninterruptible,
 }
@@ -145,9 +147,14 @@ fn listed(wanted: impl Fn(&Stat) -> bool) -> impl Iterator<Item = (Process, Stat
 
 fn seen(process: &Process, stat: Stat, signal: i32) -> Seen {
     let bit = 1_u64 << (signal - 1);
-    let masks = process.status().map(|status| (status.sigign, status.sigblk)).unwrap_or_default();
+    let status = process.status().ok();
+    let masks = status.as_ref().map(|status| (status.sigign, status.sigblk)).unwrap_or_default();
+    // The real and the saved id of the one are what counts for the other's real or effective one (kill(2)).
+    let own = geteuid().as_raw();
+    let foreign = status.filter(|status| own != 0 && own != status.ruid && own != status.suid);
     let attitude = match (stat.state, masks) {
         ('D', _) => Attitude::Uninterruptible,
+        (_, _) if foreign.is_some() => Attitude::Foreign(foreign.map_or(0, |status| status.ruid)),
         ('T' | 't', _) => Attitude::Stopped,
         (_, (ignored, _)) if ignored & bit != 0 => Attitude::Ignores(signal),
         (_, (_, blocked)) if blocked & bit != 0 => Attitude::Blocks(signal),

@@ -134,7 +134,8 @@ impl Subject<'_> {
     }
 
     pub fn outlived_the_grace(&self, grace: Duration, members: &[Seen]) -> String {
-        let (name, grace, members) = (self.name, words(grace), list(members));
+        let (name, grace) = (self.name, words(grace));
+        let members = if members.is_empty() { "it".into() } else { list(members) };
         format!("{name} did not stop within {grace}; killing {members}")
     }
 
@@ -203,6 +204,7 @@ fn describe(member: &Seen) -> String {
         Attitude::Ignores(signal) => format!(" ignores {}", signal_name(*signal)),
         Attitude::Blocks(signal) => format!(" blocks {}", signal_name(*signal)),
         Attitude::Stopped => " is stopped".into(),
+        Attitude::Foreign(uid) => format!(" has become user {uid}'s, and pm may not signal it"),
         Attitude::Uninterruptible => {
             " is in uninterruptible sleep, where no signal reaches it".into()
         }
