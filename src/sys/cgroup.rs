@@ -113,7 +113,7 @@ impl Drop for Cgroups {
 }
 
 /// The folder of the v2 group that this process is in.
-fn own_group() -> Option<PathBuf> {
+pub(super) fn own_group() -> Option<PathBuf> {
     let me = Process::myself().ok()?;
     let groups = me.cgroups().ok()?;
     let own = groups.into_iter().find(|group| group.hierarchy == 0)?.pathname;

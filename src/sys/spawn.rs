@@ -265,6 +265,14 @@ mod tests {
     }
 
     fn spawn_in(world: World, argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
+        spawn_in_group(world, argv, None)
+    }
+
+    fn spawn_in_group(
+        world: World,
+        argv: &[&str],
+        group: Option<&std::fs::File>,
+    ) -> (Result<Pid, SpawnError>, String) {
         let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
         let variables = [("PATH", "/bin:/usr/bin"), ("A", "b c")];
         let stdin = std::fs::File::open("/dev/null").unwrap();
@@ -277,7 +285,7 @@ mod tests {
             stdin: stdin.as_fd(),
             output: writer.as_fd(),
             open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },
-            cgroup: None,
+            cgroup: group.map(AsFd::as_fd),
         };
         let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
         let world = World { argv, env, ..world };
@@ -371,6 +379,29 @@ mod tests {
         // The change of user has left this process as it was.
         std::fs::read_dir("/proc/self/fd").unwrap();
         assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
+    }
+
+    #[test]
+    fn a_worker_is_in_its_control_group_from_its_first_instruction() {
+        let name = format!("pm-test-{}", std::process::id());
+        let made = super::super::cgroup::own_group().and_then(|own| {
+            let group = own.join(&name);
+            std::fs::create_dir(&group).ok()?;
+            let procs = std::fs::OpenOptions::new().write(true).open(group.join("cgroup.procs"));
+            Some((group.clone(), procs.ok()?))
+        });
+        let Some((group, procs)) = made else {
+            println!("skipped: no cgroup v2 may be divided here");
+            return;
+        };
+        let argv = ["cat", "/proc/self/cgroup"];
+        let (pid, output) = spawn_in_group(World::default(), &argv, Some(&procs));
+        nix::sys::wait::waitpid(pid.unwrap(), None).unwrap();
+        std::fs::remove_dir(&group).unwrap();
+        assert!(
+            output.lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),
+            "{output}"
+        );
     }
 
     #[test]
