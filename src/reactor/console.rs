@@ -95,22 +95,36 @@ impl Console {
 
     /// Writes what the readers take now, and says what they missed. Never waits.
     pub fn flush(&mut self, now: Instant) {
-        match self.workers.flush(now) {
-            Some(Incident::Dropped(lines)) => {
-                let text = format!(
-                    "dropped {lines} lines of output: nobody had read any for {}s",
-                    super::outlet::STALLED_AFTER.as_secs()
-                );
-                self.say(&text, now);
-            }
-            Some(Incident::Closed) if self.own.is_some() => {
-                self.say("stdout is closed: the workers go on, their output is thrown away", now);
-            }
-            Some(Incident::Closed) | None => {}
+        if let Some(incident) = self.workers.flush(now) {
+            self.say_of_stdout(incident, now);
         }
         // A closed stderr has nobody left to be told, and the lines dropped there were pm's own.
-        let _ = self.own.as_mut().and_then(|own| own.flush(now));
-        self.workers.flush(now);
+        let own = self.own.as_mut().unwrap_or(&mut self.workers);
+        let _ = own.flush(now);
+    }
+
+    fn say_of_stdout(&mut self, incident: Incident, now: Instant) {
+        let stalled = super::outlet::STALLED_AFTER.as_secs();
+        let line = match incident {
+            Incident::Dropped(lines) => {
+                format!("dropped {lines} lines of output: nobody had read any for {stalled}s")
+            }
+            Incident::Broken(errno) => {
+                let why = errno.desc();
+                format!(
+                    "cannot write to stdout: {why}; after {stalled}s lines are dropped until it can"
+                )
+            }
+            Incident::Mended(0) => "stdout can be written again; nothing was lost".into(),
+            Incident::Mended(lines) => {
+                format!("stdout can be written again; {lines} lines are missing")
+            }
+            Incident::Closed if self.own.is_some() => {
+                "stdout is closed: the workers go on, their output is thrown away".into()
+            }
+            Incident::Closed => return,
+        };
+        self.say(&line, now);
     }
 
     /// True if nothing waits to be written, or nobody is there to take it.

@@ -2,11 +2,12 @@
 //!
 //! `web.1.log` becomes `web.1.log.1`, that `web.1.log.2`, and so on; the oldest goes. Lines are collected and written
 //! once a wakeup. A file that cannot be written holds nobody up: its lines are counted, and the count is said when it
-//! can be written again.
+//! can be written again. Only a regular file is one: a device or a pipe would be renamed away, or waited for.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, create_dir_all, remove_file, rename};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::plan::LogFile;
@@ -44,13 +45,13 @@ pub enum Incident {
 }
 
 impl LogFiles {
-    /// Adds a line, given in pieces without its newline.
-    pub fn push(&mut self, plan: &LogFile, pieces: &[&[u8]]) {
+    /// Adds a line, or a piece of one if it does not end here, given in parts without its newline.
+    pub fn push(&mut self, plan: &LogFile, parts: &[&[u8]], ends_here: bool) {
         let writer = match self.files.get_mut(&plan.path) {
             Some(writer) => writer,
             None => self.files.entry(plan.path.clone()).or_insert_with(|| Writer::new(plan)),
         };
-        writer.push(plan, pieces);
+        writer.push(plan, parts, ends_here);
     }
 
     /// Writes what was collected.
@@ -75,6 +76,11 @@ impl LogFiles {
         incidents
     }
 
+    /// Opens all files anew by their names at their next line: somebody may have moved them away (logrotate(8)).
+    pub fn reopen(&mut self) {
+        self.files.values_mut().for_each(|writer| writer.file = None);
+    }
+
     /// Closes the files that nobody writes to any more.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&Path) -> bool) {
         self.files.retain(|path, writer| is_wanted(path) || !writer.collected.is_empty());
@@ -87,21 +93,23 @@ impl Writer {
         Self { plan: plan.clone(), file, length: 0, collected, lost: 0, is_known: false }
     }
 
-    fn push(&mut self, plan: &LogFile, pieces: &[&[u8]]) {
+    fn push(&mut self, plan: &LogFile, parts: &[&[u8]], ends_here: bool) {
         if self.plan != *plan {
             self.plan = plan.clone();
         }
-        let line_bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + 1;
-        let is_full = self.collected.len() + line_bytes > COLLECTED_BYTES_MAX;
-        if is_full {
+        let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + 1;
+        if self.collected.len() + bytes > COLLECTED_BYTES_MAX && self.collected.ends_with(b"\n") {
             // What went wrong is said at the next flush, which finds the same.
             let _ = self.write_out();
         }
-        pieces.iter().for_each(|piece| self.collected.extend_from_slice(piece));
-        self.collected.push(b'\n');
+        parts.iter().for_each(|part| self.collected.extend_from_slice(part));
+        if ends_here {
+            self.collected.push(b'\n');
+        }
     }
 
-    /// Writes the collected lines, in as many files as it takes. What cannot be written is lost, and counted.
+    /// Writes the collected lines, in as many files as it takes. What cannot be written is lost, and counted; what is in
+    /// a file is whole.
     fn write_out(&mut self) -> io::Result<()> {
         let collected = std::mem::take(&mut self.collected);
         let mut rest = collected.as_slice();
@@ -115,7 +123,8 @@ impl Writer {
             let part = &rest[..self.fitting(rest)];
             let file = self.file.as_mut().expect("opened to make room");
             if let Err(error) = file.write_all(part) {
-                // What is in it by now may be a part of a line.
+                // A part of a line would stand before the next one for ever. If not even this can be done, so it does.
+                let _ = file.set_len(self.length);
                 self.file = None;
                 break Err(error);
             }
@@ -146,8 +155,21 @@ impl Writer {
         if let Some(folder) = self.plan.path.parent() {
             create_dir_all(folder)?;
         }
-        let file = OpenOptions::new().append(true).create(true).open(&self.plan.path)?;
-        self.length = file.metadata()?.len();
+        // A pipe without a reader would be waited for, and a link leads to what is not ours to rename.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).custom_flags(flags);
+        let no_file = || io::Error::other("it is no regular file");
+        let file = options.open(&self.plan.path).map_err(|error| match error.raw_os_error() {
+            // A link; a pipe without a reader or a socket (open(2)).
+            Some(libc::ELOOP | libc::ENXIO) => no_file(),
+            _ => error,
+        })?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(no_file());
+        }
+        self.length = metadata.len();
         self.file = Some(file);
         Ok(())
     }
@@ -205,7 +227,7 @@ mod tests {
         let plan = plan(folder.path(), 40, 2);
         let mut files = LogFiles::default();
         for n in 0..20 {
-            files.push(&plan, &[b"line ", format!("{n:02}").as_bytes()]);
+            files.push(&plan, &[b"line ", format!("{n:02}").as_bytes()], true);
         }
         assert!(files.flush().is_empty());
         let read = |name: &str| read_to_string(folder.path().join("logs").join(name)).unwrap();
@@ -223,8 +245,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path(), 4, 0);
         let mut files = LogFiles::default();
-        files.push(&plan, &[b"much too long"]);
-        files.push(&plan, &[b"x"]);
+        files.push(&plan, &[b"much too long"], true);
+        files.push(&plan, &[b"x"], true);
         files.flush();
         assert_eq!(read_to_string(&plan.path).unwrap(), "x\n");
     }
@@ -235,7 +257,7 @@ mod tests {
         let plan = plan(folder.path(), 1_000, 1);
         for _ in 0..2 {
             let mut files = LogFiles::default();
-            files.push(&plan, &[b"again"]);
+            files.push(&plan, &[b"again"], true);
             files.flush();
         }
         assert_eq!(read_to_string(&plan.path).unwrap(), "again\nagain\n");
@@ -250,14 +272,72 @@ mod tests {
         let mut files = LogFiles::default();
         let mut said = Vec::new();
         for _ in 0..3 {
-            files.push(&plan, &[b"lost"]);
+            files.push(&plan, &[b"lost"], true);
             said.extend(files.flush());
         }
         assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
         std::fs::remove_file(folder.path().join("logs")).unwrap();
-        files.push(&plan, &[b"kept"]);
+        files.push(&plan, &[b"kept"], true);
         let said = files.flush();
         assert!(matches!(said[..], [Incident::Mended { lost: 3, .. }]), "{said:?}");
         assert_eq!(read_to_string(&plan.path).unwrap(), "kept\n");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), 10, 2);
+        std::fs::create_dir(folder.path().join("logs")).unwrap();
+        let target = folder.path().join("target");
+        let put: [&dyn Fn(); 3] = [
+            &|| std::os::unix::fs::symlink(&target, &plan.path).unwrap(),
+            &|| nix::unistd::mkfifo(&plan.path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+            &|| drop(std::os::unix::net::UnixListener::bind(&plan.path).unwrap()),
+        ];
+        for put in put {
+            put();
+            let mut files = LogFiles::default();
+            for _ in 0..20 {
+                files.push(&plan, &[b"a line"], true);
+            }
+            let said = files.flush();
+            assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
+            assert!(!std::fs::symlink_metadata(&plan.path).unwrap().is_file());
+            assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 1);
+            std::fs::remove_file(&plan.path).unwrap();
+        }
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_line_that_comes_in_pieces_is_one_line_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), 1_000, 1);
+        let mut files = LogFiles::default();
+        files.push(&plan, &[b"the start, "], false);
+        files.flush();
+        files.push(&plan, &[b"the end"], true);
+        files.push(&plan, &[b"another"], true);
+        files.flush();
+        assert_eq!(read_to_string(&plan.path).unwrap(), "the start, the end\nanother\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_made_anew_when_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), 1_000, 1);
+        let mut files = LogFiles::default();
+        let moved = folder.path().join("moved");
+        for line in ["one", "two", "three"] {
+            files.push(&plan, &[line.as_bytes()], true);
+            files.flush();
+            if line == "one" {
+                std::fs::rename(&plan.path, &moved).unwrap();
+            } else {
+                files.reopen();
+            }
+        }
+        assert_eq!(read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(read_to_string(&plan.path).unwrap(), "three\n");
     }
 }

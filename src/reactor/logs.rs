@@ -241,36 +241,36 @@ impl Pipe {
 
     fn end(&mut self, lines: &mut Lines<'_>) {
         // The last line need not have an end.
-        if !self.partial.is_empty() {
-            self.end_line(&[], lines);
+        if !self.partial.is_empty() || self.goes_on {
+            self.hand_on(&[], true, lines);
         }
         self.state = State::Ended;
     }
 
     fn cut(&mut self, mut bytes: &[u8], lines: &mut Lines<'_>) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.end_line(&bytes[..end], lines);
+            self.hand_on(&bytes[..end], true, lines);
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() >= LINE_BYTES_MAX {
-            self.end_line(&[], lines);
-            self.goes_on = true;
+            self.hand_on(&[], false, lines);
         }
     }
 
-    fn end_line(&mut self, rest: &[u8], lines: &mut Lines<'_>) {
+    /// Hands on what has come of a line, up to its end or, if that has not come for too long, without it.
+    fn hand_on(&mut self, rest: &[u8], ends_here: bool, lines: &mut Lines<'_>) {
         if self.reading.line.as_ref().is_some_and(|line| is_in(line, &self.partial, rest)) {
             lines.found.push(self.worker);
             self.reading.line = None;
         }
         let Reading { label, file, .. } = &self.reading;
         if let Some(file) = file {
-            lines.files.push(file, &[&self.partial, rest]);
+            lines.files.push(file, &[&self.partial, rest], ends_here);
         }
         let label = if self.goes_on { &label.continuation } else { &label.line };
         lines.outlet.push(&[label, &self.partial, rest], lines.now);
-        self.goes_on = false;
+        self.goes_on = !ends_here;
         self.partial.clear();
         self.partial.shrink_to(0);
     }

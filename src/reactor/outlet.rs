@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 
 use crate::sys::stream::Stream;
 
@@ -25,6 +26,16 @@ pub struct Outlet {
     stream: Stream,
     queue: Queue,
     reader: Reader,
+    trouble: Trouble,
+}
+
+/// Why nothing can be written, if that is not for want of a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// It is still to be said.
+    New(Errno),
+    Known,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +55,10 @@ enum Reader {
 pub enum Incident {
     /// The reader moves again; so many lines were dropped while it did not.
     Dropped(u64),
+    /// It cannot be written: what comes is dropped until it can.
+    Broken(Errno),
+    /// It can be written again; so many lines were dropped while it could not.
+    Mended(u64),
     /// The reader is gone: what comes from now on is thrown away.
     Closed,
 }
@@ -61,7 +76,8 @@ impl Outlet {
             Err(error) if error.raw_os_error() != Some(libc::EPERM) => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        Ok(Self { stream, queue: Queue::default(), reader: Reader::Moving })
+        let (queue, reader, trouble) = (Queue::default(), Reader::Moving, Trouble::None);
+        Ok(Self { stream, queue, reader, trouble })
     }
 
     /// True if a worker's output may be read: it will be kept, or is meant to be dropped.
@@ -103,6 +119,14 @@ impl Outlet {
     /// Writes what the reader takes now. Never waits.
     pub fn flush(&mut self, now: Instant) -> Option<Incident> {
         self.write(now);
+        if let Trouble::New(errno) = self.trouble {
+            self.trouble = Trouble::Known;
+            return Some(Incident::Broken(errno));
+        }
+        if self.reader == Reader::Moving && self.trouble == Trouble::Known {
+            self.trouble = Trouble::None;
+            return Some(Incident::Mended(std::mem::take(&mut self.queue.dropped)));
+        }
         if self.queue.dropped > 0 && !self.is_stalled(now) {
             return Some(Incident::Dropped(std::mem::take(&mut self.queue.dropped)));
         }
@@ -140,7 +164,11 @@ impl Outlet {
                         self.queue = Queue::default();
                     }
                     // Full for now; or, as with a full disk, broken for now. Tried again at the next chance.
-                    _ => {
+                    kind => {
+                        if kind != ErrorKind::WouldBlock && self.trouble == Trouble::None {
+                            let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+                            self.trouble = Trouble::New(errno);
+                        }
                         if self.reader == Reader::Moving {
                             self.reader = Reader::Still { since: now };
                         }
@@ -289,6 +317,19 @@ mod tests {
         assert_eq!(lines.last(), Some(&(pushed + 9_999)));
         let gaps = lines.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
         assert_eq!(gaps, 1, "one gap where the oldest were dropped");
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_said_once() {
+        let poll = mio::Poll::new().unwrap();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut outlet = Outlet::to(full.as_fd(), poll.registry(), Token(0)).unwrap();
+        let now = Instant::now();
+        outlet.push(&[b"lost"], now);
+        assert_eq!(outlet.flush(now), Some(Incident::Broken(Errno::ENOSPC)));
+        outlet.push(&[b"lost"], now);
+        assert_eq!(outlet.flush(now), None);
+        assert!(outlet.is_settled(now + STALLED_AFTER), "it holds nobody up");
     }
 
     #[test]

@@ -67,6 +67,9 @@ impl Reactor {
                 self.console.say(&words::reload_refused(faults.len()), self.now);
             }
         }
+        // What nginx does on this signal, whether or not there was something new to read.
+        self.logs.files.reopen();
+        self.close_files();
         standing::let_go_of_code();
     }
 
@@ -185,6 +188,11 @@ impl Reactor {
             self.places.remove(&slot);
             self.notices.close(slot);
         }
+        self.close_files();
+    }
+
+    /// Closes the files that no slot writes to any more.
+    fn close_files(&mut self) {
         let is_written = |path: &std::path::Path| {
             let mut files = self.places.values().filter_map(|place| place.orders.plan.log.as_ref());
             files.any(|file| file.path == path)

@@ -23,6 +23,11 @@ impl Standing {
     /// If the kernel refuses one of them.
     pub fn take() -> Result<Self, Errno> {
         SigSet::empty().thread_set_mask()?;
+        // A file that may not grow any more (RLIMIT_FSIZE) is an error to be said, not an end. Its workers get the
+        // default back.
+        // SAFETY: SIG_IGN runs no code.
+        // WHY: nix calls every change of an action unsafe.
+        unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
         prctl::set_child_subreaper(true)?;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
