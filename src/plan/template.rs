@@ -18,7 +18,7 @@ pub struct Values<'a> {
 }
 
 /// The placeholders that there are.
-const NAMES: [&str; 5] = ["port", "slot", "n", "pool", "dir"];
+pub const NAMES: [&str; 5] = ["port", "slot", "n", "pool", "dir"];
 
 /// Of more wrong placeholders in one argument nobody wants to hear.
 const MISPLACED_MAX: usize = 10;

@@ -96,6 +96,7 @@ impl Lab {
             }
             None => command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()),
         };
+        crate::harness::have_no_signal_ignored();
         let mut pm = command.spawn().expect("pm can be started");
         let (says, prints) = match terminal {
             Some(terminal) => (terminal.lines(), terminal.lines()),

@@ -164,7 +164,13 @@ pub const ROWS: &[Row] = &[
             }),
             ("path = 'bin'", |pool| assert_eq!(pool.slots[0].world.path, [Path::new("/srv/bin")])),
         ],
-        wrong: &["path = 'bin:/opt/bin'", "path = ['bin', '']", "path = 1", "path = { a = 'bin' }"],
+        wrong: &[
+            "path = ['{dir}/bin']",
+            "path = 'bin:/opt/bin'",
+            "path = ['bin', '']",
+            "path = 1",
+            "path = { a = 'bin' }",
+        ],
     },
     Row {
         key: "env",
@@ -174,7 +180,7 @@ pub const ROWS: &[Row] = &[
                 let values = names.map(|name| variable(pool, 0, name).unwrap());
                 assert_eq!(values, ["a1", "7", "true", "3.10", "31"]);
             }),
-            ("env = { PORT = 5 }\nports = 80", |pool| {
+            ("env = { PORT = 5 }", |pool| {
                 assert_eq!(variable(pool, 0, "PORT"), Some("5"));
             }),
             ("", |pool| {
@@ -184,6 +190,8 @@ pub const ROWS: &[Row] = &[
             }),
         ],
         wrong: &[
+            "ports = 8080\nenv = { PORT = 1 }",
+            "ready = { notify = true }\nenv = { NOTIFY_SOCKET = 'x' }",
             "env = 'A=b'",
             "env = { A = ['b'], B = 1979-05-27 }",
             "env = { A = '{N}' }",
@@ -252,6 +260,7 @@ pub const ROWS: &[Row] = &[
         key: "max_restarts",
         right: &[("", |pool| assert_eq!(pool.policy.max_restarts, None))],
         wrong: &[
+            "restart = 'never'\nmax_restarts = { count = 1, within = '1s' }",
             "max_restarts = 5",
             "max_restarts = {}",
             "max_restarts = { number = 5, within = '1m' }",
@@ -313,6 +322,7 @@ pub const ROWS: &[Row] = &[
             assert_eq!(pool.slots[0].ready, Ready::Check(http(80)));
         })],
         wrong: &[
+            "ports = 80\nready = { http = '/up/{port}' }",
             "ready = { http = '/' }",
             "ports = 80\nready = { http = 'health' }",
             "ports = 80\nready = { http = 'http://localhost:80/health' }",
@@ -403,7 +413,7 @@ pub const ROWS: &[Row] = &[
         right: &[("ready = { line = 'listening on {' }", |pool| {
             assert_eq!(pool.slots[0].ready, Ready::Line(Line::Text("listening on {".into())));
         })],
-        wrong: &["ready = { line = 5 }"],
+        wrong: &["ready = { line = 'ready on {port}' }", "ready = { line = 5 }"],
     },
     Row {
         key: "ready.line_regex",
@@ -529,7 +539,11 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "rest",
         right: &[("", |pool| assert_eq!(pool.policy.rest, pm::supervisor::Rest::default()))],
-        wrong: &["rest = '1s'", "rest = { fist = '1s' }"],
+        wrong: &[
+            "restart = 'never'\nrest = { give_up_after = 2 }",
+            "rest = '1s'",
+            "rest = { fist = '1s' }",
+        ],
     },
     Row {
         key: "rest.first",
@@ -575,6 +589,7 @@ pub const ROWS: &[Row] = &[
             ("stop = { signal = 64 }", |pool| assert_eq!(pool.stop_signal, 64)),
         ],
         wrong: &[
+            "stop = { signal = 'INT', grace = '0s' }",
             "stop = { signal = 'KILL' }",
             "stop = { signal = 19 }",
             "stop = { signal = 0 }",
@@ -640,7 +655,11 @@ pub const ROWS: &[Row] = &[
         right: &[("limits = { open_files = 4096 }", |pool| {
             assert_eq!(pool.slots[0].world.limits.open_files, Some(4_096));
         })],
-        wrong: &["limits = { open_files = 0 }", "limits = { open_files = '4096' }"],
+        wrong: &[
+            "limits = { open_files = 3 }",
+            "limits = { open_files = 0 }",
+            "limits = { open_files = '4096' }",
+        ],
     },
     Row {
         key: "limits.processes",

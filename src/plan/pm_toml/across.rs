@@ -8,7 +8,7 @@ use super::file::File;
 use super::pool::{Named, Reader};
 use super::values::{PortsText, Text};
 use crate::plan::near::{advice, listed};
-use crate::plan::{Fault, Plan, Pool, WORKERS_MAX, ports};
+use crate::plan::{Fault, LogFile, Plan, Pool, WORKERS_MAX, ports};
 
 /// Any port: where a pool's own are wrong, the rest of it is looked at with this.
 const SOME_PORT: u16 = 1;
@@ -166,8 +166,9 @@ impl Reader<'_> {
             for slot in &pool.slots {
                 let Some(log) = &slot.log else { continue };
                 let writer = (slot.name.as_str(), given.at.clone());
-                let Some((first, at)) = writers.get(&log.path) else {
-                    writers.insert(log.path.clone(), writer);
+                let known = files_of(log).find_map(|path| writers.get(&path));
+                let Some((first, at)) = known else {
+                    writers.extend(files_of(log).map(|path| (path, writer.clone())));
                     continue;
                 };
                 let message = format!("`{first}` and `{}` would write to one file", slot.name);
@@ -180,6 +181,17 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The file and those that it is put aside as. More than a few nobody gives such names by accident.
+fn files_of(log: &LogFile) -> impl Iterator<Item = PathBuf> {
+    const NUMBERED_MAX: u32 = 100;
+    let numbered = (1..=log.keep.min(NUMBERED_MAX)).map(|n| {
+        let mut path = log.path.clone().into_os_string();
+        path.push(format!(".{n}"));
+        path.into()
+    });
+    std::iter::once(log.path.clone()).chain(numbered)
 }
 
 fn meant<'a>(written: &str, others: impl Iterator<Item = &'a str> + Clone) -> String {

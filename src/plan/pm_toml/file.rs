@@ -181,7 +181,8 @@ pub struct LogTable {
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsTable {
     /// Open files (RLIMIT_NOFILE).
-    pub open_files: Field<Whole<1, { i64::MAX }>>,
+    /// Besides stdin, stdout and stderr the loader needs one for each library in turn.
+    pub open_files: Field<Whole<4, { i64::MAX }>>,
     /// Processes of the worker's user (RLIMIT_NPROC).
     pub processes: Field<Whole<1, { i64::MAX }>>,
     /// The size of a file that it writes (RLIMIT_FSIZE).

@@ -10,7 +10,7 @@ use super::file::{LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestTable,
 use super::values::{Size, Text, Whole, variable_name_fault};
 use crate::plan::fault::{Fault, Findings, SourceId};
 use crate::plan::surroundings::{Document, Surroundings};
-use crate::plan::template::{Misplaced, Reason, Values};
+use crate::plan::template::{self, Misplaced, Reason, Values};
 use crate::plan::{
     Identity, Limits, LogFile, Pool, SlotPlan, World, dotenv, environment, is_name, lab,
 };
@@ -114,12 +114,27 @@ impl<'a> Reader<'a> {
                 RestartWord::Never => Restart::Never,
             };
         }
+        if policy.restart == Restart::Never {
+            let useless = [
+                ("max_restarts", table.max_restarts.given().map(|given| given.key.clone())),
+                ("rest", table.rest.given().map(|given| given.key.clone())),
+            ];
+            for (name, at) in useless {
+                let Some(at) = at else { continue };
+                let message = format!("`{name}` in a pool whose workers are never restarted");
+                self.note(at, message, "take it out, or set `restart` to `on-failure` or `always`");
+            }
+        }
         policy.max_restarts = self.max_restarts(&table.max_restarts);
         policy.rest = self.rest(&table.rest);
         let mut signal = libc::SIGTERM;
         if let Some(stop) = table.stop.value() {
             policy.grace = stop.grace.value().map_or(policy.grace, |grace| grace.0);
             signal = stop.signal.value().map_or(signal, |signal| signal.0);
+            if let Some(given) = stop.signal.given().filter(|_| policy.grace.is_zero()) {
+                let message = "this signal is never sent: `grace = \"0s\"` kills at once";
+                self.note(given.at.clone(), message, "take `signal` out, or give it a grace");
+            }
         }
         (policy, signal)
     }
@@ -183,6 +198,7 @@ impl<'a> Reader<'a> {
                     "give a list, as in `[\"bin\", \".deno/bin\"]`",
                 );
             }
+            self.refuse_placeholders(folder, &given.at, "`path`");
             path.push(self.document.resolve(Path::new(folder)));
         }
         let notify = |field: Option<bool>| field.unwrap_or(false);
@@ -268,7 +284,7 @@ impl<'a> Reader<'a> {
             self.path(text, given, &seat, "write `.` for the folder of this file")
         });
         let own = environment::of_slot(named.name, &name, port.filter(|_| seat.owns_port));
-        let env = self.env(named, &seat);
+        let env = self.env(named, &seat, world.notifies);
         let world = World {
             argv: argv.unwrap_or_default(),
             cwd: Some(cwd.unwrap_or_else(|| document.dir.clone())),
@@ -283,12 +299,23 @@ impl<'a> Reader<'a> {
         SlotPlan { name, n, port, world, ready, alive, log }
     }
 
-    fn env(&mut self, named: &Named<'_>, seat: &Seat<'_>) -> Vec<(String, String)> {
+    fn env(&mut self, named: &Named<'_>, seat: &Seat<'_>, notifies: bool) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         for (name, field) in named.table.env.value().into_iter().flat_map(|env| &env.0) {
             let Some(given) = field.given() else { continue };
             if let Some(wrong) = variable_name_fault(name) {
                 self.findings.add(Fault::of(self.file, given.key.clone(), wrong));
+            }
+            if name == "PORT" && seat.owns_port {
+                let message = "`PORT` is a slot's own port";
+                let help = "take it out, or give the pool `workers` instead of `ports`";
+                self.note(given.key.clone(), message, help);
+            }
+            if notifies
+                && ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains(&name.as_str())
+            {
+                let message = format!("`{name}` is pm's to set in a pool that notifies");
+                self.note(given.key.clone(), message, "take it out");
             }
             if let Some(value) = &given.value {
                 let filled = self.fill(&value.0, &given.at, seat);
@@ -369,6 +396,19 @@ impl<'a> Reader<'a> {
         text.into()
     }
 
+    /// Where a text is taken as it is, a placeholder in it cannot be what was meant.
+    pub fn refuse_placeholders(&mut self, text: &str, at: &Range<usize>, key: &str) {
+        for name in template::NAMES {
+            let placeholder = format!("{{{name}}}");
+            if let Some(start) = text.find(&placeholder) {
+                let at = self.inside(text, at, start..start + placeholder.len());
+                let message =
+                    format!("{key} has no placeholders: `{placeholder}` would stay as it is");
+                self.note(at, message, "write out what is meant, or leave it out");
+            }
+        }
+    }
+
     /// Where a part of a string stands in the file: exactly there if the string is written as it is, else the whole.
     pub fn inside(&self, value: &str, at: &Range<usize>, part: Range<usize>) -> Range<usize> {
         let written = &self.findings.text(self.file)[at.clone()];
@@ -385,7 +425,7 @@ fn limits(table: &LimitsTable) -> Limits {
         field.value().and_then(|count| u64::try_from(count.0).ok())
     };
     Limits {
-        open_files: count(&table.open_files),
+        open_files: table.open_files.value().and_then(|count| u64::try_from(count.0).ok()),
         processes: count(&table.processes),
         file_bytes: size(&table.file_size),
         core_bytes: size(&table.core),

@@ -62,6 +62,9 @@ impl Reader<'_> {
         ];
         self.check_ways("ready", given, &ways);
         self.check_look(&table.into(), has_ports);
+        if let Some((Text(line), given)) = table.line.usable() {
+            self.refuse_placeholders(line, &given.at, "`line`");
+        }
         let restart = named.table.restart.value();
         if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.given(), restart) {
             let message = "`exit` in a pool whose workers are always restarted";
@@ -195,6 +198,12 @@ impl Reader<'_> {
 
     /// `status` and `text` go with `http`, and `http` and `tcp = true` with ports.
     fn check_look(&mut self, look: &Look<'_>, has_ports: bool) {
+        if let Some((Target(target), given)) = look.http.usable() {
+            self.refuse_placeholders(target, &given.at, "`http`");
+        }
+        if let Some((Text(text), given)) = look.text.usable() {
+            self.refuse_placeholders(text, &given.at, "`text`");
+        }
         if !look.http.is_given() {
             for (name, at) in [("status", key(look.status)), ("text", key(look.text))] {
                 let Some(at) = at else { continue };
