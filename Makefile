@@ -73,7 +73,7 @@ proof: build deno-at-hand
 matrix:
 	@echo "| pm ends by | worker | child | child that ignores TERM | setsid child | daemon | stopped child | 200 children |"
 	@echo "|---|---|---|---|---|---|---|---|"
-	@cargo test --locked --quiet --test blackbox matrix -- --nocapture | sed -n 's/^matrix: //p'
+	@cargo test --locked --quiet --test blackbox matrix -- --nocapture | sed -n 's/^\.*matrix: //p'
 
 .PHONY: fuzz
 fuzz:
