@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pm::cli::faults::pictures;
+use pm::cli::diagnostics::pictures;
+use pm::plan::host::{Account, Document, Host};
 use pm::plan::procfile::{self, Options};
-use pm::plan::surroundings::{Account, Document, Surroundings};
 use pm::plan::{Faults, Plan, pm_toml};
 use pm::sys::notify::{self, Notice};
 
@@ -103,11 +103,11 @@ fn document(name: &str, text: &str) -> Document {
     Document { name: name.into(), text: text.into(), dir: "/srv".into() }
 }
 
-struct World<'a> {
+struct FakeHost<'a> {
     dotenv: &'a str,
 }
 
-impl Surroundings for World<'_> {
+impl Host for FakeHost<'_> {
     fn read(&self, path: &Path) -> Result<Option<String>, String> {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(".env") => Ok(Some(self.dotenv.to_owned())),
@@ -136,7 +136,7 @@ impl Surroundings for World<'_> {
 #[test]
 fn no_text_is_too_much_for_pm_toml() {
     attack(&PM_TOMLS, |_, text| {
-        pm_toml::read(&document("pm.toml", text), &World { dotenv: "A=b" })
+        pm_toml::read(&document("pm.toml", text), &FakeHost { dotenv: "A=b" })
     });
 }
 
@@ -146,7 +146,7 @@ fn no_text_is_too_much_for_a_procfile() {
         let formations = ["all=1,web=3", "web=1000", "worker", "=,", "all=0"];
         let formation = rng.bool().then(|| rng.choice(formations).unwrap().to_owned());
         let options = Options { formation, port: rng.bool().then(|| rng.u16(1..)) };
-        procfile::read(&document("Procfile", text), &options, &World { dotenv: "PORT=1" })
+        procfile::read(&document("Procfile", text), &options, &FakeHost { dotenv: "PORT=1" })
     });
 }
 
@@ -156,7 +156,7 @@ fn no_text_is_too_much_for_dotenv() {
         procfile::read(
             &document("Procfile", "web: x"),
             &Options::default(),
-            &World { dotenv: text },
+            &FakeHost { dotenv: text },
         )
     });
 }
@@ -165,7 +165,11 @@ fn no_text_is_too_much_for_dotenv() {
 fn no_text_is_too_much_for_a_formation() {
     attack(&["all=1,web=3", "web = 2, worker=0"], |_, text| {
         let options = Options { formation: Some(text.to_owned()), port: None };
-        procfile::read(&document("Procfile", "web: x\nworker: y"), &options, &World { dotenv: "" })
+        procfile::read(
+            &document("Procfile", "web: x\nworker: y"),
+            &options,
+            &FakeHost { dotenv: "" },
+        )
     });
 }
 
@@ -228,15 +232,15 @@ fn much_of_one_thing_takes_no_time() {
         {
             let count = (most - before.len() - after.len()) / unit.len();
             let text = format!("{before}{}{after}", unit.repeat(count));
-            let dotenv = World { dotenv: &text };
+            let dotenv = FakeHost { dotenv: &text };
             let formation = Options { formation: Some(text.clone()), port: None };
             let took = [
-                time(|| pm_toml::read(&document("pm.toml", &text), &World { dotenv: "" })),
+                time(|| pm_toml::read(&document("pm.toml", &text), &FakeHost { dotenv: "" })),
                 time(|| {
                     procfile::read(
                         &document("Procfile", &text),
                         &Options::default(),
-                        &World { dotenv: "" },
+                        &FakeHost { dotenv: "" },
                     )
                 }),
                 time(|| {
@@ -246,7 +250,7 @@ fn much_of_one_thing_takes_no_time() {
                     procfile::read(
                         &document("Procfile", "web: x"),
                         &formation,
-                        &World { dotenv: "" },
+                        &FakeHost { dotenv: "" },
                     )
                 }),
             ];
@@ -344,15 +348,15 @@ fn check_plan(plan: &Plan, seed: u64) {
     let mut names = std::collections::BTreeSet::new();
     let mut ports = std::collections::BTreeSet::new();
     for (pool, slot) in plan.slots() {
-        let world = &slot.world;
+        let exec = &slot.exec;
         assert!(names.insert(&slot.name), "PM_SEED={seed}: {} is there twice", slot.name);
         assert!(slot.port.is_none_or(|port| ports.insert(port)), "PM_SEED={seed}: {:?}", slot.port);
-        assert!(!world.argv.is_empty(), "PM_SEED={seed}: {} has no argv", slot.name);
-        assert!(world.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()), "PM_SEED={seed}");
+        assert!(!exec.argv.is_empty(), "PM_SEED={seed}: {} has no argv", slot.name);
+        assert!(exec.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()), "PM_SEED={seed}");
         assert!(pool.after.iter().all(|other| *other < plan.pools.len()), "PM_SEED={seed}");
-        let words = world.argv.iter().map(|argument| argument.as_encoded_bytes());
+        let words = exec.argv.iter().map(|argument| argument.as_encoded_bytes());
         let variables =
-            world.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+            exec.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         assert!(
             words.chain(variables).all(|word| !word.contains(&0)),
             "PM_SEED={seed}: a zero byte"

@@ -9,7 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::plan::{Ports, duration};
+use crate::plan::Ports;
+use crate::plan::text::duration;
 use crate::supervisor::Restart;
 
 // clap takes an `{n}` in a help text for a line break; the escape sequence inside it, which stands for nothing, does not

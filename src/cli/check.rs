@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::args::Check;
 use super::load::{Loaded, NoPlan, of_file};
-use super::{Ending, colour, faults, refuse, say};
+use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
-use crate::plan::{Check as Look, Plan, Pool, Ready};
+use crate::plan::{Plan, Pool, Probe, Ready};
 use crate::supervisor::{Readiness, Restart};
 
 /// Reads what `pm run` would, and says what it makes of it.
@@ -24,7 +24,7 @@ pub fn check(check: &Check) -> Ending {
             say(&format!("{file} is right: {workers}\n{pools}"))
         }
         Err(NoPlan::Faults(found)) if check.json => {
-            let found = json!({ "ok": false, "faults": faults::json(&found) });
+            let found = json!({ "ok": false, "faults": diagnostics::json(&found) });
             match say(&lines(&found)) {
                 Ending::Done => Ending::Refused,
                 other => other,
@@ -64,7 +64,7 @@ fn ports(pool: &Pool) -> Vec<u16> {
 }
 
 fn command(pool: &Pool) -> String {
-    let argv = pool.slots.first().map(|slot| slot.world.argv.join(" ".as_ref()));
+    let argv = pool.slots.first().map(|slot| slot.exec.argv.join(" ".as_ref()));
     let line = argv.unwrap_or_default().to_string_lossy().into_owned();
     let line = line.strip_prefix("/bin/sh -c ").unwrap_or(&line);
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
@@ -76,12 +76,12 @@ fn ready(pool: &Pool) -> String {
     match (&slot.ready, pool.policy.ready) {
         (Ready::Lived, Readiness::Lived { after }) if after.is_zero() => "at once".into(),
         (Ready::Lived, Readiness::Lived { after }) => {
-            format!("after {}", crate::plan::duration::words(after))
+            format!("after {}", crate::plan::text::duration::words(after))
         }
         (Ready::Lived, Readiness::Probe { .. }) => "when told".into(),
-        (Ready::Check(Look::Tcp { .. }), _) => "when its port accepts".into(),
-        (Ready::Check(Look::Http { target, .. }), _) => format!("when it answers {target}"),
-        (Ready::Check(Look::Exec { .. }), _) => "when its check succeeds".into(),
+        (Ready::Probe(Probe::Tcp { .. }), _) => "when its port accepts".into(),
+        (Ready::Probe(Probe::Http { target, .. }), _) => format!("when it answers {target}"),
+        (Ready::Probe(Probe::Exec { .. }), _) => "when its check succeeds".into(),
         (Ready::Notify, _) => "when it says so".into(),
         (Ready::Line(_), _) => "when it has written its line".into(),
         (Ready::Exit, _) => "when it has ended well".into(),
@@ -94,8 +94,8 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
         json!({
             "name": slot.name,
             "port": slot.port,
-            "argv": slot.world.argv.iter().map(text).collect::<Vec<_>>(),
-            "cwd": slot.world.cwd,
+            "argv": slot.exec.argv.iter().map(text).collect::<Vec<_>>(),
+            "cwd": slot.exec.cwd,
         })
     });
     let after = pool.after.iter().map(|other| plan.pools[*other].name.as_str());

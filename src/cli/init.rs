@@ -5,14 +5,15 @@ use std::fs::{OpenOptions, remove_file};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
+use super::host::RealHost;
 use super::load::{NoPlan, PM_TOML, PROCFILE, here};
-use super::machine::Machine;
 use super::{Ending, colour, complain, refuse, say};
 use crate::cli::args::Colouring;
-use crate::plan::fault::{Faults, Findings};
+use crate::plan::host::{Document, Host};
+use crate::plan::lab;
 use crate::plan::procfile::{self, Options};
-use crate::plan::surroundings::{Document, Surroundings};
-use crate::plan::{lab, template};
+use crate::plan::text::diagnostics::{Faults, Findings};
+use crate::plan::text::placeholders;
 
 /// A `pm.toml` that explains itself.
 const TEMPLATE: &str = include_str!("init.toml");
@@ -44,11 +45,11 @@ pub fn init() -> Ending {
 /// What to write, and of what it was made.
 fn text() -> Result<(String, &'static str), NoPlan> {
     let dir = here()?;
-    let procfile = Machine.read(&dir.join(PROCFILE));
+    let procfile = RealHost.read(&dir.join(PROCFILE));
     let procfile = procfile.map_err(|why| NoPlan::Unreadable { name: PROCFILE.into(), why })?;
     if let Some(text) = procfile {
         let document = Document { name: PROCFILE.into(), text, dir };
-        return Ok((of_procfile(&document, &Machine)?, "from the Procfile"));
+        return Ok((of_procfile(&document, &RealHost)?, "from the Procfile"));
     }
     if dir.join(lab::SCRIPT).is_file() {
         return Ok((lab::TEXT.into(), "for the lab"));
@@ -60,19 +61,19 @@ fn text() -> Result<(String, &'static str), NoPlan> {
 ///
 /// # Errors
 /// Every fault of the Procfile and of the `.env` beside it.
-fn of_procfile(document: &Document, surroundings: &dyn Surroundings) -> Result<String, Faults> {
-    let plan = procfile::read(document, &Options::default(), surroundings)?;
+fn of_procfile(document: &Document, host: &dyn Host) -> Result<String, Faults> {
+    let plan = procfile::read(document, &Options::default(), host)?;
     let mut findings = Findings::default();
     let file = findings.source(&document.name, &document.text);
     let types = procfile::process_types(file, &mut findings);
-    let has_dotenv = matches!(surroundings.read(&document.resolve(Path::new(".env"))), Ok(Some(_)));
+    let has_dotenv = matches!(host.read(&document.resolve(Path::new(".env"))), Ok(Some(_)));
     let mut text =
         String::from("# Made of the Procfile. `pm check` reads this file, `pm` runs it.\n");
     for (kind, pool) in types.iter().zip(&plan.pools) {
-        let env = pool.slots.first().map(|slot| &slot.world.env);
+        let env = pool.slots.first().map(|slot| &slot.exec.env);
         let port = env.and_then(|env| env.iter().find(|(name, _)| name == "PORT"));
         let port = port.map_or("", |(_, port)| port);
-        let command = quoted(&template::escaped(&kind.command));
+        let command = quoted(&placeholders::escaped(&kind.command));
         let lines = format!("\n[pool.{}]\ncommand = {command}\n", kind.name);
         text += &lines;
         if has_dotenv {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     fn read(folder: &Path, text: &str) -> Plan {
-        pm_toml::read(&document(folder, PM_TOML, text), &Machine).unwrap()
+        pm_toml::read(&document(folder, PM_TOML, text), &RealHost).unwrap()
     }
 
     #[test]
@@ -130,13 +131,13 @@ mod tests {
         let text =
             "web: exec ./serve -p $PORT --name='it''s' ${A:-{}}\njob-2:\techo \"\x7f\\n\"\n# end\n";
         let procfile = document(folder.path(), PROCFILE, text);
-        let mut old = procfile::read(&procfile, &Options::default(), &Machine).unwrap();
-        let mut new = read(folder.path(), &of_procfile(&procfile, &Machine).unwrap());
+        let mut old = procfile::read(&procfile, &Options::default(), &RealHost).unwrap();
+        let mut new = read(folder.path(), &of_procfile(&procfile, &RealHost).unwrap());
         for pool in old.pools.iter_mut().chain(&mut new.pools) {
-            pool.slots.iter_mut().for_each(|slot| slot.world.env.sort());
+            pool.slots.iter_mut().for_each(|slot| slot.exec.env.sort());
         }
         assert_eq!(new, old);
-        assert!(new.pools[1].slots[0].world.env.contains(&("PORT".into(), "7100".into())));
+        assert!(new.pools[1].slots[0].exec.env.contains(&("PORT".into(), "7100".into())));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Run;
-use super::machine::Machine;
+use super::host::RealHost;
+use crate::plan::host::{Document, Host};
 use crate::plan::procfile::Options;
-use crate::plan::surroundings::{Document, Surroundings};
-use crate::plan::{AdHoc, Faults, Plan, PlanError, lab, pm_toml, procfile};
-use crate::supervisor::{Policy, Rest, Restart};
+use crate::plan::{CommandLinePool, Faults, Plan, PlanError, lab, pm_toml, procfile};
+use crate::supervisor::{Backoff, Policy, Restart};
 
 pub const PM_TOML: &str = "pm.toml";
 pub const PROCFILE: &str = "Procfile";
@@ -76,11 +76,11 @@ pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, NoPlan>
     let (document, plan) = match find(file)? {
         Found::PmToml(document) => {
             refuse_for(options, &document.name)?;
-            let plan = pm_toml::read(&document, &Machine)?;
+            let plan = pm_toml::read(&document, &RealHost)?;
             (document, plan)
         }
         Found::Procfile(document) => {
-            let plan = procfile::read(&document, options, &Machine)?;
+            let plan = procfile::read(&document, options, &RealHost)?;
             (document, plan)
         }
         Found::Lab => {
@@ -127,7 +127,7 @@ fn document(here: &Path, path: &Path) -> Result<Option<Document>, NoPlan> {
     let name = path.display().to_string();
     let absolute: PathBuf = here.join(path).components().collect();
     let dir = absolute.parent().unwrap_or(here).to_owned();
-    match Machine.read(&absolute) {
+    match RealHost.read(&absolute) {
         Ok(text) => Ok(text.map(|text| Document { name, text, dir })),
         Err(why) => Err(NoPlan::Unreadable { name, why }),
     }
@@ -149,7 +149,7 @@ fn refuse_for(options: &Options, file: &str) -> Result<(), NoPlan> {
 }
 
 fn ad_hoc(run: &Run) -> Result<Plan, NoPlan> {
-    let pool = AdHoc {
+    let pool = CommandLinePool {
         command: run.command.clone(),
         ports: run.ports.clone(),
         workers: run.workers,
@@ -161,11 +161,11 @@ fn ad_hoc(run: &Run) -> Result<Plan, NoPlan> {
 
 /// What the command line says wins over every pool.
 fn with_options(run: &Run, policy: Policy) -> Policy {
-    let give_up_after = run.give_up_after.or(policy.rest.give_up_after);
+    let give_up_after = run.give_up_after.or(policy.backoff.give_up_after);
     Policy {
         grace: run.grace.unwrap_or(policy.grace),
         restart: run.restart.map_or(policy.restart, Restart::from),
-        rest: Rest { give_up_after, ..policy.rest },
+        backoff: Backoff { give_up_after, ..policy.backoff },
         ..policy
     }
 }

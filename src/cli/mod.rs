@@ -1,17 +1,17 @@
 //! Floor 4: what people type and read. From an argv to an [`Ending`], and never an exit of its own.
 //!
-//! [`args`] is the command line. [`load`] finds the file that it means and makes a plan of it, with what [`machine`]
-//! answers about this machine; [`faults`] shows what is wrong with one. A file for each command: [`run`], [`check`],
-//! [`init`], and [`pages`] for those that only print.
+//! [`args`] is the command line. [`load`] finds the file that it means and makes a plan of it, with what [`host`]
+//! answers about this machine; [`diagnostics`] shows what is wrong with one. A file for each command: [`run`], [`check`],
+//! [`init`], and [`generate`] for those that only print.
 
 mod args;
 mod check;
 mod colour;
-pub mod faults;
+pub mod diagnostics;
+mod generate;
+mod host;
 mod init;
 mod load;
-mod machine;
-mod pages;
 mod run;
 
 use std::ffi::OsString;
@@ -57,9 +57,9 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
         Command::Run(run) => run::run(run),
         Command::Check(check) => check::check(&check),
         Command::Init => init::init(),
-        Command::Schema => pages::schema(),
-        Command::Completions { shell } => pages::completions(shell),
-        Command::Man => pages::man(),
+        Command::Schema => generate::schema(),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::man(),
     }
 }
 
@@ -74,7 +74,7 @@ fn refuse(why: &NoPlan, colour: bool) -> Ending {
     match why {
         // As `complain`.
         NoPlan::Faults(faults) => {
-            let _ = io::stderr().write_all(faults::pictures(faults, colour).as_bytes());
+            let _ = io::stderr().write_all(diagnostics::pictures(faults, colour).as_bytes());
         }
         NoPlan::Plan(_)
         | NoPlan::NothingHere { .. }

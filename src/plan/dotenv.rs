@@ -23,8 +23,8 @@
 
 use std::ops::Range;
 
-use super::fault::{Fault, Findings, SourceId};
-use super::lines::{self, BLANKS, Line};
+use super::text::diagnostics::{Fault, Findings, SourceId};
+use super::text::lines::{self, BLANKS, Line};
 use super::{FILE_BYTES_MAX, STRING_BYTES_MAX, environment};
 
 /// More than any worker is told.

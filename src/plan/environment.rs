@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::World;
+use super::ExecSpec;
 
 /// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` and the like are those of a pm which is a worker itself,
 /// `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's
@@ -21,10 +21,10 @@ const NOT_FOR_WORKERS: [&str; 8] = [
 ];
 const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
-impl World {
-    /// The environment of a worker in this world, but for `PM_GENERATION`, which changes with each worker.
+impl ExecSpec {
+    /// The environment of a worker in this exec, but for `PM_GENERATION`, which changes with each worker.
     ///
-    /// `inherited` is pm's own environment. Over it come the variables of this world, and a `PATH` with its folders in
+    /// `inherited` is pm's own environment. Over it come the variables of this exec, and a `PATH` with its folders in
     /// front.
     pub fn environment(
         &self,
@@ -91,10 +91,10 @@ mod tests {
     use super::*;
     fn environment(inherited: &[(&str, &str)]) -> Vec<(String, String)> {
         let env = of_slot("web", "web.2", Some(8081));
-        let world = World { env, path: vec!["/srv/.deno/bin".into()], ..World::default() };
+        let exec = ExecSpec { env, path: vec!["/srv/.deno/bin".into()], ..ExecSpec::default() };
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
         let text = |os: OsString| os.into_string().expect("text");
-        let variables = world.environment(inherited).into_iter();
+        let variables = exec.environment(inherited).into_iter();
         variables.map(|(name, value)| (text(name), text(value))).collect()
     }
 

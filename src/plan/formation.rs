@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::{Fault, Findings};
-use super::lines::BLANKS;
-use super::near::advice;
+use super::text::diagnostics::{Fault, Findings};
+use super::text::lines::BLANKS;
+use super::text::suggest::advice;
 use super::{STRING_BYTES_MAX, WORKERS_MAX};
 
 /// The word for every process type that is not named.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::surroundings::{Account, Document, Surroundings};
+use super::host::{Account, Document, Host};
 use super::{Plan, pm_toml};
 
 /// The file whose presence means that this is the lab.
@@ -28,7 +28,7 @@ pub fn missing_hint(argv: &[OsString]) -> Option<String> {
 /// The lab asks nothing of the machine.
 struct Nowhere;
 
-impl Surroundings for Nowhere {
+impl Host for Nowhere {
     fn read(&self, _: &Path) -> Result<Option<String>, String> {
         Ok(None)
     }
@@ -53,18 +53,18 @@ impl Surroundings for Nowhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Check, Ready};
+    use crate::plan::{Probe, Ready};
 
     #[test]
     fn the_workers_run_the_command_of_make_web() {
         let plan = plan(Path::new("/srv"));
         let (pool, slot) = plan.slots().nth(1).expect("three slots");
-        let argv = slot.world.argv.join(" ".as_ref());
+        let argv = slot.exec.argv.join(" ".as_ref());
         assert_eq!(argv, "deno run --allow-read --allow-net web.ts 8081");
         assert_eq!((slot.name.as_str(), slot.port), ("web.2", Some(8081)));
-        assert_eq!(slot.ready, Ready::Check(Check::Tcp { port: 8081 }));
-        assert_eq!(slot.world.path, [Path::new("/srv/.deno/bin")]);
-        assert!(slot.world.env.contains(&("DENO_NO_PROMPT".into(), "1".into())));
+        assert_eq!(slot.ready, Ready::Probe(Probe::Tcp { port: 8081 }));
+        assert_eq!(slot.exec.path, [Path::new("/srv/.deno/bin")]);
+        assert!(slot.exec.env.contains(&("DENO_NO_PROMPT".into(), "1".into())));
         assert_eq!(pool.missing_hint.as_deref(), Some("try `make deno`"));
     }
 }

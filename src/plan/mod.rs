@@ -1,30 +1,23 @@
 //! Floor 1: what to keep alive. Text in, a [`Plan`] or located faults out.
 //!
 //! Pure: nothing here opens a file, reads the environment or a clock; what is needed of those comes in as an
-//! argument or through [`Surroundings`]. A plan is complete: every placeholder is filled in, every path is absolute,
+//! argument or through [`Host`]. A plan is complete: every placeholder is filled in, every path is absolute,
 //! every slot has its name, port and argv, so that the floors above never look at text again.
 //!
 //! Where to look next: [`pm_toml`] reads `pm.toml`, [`procfile`] a Procfile, [`dotenv`] a `.env`; [`ad_hoc`] makes a
 //! plan of a command line, [`lab`] is the pool that `pm` runs where nothing else is asked for. [`fault`] is how all of
 //! them say no, [`environment`] is what a worker finds in its environment.
 
-pub mod ad_hoc;
-pub mod check;
+pub mod command_line;
 pub mod dotenv;
-pub mod duration;
 pub mod environment;
-pub mod fault;
 pub mod formation;
+pub mod host;
 pub mod lab;
-pub mod lines;
-pub mod near;
 pub mod pm_toml;
-pub mod ports;
+pub mod probe;
 pub mod procfile;
-pub mod size;
-pub mod stop_signal;
-pub mod surroundings;
-pub mod template;
+pub mod text;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,11 +25,11 @@ use std::time::Duration;
 
 use crate::supervisor::Policy;
 
-pub use ad_hoc::AdHoc;
-pub use check::{Alive, AliveBy, Check, Line, Pattern, Ready};
-pub use fault::{Fault, Faults};
-pub use ports::Ports;
-pub use surroundings::{Document, Surroundings};
+pub use command_line::CommandLinePool;
+pub use host::{Document, Host};
+pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready};
+pub use text::diagnostics::{Fault, Faults};
+pub use text::ports::Ports;
 
 /// As many slots as one plan may have.
 pub const WORKERS_MAX: usize = 1_000;
@@ -77,7 +70,7 @@ pub struct SlotPlan {
     pub n: usize,
     /// The port it owns. A Procfile's PORT is only a variable: `None` there.
     pub port: Option<u16>,
-    pub world: World,
+    pub exec: ExecSpec,
     pub ready: Ready,
     pub alive: Option<Alive>,
     pub log: Option<LogFile>,
@@ -85,7 +78,7 @@ pub struct SlotPlan {
 
 /// All that a worker could notice of how it was started. Slots with equal worlds run the same worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct World {
+pub struct ExecSpec {
     /// The program and its arguments, placeholders filled in. Never empty.
     pub argv: Vec<OsString>,
     /// The folder it runs in, absolute. `None`: pm's own.
@@ -161,7 +154,7 @@ pub enum PlanError {
     #[error("cannot make a pool name of the program `{0}`; give one with `--name`")]
     NoName(String),
     #[error("in the argument `{argument}`, column {column}: {reason}{}", reason.on_command_line())]
-    Placeholder { argument: String, column: usize, reason: template::Reason },
+    Placeholder { argument: String, column: usize, reason: text::placeholders::Reason },
 }
 
 impl Plan {

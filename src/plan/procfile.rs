@@ -8,11 +8,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::fault::{Fault, Faults, Findings, SourceId};
-use super::lines::{BLANKS, Line, lines};
-use super::surroundings::{Document, Surroundings};
+use super::host::{Document, Host};
+use super::text::diagnostics::{Fault, Faults, Findings, SourceId};
+use super::text::lines::{BLANKS, Line, lines};
 use super::{
-    FILE_BYTES_MAX, Plan, Pool, Ready, STRING_BYTES_MAX, SlotPlan, WORKERS_MAX, World, dotenv,
+    ExecSpec, FILE_BYTES_MAX, Plan, Pool, Ready, STRING_BYTES_MAX, SlotPlan, WORKERS_MAX, dotenv,
     environment, formation, is_name, is_of_name,
 };
 use crate::supervisor::Policy;
@@ -44,16 +44,12 @@ pub struct ProcessType {
 ///
 /// # Errors
 /// Every fault in the two files and in the options.
-pub fn read(
-    document: &Document,
-    options: &Options,
-    surroundings: &dyn Surroundings,
-) -> Result<Plan, Faults> {
+pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
     let file = findings.source(&document.name, &document.text);
     let types = process_types(file, &mut findings);
-    let variables = dotenv_beside(document, file, surroundings, &mut findings);
-    let base = port_base(options, &variables, surroundings, &mut findings);
+    let variables = dotenv_beside(document, file, host, &mut findings);
+    let base = port_base(options, &variables, host, &mut findings);
     let names: Vec<_> = types.iter().map(|kind| kind.name.as_str()).collect();
     let counts = match &options.formation {
         Some(written) if !names.is_empty() => formation::counts(written, &names, &mut findings),
@@ -160,11 +156,11 @@ fn process_type(file: SourceId, line: Line<'_>) -> Result<ProcessType, Box<Fault
 fn dotenv_beside(
     document: &Document,
     file: SourceId,
-    surroundings: &dyn Surroundings,
+    host: &dyn Host,
     findings: &mut Findings,
 ) -> Vec<(SourceId, dotenv::Variable)> {
     let path = Path::new(".env");
-    match surroundings.read(&document.resolve(path)) {
+    match host.read(&document.resolve(path)) {
         Ok(None) => Vec::new(),
         Ok(Some(text)) => {
             let file = findings.source(document.name_of(path), text);
@@ -181,14 +177,14 @@ fn dotenv_beside(
 fn port_base(
     options: &Options,
     variables: &[(SourceId, dotenv::Variable)],
-    surroundings: &dyn Surroundings,
+    host: &dyn Host,
     findings: &mut Findings,
 ) -> usize {
     if let Some(port) = options.port {
         return usize::from(port);
     }
     let written = variables.iter().find(|(_, variable)| variable.name == "PORT");
-    let (file, at, value) = match (written, surroundings.variable("PORT")) {
+    let (file, at, value) = match (written, host.variable("PORT")) {
         (Some((file, variable)), _) => (*file, variable.at.clone(), variable.value.clone()),
         (None, Some(value)) => {
             let file = findings.source("the environment", format!("PORT={value}"));
@@ -245,13 +241,13 @@ fn slot(
     let port = [("PORT".to_owned(), port.to_string())];
     let own = environment::of_slot(&kind.name, &name, None);
     let env = environment::merged(written.chain(port).chain(own));
-    let world = World {
+    let exec = ExecSpec {
         argv: ["/bin/sh", "-c", &kind.command].map(Into::into).to_vec(),
         cwd: Some(dir.to_owned()),
         env,
-        ..World::default()
+        ..ExecSpec::default()
     };
-    SlotPlan { name, n, port: None, world, ready: Ready::Lived, alive: None, log: None }
+    SlotPlan { name, n, port: None, exec, ready: Ready::Lived, alive: None, log: None }
 }
 
 fn pool(name: &str, slots: Vec<SlotPlan>) -> Pool {

@@ -40,7 +40,7 @@ impl Delays {
                     Phase::Idle
                     | Phase::Starting { .. }
                     | Phase::Ready { .. }
-                    | Phase::Resting { .. }
+                    | Phase::Backoff { .. }
                     | Phase::GivenUp => None,
                 }
             })
@@ -74,14 +74,14 @@ impl Delays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{Event, Policy, PoolEntry, PoolId, Roster, SlotEntry, SlotId};
+    use crate::supervisor::{Event, Policy, PoolEntry, PoolId, SlotEntry, SlotId, TableSpec};
 
     #[test]
     fn a_grace_of_5_s_is_counted_down_each_second_and_a_minute_more_slowly() {
         for (grace, expected) in [(5, vec![4, 3, 2, 1]), (60, vec![59, 44, 33, 24])] {
             let policy = Policy { grace: Duration::from_secs(grace), ..Policy::default() };
             let (slot, pool) = (SlotId(0), PoolId(0));
-            let roster = Roster {
+            let roster = TableSpec {
                 pools: vec![PoolEntry { pool, after: Vec::new() }],
                 slots: vec![SlotEntry { slot, pool, policy, is_changed: false }],
             };

@@ -15,7 +15,7 @@ pub struct Memory {
 impl Memory {
     /// Finds out by which means, if this plan limits anybody's memory.
     pub fn prepare(&mut self, plan: &Plan) {
-        let is_asked = plan.slots().any(|(_, slot)| slot.world.limits.memory_bytes.is_some());
+        let is_asked = plan.slots().any(|(_, slot)| slot.exec.limits.memory_bytes.is_some());
         if is_asked && self.means.is_none() {
             self.means = Some(Cgroups::find());
         }

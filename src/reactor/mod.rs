@@ -47,9 +47,9 @@ use self::probe::Probes;
 use self::source::Source;
 use crate::plan::Plan;
 use crate::supervisor::{
-    Action, Event, News, Outcome, PoolId, Roster, SlotId, Supervisor, WorkerId,
+    Action, Event, Outcome, PoolId, SlotId, Supervisor, TableSpec, Transition, WorkerId,
 };
-use crate::sys::{Caught, Children, Reaped, Signals, Standing, signals, standing, stream};
+use crate::sys::{Caught, Children, OwnProcess, Reaped, Signals, own_process, signals, stream};
 
 const EVENTS_PER_WAKEUP: usize = 256;
 
@@ -110,7 +110,7 @@ pub struct Reactor {
     variables: Vec<(OsString, OsString)>,
     /// /dev/null
     null: OwnedFd,
-    standing: Standing,
+    standing: OwnProcess,
     altered_signals: Vec<i32>,
     takes_over: bool,
     /// Some pool is after another.
@@ -142,7 +142,7 @@ impl Reactor {
         let set_up = |what| move |source| ReactorError::SetUp { what, source };
         // Until they are caught they are blocked, and none is lost.
         let mut signals = Signals::catch().map_err(set_up("the signal handlers"))?;
-        let standing = Standing::take().map_err(io::Error::from);
+        let standing = OwnProcess::take().map_err(io::Error::from);
         let standing = standing.map_err(set_up("the adoption of orphans"))?;
         let poll = Poll::new().map_err(set_up("the poll"))?;
         let clock = Clock::default();
@@ -158,7 +158,7 @@ impl Reactor {
             signals,
             clock,
             now,
-            supervisor: Supervisor::new(Roster::default()),
+            supervisor: Supervisor::new(TableSpec::default()),
             children: Children::none(),
             places: BTreeMap::new(),
             next_slot: SlotId(0),
@@ -247,7 +247,7 @@ impl Reactor {
                 Caught::Suspend => {
                     self.console.flush(self.now);
                     self.children.suspend();
-                    self.clock.stand_still(standing::suspend);
+                    self.clock.stand_still(own_process::suspend);
                 }
                 Caught::Continue => self.children.resume(),
                 // Once the dead are reaped: what it finds is to be the truth.
@@ -346,9 +346,9 @@ impl Reactor {
                         self.stop_watching(worker);
                         self.children.kill(worker);
                     }
-                    Action::Tell(news) => {
+                    Action::Report(news) => {
                         self.tell(news);
-                        if let News::Ready(worker) = news {
+                        if let Transition::Ready(worker) = news {
                             self.keep_watch(worker);
                         }
                     }

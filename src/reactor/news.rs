@@ -6,32 +6,32 @@ use super::Reactor;
 use super::delays::Delay;
 use super::log_files::Incident;
 use super::words::{self, Kept, Subject};
-use crate::supervisor::{Exit, News, Next, Phase, Policy, Readiness, WorkerId};
+use crate::supervisor::{Exit, Next, Phase, Policy, Readiness, Transition, WorkerId};
 use crate::sys::{Caught, SpawnError};
 
 impl Reactor {
     /// Passes on the supervisor's news.
-    pub(super) fn tell(&mut self, news: News) {
+    pub(super) fn tell(&mut self, news: Transition) {
         let line = match news {
-            News::Ready(worker) => {
+            Transition::Ready(worker) => {
                 let age = self.now.saturating_duration_since(self.place(worker).spawned_at);
                 self.subject(worker, age).is_ready(self.children.pid(worker))
             }
-            News::Crashed { worker, exit, next } => {
+            Transition::Crashed { worker, exit, next } => {
                 self.hear_out(worker);
                 let why = self.why(worker, exit);
                 self.last_seen(worker).crashed(exit, why.as_deref(), next)
             }
-            News::FailedStart { worker, exit, next } => {
+            Transition::FailedStart { worker, exit, next } => {
                 self.hear_out(worker);
                 let why = self.why(worker, exit);
                 self.last_seen(worker).failed_to_start(exit, why.as_deref(), next)
             }
-            News::Unspawned { worker, next } => match self.cannot_start(worker, next) {
+            Transition::SpawnFailed { worker, next } => match self.cannot_start(worker, next) {
                 Some(line) => line,
                 None => return,
             },
-            News::NeverReady(worker) => {
+            Transition::NeverReady(worker) => {
                 let ready = self.policy(worker).ready;
                 let (Readiness::Probe { within: wait } | Readiness::Lived { after: wait }) = ready;
                 let place = self.place(worker);
@@ -40,18 +40,18 @@ impl Reactor {
                 let awaited = &place.orders.plan.ready;
                 self.last_seen(worker).was_never_ready(awaited, wait, last.as_deref())
             }
-            News::Hung(worker) => {
+            Transition::Hung(worker) => {
                 let place = self.place(worker);
                 let failures =
                     place.orders.plan.alive.as_ref().map_or(1, |alive| alive.failures.get());
                 self.last_seen(worker).hangs(place.trouble.as_ref(), failures)
             }
-            News::Renewing(worker) => self.last_seen(worker).makes_way(),
-            News::Stopped { worker, next } => {
+            Transition::Replacing(worker) => self.last_seen(worker).makes_way(),
+            Transition::Stopped { worker, next } => {
                 self.hear_out(worker);
                 self.last_seen(worker).is_gone(next)
             }
-            News::GraceOver(worker) => {
+            Transition::GraceOver(worker) => {
                 let grace = self.policy(worker).grace;
                 let members = self.children.members(worker);
                 self.last_seen(worker).outlived_the_grace(grace, &members)
@@ -70,7 +70,7 @@ impl Reactor {
         let subject = self.last_seen(worker);
         Some(match &refusal.error {
             held @ SpawnError::PortHeld { .. } => {
-                subject.is_shut_out(held, self.takes_over, self.policy(worker).rest.max)
+                subject.is_shut_out(held, self.takes_over, self.policy(worker).backoff.max)
             }
             missing @ (SpawnError::NotFound { .. } | SpawnError::Wrapper { .. }) => {
                 subject.cannot_start(missing, place.orders.missing_hint.as_deref(), next)
@@ -81,7 +81,7 @@ impl Reactor {
 
     /// What is known of an end besides its status.
     fn why(&mut self, worker: WorkerId, exit: Exit) -> Option<String> {
-        let limit = self.place(worker).orders.plan.world.limits.memory_bytes?;
+        let limit = self.place(worker).orders.plan.exec.limits.memory_bytes?;
         if exit != Exit::Signal(9) {
             return None;
         }
@@ -106,7 +106,7 @@ impl Reactor {
         }
         self.console.say(&words::greeting(&kept), self.now);
         let limited = self.places.values().find_map(|place| {
-            let bytes = place.orders.plan.world.limits.memory_bytes?;
+            let bytes = place.orders.plan.exec.limits.memory_bytes?;
             Some((place.orders.pool_name.clone(), bytes))
         });
         if let Some((pool, bytes)) = limited {
@@ -160,7 +160,7 @@ impl Reactor {
         let has_worker = |phase| match phase {
             Phase::Starting { .. } | Phase::Ready { .. } => true,
             Phase::Stopping { .. } | Phase::Killing { .. } => true,
-            Phase::Idle | Phase::Resting { .. } | Phase::GivenUp => false,
+            Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp => false,
         };
         let slots = self.supervisor.slots().filter(|slot| has_worker(slot.phase()));
         let (mut workers, mut grace) = (0, Duration::ZERO);
@@ -222,16 +222,16 @@ impl Reactor {
 }
 
 /// Whose end this is the news of, and what comes next.
-fn ended(news: News) -> Option<(WorkerId, Next)> {
+fn ended(news: Transition) -> Option<(WorkerId, Next)> {
     match news {
-        News::Crashed { worker, next, .. }
-        | News::FailedStart { worker, next, .. }
-        | News::Unspawned { worker, next }
-        | News::Stopped { worker, next } => Some((worker, next)),
-        News::Ready(_)
-        | News::NeverReady(_)
-        | News::Hung(_)
-        | News::Renewing(_)
-        | News::GraceOver(_) => None,
+        Transition::Crashed { worker, next, .. }
+        | Transition::FailedStart { worker, next, .. }
+        | Transition::SpawnFailed { worker, next }
+        | Transition::Stopped { worker, next } => Some((worker, next)),
+        Transition::Ready(_)
+        | Transition::NeverReady(_)
+        | Transition::Hung(_)
+        | Transition::Replacing(_)
+        | Transition::GraceOver(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use super::probe::Trouble;
-use crate::plan::{Alive, AliveBy, Check, Line, Pool, Ready, SlotPlan};
+use crate::plan::{Alive, AliveBy, Line, Pool, Probe, Ready, SlotPlan};
 use crate::supervisor::PoolId;
 use crate::sys::{Launch, SpawnError};
 
@@ -87,20 +87,20 @@ impl Orders {
         notify_socket: Option<String>,
     ) -> Self {
         let inherited = || variables.iter().cloned();
-        let world = &plan.world;
-        let watchdog = world.watchdog.map(|every| every.as_micros().to_string());
+        let exec = &plan.exec;
+        let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
         let said = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
         let said = said.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let command = |check: &Check| match check {
-            Check::Exec { argv } => Some(Launch::of_check(world, argv, inherited())),
-            Check::Tcp { .. } | Check::Http { .. } => None,
+        let command = |probe: &Probe| match probe {
+            Probe::Exec { argv } => Some(Launch::of_check(exec, argv, inherited())),
+            Probe::Tcp { .. } | Probe::Http { .. } => None,
         };
         let ready_check = match &plan.ready {
-            Ready::Check(check) => command(check),
+            Ready::Probe(check) => command(check),
             Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => None,
         };
         let alive_check = match &plan.alive {
-            Some(Alive { by: AliveBy::Check(check), .. }) => command(check),
+            Some(Alive { by: AliveBy::Probe(check), .. }) => command(check),
             Some(Alive { by: AliveBy::Notify, .. }) | None => None,
         };
         Self {
@@ -108,7 +108,7 @@ impl Orders {
             plan: plan.clone(),
             stop_signal: pool.stop_signal,
             missing_hint: pool.missing_hint.clone(),
-            launch: Launch::new(world, inherited(), said),
+            launch: Launch::new(exec, inherited(), said),
             ready_check,
             alive_check,
         }
@@ -118,7 +118,7 @@ impl Orders {
     pub fn awaited_line(&self) -> Option<&Line> {
         match &self.plan.ready {
             Ready::Line(line) => Some(line),
-            Ready::Lived | Ready::Check(_) | Ready::Notify | Ready::Exit => None,
+            Ready::Lived | Ready::Probe(_) | Ready::Notify | Ready::Exit => None,
         }
     }
 }

@@ -11,8 +11,8 @@ use super::place::{Orders, Place};
 use super::source::Source;
 use super::words::{self, Changes};
 use crate::plan::{Plan, Pool, SlotPlan};
-use crate::supervisor::{Event, PoolEntry, PoolId, Roster, SlotEntry, SlotId, Wanted};
-use crate::sys::standing;
+use crate::supervisor::{Event, PoolEntry, PoolId, SlotEntry, SlotId, TableSpec, Wanted};
+use crate::sys::own_process;
 
 /// By what a slot is known again in a changed plan. A port is owned for life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ enum Key {
 
 /// A plan that has been taken in.
 pub(super) struct Revision {
-    pub roster: Roster,
+    pub roster: TableSpec,
     changes: Changes,
     /// The slots that are to be started for it.
     pub added: Vec<SlotId>,
@@ -70,7 +70,7 @@ impl Reactor {
         // What nginx does on this signal, whether or not there was something new to read.
         self.logs.files.reopen();
         self.close_files();
-        standing::let_go_of_code();
+        own_process::let_go_of_code();
     }
 
     /// Gives every slot of this plan its place and its orders. What is left is the supervisor's to know, and to decide.
@@ -96,7 +96,7 @@ impl Reactor {
             pool: *id,
             after: pool.after.iter().map(|other| ids[*other]).collect(),
         });
-        let mut roster = Roster { pools: pools.collect(), slots: Vec::new() };
+        let mut roster = TableSpec { pools: pools.collect(), slots: Vec::new() };
         let (mut changes, mut added) = (Changes::default(), Vec::new());
         for (slot, policy, orders) in orders {
             let pool = self.pool_id(&orders.pool_name);
@@ -135,7 +135,7 @@ impl Reactor {
         };
         place.pool = pool;
         let (is, wanted) = (&place.orders.plan, &orders.plan);
-        if is.world != wanted.world {
+        if is.exec != wanted.exec {
             place.next = Some(orders);
             return true;
         }
@@ -159,7 +159,7 @@ impl Reactor {
 
     fn orders(&mut self, id: SlotId, pool: &Pool, slot: &SlotPlan) -> io::Result<Orders> {
         let token = Source::Notices(id).token();
-        let notify_socket = match slot.world.notifies {
+        let notify_socket = match slot.exec.notifies {
             true => Some(self.notices.open(id, self.poll.registry(), token)?),
             false => None,
         };

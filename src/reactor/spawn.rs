@@ -7,7 +7,7 @@ use super::logs::Reading;
 use super::place::Refusal;
 use super::source::Source;
 use crate::supervisor::{Event, WorkerId};
-use crate::sys::{Inheritance, SpawnError, left_behind, ports};
+use crate::sys::{Inheritance, SpawnError, ports, stale_worker};
 
 impl Reactor {
     /// Spawns a worker, and says how that went.
@@ -30,7 +30,7 @@ impl Reactor {
             }
             Err(error) => {
                 place.refusal = Some(Refusal::after(place.refusal.take(), error));
-                Event::Unspawned(worker)
+                Event::SpawnFailed(worker)
             }
         }
     }
@@ -50,23 +50,23 @@ impl Reactor {
             && let Some(holder) = ports::holder(port, folder)
         {
             if let (ports::Holder::Orphan { pid, .. }, true) = (&holder, self.takes_over) {
-                left_behind::kill(*pid, folder);
+                stale_worker::kill(*pid, folder);
             }
             return Err(SpawnError::PortHeld { port, holder });
         }
-        if plan.world.notifies {
+        if plan.exec.notifies {
             self.notices.discard(worker.slot);
         }
         let reading = Reading {
             label: self.console.label(&plan.name, worker.slot.0),
             file: plan.log.clone(),
             line: orders.awaited_line().cloned(),
-            terminal: plan.world.pty.then(|| self.console.room()),
+            terminal: plan.exec.pty.then(|| self.console.room()),
         };
         let token = |key| Source::Output(key).token();
         let output = self.logs.open(worker, reading, self.poll.registry(), token);
         let output = output.map_err(SpawnError::Output)?;
-        let cgroup = self.memory.group(&plan.name, plan.world.limits.memory_bytes);
+        let cgroup = self.memory.group(&plan.name, plan.exec.limits.memory_bytes);
         let cgroup = cgroup.map_err(SpawnError::Cgroup)?;
         let given = Inheritance {
             stdin: self.null.as_fd(),

@@ -15,7 +15,7 @@ impl Reactor {
     /// A worker has been spawned: does it serve?
     pub(super) fn await_ready(&mut self, worker: WorkerId) {
         match &self.place(worker).orders.plan.ready {
-            Ready::Check(check) => self.probes.await_ready(worker, check.clone(), self.now),
+            Ready::Probe(check) => self.probes.await_ready(worker, check.clone(), self.now),
             // Time, the worker itself, its output or its end will tell.
             Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => {}
         }
@@ -99,7 +99,7 @@ impl Reactor {
             return;
         };
         let leader = self.children.pid(worker);
-        let identity = &self.place(worker).orders.plan.world.identity;
+        let identity = &self.place(worker).orders.plan.exec.identity;
         let uid = identity.as_ref().map_or_else(notify::own_uid, |identity| identity.uid);
         if !leader.is_some_and(|leader| notify::may_speak_for(datagram.sender, leader, uid)) {
             let line = words::not_for_it_to_say(self.place(worker).name(), datagram.sender.pid);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::name::{Exit, SlotId, WorkerId};
+use super::ids::{Exit, SlotId, WorkerId};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Event {
     /// The worker was spawned: it has exec'd.
     Spawned(WorkerId),
     /// The worker could not be spawned: there is no process.
-    Unspawned(WorkerId),
+    SpawnFailed(WorkerId),
     /// The worker's leader is dead and reaped. `remains` tells whether its group still has members.
     Exited { worker: WorkerId, exit: Exit, remains: Remains },
     /// The last member of a group that had outlived its leader is gone.
@@ -42,21 +42,21 @@ pub enum Remains {
 /// Something to do, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Fork and exec this worker, and answer with [`Event::Spawned`] or [`Event::Unspawned`].
+    /// Fork and exec this worker, and answer with [`Event::Spawned`] or [`Event::SpawnFailed`].
     Spawn(WorkerId),
     /// The stop signal to the worker's group.
     Terminate(WorkerId),
     /// SIGKILL to the worker's group.
     Kill(WorkerId),
     /// Something a person wants to know.
-    Tell(News),
+    Report(Transition),
     /// Nothing is left to do. Said once.
     Finish(Outcome),
 }
 
 /// What a person wants to know about a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Transition {
     Ready(WorkerId),
     /// It ended without having been asked to, after it had been ready.
     Crashed {
@@ -71,7 +71,7 @@ pub enum News {
         next: Next,
     },
     /// There was no way to start it.
-    Unspawned {
+    SpawnFailed {
         worker: WorkerId,
         next: Next,
     },
@@ -80,7 +80,7 @@ pub enum News {
     /// It hangs and is being terminated.
     Hung(WorkerId),
     /// The plan has changed: it is being terminated, and its successor is what the plan wants.
-    Renewing(WorkerId),
+    Replacing(WorkerId),
     /// It was to go, or its leader had crashed before the rest of its group: nothing of it is left. If the plan no
     /// longer has its slot, the slot is forgotten now.
     Stopped {
@@ -97,7 +97,7 @@ pub enum Next {
     /// A new worker, as soon as the old group is empty.
     Spawn,
     /// A new worker after this long.
-    Rest(Duration),
+    Backoff(Duration),
     /// Nothing, until somebody asks for it: too many failed starts.
     GiveUp,
     /// Nothing, until somebody asks for it: it was replaced too often in the time its policy allows.

@@ -4,35 +4,35 @@
 //! It uses nothing but `std`; it never reads a clock, sees a pid, opens a file, logs, or rolls a die. That is why
 //! `tests/simulation` can run years of bad luck through it in a second.
 //!
-//! Where to look next: [`slot`] holds the state table, [`turns`] the rules that concern more than one slot, [`event`]
-//! what is told and answered, [`phase`] what a slot can be at, [`policy`], [`roster`] and [`restarts`] the numbers it
-//! works with, [`name`] what things are called.
+//! Where to look next: [`slot`] holds the state table, [`ordering`] the rules that concern more than one slot, [`event`]
+//! what is told and answered, [`phase`] what a slot can be at, [`policy`], [`spec`] and [`restarts`] the numbers it
+//! works with, [`ids`] what things are called.
 
 pub mod event;
-pub mod name;
+pub mod ids;
+mod ordering;
 pub mod phase;
 pub mod policy;
 mod restarts;
-pub mod roster;
 pub mod slot;
-mod turns;
+pub mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-pub use event::{Action, Event, News, Next, Outcome, Remains};
-pub use name::{Exit, PoolId, SlotId, WorkerId};
+pub use event::{Action, Event, Next, Outcome, Remains, Transition};
+pub use ids::{Exit, PoolId, SlotId, WorkerId};
+use ordering::Ordering;
 pub use phase::{Input, Phase, Wanted};
-pub use policy::{MaxRestarts, Policy, Readiness, Rest, Restart};
-pub use roster::{PoolEntry, Roster, SlotEntry};
+pub use policy::{Backoff, MaxRestarts, Policy, Readiness, Restart};
 pub use slot::Slot;
-use turns::Turns;
+pub use spec::{PoolEntry, SlotEntry, TableSpec};
 
 /// The slot table, and the questions that concern all slots: whose turn is it, and is this run over?
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     slots: BTreeMap<SlotId, Slot>,
-    turns: Turns,
+    ordering: Ordering,
     course: Course,
     first_failure: Option<Exit>,
 }
@@ -47,11 +47,11 @@ enum Course {
 impl Supervisor {
     /// A table of idle slots. Nothing starts before it is told to, and nothing that comes after a pool starts before
     /// each slot of that pool was told to start or to stop.
-    pub fn new(roster: Roster) -> Self {
+    pub fn new(roster: TableSpec) -> Self {
         let slots = roster.slots.iter().map(|entry| (entry.slot, Slot::new(entry))).collect();
-        let mut turns = Turns::default();
-        turns.revise(roster.pools, &slots);
-        Self { slots, turns, course: Course::Running, first_failure: None }
+        let mut ordering = Ordering::default();
+        ordering.revise(roster.pools, &slots);
+        Self { slots, ordering, course: Course::Running, first_failure: None }
     }
 
     /// Takes in one event and appends what follows from it to `actions`.
@@ -71,7 +71,7 @@ impl Supervisor {
             Event::Ready(worker) => self.inform(worker, Input::Ready, now, actions),
             Event::Hung(worker) => self.inform(worker, Input::Hung, now, actions),
             Event::Spawned(worker) => self.inform(worker, Input::Spawned, now, actions),
-            Event::Unspawned(worker) => self.inform(worker, Input::Unspawned, now, actions),
+            Event::SpawnFailed(worker) => self.inform(worker, Input::SpawnFailed, now, actions),
             Event::Exited { worker, exit, remains } => {
                 self.inform(worker, Input::Exited { exit, remains }, now, actions);
                 self.note_failure(worker);
@@ -88,7 +88,7 @@ impl Supervisor {
     /// an unchanged one is replaced in place. A changed one is renewed: its next worker is the first to be kept by the
     /// new policy. Who does not serve is renewed at once, those who serve one by one in each pool. While draining
     /// nobody is renewed, and a run that is over takes in no plan.
-    pub fn revise(&mut self, roster: Roster, now: Instant, actions: &mut Vec<Action>) {
+    pub fn revise(&mut self, roster: TableSpec, now: Instant, actions: &mut Vec<Action>) {
         if self.course == Course::Finished {
             return;
         }
@@ -100,10 +100,10 @@ impl Supervisor {
         for entry in &roster.slots {
             let slot = self.slots.entry(entry.slot).or_insert_with(|| Slot::new(entry));
             slot.move_to(entry.pool);
-            let input = if entry.is_changed { Input::Renew } else { Input::Keep };
+            let input = if entry.is_changed { Input::Replace } else { Input::Keep };
             slot.step(input(entry.policy), now, actions);
         }
-        self.turns.revise(roster.pools, &self.slots);
+        self.ordering.revise(roster.pools, &self.slots);
         self.settle(now, actions);
     }
 
@@ -168,7 +168,7 @@ impl Supervisor {
         // A command can be about a slot that the plan has just lost.
         if let Some(slot) = self.slots.get_mut(&slot) {
             slot.step(input, now, actions);
-            self.turns.note(slot);
+            self.ordering.note(slot);
         }
     }
 
@@ -177,7 +177,7 @@ impl Supervisor {
             let before = slot.phase();
             slot.step(Input::Tick, now, actions);
             if slot.phase() != before {
-                self.turns.note(slot);
+                self.ordering.note(slot);
             }
         }
     }
@@ -188,7 +188,7 @@ impl Supervisor {
         }
         for slot in self.slots.values_mut() {
             slot.step(input, now, actions);
-            self.turns.note(slot);
+            self.ordering.note(slot);
         }
     }
 
@@ -202,7 +202,7 @@ impl Supervisor {
 
     /// What follows from a change for the table as a whole.
     fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.take_turns(now, actions);
+        self.settle_order(now, actions);
         self.finish_if_over(actions);
         self.check_invariants();
     }
@@ -238,7 +238,7 @@ impl Supervisor {
                 let wanted = self.slots().any(|slot| slot.wanted() == Wanted::Up);
                 debug_assert!(!wanted, "nothing is wanted up while draining");
             }
-            self.check_turns();
+            self.check_ordering();
         }
     }
 }
@@ -253,10 +253,10 @@ mod table {
 
     pub struct Table {
         pub supervisor: Supervisor,
-        pub roster: Roster,
+        pub roster: TableSpec,
         pub now: Instant,
         /// What the last step told people.
-        pub news: Vec<News>,
+        pub news: Vec<Transition>,
     }
 
     pub fn slot(slot: usize) -> SlotId {
@@ -275,7 +275,7 @@ mod table {
     impl Table {
         /// Pools of so many slots, each kept by the policy and after the pools given; nothing is started.
         pub fn idle(pools: &[(usize, &[usize])], policy: Policy) -> Self {
-            let mut roster = Roster::default();
+            let mut roster = TableSpec::default();
             for (n, (slots, after)) in pools.iter().enumerate() {
                 let (pool, after) = (PoolId(n), after.iter().copied().map(PoolId).collect());
                 roster.pools.push(PoolEntry { pool, after });
@@ -343,7 +343,7 @@ mod table {
         pub fn revise(
             &mut self,
             changed: &[usize],
-            alter: impl FnOnce(&mut Roster),
+            alter: impl FnOnce(&mut TableSpec),
         ) -> Vec<Action> {
             for entry in &mut self.roster.slots {
                 entry.is_changed = changed.contains(&entry.slot.0);
@@ -373,7 +373,7 @@ mod table {
             let mut rest = Vec::new();
             for action in actions {
                 match action {
-                    Action::Tell(news) => self.news.push(news),
+                    Action::Report(news) => self.news.push(news),
                     Action::Spawn(_)
                     | Action::Terminate(_)
                     | Action::Kill(_)

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::event::Remains;
-use super::name::Exit;
+use super::ids::Exit;
 use super::policy::Policy;
 
 /// What the slot should come to.
@@ -31,12 +31,12 @@ pub enum Phase {
     /// The worker's group was sent SIGKILL and is not yet gone.
     Killing { again_at: Instant },
     /// No worker; the next one comes then.
-    Resting { until: Instant },
+    Backoff { until: Instant },
     /// No worker, and none is coming until somebody asks or the plan changes.
     GivenUp,
 }
 
-/// What can happen to a slot. News of workers other than the current one never gets here.
+/// What can happen to a slot. Transition of workers other than the current one never gets here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     Start,
@@ -45,19 +45,19 @@ pub enum Input {
     /// The plan has it, and its worker is what the plan wants.
     Keep(Policy),
     /// The plan has it, and its next worker is to be another.
-    Renew(Policy),
+    Replace(Policy),
     /// The plan no longer has it.
     Remove,
     /// The pools that its own comes after are ready.
-    MayStart,
+    StartAllowed,
     /// Those that need it and are to go are gone.
-    MayStop,
+    StopAllowed,
     /// No other of its pool is away to be renewed.
-    MayRenew,
+    RollAllowed,
     Ready,
     Hung,
     Spawned,
-    Unspawned,
+    SpawnFailed,
     Exited {
         exit: Exit,
         remains: Remains,
@@ -73,7 +73,7 @@ impl Phase {
             Self::Starting { ready_by } => Some(ready_by),
             Self::Stopping { kill_at } => Some(kill_at),
             Self::Killing { again_at } => Some(again_at),
-            Self::Resting { until } => Some(until),
+            Self::Backoff { until } => Some(until),
             Self::Idle | Self::Ready { .. } | Self::GivenUp => None,
         }
     }
@@ -83,7 +83,7 @@ impl Phase {
         match self {
             Self::Starting { .. } | Self::Ready { .. } => true,
             Self::Stopping { .. } | Self::Killing { .. } => true,
-            Self::Idle | Self::Resting { .. } | Self::GivenUp => false,
+            Self::Idle | Self::Backoff { .. } | Self::GivenUp => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::name::{Exit, SlotId};
+use super::ids::{Exit, SlotId};
 
 /// How one slot is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Policy {
     /// More replacements than this and the slot gives up; `None` never.
     pub max_restarts: Option<MaxRestarts>,
     pub ready: Readiness,
-    pub rest: Rest,
+    pub backoff: Backoff,
     /// From the stop signal to SIGKILL. Zero kills at once.
     pub grace: Duration,
 }
@@ -44,7 +44,7 @@ pub enum Readiness {
 
 /// The wait before the next spawn, by the number of failed starts in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rest {
+pub struct Backoff {
     /// The wait after the second failed start; there is none after the first.
     pub first: Duration,
     /// Doubling stops here.
@@ -59,13 +59,13 @@ impl Default for Policy {
             restart: Restart::Always,
             max_restarts: None,
             ready: Readiness::Lived { after: Duration::from_secs(1) },
-            rest: Rest::default(),
+            backoff: Backoff::default(),
             grace: Duration::from_secs(5),
         }
     }
 }
 
-impl Default for Rest {
+impl Default for Backoff {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(100),
@@ -96,7 +96,7 @@ impl Readiness {
     }
 }
 
-impl Rest {
+impl Backoff {
     /// The wait after `failures` failed starts in a row: nothing, nothing, `first`, then doubling up to `max`.
     ///
     /// Up to a tenth is added so that slots which failed together do not come back together. It is a hash of slot
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn millis(failures: u32) -> u128 {
-        Rest::default().after(failures, SlotId(0)).as_millis()
+        Backoff::default().after(failures, SlotId(0)).as_millis()
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn slots_that_failed_together_rest_for_different_times() {
-        let rests: Vec<_> = (0..8).map(|slot| Rest::default().after(9, SlotId(slot))).collect();
+        let rests: Vec<_> = (0..8).map(|slot| Backoff::default().after(9, SlotId(slot))).collect();
         let distinct = rests.iter().collect::<std::collections::HashSet<_>>();
         assert_eq!(distinct.len(), rests.len());
     }

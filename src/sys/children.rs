@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::killpg;
 use nix::unistd::{Pid, getpgid, getpid};
 
-use super::processes::{self, ChildList, Employment, Seen};
+use super::proc::{self, ChildList, Seen, WorkerTag};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
@@ -226,9 +226,9 @@ impl Children {
         let Some(group) = self.groups.get(&worker) else {
             return Vec::new();
         };
-        let mut members = processes::members_of(group.pid, group.stop_signal);
+        let mut members = proc::members_of(group.pid, group.stop_signal);
         let orphans = group.adopted.iter();
-        members.extend(orphans.filter_map(|pid| processes::look_at(*pid, group.stop_signal)));
+        members.extend(orphans.filter_map(|pid| proc::look_at(*pid, group.stop_signal)));
         members
     }
 
@@ -266,16 +266,16 @@ impl Children {
         });
         let me = getpid();
         for pid in orphans {
-            let employment = Employment::of(pid).filter(|employment| employment.pm == me);
+            let employment = WorkerTag::of(pid).filter(|employment| employment.pm == me);
             let worker = match (employment, just_died) {
-                (Some(Employment { worker, is_check: true, .. }), _) => {
+                (Some(WorkerTag { worker, is_check: true, .. }), _) => {
                     // No part of the worker: it goes with the look that it is of.
                     if !self.checks.contains_key(&worker) {
                         signalled(send(pid, libc::SIGKILL));
                     }
                     continue;
                 }
-                (Some(Employment { worker, .. }), _) | (None, Some(worker)) => worker,
+                (Some(WorkerTag { worker, .. }), _) | (None, Some(worker)) => worker,
                 (None, None) => continue,
             };
             match self.groups.get_mut(&worker) {

@@ -18,9 +18,9 @@ use nix::unistd::{
     ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, setpgid, tcgetpgrp, tcsetpgrp,
 };
 
-use super::processes::{self, ChildList};
+use super::proc::{self, ChildList};
 use super::wait::{self, Change};
-use super::{signals, standing};
+use super::{own_process, signals};
 
 /// Who this process is after [`stand`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn stand() -> Result<Role, GuardError> {
     match divide()? {
         Side::Ward { guard, .. } => {
             be_guarded(guard)?;
-            // Signals stay blocked until the reactor has caught them (`Standing::take`).
+            // Signals stay blocked until the reactor has caught them (`OwnProcess::take`).
             Ok(Role::Reactor)
         }
         Side::Guard { child, inherited } => {
@@ -92,7 +92,7 @@ pub fn init(argv: &[CString]) -> Result<u8, GuardError> {
                 // From the background, which SIGTTOU forbids to all who do not block it (tcsetpgrp(3)).
                 tcsetpgrp(stdin(), getpid())?;
             }
-            standing::restore_sigpipe();
+            own_process::restore_sigpipe();
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
             let program = argv.first().expect("an argv names its program");
             let Err(errno) = execvp(program, argv);
@@ -115,13 +115,13 @@ enum Side {
 }
 
 fn divide() -> Result<Side, GuardError> {
-    if !processes::is_proc_ours() {
+    if !proc::is_proc_ours() {
         return Err(GuardError::ForeignProc);
     }
-    standing::let_go_of_code();
+    own_process::let_go_of_code();
     prctl::set_child_subreaper(true)?;
     // A shell's `exec pm > >(tee log)` has children that are not pm's to end.
-    let inherited = processes::children_of(getpid());
+    let inherited = proc::children_of(getpid());
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
     let guard = getpid();

@@ -5,27 +5,27 @@
 //! Where to look next: [`guard`] is the process around everything. [`children`] owns every pid: spawn, signal, reap.
 //! [`spawn`] is the fork and exec underneath, [`child`] what happens between the two. [`signals`] is the self-pipe.
 //! [`stream`] writes to a terminal, pipe or file without ever waiting; [`pty`] is a terminal for a worker, [`notify`]
-//! where it says how it is, [`cgroup`] what limits its memory. [`ports`], [`processes`] and [`left_behind`] look things
-//! up for messages; [`standing`] is what pm changes of itself at start.
+//! where it says how it is, [`cgroup`] what limits its memory. [`ports`], [`proc`] and [`stale_worker`] look things
+//! up for messages; [`own_process`] is what pm changes of itself at start.
 
 pub mod cgroup;
 mod child;
 pub mod children;
 pub mod guard;
-pub mod left_behind;
 pub mod notify;
+pub mod own_process;
 pub mod ports;
-pub mod processes;
+pub mod proc;
 pub mod program;
 pub mod pty;
 pub mod signals;
 pub mod spawn;
-pub mod standing;
+pub mod stale_worker;
 pub mod stream;
 pub mod users;
 mod wait;
 
 pub use children::{Children, Reaped};
+pub use own_process::OwnProcess;
 pub use signals::{Caught, Signals};
 pub use spawn::{Inheritance, Launch, SpawnError};
-pub use standing::Standing;

@@ -14,8 +14,8 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::left_behind;
-use super::processes::{self, Seen};
+use super::proc::{self, Seen};
+use super::stale_worker;
 
 /// Who listens on a port, as far as this user may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +90,8 @@ pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
     if sockets.is_empty() {
         return None;
     }
-    match processes::owner_of(&sockets) {
-        Some(Seen { pid, program, .. }) if left_behind::is_left_behind(pid, folder) => {
+    match proc::owner_of(&sockets) {
+        Some(Seen { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
             Some(Holder::Orphan { pid, program })
         }
         Some(Seen { pid, program, .. }) => Some(Holder::Stranger { pid, program }),

@@ -16,9 +16,9 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
 use super::child::{self, Ids, Order, Step};
-use super::processes::{CHECK_VARIABLE, Employment};
+use super::proc::{CHECK_VARIABLE, WorkerTag};
 use super::program;
-use crate::plan::{Identity, Limits, World};
+use crate::plan::{ExecSpec, Identity, Limits};
 use crate::supervisor::WorkerId;
 
 /// Why a worker could not be spawned.
@@ -87,49 +87,49 @@ pub struct Inheritance<'a> {
 }
 
 impl Launch {
-    /// Prepares what `world` says, on top of pm's own environment; `said` are variables that only this pm knows.
+    /// Prepares what `exec` says, on top of pm's own environment; `said` are variables that only this pm knows.
     ///
     /// An argument or variable with a NUL byte ends there, as it would in any exec.
     pub fn new(
-        world: &World,
+        exec: &ExecSpec,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
         said: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Self {
-        let mut variables = world.environment(inherited);
+        let mut variables = exec.environment(inherited);
         variables.extend(said.into_iter().map(|(name, value)| (name.into(), value.into())));
-        Self::prepared(world, &world.argv, &variables)
+        Self::prepared(exec, &exec.argv, &variables)
     }
 
-    /// Prepares a look at the worker of `world`: another command in the same surroundings, but never in its terminal.
+    /// Prepares a look at the worker of `exec`: another command in the same host, but never in its terminal.
     pub fn of_check(
-        world: &World,
+        exec: &ExecSpec,
         argv: &[OsString],
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
-        let mut variables = world.environment(inherited);
+        let mut variables = exec.environment(inherited);
         variables.push((CHECK_VARIABLE.into(), "1".into()));
-        Self { has_terminal: false, ..Self::prepared(world, argv, &variables) }
+        Self { has_terminal: false, ..Self::prepared(exec, argv, &variables) }
     }
 
-    fn prepared(world: &World, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
+    fn prepared(exec: &ExecSpec, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
         let joined = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
             text.push(value);
             c_string(text)
         };
-        let folder = world.cwd.clone().map(|cwd| (cwd.clone(), c_string(cwd.into_os_string())));
+        let folder = exec.cwd.clone().map(|cwd| (cwd.clone(), c_string(cwd.into_os_string())));
         Self {
             program: argv.first().expect("an argv names its program").clone(),
             path: program::path_of(variables),
             argv: argv.iter().cloned().map(c_string).collect(),
             env: variables.iter().map(joined).collect(),
             folder,
-            has_terminal: world.pty,
-            umask: world.umask,
-            nice: world.nice,
-            limits: limits(&world.limits),
-            identity: world.identity.clone(),
+            has_terminal: exec.pty,
+            umask: exec.umask,
+            nice: exec.nice,
+            limits: limits(&exec.limits),
+            identity: exec.identity.clone(),
         }
     }
 
@@ -155,10 +155,8 @@ impl Launch {
     pub fn spawn(&self, worker: WorkerId, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
         let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
         let file = c_string(path.clone().into_os_string());
-        let own = [
-            format!("PM_GENERATION={}", worker.generation),
-            Employment::variable(getpid(), worker),
-        ];
+        let own =
+            [format!("PM_GENERATION={}", worker.generation), WorkerTag::variable(getpid(), worker)];
         let own = own.map(|variable| c_string(variable.into()));
         let argv: Vec<_> = pointers(self.argv.iter());
         let env: Vec<_> = pointers(self.env.iter().chain(&own));
@@ -261,15 +259,15 @@ mod tests {
     use crate::supervisor::SlotId;
 
     fn spawn(argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
-        spawn_in(World::default(), argv)
+        spawn_in(ExecSpec::default(), argv)
     }
 
-    fn spawn_in(world: World, argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
-        spawn_in_group(world, argv, None)
+    fn spawn_in(exec: ExecSpec, argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
+        spawn_in_group(exec, argv, None)
     }
 
     fn spawn_in_group(
-        world: World,
+        exec: ExecSpec,
         argv: &[&str],
         group: Option<&std::fs::File>,
     ) -> (Result<Pid, SpawnError>, String) {
@@ -288,9 +286,9 @@ mod tests {
             cgroup: group.map(AsFd::as_fd),
         };
         let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
-        let world = World { argv, env, ..world };
+        let exec = ExecSpec { argv, env, ..exec };
         let worker = WorkerId { slot: SlotId(0), generation: 7 };
-        let result = Launch::new(&world, [], []).spawn(worker, given);
+        let result = Launch::new(&exec, [], []).spawn(worker, given);
         drop(writer);
         let mut output = String::new();
         reader.read_to_string(&mut output).unwrap();
@@ -331,8 +329,8 @@ mod tests {
         assert!(executable("echo hi").contains("not a program"));
     }
 
-    fn printed(world: World, script: &str) -> String {
-        let (pid, output) = spawn_in(world, &["sh", "-c", script]);
+    fn printed(exec: ExecSpec, script: &str) -> String {
+        let (pid, output) = spawn_in(exec, &["sh", "-c", script]);
         pid.unwrap();
         output.trim_end().to_owned()
     }
@@ -341,7 +339,7 @@ mod tests {
     fn a_worker_runs_in_its_folder_with_its_umask_niceness_and_limits() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().canonicalize().unwrap();
-        let world = World {
+        let exec = ExecSpec {
             cwd: Some(here.clone()),
             umask: Some(0o027),
             nice: Some(7),
@@ -353,10 +351,10 @@ mod tests {
                 memory_bytes: Some(1 << 30),
                 ..Limits::default()
             },
-            ..World::default()
+            ..ExecSpec::default()
         };
         let script = "pwd; umask; nice; ulimit -n; ulimit -f; ulimit -c; ulimit -s; ulimit -v";
-        let lines = printed(world, script);
+        let lines = printed(exec, script);
         let pwd = here.display().to_string();
         let expected = [&pwd, "0027", "7", "50", "2048", "0", "1024", "1048576"];
         assert_eq!(Vec::from_iter(lines.lines()), expected);
@@ -370,9 +368,9 @@ mod tests {
         }
         let identity =
             Identity { user: "x".into(), uid: 1234, gid: 2345, groups: vec![3456, 4567] };
-        let world = World { identity: Some(identity), ..World::default() };
+        let exec = ExecSpec { identity: Some(identity), ..ExecSpec::default() };
         let script = "exec grep -E '^(Uid|Gid|Groups)' /proc/self/status";
-        let text = printed(world.clone(), script).replace(['\t', ' '], ",");
+        let text = printed(exec.clone(), script).replace(['\t', ' '], ",");
         let expected =
             ["Uid:,1234,1234,1234,1234", "Gid:,2345,2345,2345,2345", "Groups:,3456,4567"];
         assert_eq!(Vec::from_iter(text.lines()), expected);
@@ -395,7 +393,7 @@ mod tests {
             return;
         };
         let argv = ["cat", "/proc/self/cgroup"];
-        let (pid, output) = spawn_in_group(World::default(), &argv, Some(&procs));
+        let (pid, output) = spawn_in_group(ExecSpec::default(), &argv, Some(&procs));
         nix::sys::wait::waitpid(pid.unwrap(), None).unwrap();
         std::fs::remove_dir(&group).unwrap();
         assert!(
@@ -406,8 +404,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_prepared_is_said_with_its_name() {
-        let world = World { cwd: Some("/no/such".into()), ..World::default() };
-        let refused = spawn_in(world, &["sh"]).0.unwrap_err().to_string();
+        let exec = ExecSpec { cwd: Some("/no/such".into()), ..ExecSpec::default() };
+        let refused = spawn_in(exec, &["sh"]).0.unwrap_err().to_string();
         assert_eq!(refused, "cannot go to its folder /no/such: No such file or directory");
     }
 }

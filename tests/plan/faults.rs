@@ -1,8 +1,8 @@
 //! Several faults at once, faults in the syntax, and the forms in which they are said.
 
-use pm::cli::faults::{json, pictures};
+use pm::cli::diagnostics::{json, pictures};
 
-use crate::world::World;
+use crate::fake_host::FakeHost;
 
 const SEVERAL: &str = "\
 [pool.web]
@@ -18,7 +18,7 @@ after = ['wbe']
 
 #[test]
 fn all_faults_of_a_file_are_said_in_its_order() {
-    let faults = World::of_root().pm_toml(SEVERAL).unwrap_err();
+    let faults = FakeHost::of_root().pm_toml(SEVERAL).unwrap_err();
     let lines: Vec<_> = faults.lines().collect();
     assert_eq!(
         lines,
@@ -36,7 +36,7 @@ fn all_faults_of_a_file_are_said_in_its_order() {
 
 #[test]
 fn the_json_form_has_the_places_of_the_one_line_form() {
-    let faults = World::of_root().pm_toml("[pool.web]\ncommand = 'ä {prot}'\n").unwrap_err();
+    let faults = FakeHost::of_root().pm_toml("[pool.web]\ncommand = 'ä {prot}'\n").unwrap_err();
     let fault = &json(&faults)[0];
     let place =
         ["line", "column", "end_line", "end_column"].map(|key| fault[key].as_u64().unwrap());
@@ -48,7 +48,7 @@ fn the_json_form_has_the_places_of_the_one_line_form() {
 
 #[test]
 fn colour_is_only_there_if_asked_for() {
-    let faults = World::of_root().pm_toml(SEVERAL).unwrap_err();
+    let faults = FakeHost::of_root().pm_toml(SEVERAL).unwrap_err();
     assert!(!pictures(&faults, false).contains('\x1b'));
     assert!(pictures(&faults, true).contains('\x1b'));
 }
@@ -70,7 +70,7 @@ fn what_is_no_toml_is_said_and_the_rest_is_read() {
         ("syntax-nothing", ""),
         ("syntax-procfile", "web: ./serve\nworker: ./work\n"),
     ] {
-        let faults = World::of_root().pm_toml(text).unwrap_err();
+        let faults = FakeHost::of_root().pm_toml(text).unwrap_err();
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, pictures(&faults, false));
         });
@@ -80,7 +80,7 @@ fn what_is_no_toml_is_said_and_the_rest_is_read() {
 #[test]
 fn a_file_that_is_too_long_is_no_configuration() {
     let text = format!("[pool.web]\ncommand = 'x'\n#{}", "x".repeat(1024 * 1024));
-    let faults = World::of_root().pm_toml(&text).unwrap_err();
+    let faults = FakeHost::of_root().pm_toml(&text).unwrap_err();
     assert_eq!(faults.iter().count(), 1);
     assert!(faults.to_string().starts_with("pm.toml:1:1: this file is larger than 1 MiB"));
 }
@@ -89,7 +89,7 @@ fn a_file_that_is_too_long_is_no_configuration() {
 fn a_plan_of_more_pools_than_workers_is_refused_before_it_is_made() {
     let pool = |n| format!("[pool.p{n}]\ncommand = 'x'\nworkers = 1000\n");
     let text: String = (0..20_000).map(pool).collect();
-    let faults = World::of_root().pm_toml(&text).unwrap_err();
+    let faults = FakeHost::of_root().pm_toml(&text).unwrap_err();
     assert_eq!(faults.iter().count(), 1, "{faults}");
     assert!(faults.to_string().contains("with this pool there are 2000 workers; 1000 is the most"));
 }

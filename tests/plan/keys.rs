@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::fake_host::{FakeHost, first_pool, shown, whole};
 use crate::rows::ROWS;
-use crate::world::{World, first_pool, shown, whole};
 
 #[test]
 fn a_right_value_comes_out_in_the_plan() {
@@ -25,7 +25,7 @@ fn a_wrong_value_is_shown_with_its_place_and_what_would_be_right() {
         assert!(!row.wrong.is_empty(), "{}", row.key);
         let said = row.wrong.iter().map(|lines| {
             let text = whole(lines);
-            shown(World::of_root().pm_toml(&text), &text)
+            shown(FakeHost::of_root().pm_toml(&text), &text)
         });
         let said = said.collect::<Vec<_>>().join("\n----\n\n");
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -37,7 +37,7 @@ fn a_wrong_value_is_shown_with_its_place_and_what_would_be_right() {
 #[test]
 fn only_root_may_name_a_user() {
     let text = whole("user = 'www-data'");
-    let said = shown(World::of_nobody().pm_toml(&text), &text);
+    let said = shown(FakeHost::of_nobody().pm_toml(&text), &text);
     assert!(said.contains("only root may run workers as `www-data`"), "{said}");
     assert!(said.contains("start pm as root, or take `user` out"), "{said}");
 }

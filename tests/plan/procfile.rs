@@ -4,13 +4,13 @@ use pm::plan::Plan;
 use pm::plan::procfile::Options;
 use pm::supervisor::{Readiness, Restart};
 
-use crate::world::{World, shown};
+use crate::fake_host::{FakeHost, shown};
 
 fn read(text: &str) -> Vec<(String, String)> {
-    let plan = World::default().procfile(text, &Options::default());
+    let plan = FakeHost::default().procfile(text, &Options::default());
     let plan = plan.unwrap_or_else(|faults| panic!("{text}\n{faults}"));
     let pool = |pool: pm::plan::Pool| {
-        let argv = &pool.slots[0].world.argv;
+        let argv = &pool.slots[0].exec.argv;
         assert_eq!(argv[..2], ["/bin/sh", "-c"]);
         (pool.name, argv[2].to_str().unwrap().to_owned())
     };
@@ -24,7 +24,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 /// Each slot's `PORT`.
 fn ports(plan: &Plan) -> Vec<(String, u16)> {
     let port = |slot: &pm::plan::SlotPlan| {
-        let mut found = slot.world.env.iter().filter(|(name, _)| name == "PORT");
+        let mut found = slot.exec.env.iter().filter(|(name, _)| name == "PORT");
         let (_, port) = found.next().unwrap();
         assert!(found.next().is_none() && slot.port.is_none());
         (slot.name.clone(), port.parse().unwrap())
@@ -50,12 +50,12 @@ fn each_line_is_a_pool_and_its_command_goes_to_sh_as_it_is() {
 
 #[test]
 fn a_worker_of_a_procfile_is_always_restarted_and_ready_once_it_has_lived() {
-    let plan = World::default().procfile("web: x", &Options::default()).unwrap();
+    let plan = FakeHost::default().procfile("web: x", &Options::default()).unwrap();
     let pool = &plan.pools[0];
     assert_eq!(pool.policy.restart, Restart::Always);
     assert!(matches!(pool.policy.ready, Readiness::Lived { after } if after.as_secs() == 1));
-    assert_eq!(pool.slots[0].world.cwd.as_deref(), Some("/srv".as_ref()));
-    let env = &pool.slots[0].world.env;
+    assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some("/srv".as_ref()));
+    let env = &pool.slots[0].exec.env;
     assert!(env.contains(&("PS".into(), "web.1".into())), "{env:?}");
 }
 
@@ -69,7 +69,7 @@ fn what_is_no_line_of_a_procfile_is_shown() {
         ("procfile-empty", "# nothing\n\n"),
         ("procfile-nul", "web: a\0b\n"),
     ] {
-        let said = shown(World::default().procfile(text, &Options::default()), text);
+        let said = shown(FakeHost::default().procfile(text, &Options::default()), text);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, said);
         });
@@ -80,29 +80,29 @@ const THREE: &str = "web: x\nworker: y\nclock: z\n";
 
 #[test]
 fn port_counts_from_a_base_by_100_for_each_type_and_by_1_for_each_worker() {
-    let plan = World::default().procfile(THREE, &scaled("web=2,clock=1", None)).unwrap();
+    let plan = FakeHost::default().procfile(THREE, &scaled("web=2,clock=1", None)).unwrap();
     let expected = [("web.1", 5_000), ("web.2", 5_001), ("clock.1", 5_200)];
     assert_eq!(ports(&plan), expected.map(|(name, port)| (name.into(), port)));
 }
 
 #[test]
 fn the_base_is_that_of_the_option_then_of_dotenv_then_of_the_environment() {
-    let first = |world: &World, port| {
-        ports(&world.procfile(THREE, &Options { formation: None, port }).unwrap())[0].1
+    let first = |host: &FakeHost, port| {
+        ports(&host.procfile(THREE, &Options { formation: None, port }).unwrap())[0].1
     };
-    let world = World::default().variable("PORT", "7000");
-    assert_eq!(first(&World::default(), None), 5_000);
-    assert_eq!(first(&world, None), 7_000);
-    let world = world.file(".env", "PORT=6000\n");
-    assert_eq!(first(&world, None), 6_000);
-    assert_eq!(first(&world, Some(9_000)), 9_000);
+    let host = FakeHost::default().variable("PORT", "7000");
+    assert_eq!(first(&FakeHost::default(), None), 5_000);
+    assert_eq!(first(&host, None), 7_000);
+    let host = host.file(".env", "PORT=6000\n");
+    assert_eq!(first(&host, None), 6_000);
+    assert_eq!(first(&host, Some(9_000)), 9_000);
 }
 
 #[test]
 fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
-    let world = World::default().file(".env", "PORT=6000\nPS=me\nexport MODE='a b'\n");
-    let plan = world.procfile(THREE, &Options::default()).unwrap();
-    let env = &plan.pools[1].slots[0].world.env;
+    let host = FakeHost::default().file(".env", "PORT=6000\nPS=me\nexport MODE='a b'\n");
+    let plan = host.procfile(THREE, &Options::default()).unwrap();
+    let env = &plan.pools[1].slots[0].exec.env;
     for (name, value) in [("PORT", "6100"), ("PS", "worker.1"), ("MODE", "a b")] {
         assert!(env.contains(&(name.into(), value.into())), "{env:?}");
         assert_eq!(env.iter().filter(|(known, _)| known == name).count(), 1);
@@ -112,21 +112,21 @@ fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
 #[test]
 fn what_is_wrong_around_a_procfile_is_shown() {
     let none = Options::default;
-    let dotenv = |text: &str| World::default().file(".env", text);
-    for (name, world, options) in [
+    let dotenv = |text: &str| FakeHost::default().file(".env", text);
+    for (name, host, options) in [
         ("around-dotenv", dotenv("A=1\nB\nA=2\n"), none()),
         ("around-dotenv-port", dotenv("PORT=http\n"), none()),
         (
             "around-dotenv-unreadable",
-            World::default().unreadable(".env", "permission denied"),
+            FakeHost::default().unreadable(".env", "permission denied"),
             none(),
         ),
-        ("around-environment-port", World::default().variable("PORT", "0"), none()),
-        ("around-formation", World::default(), scaled("web=1,wroker=2,clock=x", None)),
-        ("around-ports-overlap", World::default(), scaled("web=101,worker=1", None)),
-        ("around-ports-end", World::default(), scaled("all=1", Some(65_400))),
+        ("around-environment-port", FakeHost::default().variable("PORT", "0"), none()),
+        ("around-formation", FakeHost::default(), scaled("web=1,wroker=2,clock=x", None)),
+        ("around-ports-overlap", FakeHost::default(), scaled("web=101,worker=1", None)),
+        ("around-ports-end", FakeHost::default(), scaled("all=1", Some(65_400))),
     ] {
-        let said = shown(world.procfile(THREE, &options), THREE);
+        let said = shown(host.procfile(THREE, &options), THREE);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, said);
         });
@@ -135,9 +135,9 @@ fn what_is_wrong_around_a_procfile_is_shown() {
 
 #[test]
 fn a_hundred_workers_fit_and_the_last_type_may_have_more() {
-    let plan = World::default().procfile(THREE, &scaled("web=100,clock=200", None)).unwrap();
+    let plan = FakeHost::default().procfile(THREE, &scaled("web=100,clock=200", None)).unwrap();
     let ports: std::collections::BTreeSet<_> =
         ports(&plan).into_iter().map(|(_, port)| port).collect();
     assert_eq!(ports.len(), 300);
-    assert!(World::default().procfile(THREE, &scaled("all=0", None)).is_err());
+    assert!(FakeHost::default().procfile(THREE, &scaled("all=0", None)).is_err());
 }

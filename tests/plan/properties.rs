@@ -1,11 +1,11 @@
 //! What holds of every text.
 
 use pm::plan::dotenv;
-use pm::plan::fault::Findings;
 use pm::plan::procfile::Options;
+use pm::plan::text::diagnostics::Findings;
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::fake_host::FakeHost;
 
 /// A name of a pool, and an argument that may have anything in it.
 fn name() -> impl Strategy<Value = String> {
@@ -35,12 +35,12 @@ proptest! {
         let mut file = String::new();
         for (name, (arguments, workers, value, grace_ms)) in &pools {
             let argv = std::iter::once("x".to_owned()).chain(arguments.iter().cloned());
-            let argv: Vec<_> = argv.map(|text| quoted(&pm::plan::template::escaped(&text))).collect();
+            let argv: Vec<_> = argv.map(|text| quoted(&pm::plan::text::placeholders::escaped(&text))).collect();
             file += &format!("[pool.{name}]\ncommand = [{}]\nworkers = {workers}\n", argv.join(", "));
-            file += &format!("env = {{ A = {} }}\n", quoted(&pm::plan::template::escaped(value)));
+            file += &format!("env = {{ A = {} }}\n", quoted(&pm::plan::text::placeholders::escaped(value)));
             file += &format!("stop = {{ grace = '{grace_ms}ms' }}\n");
         }
-        let plan = World::default().pm_toml(&file).map_err(|faults| {
+        let plan = FakeHost::default().pm_toml(&file).map_err(|faults| {
             TestCaseError::fail(format!("{file}\n{faults}"))
         })?;
         prop_assert_eq!(plan.pools.len(), pools.len());
@@ -49,9 +49,9 @@ proptest! {
             prop_assert_eq!(pool.slots.len(), *workers);
             prop_assert_eq!(pool.policy.grace.as_millis(), u128::from(*grace_ms));
             for slot in &pool.slots {
-                let read: Vec<_> = slot.world.argv[1..].iter().map(|os| os.to_str().unwrap()).collect();
+                let read: Vec<_> = slot.exec.argv[1..].iter().map(|os| os.to_str().unwrap()).collect();
                 prop_assert_eq!(&read, arguments);
-                prop_assert!(slot.world.env.contains(&("A".into(), value.clone())));
+                prop_assert!(slot.exec.env.contains(&("A".into(), value.clone())));
             }
         }
     }
@@ -80,8 +80,8 @@ proptest! {
         name in name(),
         command in "[^\\x00\\s][^\\x00\\r\\n]{0,20}[^\\x00\\s]",
     ) {
-        let plan = World::default().procfile(&format!("{name}: {command}\n"), &Options::default());
+        let plan = FakeHost::default().procfile(&format!("{name}: {command}\n"), &Options::default());
         let plan = plan.map_err(|faults| TestCaseError::fail(faults.to_string()))?;
-        prop_assert_eq!(plan.pools[0].slots[0].world.argv[2].to_str(), Some(command.as_str()));
+        prop_assert_eq!(plan.pools[0].slots[0].exec.argv[2].to_str(), Some(command.as_str()));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pm::plan::{Alive, AliveBy, Check, Line, Pool, Ready};
+use pm::plan::{Alive, AliveBy, Line, Pool, Probe, Ready};
 use pm::supervisor::{MaxRestarts, Readiness, Restart};
 
 /// Lines of a `pm.toml`, and what is to be true of the pool.
@@ -17,7 +17,7 @@ pub struct Row {
 }
 
 fn argv(pool: &Pool, n: usize) -> Vec<&str> {
-    pool.slots[n].world.argv.iter().map(|argument| argument.to_str().unwrap()).collect()
+    pool.slots[n].exec.argv.iter().map(|argument| argument.to_str().unwrap()).collect()
 }
 
 fn ports(pool: &Pool) -> Vec<Option<u16>> {
@@ -25,7 +25,7 @@ fn ports(pool: &Pool) -> Vec<Option<u16>> {
 }
 
 fn variable<'a>(pool: &'a Pool, n: usize, name: &str) -> Option<&'a str> {
-    let mut found = pool.slots[n].world.env.iter().filter(|(known, _)| known == name);
+    let mut found = pool.slots[n].exec.env.iter().filter(|(known, _)| known == name);
     let value = found.next().map(|(_, value)| value.as_str());
     assert_eq!(found.next(), None, "{name} is there twice");
     value
@@ -42,8 +42,8 @@ fn alive(pool: &Pool) -> &Alive {
     pool.slots[0].alive.as_ref().unwrap()
 }
 
-fn http(port: u16) -> Check {
-    Check::Http { port, target: "/health".into(), status: 200..=399, text: None }
+fn http(port: u16) -> Probe {
+    Probe::Http { port, target: "/health".into(), status: 200..=399, text: None }
 }
 
 const fn secs(secs: u64) -> Duration {
@@ -104,7 +104,7 @@ pub const ROWS: &[Row] = &[
             ("ports = '8080-8082'", |pool| {
                 assert_eq!(ports(pool), [Some(8080), Some(8081), Some(8082)]);
                 assert_eq!(variable(pool, 2, "PORT"), Some("8082"));
-                assert_eq!(pool.slots[2].ready, Ready::Check(Check::Tcp { port: 8082 }));
+                assert_eq!(pool.slots[2].ready, Ready::Probe(Probe::Tcp { port: 8082 }));
                 assert_eq!(within(pool), secs(30));
             }),
             ("ports = '8080, 8090'", |pool| assert_eq!(ports(pool), [Some(8080), Some(8090)])),
@@ -145,12 +145,12 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "cwd",
         right: &[
-            ("", |pool| assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/srv")))),
+            ("", |pool| assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some(Path::new("/srv")))),
             ("cwd = './app/{n}'", |pool| {
-                assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/srv/app/1")));
+                assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some(Path::new("/srv/app/1")));
             }),
             ("cwd = '/'", |pool| {
-                assert_eq!(pool.slots[0].world.cwd.as_deref(), Some(Path::new("/")));
+                assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some(Path::new("/")));
             }),
         ],
         wrong: &["cwd = ''", "cwd = ['a']", "cwd = '{dirr}'", "cwd = 1979-05-27"],
@@ -160,9 +160,9 @@ pub const ROWS: &[Row] = &[
         right: &[
             ("path = ['.deno/bin', '/opt/bin']", |pool| {
                 let path = [Path::new("/srv/.deno/bin"), Path::new("/opt/bin")];
-                assert_eq!(pool.slots[0].world.path, path);
+                assert_eq!(pool.slots[0].exec.path, path);
             }),
-            ("path = 'bin'", |pool| assert_eq!(pool.slots[0].world.path, [Path::new("/srv/bin")])),
+            ("path = 'bin'", |pool| assert_eq!(pool.slots[0].exec.path, [Path::new("/srv/bin")])),
         ],
         wrong: &[
             "path = ['{dir}/bin']",
@@ -288,7 +288,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready",
         right: &[("ports = 80", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Check(Check::Tcp { port: 80 }));
+            assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Tcp { port: 80 }));
         })],
         wrong: &[
             "ready = 'tcp'",
@@ -302,10 +302,10 @@ pub const ROWS: &[Row] = &[
         key: "ready.tcp",
         right: &[
             ("ports = '80-81'\nready = { tcp = true }", |pool| {
-                assert_eq!(pool.slots[1].ready, Ready::Check(Check::Tcp { port: 81 }));
+                assert_eq!(pool.slots[1].ready, Ready::Probe(Probe::Tcp { port: 81 }));
             }),
             ("ready = { tcp = 9000 }", |pool| {
-                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Tcp { port: 9000 }));
+                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Tcp { port: 9000 }));
                 assert_eq!(within(pool), secs(30));
             }),
         ],
@@ -319,7 +319,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.http",
         right: &[("ports = 80\nready = { http = '/health' }", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Check(http(80)));
+            assert_eq!(pool.slots[0].ready, Ready::Probe(http(80)));
         })],
         wrong: &[
             "ports = 80\nready = { http = '/up/{port}' }",
@@ -334,13 +334,13 @@ pub const ROWS: &[Row] = &[
         key: "ready.status",
         right: &[
             ("ports = 80\nready = { http = '/health', status = 204 }", |pool| {
-                let Ready::Check(Check::Http { status, .. }) = &pool.slots[0].ready else {
+                let Ready::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready else {
                     panic!()
                 };
                 assert_eq!(*status, 204..=204);
             }),
             ("ports = 80\nready = { http = '/health', status = '200-299' }", |pool| {
-                let Ready::Check(Check::Http { status, .. }) = &pool.slots[0].ready else {
+                let Ready::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready else {
                     panic!()
                 };
                 assert_eq!(*status, 200..=299);
@@ -357,7 +357,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.text",
         right: &[("ports = 80\nready = { http = '/health', text = 'ok' }", |pool| {
-            let Ready::Check(Check::Http { text, .. }) = &pool.slots[0].ready else { panic!() };
+            let Ready::Probe(Probe::Http { text, .. }) = &pool.slots[0].ready else { panic!() };
             assert_eq!(text.as_deref(), Some("ok"));
         })],
         wrong: &[
@@ -370,11 +370,11 @@ pub const ROWS: &[Row] = &[
         right: &[
             ("ready = { exec = ['./is-ready', '{n}'] }", |pool| {
                 let argv = vec!["./is-ready".into(), "1".into()];
-                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Exec { argv }));
+                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Exec { argv }));
             }),
             ("ready = { exec = 'is-ready {slot}' }", |pool| {
                 let argv = vec!["/bin/sh".into(), "-c".into(), "is-ready web.1".into()];
-                assert_eq!(pool.slots[0].ready, Ready::Check(Check::Exec { argv }));
+                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Exec { argv }));
             }),
         ],
         wrong: &[
@@ -388,10 +388,10 @@ pub const ROWS: &[Row] = &[
         right: &[
             ("ready = { notify = true }", |pool| {
                 assert_eq!(pool.slots[0].ready, Ready::Notify);
-                assert!(pool.slots[0].world.notifies);
-                assert_eq!(pool.slots[0].world.watchdog, None);
+                assert!(pool.slots[0].exec.notifies);
+                assert_eq!(pool.slots[0].exec.watchdog, None);
             }),
-            ("", |pool| assert!(!pool.slots[0].world.notifies)),
+            ("", |pool| assert!(!pool.slots[0].exec.notifies)),
         ],
         wrong: &["ready = { notify = false }", "ready = { notify = 'yes' }"],
     },
@@ -455,7 +455,7 @@ pub const ROWS: &[Row] = &[
         key: "alive.tcp",
         right: &[("ports = 80\nalive = { tcp = true }", |pool| {
             let (every, timeout, failures) = (secs(5), secs(2), 3.try_into().unwrap());
-            let by = AliveBy::Check(Check::Tcp { port: 80 });
+            let by = AliveBy::Probe(Probe::Tcp { port: 80 });
             assert_eq!(*alive(pool), Alive { by, every, timeout, failures });
         })],
         wrong: &["alive = { tcp = true }", "ports = 80\nalive = { tcp = 'x' }"],
@@ -463,14 +463,14 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "alive.http",
         right: &[("ports = 80\nalive = { http = '/health' }", |pool| {
-            assert_eq!(alive(pool).by, AliveBy::Check(http(80)));
+            assert_eq!(alive(pool).by, AliveBy::Probe(http(80)));
         })],
         wrong: &["alive = { http = '/' }", "ports = 80\nalive = { http = '' }"],
     },
     Row {
         key: "alive.status",
         right: &[("ports = 80\nalive = { http = '/', status = 200 }", |pool| {
-            let AliveBy::Check(Check::Http { status, .. }) = &alive(pool).by else { panic!() };
+            let AliveBy::Probe(Probe::Http { status, .. }) = &alive(pool).by else { panic!() };
             assert_eq!(*status, 200..=200);
         })],
         wrong: &[
@@ -481,7 +481,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "alive.text",
         right: &[("ports = 80\nalive = { http = '/', text = 'ok' }", |pool| {
-            let AliveBy::Check(Check::Http { text, .. }) = &alive(pool).by else { panic!() };
+            let AliveBy::Probe(Probe::Http { text, .. }) = &alive(pool).by else { panic!() };
             assert_eq!(text.as_deref(), Some("ok"));
         })],
         wrong: &["alive = { tcp = 80, text = 'ok' }"],
@@ -490,7 +490,7 @@ pub const ROWS: &[Row] = &[
         key: "alive.exec",
         right: &[("alive = { exec = ['check', '{slot}'] }", |pool| {
             let argv = vec!["check".into(), "web.1".into()];
-            assert_eq!(alive(pool).by, AliveBy::Check(Check::Exec { argv }));
+            assert_eq!(alive(pool).by, AliveBy::Probe(Probe::Exec { argv }));
         })],
         wrong: &["alive = { exec = '{x}' }", "alive = { exec = ' ' }"],
     },
@@ -498,8 +498,8 @@ pub const ROWS: &[Row] = &[
         key: "alive.notify",
         right: &[("alive = { notify = true }", |pool| {
             assert_eq!(alive(pool).by, AliveBy::Notify);
-            assert!(pool.slots[0].world.notifies);
-            assert_eq!(pool.slots[0].world.watchdog, Some(secs(5)));
+            assert!(pool.slots[0].exec.notifies);
+            assert_eq!(pool.slots[0].exec.watchdog, Some(secs(5)));
         })],
         wrong: &[
             "alive = { notify = true, timeout = '1s', failures = 2 }",
@@ -510,7 +510,7 @@ pub const ROWS: &[Row] = &[
         key: "alive.every",
         right: &[
             ("alive = { notify = true, every = '30s' }", |pool| {
-                assert_eq!(pool.slots[0].world.watchdog, Some(secs(30)));
+                assert_eq!(pool.slots[0].exec.watchdog, Some(secs(30)));
             }),
             ("alive = { tcp = 80, every = '1s' }", |pool| {
                 assert_eq!((alive(pool).every, alive(pool).timeout), (secs(1), secs(1)));
@@ -538,7 +538,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         key: "rest",
-        right: &[("", |pool| assert_eq!(pool.policy.rest, pm::supervisor::Rest::default()))],
+        right: &[("", |pool| assert_eq!(pool.policy.backoff, pm::supervisor::Backoff::default()))],
         wrong: &[
             "restart = 'never'\nrest = { give_up_after = 2 }",
             "rest = '1s'",
@@ -547,13 +547,15 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         key: "rest.first",
-        right: &[("rest = { first = '1s' }", |pool| assert_eq!(pool.policy.rest.first, secs(1)))],
+        right: &[("rest = { first = '1s' }", |pool| {
+            assert_eq!(pool.policy.backoff.first, secs(1))
+        })],
         wrong: &["rest = { first = '0s' }", "rest = { first = '20s' }", "rest = { first = -1 }"],
     },
     Row {
         key: "rest.max",
         right: &[("rest = { first = '1m', max = '1m' }", |pool| {
-            assert_eq!(pool.policy.rest.max, secs(60));
+            assert_eq!(pool.policy.backoff.max, secs(60));
         })],
         wrong: &[
             "rest = { max = '50ms' }",
@@ -565,10 +567,10 @@ pub const ROWS: &[Row] = &[
         key: "rest.give_up_after",
         right: &[
             ("rest = { give_up_after = 5 }", |pool| {
-                assert_eq!(pool.policy.rest.give_up_after.unwrap().get(), 5);
+                assert_eq!(pool.policy.backoff.give_up_after.unwrap().get(), 5);
             }),
             ("rest = { give_up_after = 0 }", |pool| {
-                assert_eq!(pool.policy.rest.give_up_after, None);
+                assert_eq!(pool.policy.backoff.give_up_after, None);
             }),
         ],
         wrong: &["rest = { give_up_after = -1 }", "rest = { give_up_after = 'never' }"],
@@ -647,13 +649,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         key: "limits",
-        right: &[("", |pool| assert_eq!(pool.slots[0].world.limits, pm::plan::Limits::default()))],
+        right: &[("", |pool| assert_eq!(pool.slots[0].exec.limits, pm::plan::Limits::default()))],
         wrong: &["limits = 5", "limits = { nofile = 5 }"],
     },
     Row {
         key: "limits.open_files",
         right: &[("limits = { open_files = 4096 }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.open_files, Some(4_096));
+            assert_eq!(pool.slots[0].exec.limits.open_files, Some(4_096));
         })],
         wrong: &[
             "limits = { open_files = 3 }",
@@ -664,42 +666,42 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "limits.processes",
         right: &[("limits = { processes = 64 }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.processes, Some(64));
+            assert_eq!(pool.slots[0].exec.limits.processes, Some(64));
         })],
         wrong: &["limits = { processes = -1 }"],
     },
     Row {
         key: "limits.file_size",
         right: &[("limits = { file_size = '1GB' }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.file_bytes, Some(1_000_000_000));
+            assert_eq!(pool.slots[0].exec.limits.file_bytes, Some(1_000_000_000));
         })],
         wrong: &["limits = { file_size = '1XB' }"],
     },
     Row {
         key: "limits.core",
         right: &[("limits = { core = 0 }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.core_bytes, Some(0));
+            assert_eq!(pool.slots[0].exec.limits.core_bytes, Some(0));
         })],
         wrong: &["limits = { core = false }"],
     },
     Row {
         key: "limits.stack",
         right: &[("limits = { stack = '8MiB' }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.stack_bytes, Some(8 << 20));
+            assert_eq!(pool.slots[0].exec.limits.stack_bytes, Some(8 << 20));
         })],
         wrong: &["limits = { stack = -8 }"],
     },
     Row {
         key: "limits.memory",
         right: &[("limits = { memory = '512MB' }", |pool| {
-            assert_eq!(pool.slots[0].world.limits.memory_bytes, Some(512_000_000));
+            assert_eq!(pool.slots[0].exec.limits.memory_bytes, Some(512_000_000));
         })],
         wrong: &["limits = { memory = '99EiB' }"],
     },
     Row {
         key: "user",
         right: &[("user = 'www-data'", |pool| {
-            let identity = pool.slots[0].world.identity.as_ref().unwrap();
+            let identity = pool.slots[0].exec.identity.as_ref().unwrap();
             assert_eq!((identity.user.as_str(), identity.uid, identity.gid), ("www-data", 33, 33));
             assert_eq!(identity.groups, [33, 44]);
         })],
@@ -708,13 +710,13 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "group",
         right: &[("user = 'www-data'\ngroup = 'video'", |pool| {
-            assert_eq!(pool.slots[0].world.identity.as_ref().unwrap().gid, 44);
+            assert_eq!(pool.slots[0].exec.identity.as_ref().unwrap().gid, 44);
         })],
         wrong: &["group = 'video'", "user = 'www-data'\ngroup = 'vidoe'"],
     },
     Row {
         key: "umask",
-        right: &[("umask = '022'", |pool| assert_eq!(pool.slots[0].world.umask, Some(0o022)))],
+        right: &[("umask = '022'", |pool| assert_eq!(pool.slots[0].exec.umask, Some(0o022)))],
         wrong: &[
             "umask = 22",
             "umask = 022",
@@ -726,14 +728,14 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         key: "nice",
-        right: &[("nice = -5", |pool| assert_eq!(pool.slots[0].world.nice, Some(-5)))],
+        right: &[("nice = -5", |pool| assert_eq!(pool.slots[0].exec.nice, Some(-5)))],
         wrong: &["nice = 20", "nice = -21", "nice = '5'", "nice = 1.5"],
     },
     Row {
         key: "pty",
         right: &[
-            ("pty = true", |pool| assert!(pool.slots[0].world.pty)),
-            ("pty = false", |pool| assert!(!pool.slots[0].world.pty)),
+            ("pty = true", |pool| assert!(pool.slots[0].exec.pty)),
+            ("pty = false", |pool| assert!(!pool.slots[0].exec.pty)),
         ],
         wrong: &["pty = 1", "pty = 'yes'"],
     },

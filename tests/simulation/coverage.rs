@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pm::supervisor::{
-    Action, Event, News, Next, Outcome, Phase, Remains, Roster, Slot, SlotId, Wanted,
+    Action, Event, Next, Outcome, Phase, Remains, Slot, SlotId, TableSpec, Transition, Wanted,
 };
 
 use crate::facts::{Due, Facts, Wish};
@@ -117,18 +117,18 @@ impl Coverage {
 
 /// False for what a reactor never says: a leader is reaped once, and only what was just spawned fails to spawn.
 fn can_meet(phase: &str, event: &str) -> bool {
-    let has_worker = !matches!(phase, "Idle" | "Resting" | "GivenUp");
+    let has_worker = !matches!(phase, "Idle" | "Backoff" | "GivenUp");
     match event {
         "Exited" | "Exited+" => has_worker,
         "Emptied" => matches!(phase, "Stopping" | "Killing"),
-        "Spawned" | "Unspawned" => phase == "Starting",
+        "Spawned" | "SpawnFailed" => phase == "Starting",
         "Again" => has_worker,
         _ => true,
     }
 }
 
 const PHASES: [&str; 7] =
-    ["Idle", "Starting", "Ready", "Stopping", "Killing", "Resting", "GivenUp"];
+    ["Idle", "Starting", "Ready", "Stopping", "Killing", "Backoff", "GivenUp"];
 const EVENTS: [&str; 17] = [
     "Start",
     "Stop",
@@ -136,7 +136,7 @@ const EVENTS: [&str; 17] = [
     "Kill",
     "Ready",
     "Spawned",
-    "Unspawned",
+    "SpawnFailed",
     "Exited",
     "Exited+",
     "Emptied",
@@ -152,15 +152,15 @@ const ACTIONS: [&str; 16] = [
     "Spawn",
     "Terminate",
     "Kill",
-    "News::Ready",
-    "News::Crashed",
-    "News::FailedStart",
-    "News::Unspawned",
-    "News::NeverReady",
-    "News::Hung",
-    "News::Renewing",
-    "News::Stopped",
-    "News::GraceOver",
+    "Transition::Ready",
+    "Transition::Crashed",
+    "Transition::FailedStart",
+    "Transition::SpawnFailed",
+    "Transition::NeverReady",
+    "Transition::Hung",
+    "Transition::Replacing",
+    "Transition::Stopped",
+    "Transition::GraceOver",
     "Finish::Stopped",
     "Finish::Ended",
     "Finish::EndedBadly",
@@ -194,13 +194,13 @@ pub fn phase_name(phase: Phase) -> &'static str {
         Phase::Ready { .. } => "Ready",
         Phase::Stopping { .. } => "Stopping",
         Phase::Killing { .. } => "Killing",
-        Phase::Resting { .. } => "Resting",
+        Phase::Backoff { .. } => "Backoff",
         Phase::GivenUp => "GivenUp",
     }
 }
 
 /// What a new plan says of a slot that is in the table.
-fn plan_name(roster: &Roster, slot: &Slot) -> &'static str {
+fn plan_name(roster: &TableSpec, slot: &Slot) -> &'static str {
     match roster.slots.iter().find(|entry| entry.slot == slot.id()) {
         None => "Remove",
         Some(_) if slot.wanted() == Wanted::Gone => "Again",
@@ -218,7 +218,7 @@ fn event_name(event: Event) -> (&'static str, Option<SlotId>) {
         Event::Ready(worker) => ("Ready", Some(worker.slot)),
         Event::Hung(worker) => ("Hung", Some(worker.slot)),
         Event::Spawned(worker) => ("Spawned", Some(worker.slot)),
-        Event::Unspawned(worker) => ("Unspawned", Some(worker.slot)),
+        Event::SpawnFailed(worker) => ("SpawnFailed", Some(worker.slot)),
         Event::Exited { worker, remains: Remains::Nothing, .. } => ("Exited", Some(worker.slot)),
         Event::Exited { worker, remains: Remains::Members, .. } => ("Exited+", Some(worker.slot)),
         Event::Emptied(worker) => ("Emptied", Some(worker.slot)),
@@ -231,15 +231,19 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Spawn(_) => ("Spawn", None),
         Action::Terminate(_) => ("Terminate", None),
         Action::Kill(_) => ("Kill", None),
-        Action::Tell(News::Ready(_)) => ("News::Ready", None),
-        Action::Tell(News::Crashed { next, .. }) => ("News::Crashed", Some(next)),
-        Action::Tell(News::FailedStart { next, .. }) => ("News::FailedStart", Some(next)),
-        Action::Tell(News::Unspawned { next, .. }) => ("News::Unspawned", Some(next)),
-        Action::Tell(News::NeverReady(_)) => ("News::NeverReady", None),
-        Action::Tell(News::Hung(_)) => ("News::Hung", None),
-        Action::Tell(News::Renewing(_)) => ("News::Renewing", None),
-        Action::Tell(News::Stopped { next, .. }) => ("News::Stopped", Some(next)),
-        Action::Tell(News::GraceOver(_)) => ("News::GraceOver", None),
+        Action::Report(Transition::Ready(_)) => ("Transition::Ready", None),
+        Action::Report(Transition::Crashed { next, .. }) => ("Transition::Crashed", Some(next)),
+        Action::Report(Transition::FailedStart { next, .. }) => {
+            ("Transition::FailedStart", Some(next))
+        }
+        Action::Report(Transition::SpawnFailed { next, .. }) => {
+            ("Transition::SpawnFailed", Some(next))
+        }
+        Action::Report(Transition::NeverReady(_)) => ("Transition::NeverReady", None),
+        Action::Report(Transition::Hung(_)) => ("Transition::Hung", None),
+        Action::Report(Transition::Replacing(_)) => ("Transition::Replacing", None),
+        Action::Report(Transition::Stopped { next, .. }) => ("Transition::Stopped", Some(next)),
+        Action::Report(Transition::GraceOver(_)) => ("Transition::GraceOver", None),
         Action::Finish(Outcome::Stopped) => ("Finish::Stopped", None),
         Action::Finish(Outcome::Ended(None)) => ("Finish::Ended", None),
         Action::Finish(Outcome::Ended(Some(_))) => ("Finish::EndedBadly", None),
@@ -250,7 +254,7 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
 fn next_name(next: Next) -> &'static str {
     match next {
         Next::Spawn => "Next::Spawn",
-        Next::Rest(_) => "Next::Rest",
+        Next::Backoff(_) => "Next::Rest",
         Next::GiveUp => "Next::GiveUp",
         Next::TooManyRestarts => "Next::TooManyRestarts",
         Next::End => "Next::End",

@@ -96,7 +96,7 @@ impl Facts {
 
     /// What comes after a worker that is gone now.
     fn sequel(&self) -> Due {
-        let rest = &self.policy.rest;
+        let rest = &self.policy.backoff;
         let most = match self.policy.restart {
             Restart::Never => 1,
             Restart::Always | Restart::OnFailure => {

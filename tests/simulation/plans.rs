@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use pm::supervisor::{
-    MaxRestarts, Policy, PoolEntry, PoolId, Readiness, Rest, Restart, Roster, SlotEntry, SlotId,
+    Backoff, MaxRestarts, Policy, PoolEntry, PoolId, Readiness, Restart, SlotEntry, SlotId,
+    TableSpec,
 };
 
 use crate::record::Record;
@@ -19,7 +20,7 @@ const POOLS_MAX: usize = 3;
 /// The plan as it is, and what was ever in one.
 pub struct Plans {
     rng: Rng,
-    pub roster: Roster,
+    pub roster: TableSpec,
     next_slot: usize,
     next_pool: usize,
 }
@@ -28,7 +29,7 @@ impl Plans {
     pub fn new(mut rng: Rng) -> Self {
         let pools = rng.usize(1..=POOLS_MAX);
         let slots = if rng.u32(0..64) == 0 { 0 } else { rng.usize(1..=4) };
-        let mut plans = Self { rng, roster: Roster::default(), next_slot: 0, next_pool: 0 };
+        let mut plans = Self { rng, roster: TableSpec::default(), next_slot: 0, next_pool: 0 };
         (0..pools).for_each(|_| plans.add_pool());
         (0..slots).for_each(|_| plans.add_slot());
         plans.order_anew();
@@ -138,6 +139,6 @@ fn policy(rng: &mut Rng) -> Policy {
     let max = first + millis(rng, 10_000);
     let give_up_after = NonZeroU32::new([0, 0, 1, 2, 3, 8][rng.usize(0..6)]);
     let grace = if rng.u32(0..6) == 0 { Duration::ZERO } else { millis(rng, 6_000) };
-    let rest = Rest { first, max, give_up_after };
-    Policy { restart, max_restarts, ready, rest, grace }
+    let backoff = Backoff { first, max, give_up_after };
+    Policy { restart, max_restarts, ready, backoff, grace }
 }

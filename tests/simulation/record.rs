@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use pm::supervisor::{Action, Event, Exit, Outcome, PoolId, Roster, SlotId, WorkerId};
+use pm::supervisor::{Action, Event, Exit, Outcome, PoolId, SlotId, TableSpec, WorkerId};
 
 use crate::facts::{Due, Facts, Wish};
 use crate::life::Life;
@@ -26,7 +26,7 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn new(roster: &Roster, now: Instant) -> Self {
+    pub fn new(roster: &TableSpec, now: Instant) -> Self {
         let slots = roster.slots.iter().map(|entry| Facts::new(entry, now));
         let pools = roster.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
         Self {
@@ -121,7 +121,7 @@ impl Record {
                     facts.stop();
                 }
             }
-            Event::Unspawned(worker) => {
+            Event::SpawnFailed(worker) => {
                 if self.is_latest(worker) && !alive {
                     self.facts(worker).unspawned(now);
                 }
@@ -150,7 +150,7 @@ impl Record {
 
     /// Notes that the plan has changed, before the answer to it is carried out. It comes too late for a run that is
     /// over.
-    pub fn revised(&mut self, roster: &Roster, now: Instant) {
+    pub fn revised(&mut self, roster: &TableSpec, now: Instant) {
         if !self.finished.is_empty() {
             return;
         }
@@ -176,7 +176,7 @@ impl Record {
             Action::Terminate(worker) => self.facts(worker).signalled(false, now),
             Action::Kill(worker) => self.facts(worker).signalled(true, now),
             Action::Finish(outcome) => self.finished.push(outcome),
-            Action::Tell(_) => {}
+            Action::Report(_) => {}
         }
     }
 
@@ -213,7 +213,7 @@ pub fn worker_of(event: Event) -> Option<WorkerId> {
         Event::Ready(worker)
         | Event::Hung(worker)
         | Event::Spawned(worker)
-        | Event::Unspawned(worker)
+        | Event::SpawnFailed(worker)
         | Event::Exited { worker, .. }
         | Event::Emptied(worker) => Some(worker),
         Event::Start(_) | Event::Stop(_) | Event::Shutdown | Event::Kill | Event::Tick => None,

@@ -6,9 +6,9 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::any_value::AnyValue;
 use super::field::Field;
-use super::raw::Raw;
-use super::values::Text;
+use super::types::Text;
 
 /// An argv, or text for `sh -c`.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl<'t> Visitor<'t> for CommandVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
-        let text = Text::try_from(Raw::Text(text.to_owned())).map_err(E::custom)?;
+        let text = Text::try_from(AnyValue::Text(text.to_owned())).map_err(E::custom)?;
         Ok(Command::Shell(text))
     }
 

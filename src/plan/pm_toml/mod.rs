@@ -1,38 +1,38 @@
 //! `pm.toml`: text in, a plan or every fault of the text out.
 //!
 //! A text goes through three stages. The `toml` crate makes a tree of it ([`syntax`] says what it could not read);
-//! [`tree`] reads the tree into the types of [`file`], with the help of [`field`], [`values`] and [`command`], and
-//! notes each key and value that is wrong; [`pool`] and [`watch`] make pools of the tables, and [`across`] looks at
+//! [`tree`] reads the tree into the types of [`keys`], with the help of [`field`], [`types`] and [`command`], and
+//! notes each key and value that is wrong; [`pool`] and [`health`] make pools of the tables, and [`pools`] looks at
 //! what concerns several pools. A stage begins only if the one before it left no doubt: a line that could not be read
 //! is not reported as missing as well.
 
-mod across;
+mod any_value;
 mod command;
 mod field;
-mod file;
+mod health;
+mod keys;
 mod pool;
-mod raw;
+mod pools;
 mod syntax;
 mod tree;
-mod values;
-mod watch;
+mod types;
 
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use self::field::Field;
-use self::file::File;
+use self::keys::File;
 use self::pool::Reader;
 use self::tree::{Node, Notes};
-use super::fault::{Fault, Faults, Findings};
-use super::surroundings::{Document, Surroundings};
+use super::host::{Document, Host};
+use super::text::diagnostics::{Fault, Faults, Findings};
 use super::{FILE_BYTES_MAX, Plan};
 
 /// Makes a plan of a `pm.toml`.
 ///
 /// # Errors
 /// Every fault in the file, and in the files of variables that it names.
-pub fn read(document: &Document, surroundings: &dyn Surroundings) -> Result<Plan, Faults> {
+pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
     let nothing = Plan { pools: Vec::new() };
     let file = findings.source(&document.name, &document.text);
@@ -56,8 +56,8 @@ pub fn read(document: &Document, surroundings: &dyn Surroundings) -> Result<Plan
     let Some(read) = read.value().filter(|_| is_whole) else {
         return findings.or(nothing);
     };
-    let mut reader = Reader::new(document, file, surroundings, &mut findings);
-    let plan = across::plan(&mut reader, read);
+    let mut reader = Reader::new(document, file, host, &mut findings);
+    let plan = pools::plan(&mut reader, read);
     findings.or(plan)
 }
 

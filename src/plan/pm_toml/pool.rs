@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::command::Command;
 use super::field::{Field, Given};
-use super::file::{LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestTable, RestartWord};
-use super::values::{Size, Text, Whole, variable_name_fault};
-use crate::plan::fault::{Fault, Findings, SourceId};
-use crate::plan::surroundings::{Document, Surroundings};
-use crate::plan::template::{self, Misplaced, Reason, Values};
+use super::keys::{LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestTable, RestartWord};
+use super::types::{Size, Text, Whole, variable_name_fault};
+use crate::plan::host::{Document, Host};
+use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
+use crate::plan::text::placeholders::{self, Misplaced, Reason, Values};
 use crate::plan::{
-    Identity, Limits, LogFile, Pool, SlotPlan, World, dotenv, environment, is_name, lab,
+    ExecSpec, Identity, Limits, LogFile, Pool, SlotPlan, dotenv, environment, is_name, lab,
 };
-use crate::supervisor::{MaxRestarts, Policy, Rest, Restart};
+use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart};
 
 /// The size at which a log is put aside, and how many are kept, unless said otherwise.
 const LOG_BYTES: u64 = 10_000_000;
@@ -24,12 +24,12 @@ const LOG_KEEP: u32 = 5;
 pub struct Reader<'a> {
     pub document: &'a Document,
     pub file: SourceId,
-    pub surroundings: &'a dyn Surroundings,
+    pub host: &'a dyn Host,
     pub findings: &'a mut Findings,
 }
 
 /// A pool's table with its name and the place of that.
-pub struct Named<'a> {
+pub struct PoolEntry<'a> {
     pub name: &'a str,
     pub key: Range<usize>,
     /// From its key to that of the next pool.
@@ -38,15 +38,15 @@ pub struct Named<'a> {
 }
 
 /// One slot before anything is known of it but its port and which of how many it is.
-pub struct Seat<'a> {
+pub struct SlotContext<'a> {
     pub values: Values<'a>,
     pub owns_port: bool,
 }
 
 /// What all slots of a pool have in common.
 struct Shared<'a> {
-    named: &'a Named<'a>,
-    world: World,
+    named: &'a PoolEntry<'a>,
+    exec: ExecSpec,
     from_files: Vec<(String, String)>,
 }
 
@@ -54,10 +54,10 @@ impl<'a> Reader<'a> {
     pub fn new(
         document: &'a Document,
         file: SourceId,
-        surroundings: &'a dyn Surroundings,
+        host: &'a dyn Host,
         findings: &'a mut Findings,
     ) -> Self {
-        Self { document, file, surroundings, findings }
+        Self { document, file, host, findings }
     }
 
     pub fn fault(&self, at: Range<usize>, message: impl Into<String>) -> Fault {
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
 
     /// The pool of a table. `ports` are those of its slots, one for each; with none of them known, the rest of the
     /// table is looked at all the same.
-    pub fn pool(&mut self, named: &Named<'_>, ports: &[Option<u16>]) -> Pool {
+    pub fn pool(&mut self, named: &PoolEntry<'_>, ports: &[Option<u16>]) -> Pool {
         if !is_name(named.name) {
             let message = format!("`{}` is no name of a pool", named.name);
             self.note(named.key.clone(), message, "use letters, digits, `-` and `_`");
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
             self.note(named.key.clone(), message, "write `command = [\"./server\", \"{port}\"]`");
         }
         let (policy, stop_signal) = self.policy(named);
-        let shared = Shared { named, world: self.world(named), from_files: self.env_files(named) };
+        let shared = Shared { named, exec: self.exec(named), from_files: self.env_files(named) };
         let (mut slots, before) = (Vec::new(), self.findings.count());
         for (port, n) in ports.iter().zip(1..) {
             let so_far = self.findings.count();
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
                 self.findings.forget_since(so_far);
             }
         }
-        let missing_hint = slots.first().and_then(|slot| lab::missing_hint(&slot.world.argv));
+        let missing_hint = slots.first().and_then(|slot| lab::missing_hint(&slot.exec.argv));
         let (name, after) = (named.name.to_owned(), Vec::new());
         Pool { name, after, slots, policy, stop_signal, missing_hint }
     }
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         self.findings.faults_so_far().any(|fault| is_here(fault) && is_slip(fault))
     }
 
-    fn policy(&mut self, named: &Named<'_>) -> (Policy, i32) {
+    fn policy(&mut self, named: &PoolEntry<'_>) -> (Policy, i32) {
         let table = named.table;
         let mut policy = Policy { ready: self.readiness(&table.ready, named), ..Policy::default() };
         if let Some(word) = table.restart.value() {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             }
         }
         policy.max_restarts = self.max_restarts(&table.max_restarts);
-        policy.rest = self.rest(&table.rest);
+        policy.backoff = self.rest(&table.rest);
         let mut signal = libc::SIGTERM;
         if let Some(stop) = table.stop.value() {
             policy.grace = stop.grace.value().map_or(policy.grace, |grace| grace.0);
@@ -157,8 +157,8 @@ impl<'a> Reader<'a> {
         Some(MaxRestarts { count, within: within?.0.0 })
     }
 
-    fn rest(&mut self, field: &Field<RestTable>) -> Rest {
-        let mut rest = Rest::default();
+    fn rest(&mut self, field: &Field<RestTable>) -> Backoff {
+        let mut rest = Backoff::default();
         let Some(table) = field.value() else { return rest };
         if let Some((first, given)) = table.first.usable() {
             rest.first = first.0;
@@ -175,8 +175,8 @@ impl<'a> Reader<'a> {
             let message = "`max` is less than `first`";
             let help = format!(
                 "`first` is {} and `max` is {}; give a greater `max`",
-                crate::plan::duration::words(rest.first),
-                crate::plan::duration::words(rest.max),
+                crate::plan::text::duration::words(rest.first),
+                crate::plan::text::duration::words(rest.max),
             );
             self.note(at, message, help);
         }
@@ -185,8 +185,8 @@ impl<'a> Reader<'a> {
         rest
     }
 
-    /// What is the same in the world of each slot.
-    fn world(&mut self, named: &Named<'_>) -> World {
+    /// What is the same in the exec of each slot.
+    fn exec(&mut self, named: &PoolEntry<'_>) -> ExecSpec {
         let table = named.table;
         let mut path = Vec::new();
         for (Text(folder), given) in table.path.value().into_iter().flat_map(|path| path.usable()) {
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         let notify = |field: Option<bool>| field.unwrap_or(false);
         let by_alive = notify(table.alive.value().map(|alive| alive.notify.is_given()));
         let by_ready = notify(table.ready.value().map(|ready| ready.notify.is_given()));
-        World {
+        ExecSpec {
             path,
             identity: self.identity(table),
             umask: table.umask.value().map(|mask| mask.0),
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
             pty: table.pty.value().is_some_and(|pty| *pty),
             notifies: by_alive || by_ready,
             watchdog: self.watchdog(&table.alive),
-            ..World::default()
+            ..ExecSpec::default()
         }
     }
 
@@ -225,19 +225,19 @@ impl<'a> Reader<'a> {
             }
             return None;
         };
-        if !self.surroundings.may_change_user() {
+        if !self.host.may_change_user() {
             let message = format!("only root may run workers as `{user}`");
             let help = "start pm as root, or take `user` out and start it as that user";
             self.note(given.at.clone(), message, help);
         }
-        let account = self.surroundings.user(user);
+        let account = self.host.user(user);
         if account.is_none() {
             let message = format!("there is no user `{user}` on this machine");
             self.note(given.at.clone(), message, "create it, or name another");
         }
         let mut gid = account.as_ref().map(|account| account.gid);
         if let Some((Text(group), given)) = table.group.usable() {
-            gid = self.surroundings.group(group);
+            gid = self.host.group(group);
             if gid.is_none() {
                 let message = format!("there is no group `{group}` on this machine");
                 self.note(given.at.clone(), message, "create it, or name another");
@@ -248,12 +248,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The variables of the pool's files of them.
-    fn env_files(&mut self, named: &Named<'_>) -> Vec<(String, String)> {
+    fn env_files(&mut self, named: &PoolEntry<'_>) -> Vec<(String, String)> {
         let files = named.table.env_file.value();
         let mut variables = Vec::new();
         for (Text(name), given) in files.into_iter().flat_map(|files| files.usable()) {
             let path = Path::new(name);
-            match self.surroundings.read(&self.document.resolve(path)) {
+            match self.host.read(&self.document.resolve(path)) {
                 Ok(Some(text)) => {
                     let file = self.findings.source(self.document.name_of(path), text);
                     let read = dotenv::read(file, self.findings).into_iter();
@@ -273,33 +273,38 @@ impl<'a> Reader<'a> {
     }
 
     fn slot(&mut self, shared: &Shared<'_>, port: Option<u16>, n: usize) -> SlotPlan {
-        let Shared { named, world, from_files } = shared;
+        let Shared { named, exec, from_files } = shared;
         let (table, document) = (named.table, self.document);
         let name = format!("{}.{n}", named.name);
         let values = Values { port, slot: &name, n, pool: named.name, dir: &document.dir };
-        let seat = Seat { values, owns_port: table.ports.is_given() };
+        let seat = SlotContext { values, owns_port: table.ports.is_given() };
         let argv = table.command.usable();
         let argv = argv.map(|(command, given)| self.argv(command, given, &seat));
         let cwd = table.cwd.usable().map(|(text, given)| {
             self.path(text, given, &seat, "write `.` for the folder of this file")
         });
         let own = environment::of_slot(named.name, &name, port.filter(|_| seat.owns_port));
-        let env = self.env(named, &seat, world.notifies);
-        let world = World {
+        let env = self.env(named, &seat, exec.notifies);
+        let exec = ExecSpec {
             argv: argv.unwrap_or_default(),
             cwd: Some(cwd.unwrap_or_else(|| document.dir.clone())),
             // A file is for several programs, and its PORT none of this one's; what the pool itself says, it means.
             env: environment::merged(from_files.iter().cloned().chain(own).chain(env)),
-            ..world.clone()
+            ..exec.clone()
         };
         let ready = self.ready(&table.ready, &seat);
         let alive = self.alive(&table.alive, &seat);
         let log = self.log(&table.log, &seat);
         let port = port.filter(|_| seat.owns_port);
-        SlotPlan { name, n, port, world, ready, alive, log }
+        SlotPlan { name, n, port, exec, ready, alive, log }
     }
 
-    fn env(&mut self, named: &Named<'_>, seat: &Seat<'_>, notifies: bool) -> Vec<(String, String)> {
+    fn env(
+        &mut self,
+        named: &PoolEntry<'_>,
+        seat: &SlotContext<'_>,
+        notifies: bool,
+    ) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         for (name, field) in named.table.env.value().into_iter().flat_map(|env| &env.0) {
             let Some(given) = field.given() else { continue };
@@ -325,7 +330,7 @@ impl<'a> Reader<'a> {
         variables
     }
 
-    fn log(&mut self, field: &Field<LogTable>, seat: &Seat<'_>) -> Option<LogFile> {
+    fn log(&mut self, field: &Field<LogTable>, seat: &SlotContext<'_>) -> Option<LogFile> {
         let (table, given) = field.usable()?;
         if !table.file.is_given() {
             self.note(
@@ -345,7 +350,13 @@ impl<'a> Reader<'a> {
         Some(LogFile { path, max_bytes, keep: keep.unwrap_or(LOG_KEEP) })
     }
 
-    fn path(&mut self, text: &Text, given: &Given<Text>, seat: &Seat<'_>, right: &str) -> PathBuf {
+    fn path(
+        &mut self,
+        text: &Text,
+        given: &Given<Text>,
+        seat: &SlotContext<'_>,
+        right: &str,
+    ) -> PathBuf {
         if text.0.is_empty() {
             self.note(given.at.clone(), "this path is empty", right);
         }
@@ -358,7 +369,7 @@ impl<'a> Reader<'a> {
         &mut self,
         command: &Command,
         given: &Given<Command>,
-        seat: &Seat<'_>,
+        seat: &SlotContext<'_>,
     ) -> Vec<OsString> {
         let is_blank = |text: &Text| text.0.trim().is_empty();
         match command {
@@ -382,7 +393,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text with its placeholders filled in. What is none is noted, and left as it is.
-    fn fill(&mut self, text: &str, at: &Range<usize>, seat: &Seat<'_>) -> OsString {
+    fn fill(&mut self, text: &str, at: &Range<usize>, seat: &SlotContext<'_>) -> OsString {
         let wrong = match seat.values.fill(OsStr::new(text)) {
             Ok(filled) => return filled,
             Err(wrong) => wrong,
@@ -398,7 +409,7 @@ impl<'a> Reader<'a> {
 
     /// Where a text is taken as it is, a placeholder in it cannot be what was meant.
     pub fn refuse_placeholders(&mut self, text: &str, at: &Range<usize>, key: &str) {
-        for name in template::NAMES {
+        for name in placeholders::NAMES {
             let placeholder = format!("{{{name}}}");
             if let Some(start) = text.find(&placeholder) {
                 let at = self.inside(text, at, start..start + placeholder.len());

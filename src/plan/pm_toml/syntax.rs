@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
-use crate::plan::fault::{Fault, Findings, SourceId};
+use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 
 /// What helps with what the parser says. The first that is part of its words counts.
 const HELP: [(&str, &str); 11] = [

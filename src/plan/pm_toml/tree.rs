@@ -1,4 +1,4 @@
-//! From the tree of a TOML text to the types of [`super::file`], past every fault.
+//! From the tree of a TOML text to the types of [`super::keys`], past every fault.
 //!
 //! serde stops at the first error. Here one ends at the nearest [`Field`](super::field::Field), which notes it and
 //! stays empty, and the rest is read. What is wrong is said in pm's own words, wherever serde found it; a key that a
@@ -15,8 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::field;
-use crate::plan::fault::{Fault, Findings, SourceId};
-use crate::plan::near::{advice, listed};
+use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
+use crate::plan::text::suggest::{advice, listed};
 
 /// Where the faults of a file go.
 pub struct Notes<'a> {

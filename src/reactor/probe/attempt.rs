@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::Trouble;
 use super::http::{self, Expectation, Judgement};
-use crate::plan::Check;
+use crate::plan::Probe;
 
 /// Tried in this order: what a worker calls localhost may be either.
 const ADDRESSES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -48,16 +48,16 @@ pub enum Progress {
 
 impl Attempt {
     /// Begins to look at a port, or `None` if the check is no look at a port.
-    pub fn begin(check: &Check, registry: &Registry, token: Token) -> Option<Progress> {
+    pub fn begin(check: &Probe, registry: &Registry, token: Token) -> Option<Progress> {
         let (port, question) = match check {
-            Check::Tcp { port } => (*port, None),
-            Check::Http { port, target, status, text } => {
+            Probe::Tcp { port } => (*port, None),
+            Probe::Http { port, target, status, text } => {
                 let expectation = Expectation { status: status.clone(), text: text.clone() };
                 let (request, written) = (http::request(target, *port), 0);
                 let question = Question { request, written, answer: Vec::new(), expectation };
                 (*port, Some(question))
             }
-            Check::Exec { .. } => return None,
+            Probe::Exec { .. } => return None,
         };
         Some(Self::connect(port, token, 0, question, registry))
     }

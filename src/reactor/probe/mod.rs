@@ -18,7 +18,7 @@ use mio::{Registry, Token};
 
 use self::attempt::{Attempt, Progress};
 pub use self::trouble::Trouble;
-use crate::plan::{Alive, AliveBy, Check};
+use crate::plan::{Alive, AliveBy, Probe};
 use crate::supervisor::{Exit, SlotId, WorkerId};
 
 /// Between two looks at a worker that is not ready: short for one that has just begun, longer for one that takes its
@@ -41,7 +41,7 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 pub struct Probes {
     /// Where the grid begins.
     epoch: Instant,
-    probes: BTreeMap<SlotId, Probe>,
+    probes: BTreeMap<SlotId, Probing>,
     /// When each is to be looked after.
     due: BTreeSet<(Instant, SlotId)>,
     /// Those that the poll has told of.
@@ -49,7 +49,7 @@ pub struct Probes {
 }
 
 #[derive(Debug)]
-struct Probe {
+struct Probing {
     worker: WorkerId,
     aim: Aim,
     state: State,
@@ -61,7 +61,7 @@ struct Probe {
 #[derive(Debug)]
 enum Aim {
     /// The first look that succeeds is the last.
-    Ready { check: Check, began: Instant },
+    Ready { check: Probe, began: Instant },
     /// So many looks in a row that fail are the last.
     Alive { alive: Alive, failures: u32 },
 }
@@ -95,7 +95,7 @@ impl Probes {
     }
 
     /// Looks at a worker that has just been spawned, until it serves.
-    pub fn await_ready(&mut self, worker: WorkerId, check: Check, now: Instant) {
+    pub fn await_ready(&mut self, worker: WorkerId, check: Probe, now: Instant) {
         // Nothing listens in the first moments.
         self.put(worker, Aim::Ready { check, began: now }, now + PAUSE_MIN);
     }
@@ -104,7 +104,7 @@ impl Probes {
     pub fn keep_watch(&mut self, worker: WorkerId, alive: Alive, now: Instant) {
         // Workers that became ready together are not looked at together.
         let first = match alive.by {
-            AliveBy::Check(_) => {
+            AliveBy::Probe(_) => {
                 self.on_grid(now + alive.every.mul_f64(share(worker.slot)), alive.every)
             }
             AliveBy::Notify => now + alive.every,
@@ -292,11 +292,11 @@ impl Probes {
     fn put(&mut self, worker: WorkerId, aim: Aim, at: Instant) {
         self.take(worker.slot);
         let (state, last_trouble) = (State::Waiting, None);
-        self.probes.insert(worker.slot, Probe { worker, aim, state, at: None, last_trouble });
+        self.probes.insert(worker.slot, Probing { worker, aim, state, at: None, last_trouble });
         self.schedule(worker.slot, Some(at));
     }
 
-    fn take(&mut self, slot: SlotId) -> Option<Probe> {
+    fn take(&mut self, slot: SlotId) -> Option<Probing> {
         self.schedule(slot, None);
         self.probes.remove(&slot)
     }
@@ -316,15 +316,15 @@ impl Aim {
     fn patience(&self) -> Duration {
         match self {
             Self::Ready { .. } => LOOK_MAX,
-            Self::Alive { alive: Alive { by: AliveBy::Check(_), timeout, .. }, .. } => *timeout,
+            Self::Alive { alive: Alive { by: AliveBy::Probe(_), timeout, .. }, .. } => *timeout,
             Self::Alive { alive: Alive { by: AliveBy::Notify, every, .. }, .. } => *every,
         }
     }
 
-    fn check(&self) -> Option<&Check> {
+    fn check(&self) -> Option<&Probe> {
         match self {
             Self::Ready { check, .. }
-            | Self::Alive { alive: Alive { by: AliveBy::Check(check), .. }, .. } => Some(check),
+            | Self::Alive { alive: Alive { by: AliveBy::Probe(check), .. }, .. } => Some(check),
             Self::Alive { alive: Alive { by: AliveBy::Notify, .. }, .. } => None,
         }
     }
@@ -355,7 +355,7 @@ mod tests {
     }
 
     impl Eye {
-        fn on_ready(check: Check) -> Self {
+        fn on_ready(check: Probe) -> Self {
             let mut eye = Self::closed();
             eye.probes.await_ready(WORKER, check, eye.began);
             eye
@@ -413,9 +413,9 @@ mod tests {
         port
     }
 
-    fn http(port: u16, text: Option<&str>) -> Check {
+    fn http(port: u16, text: Option<&str>) -> Probe {
         let (target, status) = ("/up".into(), 200..=399);
-        Check::Http { port, target, status, text: text.map(Into::into) }
+        Probe::Http { port, target, status, text: text.map(Into::into) }
     }
 
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
@@ -425,14 +425,14 @@ mod tests {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let listener = TcpListener::bind(address).unwrap();
             let port = listener.local_addr().unwrap().port();
-            assert_eq!(Eye::on_ready(Check::Tcp { port }).finds(), Finding::Serves(WORKER));
+            assert_eq!(Eye::on_ready(Probe::Tcp { port }).finds(), Finding::Serves(WORKER));
         }
     }
 
     #[test]
     fn a_worker_that_listens_late_is_found() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut eye = Eye::on_ready(Check::Tcp { port });
+        let mut eye = Eye::on_ready(Probe::Tcp { port });
         assert_eq!(eye.looks(Duration::from_millis(100)), None);
         assert_eq!(eye.probes.last_trouble(WORKER.slot), Some(&Trouble::Refused(port)));
         let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -477,7 +477,7 @@ mod tests {
             1 => stream.write_all(OK).unwrap(),
             _ => kept.send(stream.try_clone().unwrap()).unwrap(),
         });
-        let mut eye = Eye::on_alive(AliveBy::Check(http(port, None)), 40, 20);
+        let mut eye = Eye::on_alive(AliveBy::Probe(http(port, None)), 40, 20);
         let trouble = Trouble::NoAnswer(Duration::from_millis(20));
         assert_eq!(eye.finds(), Finding::Hangs(WORKER, trouble));
         assert_eq!(held.try_iter().count(), 3);
@@ -497,7 +497,7 @@ mod tests {
     #[test]
     fn a_command_that_looks_is_started_judged_and_killed_if_it_takes_too_long() {
         let argv = vec!["look".into()];
-        let mut eye = Eye::on_alive(AliveBy::Check(Check::Exec { argv }), 10, 30);
+        let mut eye = Eye::on_alive(AliveBy::Probe(Probe::Exec { argv }), 10, 30);
         let ends = |eye: &mut Eye, exit| eye.probes.has_looked(WORKER, exit, Instant::now());
         assert_eq!(eye.finds(), Finding::Run(WORKER));
         assert_eq!(ends(&mut eye, Exit::Code(2)), None);
@@ -515,7 +515,7 @@ mod tests {
     #[test]
     fn what_is_not_the_workers_fault_does_not_count_against_it() {
         let argv = vec!["look".into()];
-        let mut eye = Eye::on_alive(AliveBy::Check(Check::Exec { argv }), 1, 1);
+        let mut eye = Eye::on_alive(AliveBy::Probe(Probe::Exec { argv }), 1, 1);
         for _ in 0..5 {
             assert_eq!(eye.finds(), Finding::Run(WORKER));
             eye.probes.cannot_look(WORKER, "look: not found on PATH".into(), Instant::now());
@@ -525,7 +525,7 @@ mod tests {
     #[test]
     fn a_worker_that_is_forgotten_is_looked_at_no_more() {
         let argv = vec!["look".into()];
-        let mut eye = Eye::on_ready(Check::Exec { argv });
+        let mut eye = Eye::on_ready(Probe::Exec { argv });
         assert!(!eye.probes.forget(WorkerId { generation: 2, ..WORKER }));
         assert_eq!(eye.finds(), Finding::Run(WORKER));
         assert!(eye.probes.forget(WORKER), "its command is still to be killed");
@@ -539,7 +539,7 @@ mod tests {
         let mut eye = Eye::closed();
         let (every, failures) = (Duration::from_secs(5), NonZeroU32::MIN);
         for slot in 0..1_000 {
-            let by = AliveBy::Check(Check::Tcp { port: 1 });
+            let by = AliveBy::Probe(Probe::Tcp { port: 1 });
             let alive = Alive { by, every, timeout: every, failures };
             eye.probes.keep_watch(WorkerId { slot: SlotId(slot), generation: 1 }, alive, eye.began);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::plan::duration::words;
+use crate::plan::text::duration::words;
 use crate::supervisor::Exit;
 
 /// Why a look failed; as a part of a sentence.

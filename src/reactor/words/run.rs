@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{and, size};
-use crate::plan::duration::words;
+use crate::plan::text::duration::words;
 use crate::sys::Caught;
 use crate::sys::cgroup::NoCgroup;
 

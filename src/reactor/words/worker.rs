@@ -5,13 +5,13 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::{signal_name, size};
-use crate::plan::duration::words;
-use crate::plan::{Check, Ready};
+use crate::plan::text::duration::words;
+use crate::plan::{Probe, Ready};
 use crate::reactor::probe::Trouble;
 use crate::supervisor::{Exit, Next};
 use crate::sys::SpawnError;
 use crate::sys::ports::Holder;
-use crate::sys::processes::{Attitude, Seen};
+use crate::sys::proc::{Seen, SignalState};
 
 /// As many processes as one line names.
 const NAMED_MAX: usize = 3;
@@ -48,7 +48,7 @@ impl Subject<'_> {
             // A job that has done what it was for.
             Next::End if exit.is_success() => format!("{name} {ended} after {age}; {then}"),
             Next::Spawn
-            | Next::Rest(_)
+            | Next::Backoff(_)
             | Next::GiveUp
             | Next::TooManyRestarts
             | Next::End
@@ -76,7 +76,7 @@ impl Subject<'_> {
         let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         let next = match next {
             Next::Spawn => "trying again at once".into(),
-            Next::Rest(_) | Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => {
+            Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => {
                 self.then(next)
             }
         };
@@ -106,20 +106,20 @@ impl Subject<'_> {
     pub fn was_never_ready(&self, awaited: &Ready, within: Duration, last: Option<&str>) -> String {
         let name = self.name;
         let what = match awaited {
-            Ready::Check(Check::Tcp { port }) => {
+            Ready::Probe(Probe::Tcp { port }) => {
                 format!("did not accept a connection on port {port}")
             }
-            Ready::Check(Check::Http { target, port, .. }) => {
+            Ready::Probe(Probe::Http { target, port, .. }) => {
                 format!("did not answer GET {target} on port {port} as it should")
             }
-            Ready::Check(Check::Exec { .. }) => "did not pass its check".into(),
+            Ready::Probe(Probe::Exec { .. }) => "did not pass its check".into(),
             Ready::Notify => "did not say READY=1".into(),
             Ready::Line(line) => format!("did not write a line with {line}"),
             Ready::Exit => "did not end".into(),
             Ready::Lived => "was not ready".into(),
         };
         // That nobody accepts a connection has just been said.
-        let is_news = !matches!(awaited, Ready::Check(Check::Tcp { .. }));
+        let is_news = !matches!(awaited, Ready::Probe(Probe::Tcp { .. }));
         let last = last.filter(|_| is_news).map(|last| format!(" (last: {last})"));
         format!("{name} {what} within {}{}; stopping it", words(within), last.unwrap_or_default())
     }
@@ -127,7 +127,7 @@ impl Subject<'_> {
     pub fn is_gone(&self, next: Next) -> String {
         match next {
             Next::Down | Next::End => format!("{} is gone", self.name),
-            Next::Spawn | Next::Rest(_) | Next::GiveUp | Next::TooManyRestarts => {
+            Next::Spawn | Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts => {
                 format!("{} is gone; {}", self.name, self.then(next))
             }
         }
@@ -151,7 +151,7 @@ impl Subject<'_> {
     fn then(&self, next: Next) -> String {
         match next {
             Next::Spawn => format!("generation {} takes its place", self.generation + 1),
-            Next::Rest(wait) => format!("next try in {}", words(wait)),
+            Next::Backoff(wait) => format!("next try in {}", words(wait)),
             Next::GiveUp => "given up".into(),
             Next::TooManyRestarts => "given up: that was one restart too many".into(),
             Next::End => "it is not restarted".into(),
@@ -200,12 +200,12 @@ fn list(members: &[Seen]) -> String {
 fn describe(member: &Seen) -> String {
     let Seen { pid, program, attitude } = member;
     let attitude = match attitude {
-        Attitude::Open => String::new(),
-        Attitude::Ignores(signal) => format!(" ignores {}", signal_name(*signal)),
-        Attitude::Blocks(signal) => format!(" blocks {}", signal_name(*signal)),
-        Attitude::Stopped => " is stopped".into(),
-        Attitude::Foreign(uid) => format!(" has become user {uid}'s, and pm may not signal it"),
-        Attitude::Uninterruptible => {
+        SignalState::Open => String::new(),
+        SignalState::Ignores(signal) => format!(" ignores {}", signal_name(*signal)),
+        SignalState::Blocks(signal) => format!(" blocks {}", signal_name(*signal)),
+        SignalState::Stopped => " is stopped".into(),
+        SignalState::Foreign(uid) => format!(" has become user {uid}'s, and pm may not signal it"),
+        SignalState::Uninterruptible => {
             " is in uninterruptible sleep, where no signal reaches it".into()
         }
     };
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_failed_start_says_when_the_next_try_is() {
-        let next = Next::Rest(Duration::from_millis(200));
+        let next = Next::Backoff(Duration::from_millis(200));
         assert_eq!(
             subject().failed_to_start(Exit::Code(1), None, next),
             "web.2 exited 1 after 2.1s, before it was ready; next try in 200ms"
@@ -254,12 +254,12 @@ mod tests {
     #[test]
     fn who_delays_a_stop_is_named_up_to_a_few() {
         let seen = |pid, attitude| Seen { pid: Pid::from_raw(pid), program: "sh".into(), attitude };
-        let mut members = vec![seen(812, Attitude::Ignores(15)), seen(813, Attitude::Open)];
+        let mut members = vec![seen(812, SignalState::Ignores(15)), seen(813, SignalState::Open)];
         assert_eq!(
             subject().delays_the_stop(&members, Duration::from_secs(4)),
             "web.2 is still stopping: pid 812 (sh) ignores SIGTERM, pid 813 (sh); SIGKILL in 4s"
         );
-        members.extend([seen(814, Attitude::Stopped), seen(815, Attitude::Uninterruptible)]);
+        members.extend([seen(814, SignalState::Stopped), seen(815, SignalState::Uninterruptible)]);
         let line = subject().delays_the_kill(&members);
         assert!(line.ends_with("pid 814 (sh) is stopped and 1 more"), "{line}");
     }

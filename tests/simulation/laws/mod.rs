@@ -21,7 +21,9 @@ mod turns;
 
 use std::time::{Duration, Instant};
 
-use pm::supervisor::{Action, Event, News, Readiness, Roster, Slot, SlotId, Supervisor, WorkerId};
+use pm::supervisor::{
+    Action, Event, Readiness, Slot, SlotId, Supervisor, TableSpec, Transition, WorkerId,
+};
 
 use crate::facts::Facts;
 use crate::life::Life;
@@ -46,7 +48,7 @@ pub struct Broken {
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
     Event(Event),
-    Plan(&'a Roster),
+    Plan(&'a TableSpec),
 }
 
 /// Something that the supervisor was told, and what it answered.
@@ -190,16 +192,16 @@ impl Answer<'_> {
     }
 }
 
-fn subject(news: News) -> WorkerId {
+fn subject(news: Transition) -> WorkerId {
     match news {
-        News::Ready(worker)
-        | News::NeverReady(worker)
-        | News::Hung(worker)
-        | News::Renewing(worker)
-        | News::GraceOver(worker)
-        | News::Crashed { worker, .. }
-        | News::FailedStart { worker, .. }
-        | News::Unspawned { worker, .. }
-        | News::Stopped { worker, .. } => worker,
+        Transition::Ready(worker)
+        | Transition::NeverReady(worker)
+        | Transition::Hung(worker)
+        | Transition::Replacing(worker)
+        | Transition::GraceOver(worker)
+        | Transition::Crashed { worker, .. }
+        | Transition::FailedStart { worker, .. }
+        | Transition::SpawnFailed { worker, .. }
+        | Transition::Stopped { worker, .. } => worker,
     }
 }

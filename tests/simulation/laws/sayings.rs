@@ -1,6 +1,6 @@
 //! The laws of an answer on what is said.
 
-use pm::supervisor::{Action, Event, News, Next, Phase, WorkerId};
+use pm::supervisor::{Action, Event, Next, Phase, Transition, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid, is_late, most, subject};
 use crate::facts::{Due, Wish};
@@ -40,8 +40,8 @@ fn news_is_true(answer: &Answer) -> Verdict {
     answer.each_news(|news, worker| {
         let (Some(life), Some(facts)) = (answer.before.life(worker), answer.before.of(worker.slot))
         else {
-            let unspawned = matches!(news, News::Unspawned { .. });
-            let is_true = unspawned && answer.is(Event::Unspawned(worker));
+            let unspawned = matches!(news, Transition::SpawnFailed { .. });
+            let is_true = unspawned && answer.is(Event::SpawnFailed(worker));
             return ensure(is_true, || format!("{news:?}: there is no such worker"));
         };
         let (now, ready) = (answer.now, answer.had_been_ready(life));
@@ -55,15 +55,15 @@ fn news_is_true(answer: &Answer) -> Verdict {
         let after = answer.after.of(worker.slot);
         let is_changed = after.is_some_and(|it| it.stale.is_some() && it.wish == Wish::Up);
         let holds = match news {
-            News::Ready(_) => life.is_unready() && (ready || answer.says_ready(worker)),
-            News::Crashed { exit, .. } => undisturbed && ready && is_end(exit),
-            News::FailedStart { exit, .. } => undisturbed && !ready && is_end(exit),
-            News::Unspawned { .. } => false,
-            News::NeverReady(_) => is_tick && facts.missed_ready(now),
-            News::Hung(_) => life.serves() && answer.is(Event::Hung(worker)),
-            News::Renewing(_) => undisturbed && is_changed,
-            News::Stopped { .. } => !undisturbed && answer.after.life(worker).is_none(),
-            News::GraceOver(_) => is_tick && grace_over && life.killed.is_none(),
+            Transition::Ready(_) => life.is_unready() && (ready || answer.says_ready(worker)),
+            Transition::Crashed { exit, .. } => undisturbed && ready && is_end(exit),
+            Transition::FailedStart { exit, .. } => undisturbed && !ready && is_end(exit),
+            Transition::SpawnFailed { .. } => false,
+            Transition::NeverReady(_) => is_tick && facts.missed_ready(now),
+            Transition::Hung(_) => life.serves() && answer.is(Event::Hung(worker)),
+            Transition::Replacing(_) => undisturbed && is_changed,
+            Transition::Stopped { .. } => !undisturbed && answer.after.life(worker).is_none(),
+            Transition::GraceOver(_) => is_tick && grace_over && life.killed.is_none(),
         };
         ensure(holds, || format!("{news:?} of {life:?}"))
     })
@@ -81,7 +81,7 @@ fn every_end_is_told(answer: &Answer) -> Verdict {
             let unasked = life.is_some_and(Life::is_undisturbed);
             unasked || (life.is_some() && answer.after.life(worker).is_none())
         }
-        Event::Unspawned(_) => true,
+        Event::SpawnFailed(_) => true,
         _ => false,
     };
     let mut told = 0;
@@ -96,8 +96,12 @@ fn every_end_is_told(answer: &Answer) -> Verdict {
 fn every_signal_to_one_who_is_wanted_up_is_explained(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let first = life.is_some_and(Life::is_undisturbed);
-        let word = [News::Hung(worker), News::NeverReady(worker), News::Renewing(worker)];
-        let told = |action: &Action| matches!(action, Action::Tell(news) if word.contains(news));
+        let word = [
+            Transition::Hung(worker),
+            Transition::NeverReady(worker),
+            Transition::Replacing(worker),
+        ];
+        let told = |action: &Action| matches!(action, Action::Report(news) if word.contains(news));
         let told = answer.actions.iter().filter(|action| told(action)).count();
         ensure(facts.is_to_go() || told == usize::from(first), || {
             format!("{worker:?}: {told} words")
@@ -115,7 +119,7 @@ fn what_is_announced_comes(answer: &Answer) -> Verdict {
         let ended = matches!(facts.wish, Wish::Ended { .. });
         let due = match (next, facts.prospect()) {
             (Next::Spawn, Due::Worker { rest }) => rest.is_zero(),
-            (Next::Rest(wait), Due::Worker { rest }) => wait >= rest && wait <= most(rest),
+            (Next::Backoff(wait), Due::Worker { rest }) => wait >= rest && wait <= most(rest),
             (Next::GiveUp, Due::GivenUp) | (Next::TooManyRestarts, Due::TooOften) => true,
             (Next::End, Due::Nobody) => ended,
             (Next::Down, Due::Nobody) => facts.is_to_go(),
@@ -125,7 +129,7 @@ fn what_is_announced_comes(answer: &Answer) -> Verdict {
         let phase = slot.map(|slot| slot.phase());
         let came = match next {
             Next::Spawn => answer.spawns(worker.slot),
-            Next::Rest(wait) => phase == Some(Phase::Resting { until: answer.now + wait }),
+            Next::Backoff(wait) => phase == Some(Phase::Backoff { until: answer.now + wait }),
             Next::GiveUp | Next::TooManyRestarts => phase == Some(Phase::GivenUp),
             Next::End => phase == Some(Phase::Idle),
             Next::Down => phase.is_none_or(|phase| phase == Phase::Idle),
@@ -137,9 +141,9 @@ fn what_is_announced_comes(answer: &Answer) -> Verdict {
 }
 
 impl Answer<'_> {
-    fn each_news(&self, mut law: impl FnMut(News, WorkerId) -> Verdict) -> Verdict {
+    fn each_news(&self, mut law: impl FnMut(Transition, WorkerId) -> Verdict) -> Verdict {
         self.actions.iter().try_for_each(|action| match action {
-            Action::Tell(news) => law(*news, subject(*news)),
+            Action::Report(news) => law(*news, subject(*news)),
             _ => Ok(()),
         })
     }
@@ -155,13 +159,13 @@ impl Answer<'_> {
     }
 }
 
-fn next_of(news: News) -> Option<Next> {
+fn next_of(news: Transition) -> Option<Next> {
     match news {
-        News::Crashed { next, .. }
-        | News::FailedStart { next, .. }
-        | News::Unspawned { next, .. }
-        | News::Stopped { next, .. } => Some(next),
-        News::Ready(_) | News::NeverReady(_) | News::Hung(_) => None,
-        News::Renewing(_) | News::GraceOver(_) => None,
+        Transition::Crashed { next, .. }
+        | Transition::FailedStart { next, .. }
+        | Transition::SpawnFailed { next, .. }
+        | Transition::Stopped { next, .. } => Some(next),
+        Transition::Ready(_) | Transition::NeverReady(_) | Transition::Hung(_) => None,
+        Transition::Replacing(_) | Transition::GraceOver(_) => None,
     }
 }

@@ -62,7 +62,7 @@ fn the_phase_is_the_truth(settled: &Settled) -> Verdict {
         let killed = facts.life.as_ref().is_some_and(|life| life.killed.is_some());
         let holds = match slot.phase() {
             Phase::Idle => !lives && matches!(facts.due, Due::Nobody | Due::Turn),
-            Phase::Resting { .. } => !lives && matches!(facts.due, Due::Worker { .. }),
+            Phase::Backoff { .. } => !lives && matches!(facts.due, Due::Worker { .. }),
             Phase::GivenUp => !lives && matches!(facts.due, Due::GivenUp | Due::TooOften),
             Phase::Starting { .. } | Phase::Ready { .. } => lives && undisturbed,
             Phase::Stopping { .. } => lives && !undisturbed && !killed,

@@ -21,7 +21,7 @@ pub const OF_SPAWNS: &[Law<OfAnswer>] = laws![
     who_is_empty_when_its_plan_changes_comes_at_once,
 ];
 
-/// News of a worker that is history, or of a slot that is forgotten, gets no answer and leaves no trace.
+/// Transition of a worker that is history, or of a slot that is forgotten, gets no answer and leaves no trace.
 fn late_news_changes_nothing(answer: &Answer) -> Verdict {
     let is_late = answer.event().is_some_and(|event| is_late(event, answer.before));
     forbid(is_late && (answer.changed || !answer.actions.is_empty()), || {
@@ -199,7 +199,7 @@ fn slot_of(event: Event) -> Option<SlotId> {
 fn about(action: Action) -> Option<WorkerId> {
     match action {
         Action::Spawn(worker) | Action::Terminate(worker) | Action::Kill(worker) => Some(worker),
-        Action::Tell(news) => Some(subject(news)),
+        Action::Report(news) => Some(subject(news)),
         Action::Finish(_) => None,
     }
 }

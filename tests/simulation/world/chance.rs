@@ -57,7 +57,7 @@ impl World {
             Event::Ready(worker),
             Event::Hung(worker),
             Event::Spawned(worker),
-            Event::Unspawned(worker),
+            Event::SpawnFailed(worker),
             Event::Exited { worker, exit, remains: nothing },
             Event::Exited { worker, exit, remains: members },
             Event::Emptied(worker),

@@ -299,7 +299,7 @@ impl World {
             }
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
             Action::Kill(worker) => self.signal(worker, Signal::Kill),
-            Action::Tell(_) | Action::Finish(_) => {}
+            Action::Report(_) | Action::Finish(_) => {}
         }
         self.record.done(action, spawned, self.now);
         match action {
@@ -307,8 +307,8 @@ impl World {
                 self.watch(worker);
                 Some(Event::Spawned(worker))
             }
-            Action::Spawn(worker) => Some(Event::Unspawned(worker)),
-            Action::Terminate(_) | Action::Kill(_) | Action::Tell(_) | Action::Finish(_) => None,
+            Action::Spawn(worker) => Some(Event::SpawnFailed(worker)),
+            Action::Terminate(_) | Action::Kill(_) | Action::Report(_) | Action::Finish(_) => None,
         }
     }
 

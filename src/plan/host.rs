@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The machine, as far as a plan asks after it.
-pub trait Surroundings {
+pub trait Host {
     /// The text of a file, or `None` if there is no such file.
     ///
     /// # Errors

@@ -8,9 +8,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 
-use super::raw::Raw;
-use crate::plan::check::Pattern;
-use crate::plan::{STRING_BYTES_MAX, duration, environment, size, stop_signal};
+use super::any_value::AnyValue;
+use crate::plan::probe::Pattern;
+use crate::plan::text::{duration, signal, size};
+use crate::plan::{STRING_BYTES_MAX, environment};
 
 /// Text, without a zero byte and no longer than the kernel takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +64,12 @@ pub struct Status(pub RangeInclusive<u16>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target(pub String);
 
-/// Reads a type from what its `TryFrom<Raw>` makes of it, and describes it with this schema.
+/// Reads a type from what its `TryFrom<AnyValue>` makes of it, and describes it with this schema.
 macro_rules! written_as {
     ($type:ty, $schema:tt) => {
         impl<'t> Deserialize<'t> for $type {
             fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-                Raw::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+                AnyValue::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
             }
         }
 
@@ -109,11 +110,11 @@ impl<'t, const MIN: i64, const MAX: i64> Deserialize<'t> for Whole<MIN, MAX> {
             i64::MAX => format!("give {MIN} or more"),
             max => format!("give {MIN} to {max}"),
         };
-        let wrong = match Raw::deserialize(deserializer)? {
-            Raw::Whole(number) if (MIN..=MAX).contains(&number) => return Ok(Self(number)),
-            Raw::Whole(number) if number < MIN => format!("{number} is too low; {right}"),
-            Raw::Whole(number) => format!("{number} is too high; {right}"),
-            Raw::Text(text) if text.parse::<i64>().is_ok() => {
+        let wrong = match AnyValue::deserialize(deserializer)? {
+            AnyValue::Whole(number) if (MIN..=MAX).contains(&number) => return Ok(Self(number)),
+            AnyValue::Whole(number) if number < MIN => format!("{number} is too low; {right}"),
+            AnyValue::Whole(number) => format!("{number} is too high; {right}"),
+            AnyValue::Text(text) if text.parse::<i64>().is_ok() => {
                 format!("this string is no number; did you mean `{text}` without quotes?")
             }
             other => other.is_no("whole number", &right),
@@ -139,18 +140,18 @@ impl<const MIN: i64, const MAX: i64> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
-impl TryFrom<Raw> for Text {
+impl TryFrom<AnyValue> for Text {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Text(text) if text.contains('\0') => {
+            AnyValue::Text(text) if text.contains('\0') => {
                 Err("a zero byte ends a text; take it out".into())
             }
-            Raw::Text(text) if text.len() > STRING_BYTES_MAX => {
+            AnyValue::Text(text) if text.len() > STRING_BYTES_MAX => {
                 Err("this is longer than the kernel takes; put it into a file".into())
             }
-            Raw::Text(text) => Ok(Self(text)),
+            AnyValue::Text(text) => Ok(Self(text)),
             other => match other.number() {
                 Some(number) => Err(other.is_no("text", &format!("did you mean `\"{number}\"`?"))),
                 None => Err(other.is_no("text", "write it in quotes")),
@@ -159,25 +160,27 @@ impl TryFrom<Raw> for Text {
     }
 }
 
-impl TryFrom<Raw> for VariableText {
+impl TryFrom<AnyValue> for VariableText {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Whole(number) => Ok(Self(number.to_string())),
-            Raw::Fraction(number) => Ok(Self(number)),
-            Raw::Boolean(boolean) => Ok(Self(boolean.to_string())),
+            AnyValue::Whole(number) => Ok(Self(number.to_string())),
+            AnyValue::Fraction(number) => Ok(Self(number)),
+            AnyValue::Boolean(boolean) => Ok(Self(boolean.to_string())),
             other => Text::try_from(other).map(|text| Self(text.0)),
         }
     }
 }
 
-impl TryFrom<Raw> for Time {
+impl TryFrom<AnyValue> for Time {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Text(text) => duration::parse(&text).map(Self).map_err(|error| error.to_string()),
+            AnyValue::Text(text) => {
+                duration::parse(&text).map(Self).map_err(|error| error.to_string())
+            }
             other => match other.number().filter(|number| !number.starts_with('-')) {
                 Some(number) => {
                     Err(format!("`{number}` has no unit; did you mean `\"{number}s\"`?"))
@@ -188,13 +191,13 @@ impl TryFrom<Raw> for Time {
     }
 }
 
-impl TryFrom<Raw> for Size {
+impl TryFrom<AnyValue> for Size {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Text(text) => size::parse(&text).map(Self).map_err(|error| error.to_string()),
-            Raw::Whole(number) => {
+            AnyValue::Text(text) => size::parse(&text).map(Self).map_err(|error| error.to_string()),
+            AnyValue::Whole(number) => {
                 size::parse(&number.to_string()).map(Self).map_err(|error| error.to_string())
             }
             other => Err(other.is_no("size", "write it like `\"512MB\"` or as a number of bytes")),
@@ -202,25 +205,25 @@ impl TryFrom<Raw> for Size {
     }
 }
 
-impl TryFrom<Raw> for StopSignal {
+impl TryFrom<AnyValue> for StopSignal {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         let number = match raw {
-            Raw::Text(name) => stop_signal::by_name(&name),
-            Raw::Whole(number) => stop_signal::by_number(number),
+            AnyValue::Text(name) => signal::by_name(&name),
+            AnyValue::Whole(number) => signal::by_number(number),
             other => return Err(other.is_no("signal", "write it like `\"TERM\"`")),
         };
         number.map(Self).map_err(|error| error.to_string())
     }
 }
 
-impl TryFrom<Raw> for Umask {
+impl TryFrom<AnyValue> for Umask {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Text(text) => {
+            AnyValue::Text(text) => {
                 let digits = text.strip_prefix("0o").unwrap_or(&text);
                 let octal = digits.bytes().all(|byte| byte.is_ascii_digit());
                 let mask =
@@ -229,7 +232,7 @@ impl TryFrom<Raw> for Umask {
                     format!("`{text}` is no umask; give three octal digits, as in `\"022\"`")
                 })
             }
-            Raw::Whole(number) if (0..=777).contains(&number) => {
+            AnyValue::Whole(number) if (0..=777).contains(&number) => {
                 Err(format!("a umask is octal, in quotes; did you mean `\"{number:03}\"`?"))
             }
             other => Err(other.is_no("umask", "write it in octal and in quotes, as in `\"022\"`")),
@@ -242,51 +245,51 @@ fn port(number: i64) -> Result<u16, String> {
     port.ok_or_else(|| format!("`{number}` is no port; give 1 to 65535"))
 }
 
-impl TryFrom<Raw> for PortsText {
+impl TryFrom<AnyValue> for PortsText {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Whole(number) => port(number).map(Self::One),
-            Raw::Text(text) => Ok(Self::Several(text)),
+            AnyValue::Whole(number) => port(number).map(Self::One),
+            AnyValue::Text(text) => Ok(Self::Several(text)),
             other => Err(other.is_no("port", "write 8080, `\"8080-8082\"` or a list of these")),
         }
     }
 }
 
-impl TryFrom<Raw> for TcpPort {
+impl TryFrom<AnyValue> for TcpPort {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Boolean(true) => Ok(Self::Own),
-            Raw::Boolean(false) => Err("`false` asks for nothing; leave it out".into()),
-            Raw::Whole(number) => port(number).map(Self::Other),
+            AnyValue::Boolean(true) => Ok(Self::Own),
+            AnyValue::Boolean(false) => Err("`false` asks for nothing; leave it out".into()),
+            AnyValue::Whole(number) => port(number).map(Self::Other),
             other => Err(other.is_no("port", "write `true` for the worker's own, or a number")),
         }
     }
 }
 
-impl TryFrom<Raw> for Yes {
+impl TryFrom<AnyValue> for Yes {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         match raw {
-            Raw::Boolean(true) => Ok(Self),
-            Raw::Boolean(false) => Err("`false` asks for nothing; leave it out".into()),
+            AnyValue::Boolean(true) => Ok(Self),
+            AnyValue::Boolean(false) => Err("`false` asks for nothing; leave it out".into()),
             other => Err(other.is_no("`true`", "write `true`, or leave it out")),
         }
     }
 }
 
-impl TryFrom<Raw> for Status {
+impl TryFrom<AnyValue> for Status {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         let right = "give 100 to 599, as in 204 or `\"200-299\"`";
         let text = match &raw {
-            Raw::Whole(number) => number.to_string(),
-            Raw::Text(text) => text.clone(),
+            AnyValue::Whole(number) => number.to_string(),
+            AnyValue::Text(text) => text.clone(),
             other => return Err(other.is_no("status", right)),
         };
         let wrong = || format!("`{text}` is no status of HTTP; {right}");
@@ -302,12 +305,12 @@ impl TryFrom<Raw> for Status {
     }
 }
 
-impl TryFrom<Raw> for Target {
+impl TryFrom<AnyValue> for Target {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         let text = match raw {
-            Raw::Text(text) => text,
+            AnyValue::Text(text) => text,
             other => return Err(other.is_no("path of a URL", "write it like `\"/health\"`")),
         };
         if !text.starts_with('/') {
@@ -329,10 +332,10 @@ impl TryFrom<Raw> for Target {
 /// What every server takes (RFC 9110 section 4.1).
 const TARGET_BYTES_MAX: usize = 8_000;
 
-impl TryFrom<Raw> for Pattern {
+impl TryFrom<AnyValue> for Pattern {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: AnyValue) -> Result<Self, String> {
         let Text(text) = raw.try_into()?;
         let why = |error: regex_lite::Error| format!("`{text}` is no regular expression; {error}");
         regex_lite::Regex::new(&text).map(Self).map_err(why)

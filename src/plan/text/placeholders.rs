@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use super::near::nearest;
+use super::suggest::nearest;
 
 /// What the placeholders of one slot stand for.
 pub struct Values<'a> {

@@ -10,12 +10,12 @@ use procfs::process::{MMPermissions, MMapPath, Process};
 
 /// What pm was started with, to be given back to workers.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct OwnProcess {
     /// The limit on open files.
     pub open_files: libc::rlimit,
 }
 
-impl Standing {
+impl OwnProcess {
     /// Lets in signals, which the guard and perhaps whoever started pm had blocked, becomes the one that adopts what workers leave behind, and
     /// raises the soft limit on open files to the hard one.
     ///

@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pm::cli::faults::pictures;
+use pm::cli::diagnostics::pictures;
+use pm::plan::host::{Account, Document, Host};
 use pm::plan::procfile::{self, Options};
-use pm::plan::surroundings::{Account, Document, Surroundings};
 use pm::plan::{Faults, Plan, Pool, pm_toml};
 
 /// What the texts of these tests find around them.
 #[derive(Default)]
-pub struct World {
+pub struct FakeHost {
     files: BTreeMap<PathBuf, Result<String, String>>,
     variables: BTreeMap<String, String>,
     is_root: bool,
 }
 
-impl World {
-    /// A world in which pm is root's, and which has some files.
+impl FakeHost {
+    /// A host in which pm is root's, and which has some files.
     pub fn of_root() -> Self {
-        let world = Self { is_root: true, ..Self::default() };
-        let world = world.file(".env", "MODE=file\nONLY=here\n").file("more.env", "MODE=more\n");
-        let world = world.file("wrong.env", "MODE=a\nMODE=b\nmode");
-        world.unreadable("secret.env", "permission denied")
+        let host = Self { is_root: true, ..Self::default() };
+        let host = host.file(".env", "MODE=file\nONLY=here\n").file("more.env", "MODE=more\n");
+        let host = host.file("wrong.env", "MODE=a\nMODE=b\nmode");
+        host.unreadable("secret.env", "permission denied")
     }
 
     pub fn of_nobody() -> Self {
@@ -59,7 +59,7 @@ pub fn document(name: &str, text: &str) -> Document {
     Document { name: name.into(), text: text.into(), dir: "/srv".into() }
 }
 
-impl Surroundings for World {
+impl Host for FakeHost {
     fn read(&self, path: &Path) -> Result<Option<String>, String> {
         self.files.get(path).cloned().transpose()
     }
@@ -93,7 +93,7 @@ pub fn whole(lines: &str) -> String {
 
 pub fn first_pool(lines: &str) -> Pool {
     let text = whole(lines);
-    let plan = World::of_root().pm_toml(&text);
+    let plan = FakeHost::of_root().pm_toml(&text);
     plan.unwrap_or_else(|faults| panic!("{text}\n{faults}")).pools.remove(0)
 }
 

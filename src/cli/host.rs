@@ -6,13 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::plan::FILE_BYTES_MAX;
-use crate::plan::surroundings::{Account, Surroundings};
+use crate::plan::host::{Account, Host};
 use crate::sys::users;
 
 /// This machine.
-pub struct Machine;
+pub struct RealHost;
 
-impl Surroundings for Machine {
+impl Host for RealHost {
     fn read(&self, path: &Path) -> Result<Option<String>, String> {
         // A pipe without a writer would keep whoever opens it, and a running pm reads its files again.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
@@ -84,12 +84,12 @@ mod tests {
         fs::write(at("text"), "A=ü\n").unwrap();
         fs::write(at("bytes"), b"A=1\nB=\xff\n").unwrap();
         nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(Machine.read(&at("text")), Ok(Some("A=ü\n".into())));
-        assert_eq!(Machine.read(&at("nothing")), Ok(None));
-        assert_eq!(Machine.read(&at("bytes")), Err("line 2 is not UTF-8".into()));
-        assert_eq!(Machine.read(folder.path()), Err("it is a folder".into()));
-        assert_eq!(Machine.read(&at("pipe")), Err("it is no regular file".into()));
-        assert_eq!(Machine.read(&at("text/more")), Err("not a directory".into()));
+        assert_eq!(RealHost.read(&at("text")), Ok(Some("A=ü\n".into())));
+        assert_eq!(RealHost.read(&at("nothing")), Ok(None));
+        assert_eq!(RealHost.read(&at("bytes")), Err("line 2 is not UTF-8".into()));
+        assert_eq!(RealHost.read(folder.path()), Err("it is a folder".into()));
+        assert_eq!(RealHost.read(&at("pipe")), Err("it is no regular file".into()));
+        assert_eq!(RealHost.read(&at("text/more")), Err("not a directory".into()));
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
         fs::write(&path, "ü".repeat(FILE_BYTES_MAX)).unwrap();
-        let text = Machine.read(&path).unwrap().unwrap();
+        let text = RealHost.read(&path).unwrap().unwrap();
         assert!(text.len() > FILE_BYTES_MAX && text.len() < FILE_BYTES_MAX + 8);
     }
 }

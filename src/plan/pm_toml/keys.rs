@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::command::Command;
 use super::field::{Field, Many, Names};
-use super::values::{
+use super::types::{
     PortsText, Size, Status, StopSignal, Target, TcpPort, Text, Time, Umask, VariableText, Whole,
     Yes,
 };
-use crate::plan::check::Pattern;
+use crate::plan::probe::Pattern;
 
 /// What pm keeps alive.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -7,17 +7,17 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
-use super::processes::Employment;
+use super::proc::WorkerTag;
 
 /// True if this process was a worker's, was started in `folder` or else in the one that this process is in, and has no
 /// pm above it any more.
-pub fn is_left_behind(pid: Pid, folder: Option<&Path>) -> bool {
+pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     let folder_of = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
     let here = match folder {
         Some(folder) => folder.canonicalize().ok(),
         None => folder_of(getpid()),
     };
-    Employment::of(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
+    WorkerTag::of(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
 }
 
 fn has_pm_above(pid: Pid) -> bool {
@@ -34,7 +34,7 @@ fn has_pm_above(pid: Pid) -> bool {
     false
 }
 
-/// SIGKILL to a process that an earlier pm has left behind; `folder` as in [`is_left_behind`].
+/// SIGKILL to a process that an earlier pm has left behind; `folder` as in [`is_stale_worker`].
 ///
 /// It is nobody's child here, so its number could change hands at any moment: once there is a handle that cannot
 /// (pidfd_open(2), Linux 5.3), it is looked at again.
@@ -48,7 +48,7 @@ pub fn kill(pid: Pid, folder: Option<&Path>) {
     // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
     // WHY: no safe call returns it.
     let handle = unsafe { OwnedFd::from_raw_fd(raw as RawFd) };
-    if is_left_behind(pid, folder) {
+    if is_stale_worker(pid, folder) {
         let no_info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: a system call on an open descriptor; a null siginfo_t stands for what kill(2) would send.
         // WHY: as above. It fails only if the process is gone, or another user's, and then it is named again.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::field::{Field, Given};
-use super::file::{AliveTable, ReadyTable, RestartWord};
-use super::pool::{Named, Reader, Seat};
-use super::values::{Status, Target, TcpPort, Text, Time};
-use crate::plan::check::{READY_WITHIN, STATUS};
-use crate::plan::near::listed;
-use crate::plan::{Alive, AliveBy, Check, Line, Ready};
+use super::keys::{AliveTable, ReadyTable, RestartWord};
+use super::pool::{PoolEntry, Reader, SlotContext};
+use super::types::{Status, Target, TcpPort, Text, Time};
+use crate::plan::probe::{READY_WITHIN, STATUS};
+use crate::plan::text::suggest::listed;
+use crate::plan::{Alive, AliveBy, Line, Probe, Ready};
 use crate::supervisor::{Policy, Readiness};
 
 /// From one look at a worker to the next, and how long one may take, unless said otherwise.
@@ -44,7 +44,7 @@ impl<'a> From<&'a AliveTable> for Look<'a> {
 
 impl Reader<'_> {
     /// How the supervisor learns that a worker is ready. Notes what is wrong with the table as a whole.
-    pub fn readiness(&mut self, field: &Field<ReadyTable>, named: &Named<'_>) -> Readiness {
+    pub fn readiness(&mut self, field: &Field<ReadyTable>, named: &PoolEntry<'_>) -> Readiness {
         let has_ports = named.table.ports.is_given();
         let Some((table, given)) = field.usable() else {
             let probe = Readiness::Probe { within: READY_WITHIN };
@@ -91,13 +91,13 @@ impl Reader<'_> {
     }
 
     /// What makes the worker of a slot ready.
-    pub fn ready(&mut self, field: &Field<ReadyTable>, seat: &Seat<'_>) -> Ready {
+    pub fn ready(&mut self, field: &Field<ReadyTable>, seat: &SlotContext<'_>) -> Ready {
         let own_port = seat.values.port.filter(|_| seat.owns_port);
         let Some(table) = field.value() else {
-            return own_port.map_or(Ready::Lived, |port| Ready::Check(Check::Tcp { port }));
+            return own_port.map_or(Ready::Lived, |port| Ready::Probe(Probe::Tcp { port }));
         };
         if let Some(check) = self.check(&table.into(), seat) {
-            Ready::Check(check)
+            Ready::Probe(check)
         } else if table.notify.value().is_some() {
             Ready::Notify
         } else if let Some(Text(text)) = table.line.value() {
@@ -112,7 +112,7 @@ impl Reader<'_> {
     }
 
     /// How a worker of a slot is found to hang.
-    pub fn alive(&mut self, field: &Field<AliveTable>, seat: &Seat<'_>) -> Option<Alive> {
+    pub fn alive(&mut self, field: &Field<AliveTable>, seat: &SlotContext<'_>) -> Option<Alive> {
         let (table, given) = field.usable()?;
         let ways = [
             ("tcp", key(&table.tcp)),
@@ -143,7 +143,7 @@ impl Reader<'_> {
             }
         }
         let by = match self.check(&table.into(), seat) {
-            Some(check) => AliveBy::Check(check),
+            Some(check) => AliveBy::Probe(check),
             None => AliveBy::Notify,
         };
         let timeout = timeout.unwrap_or(TIMEOUT.min(every));
@@ -223,22 +223,22 @@ impl Reader<'_> {
         }
     }
 
-    fn check(&mut self, look: &Look<'_>, seat: &Seat<'_>) -> Option<Check> {
+    fn check(&mut self, look: &Look<'_>, seat: &SlotContext<'_>) -> Option<Probe> {
         let own_port = seat.values.port.filter(|_| seat.owns_port);
         if let Some(tcp) = look.tcp.value() {
             return match tcp {
-                TcpPort::Own => own_port.map(|port| Check::Tcp { port }),
-                TcpPort::Other(port) => Some(Check::Tcp { port: *port }),
+                TcpPort::Own => own_port.map(|port| Probe::Tcp { port }),
+                TcpPort::Other(port) => Some(Probe::Tcp { port: *port }),
             };
         }
         if let Some(Target(target)) = look.http.value() {
             let (target, port) = (target.clone(), own_port?);
             let status = look.status.value().map_or(STATUS, |status| status.0.clone());
             let text = look.text.value().map(|text| text.0.clone());
-            return Some(Check::Http { port, target, status, text });
+            return Some(Probe::Http { port, target, status, text });
         }
         let (command, given) = look.exec.usable()?;
-        Some(Check::Exec { argv: self.argv(command, given, seat) })
+        Some(Probe::Exec { argv: self.argv(command, given, seat) })
     }
 }
 

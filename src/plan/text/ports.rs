@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
-use super::WORKERS_MAX;
+use crate::plan::WORKERS_MAX;
 
 /// Ports, each once, in the order given. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

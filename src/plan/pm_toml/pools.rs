@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::file::File;
-use super::pool::{Named, Reader};
-use super::values::{PortsText, Text};
-use crate::plan::near::{advice, listed};
-use crate::plan::{Fault, LogFile, Plan, Pool, WORKERS_MAX, ports};
+use super::keys::File;
+use super::pool::{PoolEntry, Reader};
+use super::types::{PortsText, Text};
+use crate::plan::text::ports;
+use crate::plan::text::suggest::{advice, listed};
+use crate::plan::{Fault, LogFile, Plan, Pool, WORKERS_MAX};
 
 /// Any port: where a pool's own are wrong, the rest of it is looked at with this.
 const SOME_PORT: u16 = 1;
 
 /// The plan of a whole file; what is wrong with it is in the reader's findings.
 pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
-    let mut pools: Vec<Named<'_>> = Vec::new();
+    let mut pools: Vec<PoolEntry<'_>> = Vec::new();
     for (name, field) in file.pool.value().into_iter().flat_map(|pools| &pools.0) {
         if let Some((table, given)) = field.usable() {
             let key = given.key.clone();
             if let Some(last) = pools.last_mut() {
                 last.extent.end = key.start;
             }
-            pools.push(Named { name, extent: key.start..usize::MAX, key, table });
+            pools.push(PoolEntry { name, extent: key.start..usize::MAX, key, table });
         }
     }
     if pools.is_empty() && reader.findings.is_empty() {
@@ -54,7 +55,7 @@ impl Reader<'_> {
     /// The port of each slot of a pool, none for those of a pool without ports.
     fn ports(
         &mut self,
-        named: &Named<'_>,
+        named: &PoolEntry<'_>,
         taken: &mut BTreeMap<u16, Range<usize>>,
     ) -> Vec<Option<u16>> {
         let table = named.table;
@@ -118,7 +119,7 @@ impl Reader<'_> {
     }
 
     /// Fills in which pool comes after which.
-    fn order(&mut self, pools: &[Named<'_>], made: &mut [Pool]) {
+    fn order(&mut self, pools: &[PoolEntry<'_>], made: &mut [Pool]) {
         let names: Vec<_> = pools.iter().map(|named| named.name).collect();
         let index: BTreeMap<_, _> = names.iter().zip(0..).map(|(name, n)| (*name, n)).collect();
         let mut places = BTreeMap::new();
@@ -158,7 +159,7 @@ impl Reader<'_> {
     }
 
     /// No two slots write to one file.
-    fn logs(&mut self, pools: &[Named<'_>], made: &[Pool]) {
+    fn logs(&mut self, pools: &[PoolEntry<'_>], made: &[Pool]) {
         let mut writers: BTreeMap<PathBuf, (&str, Range<usize>)> = BTreeMap::new();
         for (named, pool) in pools.iter().zip(made) {
             let log = named.table.log.value();
@@ -200,7 +201,7 @@ fn meant<'a>(written: &str, others: impl Iterator<Item = &'a str> + Clone) -> St
     match others.clone().count() {
         0 => "this is the only pool; take `after` out".into(),
         1..=NAMED_MAX => advice(written, others),
-        _ => match crate::plan::near::nearest(written, others.clone()) {
+        _ => match crate::plan::text::suggest::nearest(written, others.clone()) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("there is {} and more", listed(others.take(NAMED_MAX))),
         },

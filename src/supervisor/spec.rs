@@ -1,11 +1,11 @@
 //! The whole table as a plan wants it: which slots there are, and which pool needs which. Values only.
 
-use super::name::{PoolId, SlotId};
+use super::ids::{PoolId, SlotId};
 use super::policy::Policy;
 
 /// Every slot of a plan, and every pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Roster {
+pub struct TableSpec {
     pub pools: Vec<PoolEntry>,
     pub slots: Vec<SlotEntry>,
 }

@@ -3,20 +3,20 @@
 //! What is wanted and what is stand apart: commands and plans change [`Wanted`], and the [`Phase`] catches up as
 //! workers come and go. A phase carries its own deadline, so leaving the phase cancels it.
 //!
-//! What hangs on other slots, a slot does not decide: it says what it waits for ([`mark`]), and [`super::turns`] tells
-//! it when it may. What follows when a worker has ended stands in [`next`].
+//! What hangs on other slots, a slot does not decide: it says what it waits for ([`flags`]), and [`super::ordering`] tells
+//! it when it may. What follows when a worker has ended stands in [`after_exit`].
 
-pub(super) mod mark;
-mod next;
+mod after_exit;
+pub(super) mod flags;
 
 use std::time::{Duration, Instant};
 
-use super::event::{Action, News, Remains};
-use super::name::{Exit, PoolId, SlotId, WorkerId};
+use super::event::{Action, Remains, Transition};
+use super::ids::{Exit, PoolId, SlotId, WorkerId};
 use super::phase::{Input, Phase, Wanted};
 use super::policy::{Policy, Readiness, Restart};
 use super::restarts::Restarts;
-use super::roster::SlotEntry;
+use super::spec::SlotEntry;
 
 /// SIGKILL is repeated this often while something of a killed group is still there.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub struct Slot {
     /// Its worker is to be replaced by one that is kept by this. Only while there is a worker.
     due: Option<Policy>,
     /// It was replaced in the roll of its pool, which is not over.
-    is_renewed: bool,
+    is_rolled: bool,
     /// How its last worker ended, if that was the end of the slot too.
     end: Option<Exit>,
 }
@@ -62,7 +62,7 @@ impl Slot {
             failures: 0,
             restarts: Restarts::default(),
             due: None,
-            is_renewed: false,
+            is_rolled: false,
             end: None,
         }
     }
@@ -114,7 +114,7 @@ impl Slot {
     /// The state table.
     pub fn step(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         use Input::*;
-        use Phase::{GivenUp, Idle, Killing, Resting, Starting, Stopping};
+        use Phase::{Backoff, GivenUp, Idle, Killing, Starting, Stopping};
         match (self.phase, input) {
             // Commands change what is wanted.
             (Idle, Start) => self.want_up(),
@@ -122,7 +122,7 @@ impl Slot {
                 self.want_up();
                 self.spawn(now, actions);
             }
-            (Starting { .. } | Phase::Ready { .. } | Resting { .. }, Start) => {
+            (Starting { .. } | Phase::Ready { .. } | Backoff { .. }, Start) => {
                 if self.wanted != Wanted::Up {
                     // It waited for its turn to stop, and stays.
                     self.want_up();
@@ -133,7 +133,7 @@ impl Slot {
                     self.want_up();
                 }
             }
-            (Idle | GivenUp | Resting { .. }, Stop | Kill) => {
+            (Idle | GivenUp | Backoff { .. }, Stop | Kill) => {
                 self.want_down();
                 self.lie_idle();
             }
@@ -145,10 +145,10 @@ impl Slot {
             (Stopping { .. } | Killing { .. }, Stop) | (Killing { .. }, Kill) => self.want_down(),
 
             // Plans change what is wanted and how.
-            (Idle, Keep(policy) | Renew(policy)) | (GivenUp | Resting { .. }, Keep(policy)) => {
+            (Idle, Keep(policy) | Replace(policy)) | (GivenUp | Backoff { .. }, Keep(policy)) => {
                 self.policy = policy;
             }
-            (GivenUp | Resting { .. }, Renew(policy)) => {
+            (GivenUp | Backoff { .. }, Replace(policy)) => {
                 self.due = Some(policy);
                 self.spawn(now, actions);
             }
@@ -170,12 +170,12 @@ impl Slot {
             }
             (
                 Starting { .. } | Phase::Ready { .. } | Stopping { .. } | Killing { .. },
-                Renew(policy),
+                Replace(policy),
             ) => {
                 self.reinstate();
                 self.due = Some(policy);
             }
-            (Idle | GivenUp | Resting { .. }, Remove) => {
+            (Idle | GivenUp | Backoff { .. }, Remove) => {
                 self.wanted = Wanted::Gone;
                 self.lie_idle();
             }
@@ -184,10 +184,10 @@ impl Slot {
             }
 
             // Its turn has come.
-            (Idle, MayStart) => self.spawn(now, actions),
-            (Starting { .. } | Phase::Ready { .. }, MayStop) => self.terminate(now, actions),
-            (Starting { .. } | Phase::Ready { .. }, MayRenew) => {
-                actions.push(Action::Tell(News::Renewing(self.worker())));
+            (Idle, StartAllowed) => self.spawn(now, actions),
+            (Starting { .. } | Phase::Ready { .. }, StopAllowed) => self.terminate(now, actions),
+            (Starting { .. } | Phase::Ready { .. }, RollAllowed) => {
+                actions.push(Action::Report(Transition::Replacing(self.worker())));
                 self.terminate(now, actions);
             }
 
@@ -198,11 +198,12 @@ impl Slot {
                     self.become_ready(now, actions);
                 }
             }
-            (Starting { .. }, Unspawned) => {
+            (Starting { .. }, SpawnFailed) => {
                 self.fail_to_start(now);
                 let next = self.next();
                 // Told before the next try, which may be refused for another reason.
-                actions.push(Action::Tell(News::Unspawned { worker: self.worker(), next }));
+                actions
+                    .push(Action::Report(Transition::SpawnFailed { worker: self.worker(), next }));
                 self.enter(next, now, actions);
             }
             (Starting { ready_by }, Exited { .. })
@@ -216,17 +217,17 @@ impl Slot {
                 let worker = self.worker();
                 self.failures = self.failures.saturating_add(1);
                 let next = self.outlive(exit, remains, now, actions);
-                actions.push(Action::Tell(News::FailedStart { worker, exit, next }));
+                actions.push(Action::Report(Transition::FailedStart { worker, exit, next }));
             }
 
             // A worker that serves.
             (Phase::Ready { .. }, Exited { exit, remains }) => {
                 let worker = self.worker();
                 let next = self.outlive(exit, remains, now, actions);
-                actions.push(Action::Tell(News::Crashed { worker, exit, next }));
+                actions.push(Action::Report(Transition::Crashed { worker, exit, next }));
             }
             (Phase::Ready { .. }, Hung) => {
-                actions.push(Action::Tell(News::Hung(self.worker())));
+                actions.push(Action::Report(Transition::Hung(self.worker())));
                 self.expect_a_successor(self.policy.restart != Restart::Never, now);
                 self.terminate(now, actions);
             }
@@ -249,7 +250,7 @@ impl Slot {
             }
             (Stopping { kill_at }, Tick) => {
                 if now >= kill_at {
-                    actions.push(Action::Tell(News::GraceOver(self.worker())));
+                    actions.push(Action::Report(Transition::GraceOver(self.worker())));
                     self.kill(now, actions);
                 }
             }
@@ -258,7 +259,7 @@ impl Slot {
                     self.kill(now, actions);
                 }
             }
-            (Resting { until }, Tick) => {
+            (Backoff { until }, Tick) => {
                 if now >= until {
                     self.spawn(now, actions);
                 }
@@ -270,16 +271,16 @@ impl Slot {
             // given a turn that it does not wait for.
             (
                 Phase::Ready { .. } | Stopping { .. } | Killing { .. },
-                Ready | Spawned | Unspawned,
+                Ready | Spawned | SpawnFailed,
             ) => {}
             (Starting { .. } | Stopping { .. } | Killing { .. }, Hung) => {}
-            (Starting { .. } | Phase::Ready { .. }, Emptied | MayStart) => {}
-            (Stopping { .. } | Killing { .. }, MayStart | MayStop | MayRenew) => {}
-            (Idle, MayStop | MayRenew) => {}
-            (Resting { .. } | GivenUp, MayStart | MayStop | MayRenew) => {}
+            (Starting { .. } | Phase::Ready { .. }, Emptied | StartAllowed) => {}
+            (Stopping { .. } | Killing { .. }, StartAllowed | StopAllowed | RollAllowed) => {}
+            (Idle, StopAllowed | RollAllowed) => {}
+            (Backoff { .. } | GivenUp, StartAllowed | StopAllowed | RollAllowed) => {}
             (
-                Idle | Resting { .. } | GivenUp,
-                Ready | Hung | Spawned | Unspawned | Exited { .. } | Emptied,
+                Idle | Backoff { .. } | GivenUp,
+                Ready | Hung | Spawned | SpawnFailed | Exited { .. } | Emptied,
             ) => {}
         }
     }
@@ -327,7 +328,7 @@ impl Slot {
         debug_assert_eq!(self.wanted, Wanted::Up);
         if let Some(policy) = self.due.take() {
             self.policy = policy;
-            self.is_renewed = true;
+            self.is_rolled = true;
             self.forget_failures();
         }
         self.generation += 1;
@@ -338,7 +339,7 @@ impl Slot {
     fn become_ready(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.failures = 0;
         self.phase = Phase::Ready { since: now };
-        actions.push(Action::Tell(News::Ready(self.worker())));
+        actions.push(Action::Report(Transition::Ready(self.worker())));
     }
 
     /// The time to become ready is over.
@@ -347,7 +348,7 @@ impl Slot {
             Readiness::Lived { .. } => self.become_ready(now, actions),
             Readiness::Probe { .. } => {
                 self.fail_to_start(now);
-                actions.push(Action::Tell(News::NeverReady(self.worker())));
+                actions.push(Action::Report(Transition::NeverReady(self.worker())));
                 // Not even if it waits for its turn to stop has it more time: nobody can need it.
                 self.terminate(now, actions);
             }
@@ -378,7 +379,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::super::table::{Table, probed, slot, worker};
-    use super::super::{Event, Exit, MaxRestarts, Next, Outcome, Rest};
+    use super::super::{Backoff, Event, Exit, MaxRestarts, Next, Outcome};
     use super::*;
 
     #[test]
@@ -408,9 +409,9 @@ mod tests {
     #[test]
     fn a_spawn_that_the_kernel_refuses_is_a_failed_start() {
         let mut table = Table::of(1, &probed());
-        assert_eq!(table.on(Event::Unspawned(worker(0, 1))), [Action::Spawn(worker(0, 2))]);
-        assert_eq!(table.on(Event::Unspawned(worker(0, 2))), []);
-        assert!(matches!(table.phase(0), Phase::Resting { .. }));
+        assert_eq!(table.on(Event::SpawnFailed(worker(0, 1))), [Action::Spawn(worker(0, 2))]);
+        assert_eq!(table.on(Event::SpawnFailed(worker(0, 2))), []);
+        assert!(matches!(table.phase(0), Phase::Backoff { .. }));
     }
 
     #[test]
@@ -479,7 +480,7 @@ mod tests {
     fn a_worker_that_is_not_ready_in_time_is_terminated_and_counts_as_a_failed_start() {
         let mut table = Table::of(1, &probed());
         assert_eq!(table.wait(), [Action::Terminate(worker(0, 1))]);
-        assert_eq!(table.news, [News::NeverReady(worker(0, 1))]);
+        assert_eq!(table.news, [Transition::NeverReady(worker(0, 1))]);
         assert_eq!(table.exited(worker(0, 1)), [Action::Spawn(worker(0, 2))]);
         table.wait();
         assert_eq!(table.exited(worker(0, 2)), []);
@@ -489,7 +490,7 @@ mod tests {
     fn without_a_probe_having_lived_makes_it_ready() {
         let mut table = Table::of(1, &Policy::default());
         assert_eq!(table.wait(), []);
-        assert_eq!(table.news, [News::Ready(worker(0, 1))]);
+        assert_eq!(table.news, [Transition::Ready(worker(0, 1))]);
     }
 
     #[test]
@@ -500,8 +501,8 @@ mod tests {
             let spawned = table.exited(worker(0, generation));
             assert_eq!(spawned, [Action::Spawn(worker(0, generation + 1))]);
         }
-        assert_eq!(table.on(Event::Unspawned(worker(0, 10))), [Action::Spawn(worker(0, 11))]);
-        assert_eq!(table.on(Event::Unspawned(worker(0, 11))), []);
+        assert_eq!(table.on(Event::SpawnFailed(worker(0, 10))), [Action::Spawn(worker(0, 11))]);
+        assert_eq!(table.on(Event::SpawnFailed(worker(0, 11))), []);
     }
 
     #[test]
@@ -511,7 +512,7 @@ mod tests {
         table.now += Duration::from_secs(1);
         assert_eq!(table.exited(worker(0, 2)), [Action::Spawn(worker(0, 3))]);
         assert!(
-            matches!(table.news[..], [News::Ready(_), News::Crashed { .. }]),
+            matches!(table.news[..], [Transition::Ready(_), Transition::Crashed { .. }]),
             "{:?}",
             table.news
         );
@@ -519,8 +520,8 @@ mod tests {
 
     #[test]
     fn it_gives_up_after_so_many_failed_starts_until_asked_again() {
-        let rest = Rest { give_up_after: NonZeroU32::new(2), ..Default::default() };
-        let mut table = Table::of(2, &Policy { rest, ..probed() });
+        let backoff = Backoff { give_up_after: NonZeroU32::new(2), ..Default::default() };
+        let mut table = Table::of(2, &Policy { backoff, ..probed() });
         table.on(Event::Ready(worker(1, 1)));
         table.exited(worker(0, 1));
         assert_eq!(table.exited(worker(0, 2)), []);
@@ -533,8 +534,8 @@ mod tests {
 
     #[test]
     fn a_run_whose_last_slot_gives_up_is_over() {
-        let rest = Rest { give_up_after: NonZeroU32::new(1), ..Default::default() };
-        let mut table = Table::of(1, &Policy { rest, ..probed() });
+        let backoff = Backoff { give_up_after: NonZeroU32::new(1), ..Default::default() };
+        let mut table = Table::of(1, &Policy { backoff, ..probed() });
         assert_eq!(table.exited(worker(0, 1)), [Action::Finish(Outcome::GaveUp)]);
     }
 
@@ -574,14 +575,14 @@ mod tests {
         assert_eq!(table.exited(worker(0, 3)), [Action::Finish(Outcome::GaveUp)]);
         let next = Next::TooManyRestarts;
         let exit = Exit::Code(255);
-        assert_eq!(table.news, [News::Crashed { worker: worker(0, 3), exit, next }]);
+        assert_eq!(table.news, [Transition::Crashed { worker: worker(0, 3), exit, next }]);
     }
 
     #[test]
     fn a_hung_worker_is_terminated_killed_and_replaced_at_once() {
         let mut table = Table::serving(1);
         assert_eq!(table.on(Event::Hung(worker(0, 1))), [Action::Terminate(worker(0, 1))]);
-        assert_eq!(table.news, [News::Hung(worker(0, 1))]);
+        assert_eq!(table.news, [Transition::Hung(worker(0, 1))]);
         assert_eq!(table.on(Event::Hung(worker(0, 1))), []);
         assert_eq!(table.wait(), [Action::Kill(worker(0, 1))]);
         assert_eq!(table.exited(worker(0, 1)), [Action::Spawn(worker(0, 2))]);
@@ -616,8 +617,8 @@ mod tests {
 
     #[test]
     fn a_start_that_comes_while_the_last_of_too_many_dies_is_heard() {
-        let rest = Rest { give_up_after: NonZeroU32::new(1), ..Rest::default() };
-        let mut table = Table::of(1, &Policy { rest, ..probed() });
+        let backoff = Backoff { give_up_after: NonZeroU32::new(1), ..Backoff::default() };
+        let mut table = Table::of(1, &Policy { backoff, ..probed() });
         assert_eq!(table.leader_exited(worker(0, 1)), []);
         table.on(Event::Start(slot(0)));
         assert_eq!(table.on(Event::Emptied(worker(0, 1))), [Action::Spawn(worker(0, 2))]);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// A value as it stands there.
-pub enum Raw {
+pub enum AnyValue {
     Text(String),
     Whole(i64),
     /// With a point or an exponent, as it is written.
@@ -16,7 +16,7 @@ pub enum Raw {
     Table,
 }
 
-impl Raw {
+impl AnyValue {
     /// What is said of a value of the wrong kind.
     pub fn is_no(&self, what: &str, right: &str) -> String {
         let this = match self {
@@ -41,7 +41,7 @@ impl Raw {
     }
 }
 
-impl<'t> Deserialize<'t> for Raw {
+impl<'t> Deserialize<'t> for AnyValue {
     fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(RawVisitor)
     }
@@ -50,37 +50,37 @@ impl<'t> Deserialize<'t> for Raw {
 struct RawVisitor;
 
 impl<'t> Visitor<'t> for RawVisitor {
-    type Value = Raw;
+    type Value = AnyValue;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a value")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnyValue, E> {
+        Ok(AnyValue::Text(text.to_owned()))
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Whole(number))
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<AnyValue, E> {
+        Ok(AnyValue::Whole(number))
     }
 
-    fn visit_bytes<E: de::Error>(self, number: &[u8]) -> Result<Raw, E> {
-        Ok(Raw::Fraction(String::from_utf8_lossy(number).into_owned()))
+    fn visit_bytes<E: de::Error>(self, number: &[u8]) -> Result<AnyValue, E> {
+        Ok(AnyValue::Fraction(String::from_utf8_lossy(number).into_owned()))
     }
 
-    fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<Raw, E> {
-        Ok(Raw::Boolean(boolean))
+    fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<AnyValue, E> {
+        Ok(AnyValue::Boolean(boolean))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Raw, E> {
-        Ok(Raw::Date)
+    fn visit_unit<E: de::Error>(self) -> Result<AnyValue, E> {
+        Ok(AnyValue::Date)
     }
 
-    fn visit_seq<A: de::SeqAccess<'t>>(self, _: A) -> Result<Raw, A::Error> {
-        Ok(Raw::List)
+    fn visit_seq<A: de::SeqAccess<'t>>(self, _: A) -> Result<AnyValue, A::Error> {
+        Ok(AnyValue::List)
     }
 
-    fn visit_map<A: de::MapAccess<'t>>(self, _: A) -> Result<Raw, A::Error> {
-        Ok(Raw::Table)
+    fn visit_map<A: de::MapAccess<'t>>(self, _: A) -> Result<AnyValue, A::Error> {
+        Ok(AnyValue::Table)
     }
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::near::nearest;
+use super::suggest::nearest;
 
 /// The greatest number of a signal on Linux (signal(7), SIGRTMAX).
 const MAX: i64 = 64;

@@ -1,22 +1,22 @@
 //! What a slot says of itself to the rules that concern more than one: what it waits for, and who must wait for it.
 //!
-//! Nothing is changed or decided here; [`super::super::turns`] does that.
+//! Nothing is changed or decided here; [`super::super::ordering`] does that.
 
-use super::super::name::Exit;
+use super::super::ids::Exit;
 use super::super::phase::{Phase, Wanted};
 use super::Slot;
 
 /// Something about a slot that concerns others, or that it waits for others to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) enum Mark {
+pub(in super::super) enum Flag {
     /// It starts when the pools that its own comes after are ready.
     WaitsToStart,
     /// It serves or is about to, and is told to stop when those that need it and are to go are gone.
     WaitsToStop,
     /// It serves, and its worker is replaced when nobody holds the roll of its pool.
-    WaitsToRenew,
+    WaitsToRoll,
     /// Its worker is to be replaced, and nobody would miss it.
-    RenewsAtOnce,
+    RollsAtOnce,
     /// The plan no longer has it, and nothing of it is left.
     IsForgotten,
     /// Its pool is not ready, because of it.
@@ -29,12 +29,12 @@ pub(in super::super) enum Mark {
     HoldsTheRoll,
 }
 
-impl Mark {
+impl Flag {
     pub(in super::super) const ALL: [Self; 9] = [
         Self::WaitsToStart,
         Self::WaitsToStop,
-        Self::WaitsToRenew,
-        Self::RenewsAtOnce,
+        Self::WaitsToRoll,
+        Self::RollsAtOnce,
         Self::IsForgotten,
         Self::IsUnmet,
         Self::IsLeaving,
@@ -44,22 +44,22 @@ impl Mark {
 }
 
 impl Slot {
-    pub(in super::super) fn has(&self, mark: Mark) -> bool {
+    pub(in super::super) fn has(&self, mark: Flag) -> bool {
         let is_up = self.wanted == Wanted::Up;
         let is_to_go = matches!(self.wanted, Wanted::Down | Wanted::Gone);
         let starts = matches!(self.phase, Phase::Starting { .. });
         let serves = matches!(self.phase, Phase::Ready { .. });
         let is_due = self.due.is_some();
         match mark {
-            Mark::WaitsToStart => is_up && self.phase == Phase::Idle,
-            Mark::WaitsToStop => is_to_go && (starts || serves),
-            Mark::WaitsToRenew => is_up && serves && is_due,
-            Mark::RenewsAtOnce => is_up && starts && is_due,
-            Mark::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
-            Mark::IsUnmet => !self.is_met(),
-            Mark::IsLeaving => is_to_go && self.phase.has_worker(),
-            Mark::IsRolling => self.is_renewed || (is_up && is_due),
-            Mark::HoldsTheRoll => is_up && !serves && (self.is_renewed || is_due),
+            Flag::WaitsToStart => is_up && self.phase == Phase::Idle,
+            Flag::WaitsToStop => is_to_go && (starts || serves),
+            Flag::WaitsToRoll => is_up && serves && is_due,
+            Flag::RollsAtOnce => is_up && starts && is_due,
+            Flag::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
+            Flag::IsUnmet => !self.is_met(),
+            Flag::IsLeaving => is_to_go && self.phase.has_worker(),
+            Flag::IsRolling => self.is_rolled || (is_up && is_due),
+            Flag::HoldsTheRoll => is_up && !serves && (self.is_rolled || is_due),
         }
     }
 
@@ -78,13 +78,13 @@ impl Slot {
         match self.phase {
             Phase::GivenUp => true,
             Phase::Idle => matches!(self.wanted, Wanted::Up | Wanted::Ended),
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Resting { .. } => false,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. } => false,
             Phase::Stopping { .. } | Phase::Killing { .. } => false,
         }
     }
 
     /// The roll of its pool is over.
     pub(in super::super) fn leave_roll(&mut self) {
-        self.is_renewed = false;
+        self.is_rolled = false;
     }
 }

@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::check::READY_WITHIN;
-use super::template::{Misplaced, Values};
+use super::probe::READY_WITHIN;
+use super::text::placeholders::{Misplaced, Values};
 use super::{
-    Check, Plan, PlanError, Pool, Ports, Ready, SlotPlan, WORKERS_MAX, World, environment, is_name,
+    ExecSpec, Plan, PlanError, Pool, Ports, Probe, Ready, SlotPlan, WORKERS_MAX, environment,
+    is_name,
 };
 use crate::supervisor::{Policy, Readiness};
 
 /// What the command line says of a pool.
 #[derive(Clone, Debug)]
-pub struct AdHoc {
+pub struct CommandLinePool {
     pub command: Vec<OsString>,
     pub ports: Option<Ports>,
     /// Without ports: how many workers.
@@ -24,7 +25,7 @@ pub struct AdHoc {
     pub policy: Policy,
 }
 
-impl AdHoc {
+impl CommandLinePool {
     /// The plan with this one pool. `dir` is what `{dir}` stands for.
     ///
     /// # Errors
@@ -75,13 +76,13 @@ impl AdHoc {
                 PlanError::Placeholder { argument, column, reason }
             })
         });
-        let world = World {
+        let exec = ExecSpec {
             argv: argv.collect::<Result<_, _>>()?,
             env: environment::of_slot(pool, &name, port),
-            ..World::default()
+            ..ExecSpec::default()
         };
-        let ready = port.map_or(Ready::Lived, |port| Ready::Check(Check::Tcp { port }));
-        Ok(SlotPlan { name, n, port, world, ready, alive: None, log: None })
+        let ready = port.map_or(Ready::Lived, |port| Ready::Probe(Probe::Tcp { port }));
+        Ok(SlotPlan { name, n, port, exec, ready, alive: None, log: None })
     }
 }
 
@@ -96,8 +97,8 @@ fn name_of(program: &Path) -> Result<String, PlanError> {
 mod tests {
     use super::*;
 
-    fn ad_hoc(command: &[&str], ports: Option<&str>, workers: Option<usize>) -> AdHoc {
-        AdHoc {
+    fn ad_hoc(command: &[&str], ports: Option<&str>, workers: Option<usize>) -> CommandLinePool {
+        CommandLinePool {
             command: command.iter().map(Into::into).collect(),
             ports: ports.map(|text| text.parse().unwrap()),
             workers,
@@ -106,7 +107,7 @@ mod tests {
         }
     }
 
-    fn refused(ad_hoc: AdHoc) -> String {
+    fn refused(ad_hoc: CommandLinePool) -> String {
         ad_hoc.plan(Path::new("/srv")).unwrap_err().to_string()
     }
 
@@ -116,8 +117,8 @@ mod tests {
         let plan = plan.plan(Path::new("/srv")).unwrap();
         let slots: Vec<_> = plan.slots().map(|(_, slot)| slot).collect();
         assert_eq!(slots[1].name, "serve.2");
-        assert_eq!(slots[1].world.argv, ["./bin/serve.sh", "-p9002"]);
-        assert_eq!(slots[1].ready, Ready::Check(Check::Tcp { port: 9002 }));
+        assert_eq!(slots[1].exec.argv, ["./bin/serve.sh", "-p9002"]);
+        assert_eq!(slots[1].ready, Ready::Probe(Probe::Tcp { port: 9002 }));
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Probe { .. }));
     }
 
@@ -145,7 +146,7 @@ mod tests {
         assert!(refused(ad_hoc(&["job"], None, Some(0))).contains("give 1 to 1000"));
         assert!(refused(ad_hoc(&["job"], None, Some(5_000))).contains("more than the 1000"));
         assert!(refused(ad_hoc(&["..."], None, Some(1))).contains("give one with `--name`"));
-        let named = AdHoc { name: Some("a b".into()), ..ad_hoc(&["job"], None, Some(1)) };
+        let named = CommandLinePool { name: Some("a b".into()), ..ad_hoc(&["job"], None, Some(1)) };
         assert!(refused(named).contains("`a b` is no pool name"));
     }
 }

@@ -17,12 +17,12 @@ use crate::supervisor::{SlotId, WorkerId};
 pub struct Seen {
     pub pid: Pid,
     pub program: String,
-    pub attitude: Attitude,
+    pub attitude: SignalState,
 }
 
 /// Why a process may still be there after a stop signal, as far as /proc shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attitude {
+pub enum SignalState {
     /// Nothing hinders it; it may be at work on its end.
     Open,
     /// This signal.
@@ -85,7 +85,7 @@ pub const CHECK_VARIABLE: &str = "PM_CHECK";
 
 /// Whom a process works for, by the environment it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Employment {
+pub struct WorkerTag {
     /// The reactor that started it.
     pub pm: Pid,
     pub worker: WorkerId,
@@ -93,7 +93,7 @@ pub struct Employment {
     pub is_check: bool,
 }
 
-impl Employment {
+impl WorkerTag {
     /// What the variable says.
     pub fn variable(pm: Pid, worker: WorkerId) -> String {
         format!("{WORKER_VARIABLE}={pm}.{}.{}", worker.slot.0, worker.generation)
@@ -153,12 +153,14 @@ fn seen(process: &Process, stat: Stat, signal: i32) -> Seen {
     let own = geteuid().as_raw();
     let foreign = status.filter(|status| own != 0 && own != status.ruid && own != status.suid);
     let attitude = match (stat.state, masks) {
-        ('D', _) => Attitude::Uninterruptible,
-        (_, _) if foreign.is_some() => Attitude::Foreign(foreign.map_or(0, |status| status.ruid)),
-        ('T' | 't', _) => Attitude::Stopped,
-        (_, (ignored, _)) if ignored & bit != 0 => Attitude::Ignores(signal),
-        (_, (_, blocked)) if blocked & bit != 0 => Attitude::Blocks(signal),
-        _ => Attitude::Open,
+        ('D', _) => SignalState::Uninterruptible,
+        (_, _) if foreign.is_some() => {
+            SignalState::Foreign(foreign.map_or(0, |status| status.ruid))
+        }
+        ('T' | 't', _) => SignalState::Stopped,
+        (_, (ignored, _)) if ignored & bit != 0 => SignalState::Ignores(signal),
+        (_, (_, blocked)) if blocked & bit != 0 => SignalState::Blocks(signal),
+        _ => SignalState::Open,
     };
     Seen { pid: Pid::from_raw(stat.pid), program: stat.comm, attitude }
 }

@@ -4,7 +4,7 @@
 //! go are gone, and is renewed when no other of its pool is away for that. Decided anew after every event from what the
 //! slots are at, so that nothing can be missed.
 //!
-//! What a slot means to others is kept as [`Mark`]s in order, so that nobody has to look for it: a table whose slots
+//! What a slot means to others is kept as [`Flag`]s in order, so that nobody has to look for it: a table whose slots
 //! all serve has none. What a slot does with its turn stands in [`super::slot`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,18 +12,18 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::event::Action;
-use super::name::{PoolId, SlotId};
+use super::ids::{PoolId, SlotId};
 use super::phase::Input;
-use super::roster::PoolEntry;
 use super::slot::Slot;
-use super::slot::mark::Mark;
+use super::slot::flags::Flag;
+use super::spec::PoolEntry;
 use super::{Course, Supervisor};
 
 /// The pools, and what their slots mean to each other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct Ordering {
     pools: BTreeMap<PoolId, Pool>,
-    marks: BTreeSet<(Mark, PoolId, SlotId)>,
+    flags: BTreeSet<(Flag, PoolId, SlotId)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ struct Pool {
     needed_by: Vec<PoolId>,
 }
 
-impl Turns {
+impl Ordering {
     /// Takes in what the plan says of pools. Those that it no longer has keep their place in the order of stopping
     /// until all of their slots are gone.
     pub(super) fn revise(&mut self, entries: Vec<PoolEntry>, slots: &BTreeMap<SlotId, Slot>) {
@@ -50,25 +50,25 @@ impl Turns {
             debug_assert!(!needed_by.contains(&id), "{id:?} comes after itself");
             self.pools.entry(id).or_default().needed_by = needed_by;
         }
-        self.marks.clear();
+        self.flags.clear();
         slots.values().for_each(|slot| self.note(slot));
     }
 
     /// Notes what this slot means to others as it is now. To be called whenever it has changed.
     pub(super) fn note(&mut self, slot: &Slot) {
-        for mark in Mark::ALL {
+        for mark in Flag::ALL {
             let mark_of_slot = (mark, slot.pool(), slot.id());
             if slot.has(mark) {
-                self.marks.insert(mark_of_slot);
+                self.flags.insert(mark_of_slot);
             } else {
-                self.marks.remove(&mark_of_slot);
+                self.flags.remove(&mark_of_slot);
             }
         }
     }
 
     fn forget(&mut self, slot: &Slot) {
-        for mark in Mark::ALL {
-            self.marks.remove(&(mark, slot.pool(), slot.id()));
+        for mark in Flag::ALL {
+            self.flags.remove(&(mark, slot.pool(), slot.id()));
         }
     }
 
@@ -85,13 +85,13 @@ impl Turns {
 
     /// True if every pool that this one comes after is ready.
     fn may_start(&self, pool: PoolId) -> bool {
-        !self.after(pool).iter().any(|needed| self.has(Mark::IsUnmet, *needed))
+        !self.after(pool).iter().any(|needed| self.has(Flag::IsUnmet, *needed))
     }
 
     /// True if nobody who needs this pool is on the way out.
     fn may_stop(&self, pool: PoolId) -> bool {
         let needed_by = self.pools.get(&pool).map_or(&[][..], |pool| &pool.needed_by);
-        !needed_by.iter().any(|other| self.has(Mark::IsLeaving, *other))
+        !needed_by.iter().any(|other| self.has(Flag::IsLeaving, *other))
     }
 
     fn after(&self, pool: PoolId) -> &[PoolId] {
@@ -99,21 +99,21 @@ impl Turns {
     }
 
     /// True if some slot of the pool has this mark.
-    fn has(&self, mark: Mark, pool: PoolId) -> bool {
+    fn has(&self, mark: Flag, pool: PoolId) -> bool {
         self.slots(mark, pool).next().is_some()
     }
 
     /// The slots of this pool that have this mark, in order.
-    fn slots(&self, mark: Mark, pool: PoolId) -> impl Iterator<Item = SlotId> {
+    fn slots(&self, mark: Flag, pool: PoolId) -> impl Iterator<Item = SlotId> {
         let all = (mark, pool, SlotId(0))..=(mark, pool, SlotId(usize::MAX));
-        self.marks.range(all).map(|(_, _, slot)| *slot)
+        self.flags.range(all).map(|(_, _, slot)| *slot)
     }
 
     /// The pools some slots of which have this mark, in order.
-    fn pools(&self, mark: Mark) -> Vec<PoolId> {
+    fn pools(&self, mark: Flag) -> Vec<PoolId> {
         let mut found = Vec::new();
         let mut from = Bound::Included((mark, PoolId(0), SlotId(0)));
-        while let Some((next, pool, _)) = self.marks.range((from, Bound::Unbounded)).next()
+        while let Some((next, pool, _)) = self.flags.range((from, Bound::Unbounded)).next()
             && *next == mark
         {
             found.push(*pool);
@@ -123,7 +123,7 @@ impl Turns {
     }
 
     /// The slots that have this mark and are of a pool that `may`.
-    fn slots_that(&self, may: impl Fn(PoolId) -> bool, mark: Mark) -> Vec<SlotId> {
+    fn slots_that(&self, may: impl Fn(PoolId) -> bool, mark: Flag) -> Vec<SlotId> {
         let pools = self.pools(mark).into_iter().filter(|pool| may(*pool));
         pools.flat_map(|pool| self.slots(mark, pool)).collect()
     }
@@ -132,45 +132,45 @@ impl Turns {
 impl Supervisor {
     /// The pools that this slot waits for before it may start; none if it does not wait.
     pub fn waits_for(&self, slot: SlotId) -> Vec<PoolId> {
-        let waits = |slot: &&Slot| slot.has(Mark::WaitsToStart);
+        let waits = |slot: &&Slot| slot.has(Flag::WaitsToStart);
         let Some(slot) = self.slot(slot).filter(waits) else { return Vec::new() };
-        let after = self.turns.after(slot.pool()).iter().copied();
-        after.filter(|needed| self.turns.has(Mark::IsUnmet, *needed)).collect()
+        let after = self.ordering.after(slot.pool()).iter().copied();
+        after.filter(|needed| self.ordering.has(Flag::IsUnmet, *needed)).collect()
     }
 
     /// The pools that have slots which wait for this one before they may start.
     pub fn waiting_for(&self, pool: PoolId) -> Vec<PoolId> {
-        if !self.turns.has(Mark::IsUnmet, pool) {
+        if !self.ordering.has(Flag::IsUnmet, pool) {
             return Vec::new();
         }
-        let waiting = self.turns.pools(Mark::WaitsToStart).into_iter();
-        waiting.filter(|other| self.turns.after(*other).contains(&pool)).collect()
+        let waiting = self.ordering.pools(Flag::WaitsToStart).into_iter();
+        waiting.filter(|other| self.ordering.after(*other).contains(&pool)).collect()
     }
 
     /// Gives everybody a turn whose turn it is.
     ///
     /// Once is enough: what a turn leads to at once, a worker that is not yet ready or not yet gone, is nobody's turn.
     /// Starts come first, while what they saw ready is; then what is to go, then what is to be another.
-    pub(super) fn take_turns(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if self.turns.marks.is_empty() {
+    pub(super) fn settle_order(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if self.ordering.flags.is_empty() {
             return;
         }
-        for id in self.turns.slots_that(|_| true, Mark::IsForgotten) {
+        for id in self.ordering.slots_that(|_| true, Flag::IsForgotten) {
             if let Some(slot) = self.slots.remove(&id) {
-                self.turns.forget(&slot);
+                self.ordering.forget(&slot);
             }
         }
         if self.course == Course::Running {
-            let may = |pool| self.turns.may_start(pool);
-            for slot in self.turns.slots_that(may, Mark::WaitsToStart) {
-                self.step(slot, Input::MayStart, now, actions);
+            let may = |pool| self.ordering.may_start(pool);
+            for slot in self.ordering.slots_that(may, Flag::WaitsToStart) {
+                self.step(slot, Input::StartAllowed, now, actions);
             }
         }
-        let may = |pool| self.turns.may_stop(pool);
-        for slot in self.turns.slots_that(may, Mark::WaitsToStop) {
-            self.step(slot, Input::MayStop, now, actions);
+        let may = |pool| self.ordering.may_stop(pool);
+        for slot in self.ordering.slots_that(may, Flag::WaitsToStop) {
+            self.step(slot, Input::StopAllowed, now, actions);
         }
-        for pool in self.turns.pools(Mark::IsRolling) {
+        for pool in self.ordering.pools(Flag::IsRolling) {
             self.roll(pool, now, actions);
         }
     }
@@ -180,33 +180,37 @@ impl Supervisor {
     /// Who does not serve is renewed without further ado. Those who serve go one by one in order, each when all that
     /// were renewed before serve again: if a renewed one never does, the others keep serving as they are.
     fn roll(&mut self, pool: PoolId, now: Instant, actions: &mut Vec<Action>) {
-        for slot in Vec::from_iter(self.turns.slots(Mark::RenewsAtOnce, pool)) {
-            self.step(slot, Input::MayRenew, now, actions);
+        for slot in Vec::from_iter(self.ordering.slots(Flag::RollsAtOnce, pool)) {
+            self.step(slot, Input::RollAllowed, now, actions);
         }
-        if self.turns.has(Mark::HoldsTheRoll, pool) {
+        if self.ordering.has(Flag::HoldsTheRoll, pool) {
             return;
         }
-        let next = self.turns.slots(Mark::WaitsToRenew, pool).next();
+        let next = self.ordering.slots(Flag::WaitsToRoll, pool).next();
         if let Some(next) = next {
-            return self.step(next, Input::MayRenew, now, actions);
+            return self.step(next, Input::RollAllowed, now, actions);
         }
-        for id in Vec::from_iter(self.turns.slots(Mark::IsRolling, pool)) {
+        for id in Vec::from_iter(self.ordering.slots(Flag::IsRolling, pool)) {
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.leave_roll();
-                self.turns.note(slot);
+                self.ordering.note(slot);
             }
         }
     }
 
     /// What must be true between two events.
-    pub(super) fn check_turns(&self) {
+    pub(super) fn check_ordering(&self) {
         let slots = self.slots.values();
         let marks = slots.flat_map(|slot| {
-            let of = move |mark: Mark| (mark, slot.pool(), slot.id());
-            Mark::ALL.into_iter().filter(|mark| slot.has(*mark)).map(of)
+            let of = move |mark: Flag| (mark, slot.pool(), slot.id());
+            Flag::ALL.into_iter().filter(|mark| slot.has(*mark)).map(of)
         });
-        debug_assert_eq!(self.turns.marks, marks.collect(), "the marks are what the slots are at");
-        let is_forgotten = self.turns.pools(Mark::IsForgotten).is_empty();
+        debug_assert_eq!(
+            self.ordering.flags,
+            marks.collect(),
+            "the marks are what the slots are at"
+        );
+        let is_forgotten = self.ordering.pools(Flag::IsForgotten).is_empty();
         debug_assert!(is_forgotten, "who is gone is forgotten");
     }
 }
@@ -217,7 +221,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::table::{Table, probed, slot, worker};
-    use super::super::{Event, News, Next, Outcome, Phase, Policy, Rest, Restart, Wanted};
+    use super::super::{Backoff, Event, Next, Outcome, Phase, Policy, Restart, Transition, Wanted};
     use super::*;
 
     use Action::{Finish, Kill, Spawn, Terminate};
@@ -230,8 +234,8 @@ mod tests {
     }
 
     fn gives_up() -> Policy {
-        let rest = Rest { give_up_after: NonZeroU32::new(1), ..Rest::default() };
-        Policy { rest, ..probed() }
+        let backoff = Backoff { give_up_after: NonZeroU32::new(1), ..Backoff::default() };
+        Policy { backoff, ..probed() }
     }
 
     #[test]
@@ -333,7 +337,7 @@ mod tests {
         assert_eq!(table.on(Event::Start(slot(1))), []);
         assert_eq!(table.exited(worker(2, 1)), []);
         assert!(
-            matches!(table.news[..], [News::Crashed { next: Next::Down, .. }]),
+            matches!(table.news[..], [Transition::Crashed { next: Next::Down, .. }]),
             "{:?}",
             table.news
         );
@@ -345,7 +349,7 @@ mod tests {
     fn a_roll_renews_one_after_another_and_the_next_only_when_the_last_serves() {
         let mut table = Table::serving(3);
         assert_eq!(table.revise(&[0, 2], |_| {}), [Terminate(worker(0, 1))]);
-        assert_eq!(table.news, [News::Renewing(worker(0, 1))]);
+        assert_eq!(table.news, [Transition::Replacing(worker(0, 1))]);
         assert_eq!(table.succeeded(worker(0, 1)), [Spawn(worker(0, 2))]);
         assert_eq!(table.on(Event::Tick), []);
         assert_eq!(table.on(Event::Ready(worker(0, 2))), [Terminate(worker(2, 1))]);
@@ -423,7 +427,7 @@ mod tests {
     fn a_changed_slot_takes_its_new_policy_with_its_next_worker_and_an_unchanged_one_at_once() {
         let mut table = Table::serving(2);
         let short = Duration::from_millis(7);
-        let alter = |roster: &mut crate::supervisor::Roster| {
+        let alter = |roster: &mut crate::supervisor::TableSpec| {
             roster.slots.iter_mut().for_each(|entry| entry.policy.grace = short);
         };
         table.revise(&[0], alter);

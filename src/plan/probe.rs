@@ -16,7 +16,7 @@ pub const STATUS: RangeInclusive<u16> = 200..=399;
 
 /// One look at a worker from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum Probe {
     /// A connection to this port of 127.0.0.1 or ::1 is accepted.
     Tcp { port: u16 },
     /// `GET target` is answered with a status in this range, and with this text in the body if there is one.
@@ -30,7 +30,7 @@ pub enum Check {
 pub enum Ready {
     /// It has lived as long as the policy says.
     Lived,
-    Check(Check),
+    Probe(Probe),
     /// It says `READY=1` (sd_notify(3)).
     Notify,
     /// It writes a line like this.
@@ -82,7 +82,7 @@ pub struct Alive {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliveBy {
-    Check(Check),
+    Probe(Probe),
     /// It says `WATCHDOG=1` (sd_notify(3)) at least this often: `every`. `timeout` and `failures` do not count.
     Notify,
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::super::event::{Action, News, Next, Remains};
-use super::super::name::Exit;
+use super::super::event::{Action, Next, Remains, Transition};
+use super::super::ids::Exit;
 use super::super::phase::{Phase, Wanted};
 use super::super::policy::Restart;
 use super::{KILL_AGAIN, Slot};
@@ -53,7 +53,7 @@ impl Slot {
     pub(super) fn be_gone(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let worker = self.worker();
         let next = self.refill(now, actions);
-        actions.push(Action::Tell(News::Stopped { worker, next }));
+        actions.push(Action::Report(Transition::Stopped { worker, next }));
     }
 
     /// The slot is empty: what is wanted comes next.
@@ -66,7 +66,7 @@ impl Slot {
     pub(super) fn enter(&mut self, next: Next, now: Instant, actions: &mut Vec<Action>) {
         match next {
             Next::Spawn => self.spawn(now, actions),
-            Next::Rest(wait) => self.phase = Phase::Resting { until: now + wait },
+            Next::Backoff(wait) => self.phase = Phase::Backoff { until: now + wait },
             Next::GiveUp | Next::TooManyRestarts => self.phase = Phase::GivenUp,
             Next::End | Next::Down => self.lie_idle(),
         }
@@ -75,7 +75,7 @@ impl Slot {
     pub(super) fn lie_idle(&mut self) {
         self.phase = Phase::Idle;
         self.policy = self.due.take().unwrap_or(self.policy);
-        self.is_renewed = false;
+        self.is_rolled = false;
     }
 
     pub(super) fn next(&self) -> Next {
@@ -90,20 +90,21 @@ impl Slot {
         }
         let failed = self.failures > 0;
         if failed
-            && (self.policy.rest.gives_up(self.failures) || self.policy.restart == Restart::Never)
+            && (self.policy.backoff.gives_up(self.failures)
+                || self.policy.restart == Restart::Never)
         {
             return Next::GiveUp;
         }
         if self.restarts.are_too_many() {
             return Next::TooManyRestarts;
         }
-        let wait = self.policy.rest.after(self.failures, self.id);
-        if wait.is_zero() { Next::Spawn } else { Next::Rest(wait) }
+        let wait = self.policy.backoff.after(self.failures, self.id);
+        if wait.is_zero() { Next::Spawn } else { Next::Backoff(wait) }
     }
 
     pub(super) fn is_coming_back(&self) -> bool {
         match self.next() {
-            Next::Spawn | Next::Rest(_) => true,
+            Next::Spawn | Next::Backoff(_) => true,
             Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => false,
         }
     }
