@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.deno/bin:$(PATH)
 # It would move every server to one address of its own.
 unexport DENO_SERVE_ADDRESS
 
-TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/*.ts)
+TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/typescript/*.ts)
 SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo
 # A proxy that the environment names is not for loopback; Deno's fetch would ask it for that too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
@@ -60,7 +60,7 @@ build:
 test: deno-at-hand
 	cargo test --locked
 	$(DIRECT) deno test --allow-read --allow-write --allow-net --allow-run \
-		tests/web_test.ts tests/proxy_test.ts
+		tests/typescript
 
 # The numbers in the README, in one go: about four minutes, on a machine that does nothing else.
 .PHONY: proof

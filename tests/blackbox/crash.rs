@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pool, ask, eventually, shell, worker, worker_text};
-use crate::processes::{is_alive, send};
+use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::processes::{self, is_alive, send};
+use crate::support::programs::{shell, worker, worker_text};
+use crate::support::waiting::eventually;
 
 #[test]
 fn a_killed_worker_comes_back_on_its_port_and_the_others_stay_as_they_are() {
@@ -103,7 +106,7 @@ fn an_orphan_that_left_the_group_goes_with_its_worker() {
     let (orphan, other) = (orphan_of(1), orphan_of(2));
     send(Signal::SIGKILL, leaders[0]);
     pm.is_ready(1, 2);
-    eventually("it is no zombie", || crate::processes::state(orphan.pid).is_none().then_some(()));
+    eventually("it is no zombie", || processes::state(orphan.pid).is_none().then_some(()));
     assert!(is_alive(other.pid), "the other slot's is untouched");
     pm.stop();
 }

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::harness::{Pm, Pool, eventually, shell, worker_binary};
-use crate::processes::{self, send};
-use crate::terminal::Terminal;
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::processes::{self, send};
+use crate::support::programs::{shell, worker_binary};
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
 /// What a worker does before it serves, and how many processes it then is.
 const DESCENDANTS: [(&str, &str, usize); 7] = [

@@ -7,9 +7,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pool, ask, eventually, shell, size, worker};
-use crate::processes::send;
-use crate::terminal::Terminal;
+use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::ports::is_free;
+use crate::support::processes::send;
+use crate::support::programs::{shell, worker};
+use crate::support::run_mode::size;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
 /// The numbered lines of the fixture, up to a size: how many of them.
 fn lines_in(bytes: u64) -> u64 {
@@ -182,7 +187,7 @@ fn workers_are_replaced_when_everything_of_pm_is_closed() {
         eventually("the next generation", || {
             pm.members().iter().any(|member| member.generation == generation).then_some(())
         });
-        eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+        eventually("it serves", || (!is_free(pm.ports[0])).then_some(()));
         send(Signal::SIGKILL, pm.members()[0].pid);
     }
     pm.signal(Signal::SIGTERM);
@@ -230,7 +235,7 @@ fn workers_are_replaced_while_the_terminal_is_held_by_ctrl_s() {
         });
     }
     // Enough to fill whatever is between pm and the screen.
-    eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+    eventually("it serves", || (!is_free(pm.ports[0])).then_some(()));
     ask(pm.ports[0], "flood 20000");
     assert_eq!(pm.says.with("was killed by SIGKILL"), [""; 0]);
     terminal.type_keys("\x11");

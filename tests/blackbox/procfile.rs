@@ -5,7 +5,9 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pool, pm_binary};
+use crate::support::pool::Pool;
+use crate::support::processes;
+use crate::support::programs::pm_binary;
 
 fn procfile(folder: &Path, text: &str) -> Pool {
     Pool::of_file(folder, "Procfile", 0, text)
@@ -47,7 +49,7 @@ fn a_process_type_that_dies_is_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let pm = procfile(folder.path(), "POOL: exec WORKER stay\n").start();
     let worker = pm.is_up(".1", 1);
-    crate::processes::send(Signal::SIGKILL, worker);
+    processes::send(Signal::SIGKILL, worker);
     pm.is_up(".1", 2);
     pm.stop();
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pm, Pool, ask, for_as_long_as};
-use crate::processes::is_alive;
+use crate::support::pm::{Pm, ask};
+use crate::support::pool::Pool;
+use crate::support::processes::{self, is_alive};
+use crate::support::waiting::{eventually, for_as_long_as};
 
 const BEFORE: &str = "
 [pool.POOL-web]
@@ -177,14 +179,14 @@ fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
         stop    = { grace = '1500ms' }
     ";
     let pm = Pool::of_file(folder.path(), "pm.toml", 2, text).start();
-    crate::processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
+    processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
     let old = pm.is_up(".1", 2);
     pm.is_up(".2", 1);
     // What was the second of its slot on the other port is the second of this name too.
     pm.reload(&text.replace("[PORT1, PORT2]", "[PORT2]"));
     pm.says.wait_for(&format!("{} is ready on port {}", pm.slot(1), pm.ports[1]));
     let new = ask(pm.ports[1], "pid");
-    let helper = crate::harness::eventually("the daemon of the new one", || {
+    let helper = eventually("the daemon of the new one", || {
         let members = pm.members().into_iter();
         let mut daemons = members.filter(|member| member.pid == member.group);
         daemons.find(|member| {
@@ -192,7 +194,7 @@ fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
             !is_leader && worker_of(member.pid) == worker_of(pid_of(&new))
         })
     });
-    crate::harness::eventually("the old one is gone", || (!is_alive(old)).then_some(()));
+    eventually("the old one is gone", || (!is_alive(old)).then_some(()));
     pm.says.wait_for("did not stop within 1.5s");
     pm.has_members(2);
     for_as_long_as(Duration::from_millis(100), || assert!(is_alive(helper.pid)));
@@ -241,7 +243,7 @@ fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
     pm.says.wait_for("reload: 1 worker stays as it is");
     ask(pm.ports[0], "say written");
     let log = folder.path().join(format!("{}.log", pm.slot(1)));
-    crate::harness::eventually("it is in the file", || {
+    eventually("it is in the file", || {
         (std::fs::read_to_string(&log).ok()? == "written\n").then_some(())
     });
     let alive = "alive = { http = '/', every = '50ms', timeout = '50ms' }";

@@ -9,8 +9,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::harness::{Pool, ask, for_as_long_as, pm_binary, worker, worker_binary};
-use crate::processes::{is_alive, send};
+use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::processes::{is_alive, send};
+use crate::support::programs::{pm_binary, worker, worker_binary};
+use crate::support::run_mode::skip;
+use crate::support::waiting::for_as_long_as;
 
 #[test]
 fn a_stranger_on_a_port_is_named_once_and_does_not_hinder_the_others() {
@@ -37,8 +41,7 @@ fn a_stranger_on_a_port_is_named_once_and_does_not_hinder_the_others() {
 fn a_stranger_on_the_other_loopback_address_is_in_the_way_too() {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
     let Ok(stranger) = TcpListener::bind(("::1", pool.number_of_port(1))) else {
-        println!("skipped: there is no IPv6 here");
-        return;
+        return skip("there is no IPv6 here");
     };
     let pm = pool.start();
     pm.says.wait_for(&format!("port {} is held by", pm.ports[0]));
@@ -141,8 +144,7 @@ fn no_descriptor_for_a_pipe_is_a_failed_start_and_tried_again() {
 #[test]
 fn no_process_for_a_worker_is_a_failed_start_and_tried_again() {
     if !geteuid().is_root() {
-        println!("skipped: only root can become a user who has no process yet");
-        return;
+        return skip("only root can become a user that has no process yet");
     }
     // That user need not be able to reach the place where the programs were built.
     let folder = tempfile::tempdir().unwrap();
@@ -171,8 +173,7 @@ fn a_probe_that_meets_itself_is_no_worker() {
     let has_own_network =
         Command::new("unshare").args(["-n", "ip", "link", "set", "lo", "up"]).status();
     if !has_own_network.is_ok_and(|status| status.success()) {
-        println!("skipped: only root can make a network of its own, with unshare and ip");
-        return;
+        return skip("only root can make a network namespace, with unshare and ip");
     }
     let pool = Pool::of(worker("say up stay")).on_ports(1);
     // A connect to a port that nobody listens on succeeds if the kernel picks that very port for its other end.
@@ -209,8 +210,7 @@ fn in_a_pid_namespace_with_a_foreign_proc_nothing_is_started() {
         let output = unshare.output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         if text.starts_with("unshare: ") {
-            println!("skipped: only root can make a pid namespace: {text}");
-            return;
+            return skip(format!("only root can make a pid namespace: {text}"));
         }
         assert_eq!(output.status.code(), Some(3), "{text}");
         assert!(text.contains("`unshare --pid --fork --mount-proc`"), "{text}");

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM};
 use nix::sys::termios::LocalFlags;
 
-use crate::harness::{Pm, Pool, ask, eventually, pm_binary, shell, worker, worker_text};
-use crate::processes::{is_alive, send, state, status};
-use crate::terminal::Terminal;
+use crate::support::pm::{Pm, ask};
+use crate::support::pool::Pool;
+use crate::support::processes::{is_alive, send, state, status};
+use crate::support::programs::{pm_binary, shell, worker, worker_text};
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
 /// Three workers, each with a child in its group, all ready.
 fn three() -> Pool {

@@ -1,7 +1,7 @@
 //! An example as its reader starts it: a copy of its folder, on ports that are free, a pm on it, and visitors.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,9 +12,11 @@ use nix::unistd::Pid;
 use procfs::process::all_processes;
 use tempfile::TempDir;
 
-use crate::harness::{DEADLINE, eventually, have_no_signal_ignored, is_free, pm_binary};
-use crate::lines::Lines;
-use crate::processes;
+use crate::support::lines::Lines;
+use crate::support::ports::{Port, is_free};
+use crate::support::processes;
+use crate::support::programs::{pm_binary, project, reset_ignored_signals};
+use crate::support::waiting::{DEADLINE, eventually};
 
 /// What pm runs in an example is one of these.
 pub const FILES: [&str; 2] = ["pm.toml", "Procfile"];
@@ -47,20 +49,9 @@ pub struct Answer {
     pub body: String,
 }
 
-/// A port that no other test uses.
-struct Port {
-    number: u16,
-    /// The UDP port of the same number: a lock that other test processes see too.
-    _lock: UdpSocket,
-}
-
 /// The example of this name, as it is in the project.
 pub fn folder_of(name: &str) -> PathBuf {
     project().join("examples").join(name)
-}
-
-pub fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 impl Example {
@@ -111,9 +102,7 @@ impl Example {
 
     /// So many free ports in a row.
     pub fn take_ports(&mut self, count: u16) -> Vec<u16> {
-        let row = std::iter::repeat_with(|| fastrand::u16(Port::RANGE))
-            .find_map(|first| (first..first + count).map(Port::lock).collect::<Option<Vec<_>>>());
-        let row = row.expect("there is always another try");
+        let row = Port::take_consecutive(count);
         let numbers = row.iter().map(|port| port.number).collect();
         self.ports.extend(row);
         numbers
@@ -135,7 +124,7 @@ impl Example {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        have_no_signal_ignored();
+        reset_ignored_signals();
         let mut pm = command.spawn().expect("pm can be started");
         let says = Lines::of(pm.stderr.take().expect("a pipe"));
         let prints = Lines::of(pm.stdout.take().expect("a pipe"));
@@ -217,16 +206,6 @@ impl Drop for Running {
     }
 }
 
-impl Port {
-    /// Below the range that the kernel takes from for outgoing connections, so that none of these is in the way.
-    const RANGE: std::ops::Range<u16> = 10_000..32_000;
-
-    fn lock(number: u16) -> Option<Self> {
-        let _lock = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        is_free(number).then_some(Self { number, _lock })
-    }
-}
-
 /// The living processes that an example has started.
 fn marked(mark: &str) -> Vec<Pid> {
     let processes = all_processes().expect("/proc").flatten();
@@ -256,21 +235,4 @@ pub fn get(port: u16, path: &str) -> Answer {
 /// A good answer with this body.
 pub fn good(body: &str) -> Answer {
     Answer { status: 200, body: body.into() }
-}
-
-/// True if there is all of this on PATH or at these paths. If not, says that its test is skipped; where nothing is to be
-/// skipped (`PM_SKIP_NOTHING`, as in continuous integration), the test fails.
-pub fn is_there(programs: &[PathBuf]) -> bool {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&folders).collect();
-    // A path that is absolute stays what it is when it is joined.
-    let is_missing = |program: &&PathBuf| !folders.iter().any(|path| path.join(program).is_file());
-    let Some(missing) = programs.iter().find(is_missing) else { return true };
-    let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    let skipped = format!("skipped: {test}: there is no {}\n", missing.display());
-    assert!(std::env::var_os("PM_SKIP_NOTHING").is_none(), "{skipped}");
-    // Not eprint: cargo would keep it for itself, as it does with all that a test says which passes.
-    std::io::stderr().write_all(skipped.as_bytes()).expect("stderr");
-    false
 }

@@ -3,21 +3,8 @@
 //! One whose runtime is not here is skipped, and says so; with `PM_SKIP_NOTHING` set, that is a failure.
 
 mod example;
-#[path = "../blackbox/harness.rs"]
-#[allow(
-    dead_code,
-    reason = "this is the toolbox of the black-box tests; the examples need a part of it"
-)]
-mod harness;
-#[path = "../blackbox/lines.rs"]
-#[allow(dead_code, reason = "as above")]
-mod lines;
-#[path = "../blackbox/processes.rs"]
-#[allow(dead_code, reason = "as above")]
-mod processes;
-#[path = "../blackbox/terminal.rs"]
-#[allow(dead_code, reason = "as above")]
-mod terminal;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -25,9 +12,14 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use example::{Answer, Example, FILES, folder_of, get, good, is_there, project};
-use harness::{eventually, for_as_long_as, is_free, pm_binary};
 use nix::sys::signal::Signal;
+
+use crate::example::{Answer, Example, FILES, folder_of, get, good};
+use crate::support::ports::is_free;
+use crate::support::processes;
+use crate::support::programs::{pm_binary, project};
+use crate::support::run_mode::{skip_without, skip_without_deno};
+use crate::support::waiting::{eventually, for_as_long_as};
 
 const NOT_FOUND: u16 = 404;
 
@@ -58,7 +50,7 @@ fn each_file_is_right_and_says_how_to_run_it() {
 
 #[test]
 fn a_procfile_is_run_with_the_counts_and_the_port_it_is_given() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("procfile");
@@ -85,7 +77,7 @@ fn the_clock_of_the_procfile_reads_its_pace_from_the_env_file() {
 
 #[test]
 fn node_workers_answer_on_their_ports_and_come_back_there() {
-    if !is_there(&["node".into()]) {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
@@ -108,7 +100,7 @@ fn node_workers_answer_on_their_ports_and_come_back_there() {
 
 #[test]
 fn a_node_worker_that_is_asked_to_stop_finishes_its_answer() {
-    if !is_there(&["node".into()]) {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
@@ -125,7 +117,7 @@ fn a_node_worker_that_is_asked_to_stop_finishes_its_answer() {
 
 #[test]
 fn a_node_worker_that_hangs_is_replaced() {
-    if !is_there(&["node".into()]) {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
@@ -145,7 +137,7 @@ fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
     let programs = |venv: &Path| ["gunicorn", "uvicorn"].map(|name| venv.join("bin").join(name));
     let is_whole = |venv: &&PathBuf| programs(venv).iter().all(|program| program.is_file());
     let venv = venvs.iter().find(is_whole).unwrap_or(&venvs[1]);
-    if !is_there(&programs(venv)) {
+    if skip_without(&programs(venv)) {
         return;
     }
     let mut example = Example::of("python");
@@ -168,8 +160,7 @@ fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
 
 #[test]
 fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
-    let own = project().join(".deno/bin/deno");
-    if !own.is_file() && !is_there(&["deno".into()]) {
+    if skip_without_deno() {
         return;
     }
     let mut example = Example::of("deno");
@@ -198,7 +189,7 @@ fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
 
 #[test]
 fn a_job_in_the_spool_is_done_once() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let running = Example::of("ready").start(&[]);
@@ -216,7 +207,7 @@ fn a_job_in_the_spool_is_done_once() {
 
 #[test]
 fn a_worker_that_says_no_more_that_it_lives_is_replaced() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("ready");
@@ -231,7 +222,7 @@ fn a_worker_that_says_no_more_that_it_lives_is_replaced() {
 
 #[test]
 fn no_worker_starts_before_a_slow_migration_has_ended() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("ready");

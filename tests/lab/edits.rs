@@ -9,9 +9,12 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use crate::harness::{eventually, is_free, size, worker_binary};
-use crate::laboratory::{Lab, PORTS, proof};
-use crate::processes;
+use crate::rig::{Lab, PORTS, proof};
+use crate::support::ports::is_free;
+use crate::support::processes;
+use crate::support::programs::worker_binary;
+use crate::support::run_mode::{size, skip_without_deno};
+use crate::support::waiting::eventually;
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +96,9 @@ impl File {
 
 #[test]
 fn edits_under_load_turn_nobody_away_and_touch_nobody_who_is_the_same() {
+    if skip_without_deno() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let file = File(folder.path().join("pm.toml"));
     let mut text = Text::first();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pm, Pool, eventually, for_as_long_as};
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::processes;
+use crate::support::waiting::{eventually, for_as_long_as};
 
 fn start(text: &str) -> (tempfile::TempDir, Pm) {
     let folder = tempfile::tempdir().unwrap();
@@ -66,12 +69,12 @@ fn a_second_ctrl_c_waits_for_no_order() {
 fn a_crash_of_what_it_is_after_leaves_a_pool_alone() {
     let (_folder, pm) = start(THREE);
     let (web, db) = (pm.is_up("-web.1", 1), pm.is_up("-db.1", 1));
-    crate::processes::send(Signal::SIGKILL, db);
+    processes::send(Signal::SIGKILL, db);
     pm.is_up("-db.1", 2);
-    assert!(crate::processes::is_alive(web));
+    assert!(processes::is_alive(web));
     // And a worker that had been ready waits for nobody.
-    crate::processes::send(Signal::SIGKILL, pm.is_up("-db.1", 2));
-    crate::processes::send(Signal::SIGKILL, web);
+    processes::send(Signal::SIGKILL, pm.is_up("-db.1", 2));
+    processes::send(Signal::SIGKILL, web);
     pm.is_up("-web.1", 2);
     pm.stop();
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::harness::{Pm, Pool, ask, eventually, for_as_long_as, size};
-use crate::processes::{is_alive, processor_time};
+use crate::support::pm::{Pm, ask};
+use crate::support::pool::Pool;
+use crate::support::processes::{self, is_alive, processor_time};
+use crate::support::run_mode::size;
+use crate::support::waiting::{eventually, for_as_long_as};
 
 /// One worker on one port that obeys these orders, with these lines in its pool.
 fn watched(folder: &tempfile::TempDir, orders: &str, lines: &str) -> Pm {
@@ -138,7 +141,7 @@ fn a_worker_that_stops_to_speak_hangs() {
     let first = pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(600), || assert!(is_alive(first)));
     // Stopped, it says no more, and it would answer nobody.
-    crate::processes::send(Signal::SIGSTOP, first);
+    processes::send(Signal::SIGSTOP, first);
     pm.says.wait_for("hangs: it has not said WATCHDOG=1 for 200ms; stopping it");
     pm.is_up(".1", 2);
     pm.stop();
@@ -152,7 +155,7 @@ fn time_in_suspense_is_held_against_nobody() {
     let pm = portless(&folder, orders, lines);
     let worker = pm.is_up(".1", 1);
     pm.signal(Signal::SIGTSTP);
-    let is_stopped = || crate::processes::state(worker) == Some('T');
+    let is_stopped = || processes::state(worker) == Some('T');
     eventually("all are stopped", || is_stopped().then_some(()));
     for_as_long_as(Duration::from_millis(1_500), || assert!(is_stopped()));
     pm.signal(Signal::SIGCONT);
@@ -265,7 +268,7 @@ fn looked_at(folder: &tempfile::TempDir) -> (Pm, Pid, Pid) {
 fn a_check_goes_with_the_worker_it_looks_at() {
     let folder = folder();
     let (pm, worker, look) = looked_at(&folder);
-    crate::processes::send(Signal::SIGKILL, worker);
+    processes::send(Signal::SIGKILL, worker);
     pm.is_up(".1", 2);
     eventually("the look is over", || (!is_alive(look)).then_some(()));
     pm.stop();

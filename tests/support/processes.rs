@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::{Process, all_processes};
 
-use crate::harness::DEADLINE;
+use super::waiting::DEADLINE;
 
 /// A living process of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,13 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::harness::{Pm, Pool, eventually, for_as_long_as};
-use crate::terminal::Terminal;
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::processes;
+use crate::support::programs::worker_binary;
+use crate::support::run_mode::skip;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::{eventually, for_as_long_as};
 
 fn start(folder: &Path, text: &str) -> Pm {
     Pool::of_file(folder, "pm.toml", 2, text).start()
@@ -70,7 +75,7 @@ fn a_folder_before_path() {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(crate::harness::worker_binary(), bin.join("thing")).unwrap();
+    std::os::unix::fs::symlink(worker_binary(), bin.join("thing")).unwrap();
     let text =
         "[pool.POOL]\ncommand = ['thing', 'say', 'found']\nrestart = 'never'\npath = ['bin']";
     let mut pm = start(folder.path(), text);
@@ -81,8 +86,7 @@ fn a_folder_before_path() {
 #[test]
 fn another_user_who_still_dies_with_pm() {
     if !geteuid().is_root() {
-        println!("skipped: only root can run a worker as somebody else");
-        return;
+        return skip("only root can run a worker as another user");
     }
     let folder = tempfile::tempdir().unwrap();
     let found = printed(folder.path(), "id -un; id -gn; id -Gn", "user = 'nobody'");
@@ -95,11 +99,11 @@ fn another_user_who_still_dies_with_pm() {
     let mut pm = start(folder.path(), text);
     let worker = pm.is_up(".1", 1);
     let reactor = pm.reactor();
-    crate::processes::send(Signal::SIGSTOP, pm.pid());
-    crate::processes::send(Signal::SIGKILL, reactor);
-    crate::processes::send(Signal::SIGKILL, pm.pid());
+    processes::send(Signal::SIGSTOP, pm.pid());
+    processes::send(Signal::SIGKILL, reactor);
+    processes::send(Signal::SIGKILL, pm.pid());
     pm.ends();
-    eventually("the worker is gone too", || (!crate::processes::is_alive(worker)).then_some(()));
+    eventually("the worker is gone too", || (!processes::is_alive(worker)).then_some(()));
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn a_worker_with_a_terminal_is_stopped_and_replaced_like_any_other() {
     let pm = start(folder.path(), text);
     let first = pm.is_up(".1", 1);
     pm.has_members(2);
-    crate::processes::send(Signal::SIGKILL, first);
+    processes::send(Signal::SIGKILL, first);
     pm.is_up(".1", 2);
     pm.has_members(2);
     pm.stop();
@@ -241,12 +245,12 @@ fn a_worker_that_writes_no_file_costs_no_wakeup() {
     pm.is_up(".1", 1);
     let reactor = pm.reactor();
     let before = eventually("it rests", || {
-        let before = crate::processes::context_switches(reactor);
+        let before = processes::context_switches(reactor);
         std::thread::park_timeout(std::time::Duration::from_millis(100));
-        (crate::processes::context_switches(reactor) == before).then_some(before)
+        (processes::context_switches(reactor) == before).then_some(before)
     });
     for_as_long_as(std::time::Duration::from_millis(500), || {
-        assert_eq!(crate::processes::context_switches(reactor), before);
+        assert_eq!(processes::context_switches(reactor), before);
     });
     pm.stop();
 }

@@ -1,9 +1,9 @@
-/** What the tests of web.ts and proxy.ts share: a script of the project, started as a visitor would start it. */
+/** Support for the tests of web.ts and proxy.ts: starts a script of the project and reads what it prints. */
 
 import assert from "node:assert/strict";
 
-export const PROJECT = new URL("..", import.meta.url).pathname;
-/** Far more than anything here takes: it only bounds how long a broken build is waited for. */
+export const PROJECT = new URL("../..", import.meta.url).pathname;
+/** Much longer than anything here takes. It only limits the wait for a broken script. */
 const PATIENCE_MS = 15_000;
 
 export interface Started {

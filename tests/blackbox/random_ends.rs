@@ -19,9 +19,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use crate::harness::{Pm, Pool, eventually, for_as_long_as, is_free, shell, size, worker_text};
-use crate::processes::{self, Member, children_of, is_alive};
-use crate::terminal::Terminal;
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::ports::is_free;
+use crate::support::processes::{self, Member, children_of, is_alive};
+use crate::support::programs::{shell, worker_text};
+use crate::support::run_mode::size;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::{eventually, for_as_long_as};
 
 /// What is added to the grace before all must be gone, in seconds: as promised for the proof, on a machine that does
 /// nothing else; longer where many tests run at once.

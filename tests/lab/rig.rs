@@ -1,4 +1,4 @@
-//! pm on the lab's three servers, the proxy before them, and visitors.
+//! A pm that keeps the lab's three servers, the proxy in front of them, and visitors.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,33 +8,31 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::harness::{eventually, is_free, pm_binary};
-use crate::lines::Lines;
-use crate::processes;
-use crate::terminal::Terminal;
+use crate::support::lines::Lines;
+use crate::support::ports::is_free;
+use crate::support::processes;
+use crate::support::programs::{pm_binary, project, reset_ignored_signals};
+use crate::support::run_mode::is_proof;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
 pub const PORTS: [u16; 3] = [8080, 8081, 8082];
 const PROXY_PORT: u16 = 1337;
 
-/// There is one set of ports.
+/// One test at a time has the ports.
 static PORTS_LOCK: Mutex<()> = Mutex::new(());
 
-/// True under `make proof`: full numbers, claims about time and memory asserted.
-pub fn is_proof() -> bool {
-    std::env::var_os("PM_PROOF").is_some()
-}
-
-/// A number for `make test`, and one for `make proof`.
+/// A number for `make test`, or one for `make proof`.
 pub fn sized(test: usize, proof: usize) -> usize {
     if is_proof() { proof } else { test }
 }
 
-/// Says what was measured; cargo shows it with `--nocapture`.
+/// Prints what was measured. cargo shows it with `--nocapture`.
 pub fn proof(what: &str, figure: &str) {
     println!("proof: {what:<26} {}", figure.trim().replace('\n', "; "));
 }
 
-/// A running pm. Dropped, it is ended.
+/// A running pm. Drop ends it.
 pub struct Lab {
     pm: Child,
     pub says: Lines,
@@ -42,7 +40,7 @@ pub struct Lab {
     _ports: MutexGuard<'static, ()>,
 }
 
-/// A running proxy. Dropped, it is ended.
+/// A running proxy. Drop ends it.
 pub struct Proxy(Child);
 
 impl Lab {
@@ -51,7 +49,7 @@ impl Lab {
         Self::start(&[], project(), None)
     }
 
-    /// The same servers, with odds of 0.
+    /// The same servers, with the odds of a crash at 0.
     pub fn without_the_monkey() -> Self {
         let server = "deno run --allow-read --allow-net web.ts {port} 0".split(' ');
         let options = ["run", "--name", "web", "--ports", "8080-8082", "--"];
@@ -59,7 +57,7 @@ impl Lab {
         Self::start(&arguments, project(), None)
     }
 
-    /// What this file says.
+    /// The pools of this file.
     pub fn on_file(file: &Path) -> Self {
         let file = file.to_str().expect("text");
         Self::start(&["run", "-f", file], project(), None)
@@ -76,10 +74,13 @@ impl Lab {
     }
 
     fn start(arguments: &[&str], folder: &Path, terminal: Option<&Terminal>) -> Self {
-        // A test that failed gave the ports back when it ended its pm.
+        // A poisoned lock is fine: the test that failed has ended its pm, so its ports are free.
         let ports = PORTS_LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         for port in PORTS.into_iter().chain([PROXY_PORT]) {
-            assert!(is_free(port), "somebody else has port {port}: end it, then test again");
+            assert!(
+                is_free(port),
+                "port {port} is in use by another process: end it, then test again"
+            );
         }
         let mut command = match terminal {
             Some(_) => Command::new("setsid"),
@@ -96,7 +97,7 @@ impl Lab {
             }
             None => command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()),
         };
-        crate::harness::have_no_signal_ignored();
+        reset_ignored_signals();
         let mut pm = command.spawn().expect("pm can be started");
         let (says, prints) = match terminal {
             Some(terminal) => (terminal.lines(), terminal.lines()),
@@ -109,27 +110,27 @@ impl Lab {
         Pid::from_raw(self.pm.id().try_into().expect("a pid"))
     }
 
-    /// The pid of the reactor, the only child of the process that was started, which is the guard.
+    /// The pid of the reactor: the only child of the guard, which is the process that was started.
     pub fn reactor(&self) -> Pid {
         eventually("a reactor", || processes::children_of(self.pid()).first().copied())
     }
 
-    /// Waits until all three serve, and returns their pids.
+    /// Waits until all three are ready, and returns their pids.
     pub fn are_ready(&self) -> Vec<Pid> {
-        eventually("three workers serve", || {
+        eventually("three workers are ready", || {
             let all: Option<Vec<_>> = (0..PORTS.len()).map(|n| self.last_ready(n)).collect();
             all.filter(|pids| self.workers() == *pids)
         })
     }
 
-    /// Waits until the slot has another worker than this one, and returns its pid.
+    /// Waits until the slot has another ready worker, and returns its pid.
     pub fn is_ready_again(&self, n: usize, before: Pid) -> Pid {
-        eventually("another worker serves", || {
+        eventually("another worker is ready", || {
             self.last_ready(n).filter(|pid| *pid != before && processes::is_alive(*pid))
         })
     }
 
-    /// The pids of the workers that live now, as the kernel has them, in the order of their ports.
+    /// The pids of the living workers, from /proc, in the order of their ports.
     pub fn workers(&self) -> Vec<Pid> {
         let children = processes::children_of(self.reactor());
         let on_port = |port: &u16| {
@@ -143,7 +144,7 @@ impl Lab {
         PORTS.iter().filter_map(on_port).collect()
     }
 
-    /// The pid that pm gave the last ready worker of this slot.
+    /// The pid in the last message that this slot is ready.
     fn last_ready(&self, n: usize) -> Option<Pid> {
         let lines = self.says.with(&format!("web.{} is ready", n + 1));
         let (_, pid) = lines.last()?.split_once("(pid ")?;
@@ -158,7 +159,8 @@ impl Lab {
         Proxy(child)
     }
 
-    /// Visitors through the proxy, each answer compared with its file. Returns what they say, if none failed.
+    /// Sends requests through the proxy and compares each answer with its file. Fails if one request fails. Returns the
+    /// summary.
     pub fn load(&self, arguments: &[&str]) -> String {
         let mut command = deno(&["--allow-net", "--allow-read", "scripts/load.ts"]);
         let output = command.args(arguments).output().expect("deno");
@@ -167,12 +169,12 @@ impl Lab {
         text
     }
 
-    /// What pm itself has used of a processor.
+    /// The CPU time that guard and reactor have used.
     pub fn processor_time(&self) -> Duration {
         processes::processor_time(self.pid()) + processes::processor_time(self.reactor())
     }
 
-    /// Puts the real script and page into a folder.
+    /// Puts the real script and its pages into a folder.
     pub fn repair(&self, folder: &Path) {
         std::os::unix::fs::symlink(project().join("www"), folder.join("www")).expect("www");
         std::fs::copy(project().join("web.ts"), folder.join("web.ts")).expect("web.ts");
@@ -193,11 +195,11 @@ impl Drop for Lab {
         if !matches!(self.pm.try_wait(), Ok(None)) {
             return;
         }
-        // A failed test: its workers go with pm, in good order.
+        // The test has failed. pm stops its workers.
         processes::send(Signal::SIGTERM, self.pid());
         let _ = self.ends();
         let last: Vec<_> = self.says.all().into_iter().rev().take(30).collect();
-        eprintln!("pm said last, latest first:\n{}", last.join("\n"));
+        eprintln!("the last messages of pm, latest first:\n{}", last.join("\n"));
     }
 }
 
@@ -217,10 +219,6 @@ fn deno(arguments: &[&str]) -> Command {
     }
     command.stdin(Stdio::null());
     command
-}
-
-fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// PATH with the project's Deno in front.

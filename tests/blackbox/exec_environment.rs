@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::harness::{Pm, Pool, ask, eventually, for_as_long_as, shell, size, worker, worker_text};
-use crate::processes::{children_of, context_switches, send, state, status};
+use crate::support::pm::{Pm, ask};
+use crate::support::pool::Pool;
+use crate::support::processes::{children_of, context_switches, send, state, status};
+use crate::support::programs::{shell, worker, worker_text};
+use crate::support::run_mode::size;
+use crate::support::waiting::{eventually, for_as_long_as};
 
 /// Everything that this command prints, in a pool of one.
 fn printed(command: Vec<OsString>, set: impl FnOnce(Pool) -> Pool) -> (Vec<String>, Pm) {

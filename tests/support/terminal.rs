@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
-use crate::lines::Lines;
+use super::lines::Lines;
 
 /// The side of a pty that a person would have: screen and keyboard.
 pub struct Terminal {

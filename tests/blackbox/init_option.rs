@@ -13,10 +13,13 @@ use nix::sys::signal::Signal::{self, SIGINT, SIGKILL, SIGTERM};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use crate::harness::{Pool, eventually, have_no_signal_ignored, pm_binary, worker, worker_text};
-use crate::lines::Lines;
-use crate::processes::{self, Member, children_of, is_alive, send, state};
-use crate::terminal::Terminal;
+use crate::support::lines::Lines;
+use crate::support::pool::Pool;
+use crate::support::processes::{self, Member, children_of, is_alive, send, state};
+use crate::support::programs::{pm_binary, reset_ignored_signals, worker, worker_text};
+use crate::support::run_mode::skip;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
 /// SIGKILL and SIGSTOP cannot be caught, the others are about pm itself.
 const NOT_FORWARDED: [i32; 5] =
@@ -62,7 +65,7 @@ struct Init {
 /// What is put before the pm of a command, which is its last words.
 fn command(before: &[&str], words: &[&str]) -> (String, Command) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    have_no_signal_ignored();
+    reset_ignored_signals();
     let name = format!("i{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let pm = pm_binary().into_os_string().into_string().expect("text");
     let argv: Vec<_> = before
@@ -199,14 +202,14 @@ fn for_each(numbers: impl Iterator<Item = i32>, act: impl Fn(i32) + Sync) {
     });
 }
 
-/// True, or the reason why not on stderr.
-fn has_namespaces() -> bool {
+/// Skips the running test if pid namespaces cannot be made here. True if it is skipped.
+fn skip_without_namespaces() -> bool {
     let tried = Command::new(NAMESPACE[0]).args(&NAMESPACE[1..]).arg("true").output();
     let can = tried.as_ref().is_ok_and(|output| output.status.success());
     if !can {
-        eprintln!("skipped: `{}` does not work here: {tried:?}", NAMESPACE.join(" "));
+        skip(format!("`{}` does not work here: {tried:?}", NAMESPACE.join(" ")));
     }
-    can
+    !can
 }
 
 /// What pm is inside: the only child of the one that made the namespace.
@@ -520,7 +523,7 @@ fn a_script_has_the_terminal_again_when_pm_has_ended() {
 
 #[test]
 fn as_process_1_it_hands_on_the_exit_status() {
-    if !has_namespaces() {
+    if skip_without_namespaces() {
         return;
     }
     let mut init = Init::after(&NAMESPACE, &["sh", "-c", "echo $PPID; exit 42"]);
@@ -531,7 +534,7 @@ fn as_process_1_it_hands_on_the_exit_status() {
 
 #[test]
 fn as_process_1_it_forwards_signals() {
-    if !has_namespaces() {
+    if skip_without_namespaces() {
         return;
     }
     for signal in [SIGTERM, SIGINT] {
@@ -544,7 +547,7 @@ fn as_process_1_it_forwards_signals() {
 
 #[test]
 fn as_process_1_it_reaps_orphans() {
-    if !has_namespaces() {
+    if skip_without_namespaces() {
         return;
     }
     let init = Init::after(&NAMESPACE, &["sh", "-c", "(setsid sleep 1000 &); exec sleep 999"]);
@@ -566,7 +569,7 @@ fn as_process_1_it_reaps_orphans() {
 
 #[test]
 fn a_pool_runs_and_stops_under_a_pm_that_is_process_1() {
-    if !has_namespaces() {
+    if skip_without_namespaces() {
         return;
     }
     let command = worker("child stay child setsid+stay stay");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
-use crate::harness::DEADLINE;
+use super::waiting::DEADLINE;
 
 /// The lines of one output so far, without their ends. Clones share them.
 #[derive(Clone, Default)]
