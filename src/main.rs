@@ -1,5 +1,7 @@
 //! Floor 5: parse, run, and turn the outcome into an exit status. The only exit.
 
+#![warn(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 

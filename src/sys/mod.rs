@@ -8,6 +8,8 @@
 //! where it says how it is, [`cgroup`] what limits its memory. [`ports`], [`proc`] and [`stale_worker`] look things
 //! up for messages; [`own_process`] is what pm changes of itself at start.
 
+#![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
+
 pub mod cgroup;
 mod child;
 pub mod children;
