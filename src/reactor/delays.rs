@@ -74,7 +74,9 @@ impl Delays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{Event, Policy, PoolEntry, PoolId, SlotEntry, SlotId, TableSpec};
+    use crate::supervisor::{
+        Event, Policy, PoolEntry, PoolId, Revision, SlotEntry, SlotId, TableSpec, Wish,
+    };
 
     #[test]
     fn a_grace_of_5_s_is_counted_down_each_second_and_a_minute_more_slowly() {
@@ -83,7 +85,7 @@ mod tests {
             let (slot, pool) = (SlotId(0), PoolId(0));
             let roster = TableSpec {
                 pools: vec![PoolEntry { pool, after: Vec::new() }],
-                slots: vec![SlotEntry { slot, pool, policy, is_changed: false }],
+                slots: vec![SlotEntry { slot, pool, policy, revision: Revision(0) }],
             };
             let mut supervisor = Supervisor::new(roster);
             let mut now = Instant::now();
@@ -91,7 +93,7 @@ mod tests {
             let mut delays = Delays::default();
             assert_eq!(delays.due(&supervisor, now), []);
             assert_eq!(delays.next_deadline(), None);
-            supervisor.handle(Event::Shutdown, now, &mut Vec::new());
+            supervisor.handle(Event::Asked(Wish::Terminate), now, &mut Vec::new());
             assert_eq!(delays.due(&supervisor, now), []);
             let mut said = Vec::new();
             while said.len() < 4 {

@@ -47,15 +47,12 @@ use self::probe::Probes;
 use self::source::Source;
 use crate::plan::Plan;
 use crate::supervisor::{
-    Action, Event, Outcome, PoolId, SlotId, Supervisor, TableSpec, Transition, WorkerId,
+    Action, Event, Outcome, Phase, PoolId, SlotId, Supervisor, TableSpec, Transition, Wish,
+    WorkerId,
 };
 use crate::sys::{Caught, Children, OwnProcess, Reaped, Signals, own_process, signals, stream};
 
 const EVENTS_PER_WAKEUP: usize = 256;
-
-/// Two signals within this are one wish: timeout(1) sends one to pm and then to pm's process group, and a terminal that
-/// closes hangs up before its shell terminates. No finger is that fast.
-const ONE_WISH: Duration = Duration::from_millis(20);
 
 /// So many of the dead, and deadlines are looked at before the next: where hundreds die at once, somebody's grace may be
 /// over meanwhile.
@@ -113,14 +110,11 @@ pub struct Reactor {
     standing: OwnProcess,
     altered_signals: Vec<i32>,
     takes_over: bool,
-    /// Some pool is after another.
-    has_turns: bool,
     reread: Option<Reread>,
     /// SIGCHLD came and nobody was reaped since.
     has_dead: bool,
     /// SIGUSR1 came and has not been acted on.
     is_reload_due: bool,
-    stop_began: Option<Instant>,
     leaving: Option<Leaving>,
 }
 
@@ -172,12 +166,10 @@ impl Reactor {
             standing,
             altered_signals: signals::altered(),
             takes_over: conduct.takes_over,
-            has_turns: false,
             reread: conduct.reread,
             // Whoever became pm may have left it children that are dead by now.
             has_dead: true,
             is_reload_due: false,
-            stop_began: None,
             leaving: None,
         };
         let sockets = set_up("the sockets on which workers notify");
@@ -228,22 +220,13 @@ impl Reactor {
     fn take_signals(&mut self) {
         let caught: Vec<_> = self.signals.take().collect();
         for signal in caught {
-            if self.is_still_the_same_wish(signal) {
-                continue;
-            }
-            let is_draining = self.supervisor.is_draining();
             match signal {
                 Caught::Child => self.has_dead = true,
-                Caught::Interrupt | Caught::Terminate | Caught::Hangup | Caught::GuardGone
-                    if !is_draining =>
-                {
-                    self.stop(signal, Event::Shutdown);
-                }
-                Caught::Interrupt | Caught::Terminate | Caught::Quit => {
-                    self.stop(signal, Event::Kill);
-                }
-                // A closed terminal can say so twice, once by the kernel and once by the shell: no second wish.
-                Caught::Hangup | Caught::GuardGone => {}
+                Caught::Interrupt => self.handle(Event::Asked(Wish::Interrupt)),
+                Caught::Terminate => self.handle(Event::Asked(Wish::Terminate)),
+                Caught::Hangup => self.handle(Event::Asked(Wish::Hangup)),
+                Caught::Quit => self.handle(Event::Asked(Wish::Quit)),
+                Caught::GuardGone => self.handle(Event::Asked(Wish::GuardGone)),
                 Caught::Suspend => {
                     self.console.flush(self.now);
                     self.children.suspend();
@@ -258,23 +241,6 @@ impl Reactor {
         }
     }
 
-    /// True of a wish to end in good order that comes in the same instant as the first.
-    fn is_still_the_same_wish(&self, signal: Caught) -> bool {
-        let is_in_good_order =
-            matches!(signal, Caught::Interrupt | Caught::Terminate | Caught::Hangup);
-        is_in_good_order && self.stop_began.is_some_and(|began| self.now < began + ONE_WISH)
-    }
-
-    fn stop(&mut self, signal: Caught, event: Event) {
-        if let Some(leaving) = &mut self.leaving {
-            leaving.is_urgent = true;
-            return;
-        }
-        self.tell_stop(signal, event == Event::Kill);
-        self.stop_began.get_or_insert(self.now);
-        self.handle(event);
-    }
-
     /// Reaps until nobody is left to reap, or so many have been.
     ///
     /// Only after a SIGCHLD, of which none is lost: the kernel looks at each child to find that none is dead, and with a
@@ -284,7 +250,11 @@ impl Reactor {
             return;
         }
         for _ in 0..REAPED_PER_WAKEUP {
-            let keeps_grace = |worker| self.supervisor.keeps_grace(worker);
+            let keeps_grace = |worker: WorkerId| {
+                let slot = self.supervisor.slot(worker.slot);
+                slot.filter(|slot| slot.worker() == worker)
+                    .is_some_and(|slot| matches!(slot.phase(), Phase::Stopping { .. }))
+            };
             let Some(reaped) = self.children.reap(keeps_grace) else {
                 return;
             };
@@ -337,7 +307,9 @@ impl Reactor {
         loop {
             for action in actions.drain(..) {
                 match action {
-                    Action::Spawn(worker) => events.push_back(self.spawn(worker)),
+                    Action::Spawn { worker, revision, port } => {
+                        events.push_back(self.spawn(worker, revision, port));
+                    }
                     Action::Terminate(worker) => {
                         self.stop_watching(worker);
                         self.children.terminate(worker, self.place(worker).orders.stop_signal);
@@ -352,8 +324,14 @@ impl Reactor {
                             self.keep_watch(worker);
                         }
                     }
-                    Action::Finish(outcome) => {
-                        self.tell_end();
+                    Action::ReportStop(stop) => self.tell_stop(stop),
+                    Action::Leave => {
+                        if let Some(leaving) = &mut self.leaving {
+                            leaving.is_urgent = true;
+                        }
+                    }
+                    Action::Finish { outcome, stopping_since } => {
+                        self.tell_end(stopping_since);
                         let alone_by = self.now + ALONE_WITHIN;
                         self.leaving = Some(Leaving { outcome, alone_by, is_urgent: false });
                     }

@@ -1,12 +1,14 @@
 //! What people are told, and when. The sentences themselves are in [`super::words`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Reactor;
 use super::delays::Delay;
 use super::log_files::Incident;
 use super::words::{self, Kept, Subject};
-use crate::supervisor::{Exit, Next, Phase, Policy, Readiness, Transition, WorkerId};
+use crate::supervisor::{
+    Exit, Next, Policy, Readiness, Stop, StopKind, StopOrder, Transition, Wish, WorkerId,
+};
 use crate::sys::{Caught, SpawnError};
 
 impl Reactor {
@@ -156,29 +158,28 @@ impl Reactor {
     }
 
     /// A signal asks for an end, with or without the grace.
-    pub(super) fn tell_stop(&mut self, signal: Caught, is_kill: bool) {
-        let has_worker = |phase| match phase {
-            Phase::Starting { .. } | Phase::Ready { .. } => true,
-            Phase::Stopping { .. } | Phase::Killing { .. } => true,
-            Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp => false,
+    pub(super) fn tell_stop(&mut self, stop: Stop) {
+        let Stop { wish, how, workers, longest_grace, order } = stop;
+        let signal = match wish {
+            Wish::Interrupt => Caught::Interrupt,
+            Wish::Terminate => Caught::Terminate,
+            Wish::Hangup => Caught::Hangup,
+            Wish::Quit => Caught::Quit,
+            Wish::GuardGone => Caught::GuardGone,
         };
-        let slots = self.supervisor.slots().filter(|slot| has_worker(slot.phase()));
-        let (mut workers, mut grace) = (0, Duration::ZERO);
-        for slot in slots {
-            workers += 1;
-            grace = grace.max(slot.policy().grace);
-        }
-        let line = match is_kill || grace.is_zero() {
+        let line = match how {
             _ if workers == 0 => words::leaving(signal),
-            true => words::killing(signal, workers),
-            false => words::stopping(signal, workers, grace, self.has_turns),
+            StopKind::Kill => words::killing(signal, workers),
+            StopKind::Terminate => {
+                words::stopping(signal, workers, longest_grace, order == StopOrder::PoolByPool)
+            }
         };
         self.console.say(&line, self.now);
     }
 
     /// The last line of a run that was asked to stop.
-    pub(super) fn tell_end(&mut self) {
-        if let Some(began) = self.stop_began {
+    pub(super) fn tell_end(&mut self, stopping_since: Option<Instant>) {
+        if let Some(began) = stopping_since {
             let after = self.now.saturating_duration_since(began);
             self.console.say(&words::all_gone(after), self.now);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::probe::Trouble;
 use crate::plan::{Alive, AliveBy, Line, Pool, Probe, Ready, SlotPlan};
-use crate::supervisor::PoolId;
+use crate::supervisor::{PoolId, Revision};
 use crate::sys::{Launch, SpawnError};
 
 /// A slot as the reactor sees it.
@@ -14,6 +14,10 @@ pub struct Place {
     pub pool: PoolId,
     /// What the worker that is there was started with, or what the next one will be.
     pub orders: Orders,
+    /// That of `orders`.
+    pub revision: Revision,
+    /// That of `next`, or of `orders` if there was never another.
+    pub latest: Revision,
     /// What a changed plan wants there instead, from the next worker on.
     pub next: Option<Orders>,
     pub spawned_at: Instant,
@@ -57,6 +61,8 @@ impl Place {
         Self {
             pool,
             orders,
+            revision: Revision(0),
+            latest: Revision(0),
             next: None,
             spawned_at: now,
             lived: Duration::ZERO,

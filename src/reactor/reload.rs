@@ -11,7 +11,7 @@ use super::place::{Orders, Place};
 use super::source::Source;
 use super::words::{self, Changes};
 use crate::plan::{Plan, Pool, SlotPlan};
-use crate::supervisor::{Event, PoolEntry, PoolId, SlotEntry, SlotId, TableSpec, Wanted};
+use crate::supervisor::{Event, PoolEntry, PoolId, Revision, SlotEntry, SlotId, TableSpec, Wanted};
 use crate::sys::own_process;
 
 /// By what a slot is known again in a changed plan. A port is owned for life.
@@ -22,7 +22,7 @@ enum Key {
 }
 
 /// A plan that has been taken in.
-pub(super) struct Revision {
+pub(super) struct TakenIn {
     pub roster: TableSpec,
     changes: Changes,
     /// The slots that are to be started for it.
@@ -52,7 +52,7 @@ impl Reactor {
             self.take_in(&plan).map_err(|error| vec![words::cannot_notify(&error)])
         });
         match revision {
-            Ok(Revision { roster, changes, added }) => {
+            Ok(TakenIn { roster, changes, added }) => {
                 self.console.say(&words::reloaded(&changes), self.now);
                 let mut actions = Vec::new();
                 self.supervisor.revise(roster, self.now, &mut actions);
@@ -77,7 +77,7 @@ impl Reactor {
     ///
     /// # Errors
     /// If there is no socket for a worker to notify on. Then nothing has changed.
-    pub(super) fn take_in(&mut self, plan: &Plan) -> io::Result<Revision> {
+    pub(super) fn take_in(&mut self, plan: &Plan) -> io::Result<TakenIn> {
         self.memory.prepare(plan);
         let mut known: BTreeMap<_, _> = { &self.places }
             .iter()
@@ -112,7 +112,9 @@ impl Reactor {
                 (true, true) => changes.rolled.push(name),
                 (true, false) => changes.kept += 1,
             }
-            roster.slots.push(SlotEntry { slot, pool, policy, is_changed });
+            let place = &self.places[&slot];
+            let revision = if is_changed { place.latest } else { place.revision };
+            roster.slots.push(SlotEntry { slot, pool, policy, revision });
         }
         let removed = known.values().filter(|slot| {
             self.supervisor.slot(**slot).is_some_and(|slot| slot.wanted() != Wanted::Gone)
@@ -123,8 +125,7 @@ impl Reactor {
             self.logs.relabel(*slot, &self.console.label(place.name(), slot.0));
         }
         self.logs.resize(self.console.room());
-        self.has_turns = plan.pools.iter().any(|pool| !pool.after.is_empty());
-        Ok(Revision { roster, changes, added })
+        Ok(TakenIn { roster, changes, added })
     }
 
     /// Puts the orders where they belong. True if the worker that is there has to be replaced for them.
@@ -137,6 +138,7 @@ impl Reactor {
         let (is, wanted) = (&place.orders.plan, &orders.plan);
         if is.exec != wanted.exec {
             place.next = Some(orders);
+            place.latest = Revision(place.latest.0 + 1);
             return true;
         }
         let is_watched_otherwise = is.alive != wanted.alive;
@@ -147,7 +149,7 @@ impl Reactor {
         let Some(worker) = self.supervisor.slot(slot).map(|slot| slot.worker()) else {
             return false;
         };
-        if is_watched_otherwise && self.supervisor.serves(worker) {
+        if is_watched_otherwise && self.supervisor.is_serving(worker) {
             self.keep_watch(worker);
         } else if is_awaited_otherwise && self.supervisor.awaits_ready(worker) {
             self.stop_watching(worker);

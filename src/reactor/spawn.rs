@@ -6,17 +6,19 @@ use super::Reactor;
 use super::logs::Reading;
 use super::place::Refusal;
 use super::source::Source;
-use crate::supervisor::{Event, WorkerId};
+use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
 use crate::sys::{Inheritance, SpawnError, ports, stale_worker};
 
 impl Reactor {
     /// Spawns a worker, and says how that went.
-    pub(super) fn spawn(&mut self, worker: WorkerId) -> Event {
+    pub(super) fn spawn(&mut self, worker: WorkerId, revision: Revision, port: PortProbe) -> Event {
         let place = self.places.get_mut(&worker.slot).expect("every slot has a place");
         if let Some(next) = place.next.take() {
             place.orders = next;
+            place.revision = place.latest;
         }
-        let result = self.try_spawn(worker);
+        debug_assert_eq!(place.revision, revision, "the supervisor wants what the plan wants");
+        let result = self.try_spawn(worker, port);
         let place = self.places.get_mut(&worker.slot).expect("as above");
         match result {
             Ok(()) => {
@@ -35,17 +37,12 @@ impl Reactor {
         }
     }
 
-    fn try_spawn(&mut self, worker: WorkerId) -> Result<(), SpawnError> {
+    fn try_spawn(&mut self, worker: WorkerId, port: PortProbe) -> Result<(), SpawnError> {
         let place = &self.places[&worker.slot];
         let (orders, plan) = (&place.orders, &place.orders.plan);
-        // Where the last worker served, and is gone with its whole group, the port is not asked after: that would take
-        // its share of the time until the next one serves. If it is held all the same, the next start fails, and the
-        // one after it asks.
-        let failures = self.supervisor.slot(worker.slot).map_or(0, |slot| slot.failures());
-        let has_served = worker.generation > 1 && failures == 0;
         let folder = orders.launch.folder();
-        if let Some(port) = plan.port
-            && !has_served
+        if port == PortProbe::Needed
+            && let Some(port) = plan.port
             && ports::is_held(port)
             && let Some(holder) = ports::holder(port, folder)
         {

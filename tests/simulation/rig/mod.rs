@@ -1,26 +1,27 @@
-//! A reactor of a few lines between the kernel and the supervisor, and the virtual clock that drives all three.
+//! A small reactor between the fake kernel and the supervisor, and the virtual clock of all three.
 //!
-//! It keeps the two promises the supervisor builds on: a pid becomes a worker in the same call that reaps it, and
-//! every wakeup does its work in the same order. It promises nothing else: wakeups come late and for no reason, and
-//! news arrives late, twice, or about workers long gone (`chance.rs`).
+//! It keeps the two promises that the supervisor relies on: a pid becomes a worker in the call that reaps it, and
+//! every wakeup does its work in the same order. It promises nothing else: wakeups come late or for no reason, and
+//! events come late, twice, or about older workers (`chance.rs`).
 
 mod chance;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pm::supervisor::{Action, Event, Exit, Phase, Remains, Slot, Supervisor, WorkerId};
+use pm::supervisor::{Action, Event, Exit, Phase, Remains, Slot, Supervisor, Wanted, WorkerId};
 
 use self::chance::{below_one_of, one_of};
 use crate::coverage::Coverage;
-use crate::facts::Wish;
 use crate::kernel::{Kernel, Pid, Signal};
 use crate::laws::{self, Answer, Broken, Settled, Told};
+use crate::life::Life;
 use crate::plans::Plans;
 use crate::record::Record;
 
-pub struct World {
+pub struct Rig {
     rng: Rng,
     epoch: Instant,
     now: Instant,
@@ -28,144 +29,142 @@ pub struct World {
     supervisor: Supervisor,
     plans: Plans,
     record: Record,
-    /// The leaders that are not reaped yet.
+    /// Leaders that are not reaped yet.
     leaders: BTreeMap<Pid, WorkerId>,
-    /// The groups that outlived their leader.
-    remnants: BTreeMap<Pid, WorkerId>,
-    /// What peripherals will say, and when.
+    /// Groups that have outlived their leader.
+    leaderless: BTreeMap<Pid, WorkerId>,
+    /// Events that peripherals will report, and when.
     mail: Vec<(Instant, Event)>,
-    /// Wakeups and news come when they should.
-    kind: bool,
+    /// Wakeups and events come when they should.
+    is_calm: bool,
     pub coverage: Coverage,
-    trace: bool,
+    is_traced: bool,
 }
 
-impl World {
-    pub fn new(seed: u64, trace: bool) -> Self {
+impl Rig {
+    pub fn new(seed: u64, is_traced: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let plans = Plans::new(rng.fork());
         let now = Instant::now();
-        if trace {
+        if is_traced {
             print_plan(&plans);
         }
         Self {
-            kernel: Kernel::new(plans.roster.slots.len(), rng.fork(), now),
-            record: Record::new(&plans.roster, now),
-            supervisor: Supervisor::new(plans.roster.clone()),
+            kernel: Kernel::new(plans.spec.slots.len(), rng.fork(), now),
+            record: Record::new(&plans.spec, now),
+            supervisor: Supervisor::new(plans.spec.clone()),
             plans,
             rng,
             epoch: now,
             now,
             leaders: BTreeMap::new(),
-            remnants: BTreeMap::new(),
+            leaderless: BTreeMap::new(),
             mail: Vec::new(),
-            kind: false,
+            is_calm: false,
             coverage: Coverage::default(),
-            trace,
+            is_traced,
         }
     }
 
-    /// Commands at random, and whatever the kernel makes of them.
-    pub fn live_through_chaos(&mut self, wakeups: u32) -> Result<(), Broken> {
-        let slots = self.plans.ever();
+    /// Random commands, plans and wishes, and a kernel that fails wherever it may.
+    pub fn run_chaos(&mut self, wakeups: RangeInclusive<u32>) -> Result<(), Broken> {
+        let slots = self.plans.all_slots();
         let rng = &mut self.rng;
         let boot = slots.filter(|_| rng.u32(0..8) > 0).map(Event::Start).collect();
-        self.wake(None, boot)?;
+        self.wake(Vec::new(), boot)?;
         let wakeups_per_command = one_of(&mut self.rng, [2, 8, 64]);
         let wakeups_per_plan = one_of(&mut self.rng, [4, 16, 64, u32::MAX]);
-        for _ in 0..wakeups {
+        for _ in 0..self.rng.u32(wakeups) {
             if self.rng.u32(0..wakeups_per_plan) == 0 {
                 self.change_the_plan()?;
             }
-            let commanded = self.rng.u32(0..wakeups_per_command) == 0;
-            let commands = if commanded { self.command() } else { Vec::new() };
-            let signal = match self.rng.u32(0..800) {
-                0 | 1 => Some(Event::Kill),
-                2 | 3 => Some(Event::Shutdown),
-                _ => None,
-            };
-            let spurious = self.rng.u32(0..8) == 0;
-            self.sleep(spurious || commanded || signal.is_some());
-            self.wake(signal, commands)?;
-            if !self.record.finished.is_empty() && self.rng.u32(0..8) == 0 {
+            let is_commanded = self.rng.u32(0..wakeups_per_command) == 0;
+            let commands = if is_commanded { self.command() } else { Vec::new() };
+            let wishes = self.rare_wishes();
+            let is_spurious = self.rng.u32(0..8) == 0;
+            self.sleep(is_spurious || is_commanded || !wishes.is_empty());
+            self.wake(wishes, commands)?;
+            if self.record.is_finished() && self.rng.u32(0..8) == 0 {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The kernel turns kind: before long everybody who is wanted serves, or has given up or ended by its policy.
-    pub fn live_in_kindness(&mut self) -> Result<(), Broken> {
-        self.kernel.turn_kind();
-        self.kind = true;
+    /// The kernel fails no more: in bounded time every slot that is wanted up is ready, or has given up or ended.
+    pub fn run_calm(&mut self) -> Result<(), Broken> {
+        self.kernel.calm_down();
+        self.is_calm = true;
         self.mail.retain(|(_, event)| !matches!(event, Event::Hung(_)));
         if self.rng.bool() {
             self.change_the_plan()?;
         }
-        let boot = self.plans.ever().filter(|_| self.rng.bool()).map(Event::Start).collect();
-        self.wake(None, boot)?;
+        let boot = self.plans.all_slots().filter(|_| self.rng.bool()).map(Event::Start).collect();
+        self.wake(Vec::new(), boot)?;
         for worker in self.leaders.values().copied().collect::<Vec<_>>() {
-            self.serves_soon(worker);
+            self.be_ready_soon(worker);
         }
         let enough = self.now + self.patience();
         while self.next_moment().is_some_and(|moment| moment <= enough) {
             self.sleep(false);
-            self.wake(None, Vec::new())?;
+            self.wake(Vec::new(), Vec::new())?;
         }
-        laws::check_kindness(&self.settled(None))
+        laws::check_calm(&self.settled(None))
     }
 
-    /// The end, perhaps in a hurry, perhaps told twice; then enough time for everybody to be gone.
-    pub fn shut_down(&mut self) -> Result<(), Broken> {
-        let first = one_of(&mut self.rng, [Event::Shutdown, Event::Kill]);
-        self.wake(Some(first), Vec::new())?;
+    /// A wish to stop, and perhaps more of them; then enough time for every worker to be gone.
+    pub fn stop(&mut self) -> Result<(), Broken> {
+        let first = self.wishes();
+        self.wake(first, Vec::new())?;
         let enough = self.now + self.patience();
-        let mut hurry = self.rng.bool();
+        let wakeups_per_wish = one_of(&mut self.rng, [2, 4, u32::MAX]);
         while self.next_moment().is_some_and(|moment| moment <= enough) {
             if self.rng.u32(0..32) == 0 {
                 self.change_the_plan()?;
             }
             self.sleep(false);
-            let signal = if hurry && self.rng.u32(0..4) == 0 {
-                hurry = false;
-                Some(one_of(&mut self.rng, [Event::Kill, Event::Shutdown]))
-            } else {
-                None
-            };
-            self.wake(signal, Vec::new())?;
+            let is_wished = self.rng.u32(0..wakeups_per_wish) == 0;
+            let wishes = if is_wished { self.wishes() } else { Vec::new() };
+            self.wake(wishes, Vec::new())?;
+        }
+        if self.rng.bool() {
+            let last = self.wishes();
+            self.wake(last, Vec::new())?;
         }
         laws::check_end(&self.settled(None))
     }
 
-    /// Lets time pass until something happens, or for no reason until some earlier moment.
-    fn sleep(&mut self, spurious: bool) {
-        let whim = below_one_of(&mut self.rng, [10, 200, 2_000]);
-        let moment = self.next_moment().unwrap_or(self.now + whim);
-        let early = if spurious { moment.min(self.now + whim) } else { moment };
-        let late = !self.kind && self.rng.u32(0..8) == 0;
-        self.now = early.max(self.now) + if late { whim / 8 } else { Duration::ZERO };
+    /// Lets time pass until something happens, or, if the wakeup is spurious, until some earlier moment.
+    fn sleep(&mut self, is_spurious: bool) {
+        let some_time = below_one_of(&mut self.rng, [10, 200, 2_000]);
+        let moment = self.next_moment().unwrap_or(self.now + some_time);
+        let early = if is_spurious { moment.min(self.now + some_time) } else { moment };
+        let is_late = !self.is_calm && self.rng.u32(0..8) == 0;
+        self.now = early.max(self.now) + if is_late { some_time / 8 } else { Duration::ZERO };
         self.kernel.run_until(self.now);
     }
 
-    /// When something happens next: a death, news, or a deadline.
+    /// When something happens next: a death, an event of a peripheral, or a deadline.
     fn next_moment(&self) -> Option<Instant> {
         let mail = self.mail.iter().map(|(at, _)| *at).min();
         let moments = [self.kernel.next_death(), mail, self.supervisor.next_deadline()];
         moments.into_iter().flatten().min()
     }
 
-    /// One wakeup, in the fixed order: the clock (it is `now` throughout), the signal, the dead, peripherals, tick.
+    /// One wakeup, in the fixed order: the clock (`now` is the same throughout), wishes, dead children, peripherals,
+    /// tick.
     ///
-    /// There is one wakeup however many died: SIGCHLD coalesces. Another signal may come while the dead are reaped.
-    fn wake(&mut self, signal: Option<Event>, commands: Vec<Event>) -> Result<(), Broken> {
-        let (first, amid) = if self.rng.bool() { (signal, None) } else { (None, signal) };
-        first.map_or(Ok(()), |signal| self.tell(signal))?;
+    /// There is one wakeup for any number of dead children: SIGCHLD coalesces. A wish may come while they are reaped.
+    fn wake(&mut self, wishes: Vec<Event>, commands: Vec<Event>) -> Result<(), Broken> {
+        let (before, between) =
+            if self.rng.bool() { (wishes, Vec::new()) } else { (Vec::new(), wishes) };
+        before.into_iter().try_for_each(|wish| self.tell(wish))?;
         if let Some((pid, exit)) = self.kernel.reap() {
-            self.reaped(pid, exit)?;
+            self.take_dead(pid, exit)?;
         }
-        amid.map_or(Ok(()), |signal| self.tell(signal))?;
+        between.into_iter().try_for_each(|wish| self.tell(wish))?;
         while let Some((pid, exit)) = self.kernel.reap() {
-            self.reaped(pid, exit)?;
+            self.take_dead(pid, exit)?;
         }
         for event in self.arrived().into_iter().chain(commands) {
             self.tell(event)?;
@@ -173,39 +172,40 @@ impl World {
         self.tell(Event::Tick)
     }
 
-    /// Names the dead, sweeps what a leader left unasked, and tells of groups that are empty now.
-    fn reaped(&mut self, pid: Pid, exit: Exit) -> Result<(), Broken> {
+    /// Finds the worker of a dead child, sweeps the group of a leader that was not terminated, and reports groups that
+    /// are empty now.
+    fn take_dead(&mut self, pid: Pid, exit: Exit) -> Result<(), Broken> {
         if let Some(worker) = self.leaders.remove(&pid) {
-            if !self.supervisor.keeps_grace(worker) {
+            if !self.record.life(worker).is_some_and(Life::keeps_grace) {
                 self.kernel.signal(pid, Signal::Kill);
             }
             let remains = if self.kernel.group_exists(pid) {
-                self.remnants.insert(pid, worker);
+                self.leaderless.insert(pid, worker);
                 Remains::Members
             } else {
                 Remains::Nothing
             };
             self.tell(Event::Exited { worker, exit, remains })?;
         }
-        let emptied = self.remnants.keys().find(|group| !self.kernel.group_exists(**group));
-        if let Some(worker) = emptied.copied().and_then(|group| self.remnants.remove(&group)) {
+        let emptied = self.leaderless.keys().find(|group| !self.kernel.group_exists(**group));
+        if let Some(worker) = emptied.copied().and_then(|group| self.leaderless.remove(&group)) {
             self.tell(Event::Emptied(worker))?;
         }
         Ok(())
     }
 
-    /// The plan is edited and read, perhaps twice in a row or after a mistake, and what is new in it is started.
+    /// Edits the plan and takes it in, perhaps twice or after a mistake, and starts what is new in it.
     fn change_the_plan(&mut self) -> Result<(), Broken> {
         if self.rng.u32(0..6) == 0 {
-            let whole = self.plans.roster.clone();
+            let whole = self.plans.spec.clone();
             self.plans.drop_most();
             self.answer(None)?;
             laws::check_settled(&self.settled(None))?;
-            self.plans.roster = whole;
+            self.plans.spec = whole;
         }
         loop {
             self.plans.edit(&self.record);
-            if self.trace {
+            if self.is_traced {
                 print_plan(&self.plans);
             }
             self.answer(None)?;
@@ -213,8 +213,8 @@ impl World {
             if self.rng.u32(0..4) == 0 {
                 continue;
             }
-            for id in self.plans.roster.slots.iter().map(|entry| entry.slot).collect::<Vec<_>>() {
-                let is_new = self.record.of(id).is_some_and(|facts| facts.wish == Wish::Unsaid);
+            for id in self.plans.spec.slots.iter().map(|entry| entry.slot).collect::<Vec<_>>() {
+                let is_new = self.record.of(id).is_some_and(|facts| facts.wanted == Wanted::Unset);
                 if (is_new || self.rng.u32(0..4) == 0) && self.rng.u32(0..8) > 0 {
                     self.tell(Event::Start(id))?;
                 }
@@ -223,13 +223,13 @@ impl World {
         }
     }
 
-    /// One event, its answer, what carrying it out leads to; and the laws on all of it.
+    /// One event, its answer, what follows from carrying it out, and the laws on all of it.
     fn tell(&mut self, event: Event) -> Result<(), Broken> {
         self.answer(Some(event))?;
         laws::check_settled(&self.settled(Some(event)))
     }
 
-    /// What the supervisor answers to an event, or to the plan as it is now, is carried out, and so is what follows.
+    /// Tells the supervisor an event, or the plan as it is now, and carries out its answer and what follows.
     fn answer(&mut self, first: Option<Event>) -> Result<(), Broken> {
         let mut events = VecDeque::from([first]);
         let mut told = 0;
@@ -238,21 +238,22 @@ impl World {
             laws::check_bound(told)?;
             let slots_before = self.slots();
             let record = self.record.clone();
-            let late = event.is_some_and(|event| laws::is_late(event, &record));
-            let all = late.then(|| format!("{:?}", self.supervisor));
+            let is_idle =
+                event.is_some_and(|event| laws::changes_nothing(event, &record, self.now));
+            let all = is_idle.then(|| format!("{:?}", self.supervisor));
             let mut actions = Vec::new();
             match event {
                 Some(event) => {
                     self.supervisor.handle(event, self.now, &mut actions);
-                    self.record.happened(event, self.now);
+                    self.record.note_event(event, self.now);
                 }
                 None => {
-                    self.supervisor.revise(self.plans.roster.clone(), self.now, &mut actions);
-                    self.record.revised(&self.plans.roster, self.now);
+                    self.supervisor.revise(self.plans.spec.clone(), self.now, &mut actions);
+                    self.record.note_plan(&self.plans.spec, self.now);
                 }
             }
-            let told = event.map_or(Told::Plan(&self.plans.roster), Told::Event);
-            self.coverage.count(told, late, &slots_before, &actions);
+            let told = event.map_or(Told::Plan(&self.plans.spec), Told::Event);
+            self.coverage.count(told, &record, self.now, &slots_before, &actions);
             self.print(told, &actions);
             laws::check_answer(&Answer {
                 told,
@@ -262,14 +263,14 @@ impl World {
                 slots: &self.slots(),
                 before: &record,
                 after: &self.record,
-                changed: all.is_some_and(|all| all != format!("{:?}", self.supervisor)),
+                is_changed: all.is_some_and(|all| all != format!("{:?}", self.supervisor)),
             })?;
             for action in actions {
                 events.extend(self.carry_out(action).map(Some));
             }
             self.record.settle();
         }
-        self.coverage.look(&self.record);
+        self.coverage.count_situations(&self.record);
         Ok(())
     }
 
@@ -287,46 +288,47 @@ impl World {
         }
     }
 
-    /// Does it. What became of a spawn is an event.
+    /// Carries out one action. What became of a spawn is an event.
     fn carry_out(&mut self, action: Action) -> Option<Event> {
-        let mut spawned = false;
+        let mut has_process = false;
         match action {
-            Action::Spawn(worker) => {
+            Action::Spawn { worker, .. } => {
                 if let Some(pid) = self.kernel.spawn(worker) {
-                    spawned = true;
+                    has_process = true;
                     self.leaders.insert(pid, worker);
                 }
             }
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
             Action::Kill(worker) => self.signal(worker, Signal::Kill),
-            Action::Report(_) | Action::Finish(_) => {}
+            Action::Report(_) | Action::ReportStop(_) => {}
+            Action::Finish { .. } | Action::Leave => {}
         }
-        self.record.done(action, spawned, self.now);
-        match action {
-            Action::Spawn(worker) if spawned => {
-                self.watch(worker);
-                Some(Event::Spawned(worker))
-            }
-            Action::Spawn(worker) => Some(Event::SpawnFailed(worker)),
-            Action::Terminate(_) | Action::Kill(_) | Action::Report(_) | Action::Finish(_) => None,
+        self.record.note_action(action, has_process, self.now);
+        let Action::Spawn { worker, .. } = action else {
+            return None;
+        };
+        if !has_process {
+            return Some(Event::SpawnFailed(worker));
         }
+        self.probe(worker);
+        Some(Event::Spawned(worker))
     }
 
     fn signal(&mut self, worker: WorkerId, signal: Signal) {
-        let mut groups = self.leaders.iter().chain(&self.remnants);
+        let mut groups = self.leaders.iter().chain(&self.leaderless);
         if let Some((group, _)) = groups.find(|(_, of)| **of == worker) {
             self.kernel.signal(*group, signal);
         }
     }
 
-    /// More time than anything takes here: to start, to be stopped and killed, and to rest, and that a few times.
+    /// More time than starting, stopping, killing and backing off take here, several times over.
     fn patience(&self) -> Duration {
         Duration::from_secs(300)
     }
 
     fn print(&self, told: Told, actions: &[Action]) {
         let is_tick = matches!(told, Told::Event(Event::Tick));
-        if self.trace && (!is_tick || !actions.is_empty()) {
+        if self.is_traced && (!is_tick || !actions.is_empty()) {
             let brief = |slot: &Slot| {
                 let (id, phase) = (slot.id().0, self.brief(slot.phase()));
                 format!("{id} {:?} {phase}", slot.wanted())
@@ -350,6 +352,6 @@ impl World {
 }
 
 fn print_plan(plans: &Plans) {
-    plans.roster.pools.iter().for_each(|entry| println!("{entry:?}"));
-    plans.roster.slots.iter().for_each(|entry| println!("{entry:?}"));
+    plans.spec.pools.iter().for_each(|entry| println!("{entry:?}"));
+    plans.spec.slots.iter().for_each(|entry| println!("{entry:?}"));
 }
