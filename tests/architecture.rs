@@ -346,10 +346,15 @@ fn walk(at: &Path, name: &str, sources: &mut Vec<Source>) {
             let path = format!("{name}/{}", file.to_string_lossy());
             walk(&at.join(file), &path, sources);
         }
-    } else if name.ends_with(".rs") {
+    } else if name.ends_with(".rs") && !is_unit_tests(name) {
         let text = fs::read_to_string(at).expect("source is UTF-8");
         sources.push(Source::new(name, &text));
     }
+}
+
+/// True for the tests of a module in a file of their own, which its `#[cfg(test)] mod tests;` declares.
+fn is_unit_tests(name: &str) -> bool {
+    name.starts_with("src/") && name.ends_with("/tests.rs")
 }
 
 impl Source {

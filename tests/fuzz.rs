@@ -13,7 +13,7 @@ use pm::cli::diagnostics::pictures;
 use pm::plan::host::{Account, Document, Host};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Plan, pm_toml};
-use pm::sys::notify::{self, Notice};
+use pm::sys::notify::{self, Notification};
 
 /// A reader takes less than a second with the longest of texts; one that takes this long hangs, whatever else the
 /// machine is doing.
@@ -184,12 +184,12 @@ fn no_datagram_is_too_much_for_the_notices_in_it() {
     for seed in seeds() {
         let bytes = spoilt_bytes(&mut Rng::with_seed(seed), &DATAGRAMS);
         let began = Instant::now();
-        let notices = std::panic::catch_unwind(|| notify::read(&bytes));
+        let notices = std::panic::catch_unwind(|| notify::parse(&bytes));
         let notices = notices.unwrap_or_else(|_| panic!("PM_SEED={seed} panics: {bytes:?}"));
         assert!(began.elapsed() < TIME_MAX, "PM_SEED={seed} takes too long: {bytes:?}");
         heard += notices.len();
         for notice in notices {
-            if let Notice::Status(text) | Notice::MainPid(text) = notice {
+            if let Notification::Status(text) | Notification::MainPid(text) = notice {
                 let is_fit = text.chars().count() <= 200 && !text.contains(char::is_control);
                 assert!(is_fit, "PM_SEED={seed} is no text for a terminal: {text:?}");
             }

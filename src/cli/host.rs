@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::plan::FILE_BYTES_MAX;
 use crate::plan::host::{Account, Host};
-use crate::sys::users;
+use crate::sys::{strerror, users};
 
 /// This machine.
 pub struct RealHost;
@@ -47,8 +47,7 @@ impl Host for RealHost {
     }
 
     fn user(&self, name: &str) -> Option<Account> {
-        let users::Account { uid, gid, groups } = users::account(name)?;
-        Some(Account { uid, gid, groups })
+        users::account(name)
     }
 
     fn group(&self, name: &str) -> Option<u32> {
@@ -56,7 +55,7 @@ impl Host for RealHost {
     }
 
     fn may_change_user(&self) -> bool {
-        users::may_change()
+        users::may_change_user()
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -64,11 +63,9 @@ impl Host for RealHost {
     }
 }
 
-/// What strerror(3) says, without the number that std appends.
+/// The error as the end of a sentence.
 fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
+    strerror(error).to_lowercase()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub fn run(run: Run) -> Ending {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour.stderr),
     };
-    match guard::stand() {
+    match guard::start() {
         Ok(Role::Guard(status)) => return Ending::Guarded(status),
         Ok(Role::Reactor) => {}
         Err(error) => return Ending::Unguarded(error),
@@ -46,7 +46,7 @@ fn lines(why: &NoPlan) -> Vec<String> {
 /// One command, guarded.
 fn init(command: Vec<OsString>) -> Ending {
     let argv: Vec<_> = command.into_iter().map(c_string).collect();
-    match guard::init(&argv) {
+    match guard::run_command(&argv) {
         Ok(status) => Ending::Guarded(status),
         Err(error) => Ending::Unguarded(error),
     }

@@ -5,17 +5,40 @@ use std::ffi::{OsStr, OsString};
 
 use super::ExecSpec;
 
-/// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` and the like are those of a pm which is a worker itself,
-/// `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's
-/// own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a `NODE_CHANNEL_FD` that is
-/// not open makes Deno and Node abort.
+/// The port that a worker owns.
+pub const PORT: &str = "PORT";
+/// The name of a worker's slot, as foreman and others call it.
+pub const PS: &str = "PS";
+/// The name of a worker's pool.
+pub const PM_POOL: &str = "PM_POOL";
+/// The name of a worker's slot.
+pub const PM_SLOT: &str = "PM_SLOT";
+/// The generation of a worker.
+pub const PM_GENERATION: &str = "PM_GENERATION";
+/// The worker that a process was started for. pm finds its orphans by it.
+pub const PM_WORKER: &str = "PM_WORKER";
+/// The exec probe that a process was started for. pm finds its orphans by it.
+pub const PM_PROBE: &str = "PM_PROBE";
+/// The socket on which a worker sends notifications (sd_notify(3)).
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The time within which a worker has to send WATCHDOG=1, in microseconds (sd_watchdog_enabled(3)).
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// The process that WATCHDOG_USEC is meant for (sd_watchdog_enabled(3)).
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// The folders in which a program is searched.
+pub const PATH: &str = "PATH";
+
+/// Set for pm itself by the program that started pm, and wrong in a worker: `PM_GENERATION`, `PM_WORKER` and `PM_PROBE`
+/// are those of a pm that is a worker itself; `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` (sd_listen_fds(3)) are those
+/// of pm's own service; `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given; and a `NODE_CHANNEL_FD`
+/// that is not open makes Deno and Node abort.
 const NOT_FOR_WORKERS: [&str; 8] = [
-    "PM_GENERATION",
-    "PM_WORKER",
-    "PM_CHECK",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
+    PM_GENERATION,
+    PM_WORKER,
+    PM_PROBE,
+    NOTIFY_SOCKET,
+    WATCHDOG_USEC,
+    WATCHDOG_PID,
     "DENO_SERVE_ADDRESS",
     "NODE_CHANNEL_FD",
 ];
@@ -37,13 +60,13 @@ impl ExecSpec {
         let own = self.env.iter().map(|(name, value)| (name.into(), value.into()));
         variables.extend(own);
         for folder in self.path.iter().rev() {
-            let known = variables.iter().position(|(name, _)| name == "PATH");
+            let known = variables.iter().position(|(name, _)| name == PATH);
             let mut path = folder.clone().into_os_string();
             if let Some(known) = known {
                 path.push(":");
                 path.push(variables.swap_remove(known).1);
             }
-            variables.push(("PATH".into(), path));
+            variables.push((PATH.into(), path));
         }
         variables
     }
@@ -51,8 +74,8 @@ impl ExecSpec {
 
 /// What every worker of a slot is told: who it is, and its port if it owns one.
 pub fn of_slot(pool: &str, slot: &str, port: Option<u16>) -> Vec<(String, String)> {
-    let port = port.map(|port| ("PORT".to_owned(), port.to_string()));
-    let who = [("PS", slot), ("PM_POOL", pool), ("PM_SLOT", slot)];
+    let port = port.map(|port| (PORT.to_owned(), port.to_string()));
+    let who = [(PS, slot), (PM_POOL, pool), (PM_SLOT, slot)];
     let who = who.map(|(name, value)| (name.to_owned(), value.to_owned()));
     port.into_iter().chain(who).collect()
 }
@@ -78,7 +101,7 @@ pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(Str
 
 /// True for what pm tells a worker and finds its orphans by: nobody else sets it.
 pub fn is_own(name: &str) -> bool {
-    ["PM_POOL", "PM_SLOT", "PM_GENERATION", "PM_WORKER", "PM_CHECK"].contains(&name)
+    [PM_POOL, PM_SLOT, PM_GENERATION, PM_WORKER, PM_PROBE].contains(&name)
 }
 
 fn is_for_workers(name: &OsStr) -> bool {

@@ -53,7 +53,7 @@ impl Console {
     pub fn open(colour: Colour, registry: &Registry) -> io::Result<Self> {
         let (out, err) = (stdout(), stderr());
         let workers = Outlet::to(out.as_fd(), registry, Source::Stdout.token())?;
-        let own = match stream::are_same(out.as_fd(), err.as_fd()) {
+        let own = match stream::is_same_file(out.as_fd(), err.as_fd()) {
             true => None,
             false => Some(Outlet::to(err.as_fd(), registry, Source::Stderr.token())?),
         };

@@ -45,7 +45,7 @@ impl Memory {
     /// How often the kernel has killed for want of memory in this slot.
     pub fn kills(&self, slot: &str) -> u64 {
         match &self.means {
-            Some(Ok(cgroups)) => cgroups.kills(slot),
+            Some(Ok(cgroups)) => cgroups.oom_kills(slot),
             Some(Err(_)) | None => 0,
         }
     }

@@ -142,7 +142,7 @@ impl Reactor {
         let set_up = |what| move |source| ReactorError::SetUp { what, source };
         // Until they are caught they are blocked, and none is lost.
         let mut signals = Signals::catch().map_err(set_up("the signal handlers"))?;
-        let standing = OwnProcess::take().map_err(io::Error::from);
+        let standing = OwnProcess::set_up().map_err(io::Error::from);
         let standing = standing.map_err(set_up("the adoption of orphans"))?;
         let poll = Poll::new().map_err(set_up("the poll"))?;
         let clock = Clock::default();
@@ -153,13 +153,13 @@ impl Reactor {
         let console = Console::open(conduct.colour, poll.registry());
         let mut reactor = Self {
             console: console.map_err(set_up("the output"))?,
-            null: stream::nothing().map_err(set_up("/dev/null"))?,
+            null: stream::open_null().map_err(set_up("/dev/null"))?,
             poll,
             signals,
             clock,
             now,
             supervisor: Supervisor::new(TableSpec::default()),
-            children: Children::none(),
+            children: Children::empty(),
             places: BTreeMap::new(),
             next_slot: SlotId(0),
             pools: BTreeMap::new(),
@@ -284,8 +284,7 @@ impl Reactor {
             return;
         }
         for _ in 0..REAPED_PER_WAKEUP {
-            let keeps_grace = |worker| self.supervisor.keeps_grace(worker);
-            let Some(reaped) = self.children.reap(keeps_grace) else {
+            let Some(reaped) = self.children.reap() else {
                 return;
             };
             // A wish to stop that came with the dead is granted before any of them is replaced.
@@ -298,13 +297,13 @@ impl Reactor {
                     }
                     self.handle(Event::Exited { worker, exit, remains });
                 }
-                Reaped::Check { worker, exit } => {
-                    if let Some(finding) = self.probes.has_looked(worker, exit, self.now) {
+                Reaped::Probe { probe, exit } => {
+                    if let Some(finding) = self.probes.has_looked(probe, exit, self.now) {
                         self.heed(finding);
                     }
                 }
                 Reaped::Other => {
-                    for worker in self.children.emptied() {
+                    for worker in self.children.take_emptied() {
                         self.handle(Event::Emptied(worker));
                     }
                 }
@@ -340,7 +339,7 @@ impl Reactor {
                     Action::Spawn(worker) => events.push_back(self.spawn(worker)),
                     Action::Terminate(worker) => {
                         self.stop_watching(worker);
-                        self.children.terminate(worker, self.place(worker).orders.stop_signal);
+                        self.children.terminate(worker);
                     }
                     Action::Kill(worker) => {
                         self.stop_watching(worker);

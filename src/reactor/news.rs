@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Reactor;
 use super::delays::Delay;
 use super::log_files::Incident;
+use super::place::SpawnFailure;
 use super::words::{self, Kept, Subject};
 use crate::supervisor::{Exit, Next, Phase, Policy, Readiness, Transition, WorkerId};
 use crate::sys::{Caught, SpawnError};
@@ -53,7 +54,7 @@ impl Reactor {
             }
             Transition::GraceOver(worker) => {
                 let grace = self.policy(worker).grace;
-                let members = self.children.members(worker);
+                let members = self.children.find_members(worker);
                 self.last_seen(worker).outlived_the_grace(grace, &members)
             }
         };
@@ -69,12 +70,12 @@ impl Reactor {
         let refusal = place.refusal.as_ref().filter(|refusal| !refusal.is_known)?;
         let subject = self.last_seen(worker);
         Some(match &refusal.error {
-            held @ SpawnError::PortHeld { .. } => {
+            held @ SpawnFailure::PortHeld { .. } => {
                 subject.is_shut_out(held, self.takes_over, self.policy(worker).backoff.max)
             }
-            missing @ (SpawnError::NotFound { .. } | SpawnError::Wrapper { .. }) => {
-                subject.cannot_start(missing, place.orders.missing_hint.as_deref(), next)
-            }
+            missing @ SpawnFailure::Spawn(
+                SpawnError::NotFound { .. } | SpawnError::Script { .. },
+            ) => subject.cannot_start(missing, place.orders.missing_hint.as_deref(), next),
             other => subject.cannot_start(other, None, next),
         })
     }
@@ -189,11 +190,11 @@ impl Reactor {
         for delay in self.delays.due(&self.supervisor, self.now) {
             let line = match delay {
                 Delay::Stop(worker, rest) => {
-                    let members = self.children.members(worker);
+                    let members = self.children.find_members(worker);
                     self.last_seen(worker).delays_the_stop(&members, rest)
                 }
                 Delay::Kill(worker) => {
-                    let members = self.children.members(worker);
+                    let members = self.children.find_members(worker);
                     self.last_seen(worker).delays_the_kill(&members)
                 }
             };

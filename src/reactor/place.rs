@@ -1,12 +1,15 @@
 //! What is known of a slot besides what the supervisor knows: what to run there, and what became of it.
 
 use std::ffi::OsString;
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::probe::Trouble;
+use crate::plan::environment::{NOTIFY_SOCKET, WATCHDOG_USEC};
 use crate::plan::{Alive, AliveBy, Line, Pool, Probe, Ready, SlotPlan};
 use crate::supervisor::PoolId;
-use crate::sys::{Launch, SpawnError};
+use crate::sys::ports::Holder;
+use crate::sys::{Launch, SpawnError, strerror};
 
 /// A slot as the reactor sees it.
 #[derive(Debug)]
@@ -44,10 +47,23 @@ pub struct Orders {
     pub alive_check: Option<Launch>,
 }
 
+/// Why a worker was not spawned.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnFailure {
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("cannot open a pipe for its output: {}", strerror(.0))]
+    Output(io::Error),
+    #[error("cannot limit its memory by a control group: {}", strerror(.0))]
+    Cgroup(io::Error),
+    #[error("port {port} is held by {holder}")]
+    PortHeld { port: u16, holder: Holder },
+}
+
 /// A spawn that came to nothing.
 #[derive(Debug)]
 pub struct Refusal {
-    pub error: SpawnError,
+    pub error: SpawnFailure,
     /// The same holder of the port was in the way the last time, and people know.
     pub is_known: bool,
 }
@@ -89,10 +105,10 @@ impl Orders {
         let inherited = || variables.iter().cloned();
         let exec = &plan.exec;
         let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
-        let said = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
+        let said = [(NOTIFY_SOCKET, notify_socket), (WATCHDOG_USEC, watchdog)];
         let said = said.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let command = |probe: &Probe| match probe {
-            Probe::Exec { argv } => Some(Launch::of_check(exec, argv, inherited())),
+            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, inherited())),
             Probe::Tcp { .. } | Probe::Http { .. } => None,
         };
         let ready_check = match &plan.ready {
@@ -124,11 +140,11 @@ impl Orders {
 }
 
 impl Refusal {
-    pub fn after(last: Option<Self>, error: SpawnError) -> Self {
+    pub fn after(last: Option<Self>, error: SpawnFailure) -> Self {
         let is_known = match (&error, last.map(|refusal| refusal.error)) {
             (
-                SpawnError::PortHeld { holder, .. },
-                Some(SpawnError::PortHeld { holder: last, .. }),
+                SpawnFailure::PortHeld { holder, .. },
+                Some(SpawnFailure::PortHeld { holder: last, .. }),
             ) => *holder == last,
             _ => false,
         };

@@ -70,7 +70,7 @@ impl Reactor {
         // What nginx does on this signal, whether or not there was something new to read.
         self.logs.files.reopen();
         self.close_files();
-        own_process::let_go_of_code();
+        own_process::release_code_pages();
     }
 
     /// Gives every slot of this plan its place and its orders. What is left is the supervisor's to know, and to decide.
@@ -143,10 +143,12 @@ impl Reactor {
         let is_awaited_otherwise = is.ready != wanted.ready;
         place.next = None;
         place.orders = orders;
+        let stop_signal = place.orders.stop_signal;
         self.logs.redirect(slot, self.places[&slot].orders.plan.log.as_ref());
         let Some(worker) = self.supervisor.slot(slot).map(|slot| slot.worker()) else {
             return false;
         };
+        self.children.set_stop_signal(worker, stop_signal);
         if is_watched_otherwise && self.supervisor.serves(worker) {
             self.keep_watch(worker);
         } else if is_awaited_otherwise && self.supervisor.awaits_ready(worker) {

@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 
 use super::Reactor;
 use super::logs::Reading;
-use super::place::Refusal;
+use super::place::{Refusal, SpawnFailure};
 use super::source::Source;
 use crate::supervisor::{Event, WorkerId};
-use crate::sys::{Inheritance, SpawnError, ports, stale_worker};
+use crate::sys::{Inheritance, ports, stale_worker};
 
 impl Reactor {
     /// Spawns a worker, and says how that went.
@@ -35,7 +35,7 @@ impl Reactor {
         }
     }
 
-    fn try_spawn(&mut self, worker: WorkerId) -> Result<(), SpawnError> {
+    fn try_spawn(&mut self, worker: WorkerId) -> Result<(), SpawnFailure> {
         let place = &self.places[&worker.slot];
         let (orders, plan) = (&place.orders, &place.orders.plan);
         // Where the last worker served, and is gone with its whole group, the port is not asked after: that would take
@@ -49,10 +49,10 @@ impl Reactor {
             && ports::is_held(port)
             && let Some(holder) = ports::holder(port, folder)
         {
-            if let (ports::Holder::Orphan { pid, .. }, true) = (&holder, self.takes_over) {
+            if let (ports::Holder::StaleWorker { pid, .. }, true) = (&holder, self.takes_over) {
                 stale_worker::kill(*pid, folder);
             }
-            return Err(SpawnError::PortHeld { port, holder });
+            return Err(SpawnFailure::PortHeld { port, holder });
         }
         if plan.exec.notifies {
             self.notices.discard(worker.slot);
@@ -65,9 +65,9 @@ impl Reactor {
         };
         let token = |key| Source::Output(key).token();
         let output = self.logs.open(worker, reading, self.poll.registry(), token);
-        let output = output.map_err(SpawnError::Output)?;
+        let output = output.map_err(SpawnFailure::Output)?;
         let cgroup = self.memory.group(&plan.name, plan.exec.limits.memory_bytes);
-        let cgroup = cgroup.map_err(SpawnError::Cgroup)?;
+        let cgroup = cgroup.map_err(SpawnFailure::Cgroup)?;
         let given = Inheritance {
             stdin: self.null.as_fd(),
             output: output.as_fd(),
@@ -75,6 +75,6 @@ impl Reactor {
             altered_signals: &self.altered_signals,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
-        self.children.spawn(worker, &orders.launch, given)
+        Ok(self.children.spawn(worker, &orders.launch, orders.stop_signal, given)?)
     }
 }

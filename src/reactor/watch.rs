@@ -9,7 +9,7 @@ use super::words;
 use crate::plan::{Alive, AliveBy, Ready};
 use crate::supervisor::{Event, SlotId, WorkerId};
 use crate::sys::Inheritance;
-use crate::sys::notify::{self, Datagram, Notice};
+use crate::sys::notify::{self, Datagram, Notification};
 
 impl Reactor {
     /// A worker has been spawned: does it serve?
@@ -31,8 +31,8 @@ impl Reactor {
 
     /// It no longer matters.
     pub(super) fn stop_watching(&mut self, worker: WorkerId) {
-        if self.probes.forget(worker) {
-            self.children.kill_check(worker);
+        if let Some(probe) = self.probes.forget(worker) {
+            self.children.kill_probe(probe);
         }
     }
 
@@ -52,7 +52,7 @@ impl Reactor {
             Finding::Serves(worker) => self.handle(Event::Ready(worker)),
             Finding::Hangs(worker, trouble) => self.hangs(worker, trouble),
             Finding::Run(worker) => self.run_check(worker),
-            Finding::Kill(worker) => self.children.kill_check(worker),
+            Finding::Kill(probe) => self.children.kill_probe(probe),
         }
     }
 
@@ -79,8 +79,9 @@ impl Reactor {
             altered_signals: &self.altered_signals,
             cgroup: None,
         };
-        if let Err(error) = self.children.check(worker, launch, given) {
-            self.probes.cannot_look(worker, error.to_string(), self.now);
+        match self.children.probe(worker, launch, given) {
+            Ok(probe) => self.probes.start_probe(worker, probe),
+            Err(error) => self.probes.cannot_look(worker, error.to_string(), self.now),
         }
     }
 
@@ -101,33 +102,33 @@ impl Reactor {
         let leader = self.children.pid(worker);
         let identity = &self.place(worker).orders.plan.exec.identity;
         let uid = identity.as_ref().map_or_else(notify::own_uid, |identity| identity.uid);
-        if !leader.is_some_and(|leader| notify::may_speak_for(datagram.sender, leader, uid)) {
+        if !leader.is_some_and(|leader| notify::may_notify_for(datagram.sender, leader, uid)) {
             let line = words::not_for_it_to_say(self.place(worker).name(), datagram.sender.pid);
             return self.overrule(worker, &line);
         }
-        for notice in datagram.notices {
+        for notice in datagram.notifications {
             self.take_note(worker, notice);
         }
     }
 
-    fn take_note(&mut self, worker: WorkerId, notice: Notice) {
+    fn take_note(&mut self, worker: WorkerId, notice: Notification) {
         let plan = &self.place(worker).orders.plan;
         let is_asked = plan.ready == Ready::Notify;
         let is_watched = matches!(plan.alive, Some(Alive { by: AliveBy::Notify, .. }));
         match notice {
-            Notice::Ready if is_asked => self.handle(Event::Ready(worker)),
-            Notice::Alive => self.probes.has_spoken(worker, self.now),
-            Notice::Hung if is_watched => self.hangs(worker, Trouble::Confessed),
+            Notification::Ready if is_asked => self.handle(Event::Ready(worker)),
+            Notification::Alive => self.probes.has_spoken(worker, self.now),
+            Notification::Hung if is_watched => self.hangs(worker, Trouble::Confessed),
             // Its readiness is found out in another way, and nobody asked whether it hangs.
-            Notice::Ready | Notice::Hung => {}
+            Notification::Ready | Notification::Hung => {}
             // It is on its way out, and answers no more.
-            Notice::Stopping => self.stop_watching(worker),
-            Notice::Status(status) => {
+            Notification::Stopping => self.stop_watching(worker),
+            Notification::Status(status) => {
                 if let Some(place) = self.places.get_mut(&worker.slot) {
                     place.status = Some(status);
                 }
             }
-            Notice::MainPid(pid) => {
+            Notification::MainPid(pid) => {
                 let line = words::main_pid_refused(self.place(worker).name(), &pid);
                 self.overrule(worker, &line);
             }

@@ -20,6 +20,7 @@ use self::attempt::{Attempt, Progress};
 pub use self::trouble::Trouble;
 use crate::plan::{Alive, AliveBy, Probe};
 use crate::supervisor::{Exit, SlotId, WorkerId};
+use crate::sys::ProbeId;
 
 /// Between two looks at a worker that is not ready: short for one that has just begun, longer for one that takes its
 /// time, and longer still where very many are looked at, so that it costs little however many there are.
@@ -70,10 +71,10 @@ enum Aim {
 enum State {
     Waiting,
     Looking(Attempt),
-    /// A command looks.
-    Running,
+    /// A command looks; `None` until it is started.
+    Running(Option<ProbeId>),
     /// A command took too long, was killed, and has not been reaped yet.
-    Killed,
+    Killed(ProbeId),
 }
 
 /// What comes of looking.
@@ -81,11 +82,11 @@ enum State {
 pub enum Finding {
     Serves(WorkerId),
     Hangs(WorkerId, Trouble),
-    /// The command that looks at this worker is to be started; then it is [`Probes::has_looked`] or
+    /// The command that looks at this worker is to be started; then it is [`Probes::start_probe`] or
     /// [`Probes::cannot_look`].
     Run(WorkerId),
-    /// The command that looks at this worker took too long and is to be killed.
-    Kill(WorkerId),
+    /// The command that looks took too long and is to be killed.
+    Kill(ProbeId),
 }
 
 impl Probes {
@@ -112,13 +113,24 @@ impl Probes {
         self.put(worker, Aim::Alive { alive, failures: 0 }, first);
     }
 
-    /// Stops looking at this worker. True if a command that looks is under way and is to be killed.
-    pub fn forget(&mut self, worker: WorkerId) -> bool {
+    /// Stops looking at this worker. Returns the command that looks, if one is under way and is to be killed.
+    pub fn forget(&mut self, worker: WorkerId) -> Option<ProbeId> {
         if self.probes.get(&worker.slot).is_none_or(|probe| probe.worker != worker) {
-            return false;
+            return None;
         }
-        let probe = self.take(worker.slot);
-        probe.is_some_and(|probe| matches!(probe.state, State::Running))
+        match self.take(worker.slot)?.state {
+            State::Running(probe) => probe,
+            State::Waiting | State::Looking(_) | State::Killed(_) => None,
+        }
+    }
+
+    /// The command that looks at this worker has been started.
+    pub fn start_probe(&mut self, worker: WorkerId, started: ProbeId) {
+        if let Some(probe) =
+            self.probes.get_mut(&worker.slot).filter(|probe| probe.worker == worker)
+        {
+            probe.state = State::Running(Some(started));
+        }
     }
 
     /// The worker said that it is alive: its next word is due from now on.
@@ -131,17 +143,19 @@ impl Probes {
         }
     }
 
-    /// The command that looked at this worker has ended.
-    pub fn has_looked(&mut self, worker: WorkerId, exit: Exit, now: Instant) -> Option<Finding> {
-        let probe = self.probes.get(&worker.slot).filter(|probe| probe.worker == worker)?;
-        let result = match (&probe.state, &probe.aim) {
-            (State::Running, _) if exit.is_success() => Ok(()),
-            (State::Running, _) => Err(Trouble::Exit(exit)),
-            (State::Killed, aim) => Err(Trouble::NoAnswer(aim.patience())),
-            // Another worker's; it is not this one's look that has ended.
-            (State::Waiting | State::Looking(_), _) => return None,
-        };
-        self.conclude(worker.slot, result, now)
+    /// A command that looked has ended. One that was forgotten is nobody's.
+    pub fn has_looked(&mut self, ended: ProbeId, exit: Exit, now: Instant) -> Option<Finding> {
+        let (slot, result) = self.probes.iter().find_map(|(slot, probe)| match probe.state {
+            State::Running(Some(own)) if own == ended => match exit.is_success() {
+                true => Some((*slot, Ok(()))),
+                false => Some((*slot, Err(Trouble::Exit(exit)))),
+            },
+            State::Killed(own) if own == ended => {
+                Some((*slot, Err(Trouble::NoAnswer(probe.aim.patience()))))
+            }
+            State::Waiting | State::Looking(_) | State::Running(_) | State::Killed(_) => None,
+        })?;
+        self.conclude(slot, result, now)
     }
 
     /// The command that looks could not be started.
@@ -206,7 +220,7 @@ impl Probes {
                 Some(check) => match Attempt::begin(check, registry, token) {
                     Some(progress) => progress,
                     None => {
-                        probe.state = State::Running;
+                        probe.state = State::Running(None);
                         self.schedule(slot, Some(now + patience));
                         return Some(Finding::Run(worker));
                     }
@@ -220,12 +234,18 @@ impl Probes {
                 }
                 decided @ (Progress::Passed | Progress::Failed(_)) => decided,
             },
-            State::Running if is_due => {
-                probe.state = State::Killed;
+            State::Running(Some(command)) if is_due => {
+                probe.state = State::Killed(command);
                 self.schedule(slot, None);
-                return Some(Finding::Kill(worker));
+                return Some(Finding::Kill(command));
             }
-            same @ (State::Running | State::Killed) => {
+            State::Running(None) if is_due => {
+                // No command was started: there is none to wait for.
+                probe.state = State::Running(None);
+                self.schedule(slot, None);
+                return None;
+            }
+            same @ (State::Running(_) | State::Killed(_)) => {
                 probe.state = same;
                 return None;
             }
@@ -337,6 +357,7 @@ fn share(slot: SlotId) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
     use std::num::NonZeroU32;
@@ -390,6 +411,12 @@ mod tests {
                 self.poll.poll(&mut events, Some(wait)).unwrap();
                 events.iter().for_each(|event| self.probes.stir(SlotId(event.token().0)));
             }
+        }
+
+        /// Waits until a command is to be started, and starts it.
+        fn starts(&mut self, id: u64) {
+            assert_eq!(self.finds(), Finding::Run(WORKER));
+            self.probes.start_probe(WORKER, ProbeId(id));
         }
 
         fn finds(&mut self) -> Finding {
@@ -498,18 +525,19 @@ mod tests {
     fn a_command_that_looks_is_started_judged_and_killed_if_it_takes_too_long() {
         let argv = vec!["look".into()];
         let mut eye = Eye::on_alive(AliveBy::Probe(Probe::Exec { argv }), 10, 30);
-        let ends = |eye: &mut Eye, exit| eye.probes.has_looked(WORKER, exit, Instant::now());
-        assert_eq!(eye.finds(), Finding::Run(WORKER));
-        assert_eq!(ends(&mut eye, Exit::Code(2)), None);
-        assert_eq!(eye.finds(), Finding::Run(WORKER));
-        assert_eq!(ends(&mut eye, Exit::Code(0)), None, "the count begins anew");
-        assert_eq!(eye.finds(), Finding::Run(WORKER));
-        assert_eq!(eye.finds(), Finding::Kill(WORKER));
+        let ends =
+            |eye: &mut Eye, id, exit| eye.probes.has_looked(ProbeId(id), exit, Instant::now());
+        eye.starts(0);
+        assert_eq!(ends(&mut eye, 0, Exit::Code(2)), None);
+        eye.starts(1);
+        assert_eq!(ends(&mut eye, 1, Exit::Code(0)), None, "the count begins anew");
+        eye.starts(2);
+        assert_eq!(eye.finds(), Finding::Kill(ProbeId(2)));
         assert_eq!(eye.probes.next_deadline(), None, "until it is reaped");
-        assert_eq!(ends(&mut eye, Exit::Signal(9)), None);
-        assert_eq!(eye.finds(), Finding::Run(WORKER));
+        assert_eq!(ends(&mut eye, 2, Exit::Signal(9)), None);
+        eye.starts(3);
         let trouble = Trouble::Exit(Exit::Code(7));
-        assert_eq!(ends(&mut eye, Exit::Code(7)), Some(Finding::Hangs(WORKER, trouble)));
+        assert_eq!(ends(&mut eye, 3, Exit::Code(7)), Some(Finding::Hangs(WORKER, trouble)));
     }
 
     #[test]
@@ -526,12 +554,26 @@ mod tests {
     fn a_worker_that_is_forgotten_is_looked_at_no_more() {
         let argv = vec!["look".into()];
         let mut eye = Eye::on_ready(Probe::Exec { argv });
-        assert!(!eye.probes.forget(WorkerId { generation: 2, ..WORKER }));
-        assert_eq!(eye.finds(), Finding::Run(WORKER));
-        assert!(eye.probes.forget(WORKER), "its command is still to be killed");
-        assert!(!eye.probes.forget(WORKER));
+        assert_eq!(eye.probes.forget(WorkerId { generation: 2, ..WORKER }), None);
+        eye.starts(0);
+        assert_eq!(eye.probes.forget(WORKER), Some(ProbeId(0)), "it is still to be killed");
+        assert_eq!(eye.probes.forget(WORKER), None);
         assert_eq!(eye.probes.next_deadline(), None);
-        assert_eq!(eye.probes.has_looked(WORKER, Exit::Code(0), Instant::now()), None);
+        assert_eq!(eye.probes.has_looked(ProbeId(0), Exit::Code(0), Instant::now()), None);
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_command_is_not_that_of_a_later_one() {
+        let argv: Vec<OsString> = vec!["look".into()];
+        let mut eye = Eye::on_ready(Probe::Exec { argv: argv.clone() });
+        eye.starts(0);
+        // As a reload with another command does.
+        assert_eq!(eye.probes.forget(WORKER), Some(ProbeId(0)));
+        eye.probes.await_ready(WORKER, Probe::Exec { argv }, eye.began);
+        eye.starts(1);
+        assert_eq!(eye.probes.has_looked(ProbeId(0), Exit::Code(0), Instant::now()), None);
+        let passed = eye.probes.has_looked(ProbeId(1), Exit::Code(0), Instant::now());
+        assert_eq!(passed, Some(Finding::Serves(WORKER)));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use nix::unistd::Pid;
 use super::{signal_name, size};
 use crate::plan::text::duration::words;
 use crate::plan::{Probe, Ready};
+use crate::reactor::place::SpawnFailure;
 use crate::reactor::probe::Trouble;
 use crate::supervisor::{Exit, Next};
 use crate::sys::SpawnError;
 use crate::sys::ports::Holder;
-use crate::sys::proc::{Seen, SignalState};
+use crate::sys::proc::{ProcessInfo, SignalState};
 
 /// As many processes as one line names.
 const NAMED_MAX: usize = 3;
@@ -72,7 +73,7 @@ impl Subject<'_> {
         format!("{} makes way for generation {}", self.name, self.generation + 1)
     }
 
-    pub fn cannot_start(&self, trouble: &SpawnError, hint: Option<&str>, next: Next) -> String {
+    pub fn cannot_start(&self, trouble: &SpawnFailure, hint: Option<&str>, next: Next) -> String {
         let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         let next = match next {
             Next::Spawn => "trying again at once".into(),
@@ -80,20 +81,20 @@ impl Subject<'_> {
                 self.then(next)
             }
         };
-        format!("{} cannot start: {trouble}{hint}; {next}", self.name)
+        format!("{} cannot start: {}{hint}; {next}", self.name, why_not_spawned(trouble))
     }
 
     /// Said once for as long as it lasts.
     pub fn is_shut_out(
         &self,
-        trouble: &SpawnError,
+        trouble: &SpawnFailure,
         takes_over: bool,
         pause_max: Duration,
     ) -> String {
         let (name, pause_max) = (self.name, words(pause_max));
         let trying = format!("trying until it is free, up to {pause_max} apart");
         let is_orphan =
-            matches!(trouble, SpawnError::PortHeld { holder: Holder::Orphan { .. }, .. });
+            matches!(trouble, SpawnFailure::PortHeld { holder: Holder::StaleWorker { .. }, .. });
         let next = match (is_orphan, takes_over) {
             (true, true) => "killing it".into(),
             (true, false) => format!("`--take-over` would kill it; {trying}"),
@@ -133,18 +134,18 @@ impl Subject<'_> {
         }
     }
 
-    pub fn outlived_the_grace(&self, grace: Duration, members: &[Seen]) -> String {
+    pub fn outlived_the_grace(&self, grace: Duration, members: &[ProcessInfo]) -> String {
         let (name, grace) = (self.name, words(grace));
         let members = if members.is_empty() { "it".into() } else { list(members) };
         format!("{name} did not stop within {grace}; killing {members}")
     }
 
-    pub fn delays_the_stop(&self, members: &[Seen], left: Duration) -> String {
+    pub fn delays_the_stop(&self, members: &[ProcessInfo], left: Duration) -> String {
         let (name, members, left) = (self.name, list(members), words(left));
         format!("{name} is still stopping: {members}; SIGKILL in {left}")
     }
 
-    pub fn delays_the_kill(&self, members: &[Seen]) -> String {
+    pub fn delays_the_kill(&self, members: &[ProcessInfo]) -> String {
         format!("{} was killed and is not gone: {}", self.name, list(members))
     }
 
@@ -157,6 +158,27 @@ impl Subject<'_> {
             Next::End => "it is not restarted".into(),
             Next::Down => "it is not wanted any more".into(),
         }
+    }
+}
+
+/// Why a worker was not spawned, as a clause.
+fn why_not_spawned(failure: &SpawnFailure) -> String {
+    match failure {
+        // The one wrapper that pm knows (`plan::wrapper`).
+        SpawnFailure::Spawn(SpawnError::Script { path }) => format!(
+            "{}: this is a Node script that starts the real Deno and leaves it behind when it is \
+             stopped",
+            path.display()
+        ),
+        SpawnFailure::Spawn(
+            SpawnError::NotFound { .. }
+            | SpawnError::Exec { .. }
+            | SpawnError::Prepare { .. }
+            | SpawnError::Fork(_),
+        )
+        | SpawnFailure::Output(_)
+        | SpawnFailure::Cgroup(_)
+        | SpawnFailure::PortHeld { .. } => failure.to_string(),
     }
 }
 
@@ -187,7 +209,7 @@ fn ended(exit: Exit, why: Option<&str>) -> String {
     }
 }
 
-fn list(members: &[Seen]) -> String {
+fn list(members: &[ProcessInfo]) -> String {
     let named: Vec<_> = members.iter().take(NAMED_MAX).map(describe).collect();
     let more = members.len().saturating_sub(NAMED_MAX);
     match (named.is_empty(), more) {
@@ -197,19 +219,21 @@ fn list(members: &[Seen]) -> String {
     }
 }
 
-fn describe(member: &Seen) -> String {
-    let Seen { pid, program, attitude } = member;
-    let attitude = match attitude {
-        SignalState::Open => String::new(),
-        SignalState::Ignores(signal) => format!(" ignores {}", signal_name(*signal)),
-        SignalState::Blocks(signal) => format!(" blocks {}", signal_name(*signal)),
+fn describe(member: &ProcessInfo) -> String {
+    let ProcessInfo { pid, program, signal_state } = member;
+    let state = match signal_state {
+        SignalState::Delivered => String::new(),
+        SignalState::Ignored(signal) => format!(" ignores {}", signal_name(*signal)),
+        SignalState::Blocked(signal) => format!(" blocks {}", signal_name(*signal)),
         SignalState::Stopped => " is stopped".into(),
-        SignalState::Foreign(uid) => format!(" has become user {uid}'s, and pm may not signal it"),
+        SignalState::NotPermitted(uid) => {
+            format!(" has become user {uid}'s, and pm may not signal it")
+        }
         SignalState::Uninterruptible => {
             " is in uninterruptible sleep, where no signal reaches it".into()
         }
     };
-    format!("pid {pid} ({program}){attitude}")
+    format!("pid {pid} ({program}){state}")
 }
 
 #[cfg(test)]
@@ -245,6 +269,7 @@ mod tests {
             "web.2 exited 1 after 2.1s, before it was ready; next try in 200ms"
         );
         let missing = SpawnError::NotFound { program: "deno".into() };
+        let missing = SpawnFailure::Spawn(missing);
         assert_eq!(
             subject().cannot_start(&missing, Some("try `make deno`"), next),
             "web.2 cannot start: deno: not found on PATH; try `make deno`; next try in 200ms"
@@ -252,9 +277,24 @@ mod tests {
     }
 
     #[test]
+    fn the_wrapper_script_of_deno_is_explained() {
+        let script = SpawnError::Script { path: "/usr/bin/deno".into() };
+        let line = subject().cannot_start(&script.into(), Some("try `make deno`"), Next::GiveUp);
+        assert_eq!(
+            line,
+            "web.2 cannot start: /usr/bin/deno: this is a Node script that starts the real Deno \
+             and leaves it behind when it is stopped; try `make deno`; given up"
+        );
+    }
+
+    #[test]
     fn who_delays_a_stop_is_named_up_to_a_few() {
-        let seen = |pid, attitude| Seen { pid: Pid::from_raw(pid), program: "sh".into(), attitude };
-        let mut members = vec![seen(812, SignalState::Ignores(15)), seen(813, SignalState::Open)];
+        let seen = |pid, signal_state| {
+            let (pid, program) = (Pid::from_raw(pid), "sh".into());
+            ProcessInfo { pid, program, signal_state }
+        };
+        let mut members =
+            vec![seen(812, SignalState::Ignored(15)), seen(813, SignalState::Delivered)];
         assert_eq!(
             subject().delays_the_stop(&members, Duration::from_secs(4)),
             "web.2 is still stopping: pid 812 (sh) ignores SIGTERM, pid 813 (sh); SIGKILL in 4s"
