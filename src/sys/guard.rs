@@ -6,10 +6,12 @@
 //! children of the guard, which is a child subreaper (prctl(2)), and the guard kills and reaps until none is left. If
 //! the guard itself is killed, the kernel sends the reactor a signal ([`death_signal`]), and the reactor drains.
 //!
+//! In `ps` the guard is called `pm-guard`, so that `killall -9 pm` leaves a process that cleans up.
+//!
 //! After the fork the guard allocates nothing, opens nothing but /proc, never writes, and wakes up for signals only.
 //! Where to look next: [`super::wait`] waits for signals and children, [`super::child_list`] finds the orphans.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::stdin;
 
 use nix::errno::Errno;
@@ -48,6 +50,9 @@ pub enum GuardError {
     #[error("{program}: {}", .errno.desc())]
     Exec { program: String, errno: Errno },
 }
+
+/// The guard's name in `ps`, at most 15 bytes (prctl(2), PR_SET_NAME).
+const GUARD_NAME: &CStr = c"pm-guard";
 
 /// The signal that tells the reactor that its guard has died (prctl(2), PR_SET_PDEATHSIG).
 ///
@@ -135,6 +140,8 @@ fn split() -> Result<Side, GuardError> {
         ForkResult::Parent { child } => {
             // The child does the same: the first of the two to run does it. The child may have ended already.
             let _ = setpgid(child, child);
+            // Only messages and people read the name.
+            let _ = prctl::set_name(GUARD_NAME);
             Ok(Side::Guard { child, inherited })
         }
     }

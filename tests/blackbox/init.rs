@@ -340,6 +340,18 @@ fn the_command_has_the_signal_mask_and_dispositions_that_pm_was_started_with() {
 }
 
 #[test]
+fn pm_is_called_pm_guard_and_the_command_has_its_own_name() {
+    let mut init = Init::of(&["sleep", "1000"]);
+    let command = eventually("the command runs", || {
+        let children = children_of(init.pid());
+        children.into_iter().find(|pid| processes::status(*pid, "Name") == "sleep")
+    });
+    is_true("pm has its name", || processes::status(init.pid(), "Name") == "pm-guard");
+    send(SIGTERM, command);
+    init.ends_with(128 + libc::SIGTERM);
+}
+
+#[test]
 fn the_command_dies_with_a_killed_pm() {
     let mut init = Init::of_shell("exec sleep 1000");
     init.has_members(2);

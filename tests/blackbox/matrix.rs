@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::harness::{Pm, Pool, eventually, shell, worker_binary};
+use crate::harness::{Pm, Pool, eventually, pm_binary, shell, worker_binary};
 use crate::processes::{self, send};
 use crate::terminal::Terminal;
 
@@ -129,6 +129,22 @@ fn a_killed_guard_leaves_nobody() {
     leaves_nobody("guard killed with -9", |pm, _terminal| {
         pm.signal(Signal::SIGKILL);
         pm.ends();
+    });
+}
+
+#[test]
+fn killing_every_process_named_pm_leaves_nobody() {
+    leaves_nobody("killall -9 pm", |pm, _terminal| {
+        let own = pm_binary().file_name().expect("a program").to_string_lossy().into_owned();
+        // In ps, a name has at most 15 bytes (proc(5), /proc/PID/comm).
+        let is_named_pm = |pid: &Pid| processes::status(*pid, "Name") == own[..own.len().min(15)];
+        let (guard, reactor) = (pm.pid(), pm.reactor());
+        eventually("the guard has its name", || {
+            (processes::status(guard, "Name") == "pm-guard").then_some(())
+        });
+        let killed: Vec<_> = [guard, reactor].into_iter().filter(is_named_pm).collect();
+        assert_eq!(killed, [reactor]);
+        killed.into_iter().for_each(|pid| send(Signal::SIGKILL, pid));
     });
 }
 
