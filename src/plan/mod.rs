@@ -18,7 +18,7 @@ pub mod pm_toml;
 pub mod probe;
 pub mod procfile;
 pub mod text;
-pub mod wrapper;
+pub(crate) mod wrapper;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
