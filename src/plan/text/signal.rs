@@ -51,6 +51,14 @@ pub fn by_number(number: i64) -> Result<i32, StopSignalError> {
     }
 }
 
+/// `SIGTERM`, or `signal 34` for one that has no name of its own (signal(7), real-time signals).
+pub fn name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) => format!("signal {number}"),
+    }
+}
+
 fn meant(written: &str) -> String {
     let upper = written.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -70,6 +78,11 @@ mod tests {
             assert_eq!(by_name(written), Ok(15), "{written}");
         }
         assert_eq!(by_number(34), Ok(34));
+    }
+
+    #[test]
+    fn a_signal_is_named_and_a_real_time_signal_is_numbered() {
+        assert_eq!((name(15), name(34)), ("SIGTERM".into(), "signal 34".into()));
     }
 
     #[test]
