@@ -26,7 +26,7 @@ const PM_TOMLS: [&str; 4] = [
     "[pool.web]\ncommand = ['serve', '{port}', '{{}}']\nports = '8080-8082,8090'\nenv = { A = 1, B = '{n}' }\n\
      ready = { http = '/', status = '200-299', within = '30s' }\nalive = { exec = 'x {slot}', every = '1s' }\n\
      after = ['db']\nlog = { file = 'log/{slot}.log', max_size = '1MiB' }\n\n[pool.db]\ncommand = \"\"\"\nx\n\"\"\"\n\
-     restart = 'on-failure'\nrest = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
+     restart = 'on-failure'\nbackoff = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
      stop = { signal = 'INT', grace = '0s' }\nuser = 'www-data'\numask = '022'\nnice = -5\npty = true\n\
      env_file = ['.env', 'more.env']\nlimits = { open_files = 10, memory = '1GB' }\nready.line_regex = '^a+$'\n",
     "pool.a.command = 'x'\npool.a.ports = [80, '90-99']\npool.b = { command = ['x'], workers = 3, after = 'a' }\n",
@@ -57,7 +57,7 @@ const WORDS: [&str; 56] = [
     "max_restarts",
     "ready",
     "alive",
-    "rest",
+    "backoff",
     "stop",
     "log",
     "limits",

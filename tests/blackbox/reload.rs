@@ -65,7 +65,7 @@ fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     let alive = "alive = { tcp = true, every = '20ms', timeout = '20ms' }";
-    let rules = format!("stop = {{ grace = '1s' }}\nrest = {{ first = '1s' }}\n{alive}\n");
+    let rules = format!("stop = {{ grace = '1s' }}\nbackoff = {{ first = '1s' }}\n{alive}\n");
     pm.reload(&BEFORE.replace("env     =", &format!("{rules}env     =")));
     pm.says.wait_for("reload: 5 workers stay as they are");
     for_as_long_as(Duration::from_millis(200), || assert_eq!(pids(&pm), before));

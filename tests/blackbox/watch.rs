@@ -224,7 +224,7 @@ fn what_an_old_worker_said_is_not_taken_for_the_word_of_the_next() {
     let once =
         "test -e said || {{ touch said; exec WORKER notify READY=1 exit 1; }}; exec WORKER stay";
     let text = format!(
-        "[pool.POOL]\ncommand = \"{once}\"\nready = {{ notify = true }}\nrest = {{ first = '10s' }}\n"
+        "[pool.POOL]\ncommand = \"{once}\"\nready = {{ notify = true }}\nbackoff = {{ first = '10s' }}\n"
     );
     let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
     // Whichever is heard first, its word or its end.

@@ -537,43 +537,48 @@ pub const ROWS: &[Row] = &[
         wrong: &["alive = { tcp = 80, failures = 0 }", "alive = { tcp = 80, failures = 1.5 }"],
     },
     Row {
-        key: "rest",
+        key: "backoff",
         right: &[("", |pool| assert_eq!(pool.policy.backoff, pm::supervisor::Backoff::default()))],
         wrong: &[
-            "restart = 'never'\nrest = { give_up_after = 2 }",
-            "rest = '1s'",
-            "rest = { fist = '1s' }",
+            "restart = 'never'\nbackoff = { give_up_after = 2 }",
+            "backoff = '1s'",
+            "rest = { first = '1s' }",
+            "backoff = { fist = '1s' }",
         ],
     },
     Row {
-        key: "rest.first",
-        right: &[("rest = { first = '1s' }", |pool| {
+        key: "backoff.first",
+        right: &[("backoff = { first = '1s' }", |pool| {
             assert_eq!(pool.policy.backoff.first, secs(1))
         })],
-        wrong: &["rest = { first = '0s' }", "rest = { first = '20s' }", "rest = { first = -1 }"],
+        wrong: &[
+            "backoff = { first = '0s' }",
+            "backoff = { first = '20s' }",
+            "backoff = { first = -1 }",
+        ],
     },
     Row {
-        key: "rest.max",
-        right: &[("rest = { first = '1m', max = '1m' }", |pool| {
+        key: "backoff.max",
+        right: &[("backoff = { first = '1m', max = '1m' }", |pool| {
             assert_eq!(pool.policy.backoff.max, secs(60));
         })],
         wrong: &[
-            "rest = { max = '50ms' }",
-            "rest = { first = '2s', max = '1s' }",
-            "rest = { max = '-1s' }",
+            "backoff = { max = '50ms' }",
+            "backoff = { first = '2s', max = '1s' }",
+            "backoff = { max = '-1s' }",
         ],
     },
     Row {
-        key: "rest.give_up_after",
+        key: "backoff.give_up_after",
         right: &[
-            ("rest = { give_up_after = 5 }", |pool| {
+            ("backoff = { give_up_after = 5 }", |pool| {
                 assert_eq!(pool.policy.backoff.give_up_after.unwrap().get(), 5);
             }),
-            ("rest = { give_up_after = 0 }", |pool| {
+            ("backoff = { give_up_after = 0 }", |pool| {
                 assert_eq!(pool.policy.backoff.give_up_after, None);
             }),
         ],
-        wrong: &["rest = { give_up_after = -1 }", "rest = { give_up_after = 'never' }"],
+        wrong: &["backoff = { give_up_after = -1 }", "backoff = { give_up_after = 'never' }"],
     },
     Row {
         key: "stop",

@@ -52,7 +52,7 @@ pub struct PoolTable {
     /// How a worker that hangs is found out, to be replaced.
     pub alive: Field<AliveTable>,
     /// The wait after failed starts.
-    pub rest: Field<RestTable>,
+    pub backoff: Field<BackoffTable>,
     /// How workers are asked to stop.
     pub stop: Field<StopTable>,
     /// A file that a worker's lines are written to besides.
@@ -144,7 +144,7 @@ pub struct AliveTable {
 /// None after the first failed start; then `first`, doubling up to `max`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RestTable {
+pub struct BackoffTable {
     /// The wait after the second failed start in a row. 100ms unless said otherwise.
     pub first: Field<Time>,
     /// The longest wait. 10s unless said otherwise.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::Command;
 use super::field::{Field, Given};
-use super::keys::{LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestTable, RestartWord};
+use super::keys::{BackoffTable, LimitsTable, LogTable, MaxRestartsTable, PoolTable, RestartWord};
 use super::types::{Size, Text, Whole, variable_name_fault};
 use crate::plan::host::{Document, Host};
 use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         if policy.restart == Restart::Never {
             let useless = [
                 ("max_restarts", table.max_restarts.given().map(|given| given.key.clone())),
-                ("rest", table.rest.given().map(|given| given.key.clone())),
+                ("backoff", table.backoff.given().map(|given| given.key.clone())),
             ];
             for (name, at) in useless {
                 let Some(at) = at else { continue };
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             }
         }
         policy.max_restarts = self.max_restarts(&table.max_restarts);
-        policy.backoff = self.rest(&table.rest);
+        policy.backoff = self.backoff(&table.backoff);
         let mut signal = libc::SIGTERM;
         if let Some(stop) = table.stop.value() {
             policy.grace = stop.grace.value().map_or(policy.grace, |grace| grace.0);
@@ -157,32 +157,32 @@ impl<'a> Reader<'a> {
         Some(MaxRestarts { count, within: within?.0.0 })
     }
 
-    fn rest(&mut self, field: &Field<RestTable>) -> Backoff {
-        let mut rest = Backoff::default();
-        let Some(table) = field.value() else { return rest };
+    fn backoff(&mut self, field: &Field<BackoffTable>) -> Backoff {
+        let mut backoff = Backoff::default();
+        let Some(table) = field.value() else { return backoff };
         if let Some((first, given)) = table.first.usable() {
-            rest.first = first.0;
+            backoff.first = first.0;
             if first.0.is_zero() {
                 let message = "a worker that cannot start would be started without a pause";
                 self.note(given.at.clone(), message, "give `10ms` or more");
             }
         }
-        rest.max = table.max.value().map_or(rest.max, |max| max.0);
-        if rest.max < rest.first {
+        backoff.max = table.max.value().map_or(backoff.max, |max| max.0);
+        if backoff.max < backoff.first {
             let is_first = table.first.is_given() && !table.max.is_given();
             let blamed = if is_first { &table.first } else { &table.max };
             let at = blamed.given().map(|given| given.at.clone()).unwrap_or_default();
             let message = "`max` is less than `first`";
             let help = format!(
                 "`first` is {} and `max` is {}; give a greater `max`",
-                crate::plan::text::duration::words(rest.first),
-                crate::plan::text::duration::words(rest.max),
+                crate::plan::text::duration::words(backoff.first),
+                crate::plan::text::duration::words(backoff.max),
             );
             self.note(at, message, help);
         }
         let failures = table.give_up_after.value().and_then(|count| u32::try_from(count.0).ok());
-        rest.give_up_after = failures.and_then(|count| count.try_into().ok());
-        rest
+        backoff.give_up_after = failures.and_then(|count| count.try_into().ok());
+        backoff
     }
 
     /// What is the same in the exec of each slot.

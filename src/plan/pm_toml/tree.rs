@@ -98,7 +98,11 @@ impl<'t> Node<'t> {
     fn unknown_key(&self, key: &Spanned<toml::de::DeString<'_>>, known: &'static [&'static str]) {
         self.notes.add(|file| {
             let message = format!("unknown key `{}`", key.get_ref());
-            Fault::new(file, key.span(), message).help(advice(key.get_ref(), known.iter().copied()))
+            let advice = match former(key.get_ref(), known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => advice(key.get_ref(), known.iter().copied()),
+            };
+            Fault::new(file, key.span(), message).help(advice)
         });
     }
 
@@ -221,6 +225,13 @@ impl<'t> Deserializer<'t> for Node<'t> {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
         unit_struct tuple tuple_struct identifier ignored_any
     }
+}
+
+/// What a key is called now that once had this name.
+fn former(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    const FORMER: [(&str, &str); 1] = [("rest", "backoff")];
+    let (_, name) = FORMER.into_iter().find(|(former, _)| *former == key)?;
+    known.contains(&name).then_some(name)
 }
 
 /// The keys and values of a table, in the order of the file.
