@@ -123,8 +123,8 @@ fn nothing_is_run_of_a_file_that_is_wrong() {
     let said = folder.pm(&[]).refuses("did you mean `{port}`?");
     assert!(said.stderr.contains("1 fault\n") && !said.stderr.contains('\x1b'), "{}", said.stderr);
     assert!(folder.pm(&["--color", "always"]).stderr.contains('\x1b'));
-    folder.pm(&["-m", "web=1"]).refuses("`-m` goes with a Procfile, and `pm.toml` is none");
-    folder.pm(&["--port", "80"]).refuses("`--port` goes with a Procfile");
+    folder.pm(&["-m", "web=1"]).refuses("`-m` is only for a Procfile, and `pm.toml` is not one");
+    folder.pm(&["--port", "80"]).refuses("`--port` is only for a Procfile");
     folder.pm(&["-f", "Procfile", "-m", "wbe=1"]).refuses("did you mean `web`?");
     folder.pm(&["run", "--port", "80", "--", "x"]).refuses("did you mean `--ports 80`?");
 }

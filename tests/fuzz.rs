@@ -9,10 +9,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pm::cli::diagnostics::pictures;
-use pm::plan::host::{Account, Document, Host};
+use pm::cli::diagnostics::pictures_in_colour;
+use pm::plan::host::{Document, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
-use pm::plan::{Faults, Plan, pm_toml};
+use pm::plan::{Faults, Identity, Plan, pm_toml};
 use pm::sys::notify::{self, Notice};
 
 /// A reader takes less than a second with the longest of texts; one that takes this long hangs, whatever else the
@@ -108,16 +108,17 @@ struct FakeHost<'a> {
 }
 
 impl Host for FakeHost<'_> {
-    fn read(&self, path: &Path) -> Result<Option<String>, String> {
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(".env") => Ok(Some(self.dotenv.to_owned())),
-            Some("secret") => Err("permission denied".into()),
+            Some("secret") => Err(Unreadable::NotRegular),
             Some(_) | None => Ok(None),
         }
     }
 
-    fn user(&self, name: &str) -> Option<Account> {
-        (name == "www-data").then(|| Account { uid: 33, gid: 33, groups: Vec::new() })
+    fn user(&self, name: &str) -> Option<Identity> {
+        let is_known = name == "www-data";
+        is_known.then(|| Identity { user: name.into(), uid: 33, gid: 33, groups: Vec::new() })
     }
 
     fn group(&self, _: &str) -> Option<u32> {
@@ -372,7 +373,7 @@ fn check_faults(faults: &Faults, seed: u64) {
         assert!(text.get(fault.span.clone()).is_some(), "PM_SEED={seed}: {fault:?}");
         let related = fault.related.as_ref().map_or(0..0, |(span, _)| span.clone());
         assert!(text.get(related).is_some(), "PM_SEED={seed}: {fault:?}");
-        assert!(!fault.message.is_empty(), "PM_SEED={seed}: {fault:?}");
+        assert!(!fault.message().is_empty(), "PM_SEED={seed}: {fault:?}");
         let order = (fault.file, fault.span.start);
         assert!(last <= Some(order), "PM_SEED={seed}: out of order");
         last = Some(order);
@@ -386,6 +387,6 @@ fn check_faults(faults: &Faults, seed: u64) {
     assert!(faults.lines().all(|line| !line.contains('\n')), "PM_SEED={seed}");
     // To draw them all takes longer than to find them.
     if seed.is_multiple_of(64) {
-        assert!(!pictures(faults, true).is_empty(), "PM_SEED={seed}");
+        assert!(!pictures_in_colour(faults).is_empty(), "PM_SEED={seed}");
     }
 }

@@ -9,9 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::plan::Ports;
 use crate::plan::text::duration;
-use crate::supervisor::Restart;
+use crate::plan::{Ports, RestartWord};
 
 // clap takes an `{n}` in a help text for a line break; the escape sequence inside it, which stands for nothing, does not
 // let it.
@@ -99,11 +98,11 @@ pub struct Run {
     #[arg(long, requires = "command")]
     pub name: Option<String>,
     /// From the stop signal to SIGKILL [default: 5s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::argument)]
     pub grace: Option<Duration>,
     /// Replace a worker that ends: always, on-failure or never
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
-    pub restart: Option<When>,
+    pub restart: Option<RestartWord>,
     /// Stop trying after so many failed starts in a row [default: never]
     #[arg(long, value_name = "N")]
     pub give_up_after: Option<NonZeroU32>,
@@ -160,27 +159,10 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::E
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum When {
-    Always,
-    OnFailure,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Colouring {
     Auto,
     Always,
     Never,
-}
-
-impl From<When> for Restart {
-    fn from(when: When) -> Self {
-        match when {
-            When::Always => Self::Always,
-            When::OnFailure => Self::OnFailure,
-            When::Never => Self::Never,
-        }
-    }
 }
 
 #[cfg(test)]

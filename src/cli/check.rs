@@ -6,8 +6,7 @@ use super::args::Check;
 use super::load::{Loaded, NoPlan, of_file};
 use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
-use crate::plan::{Plan, Pool, Probe, Ready};
-use crate::supervisor::{Readiness, Restart};
+use crate::plan::{Plan, Pool, Probe, ReadyBy, RestartWord};
 
 /// Reads what `pm run` would, and says what it makes of it.
 pub fn check(check: &Check) -> Ending {
@@ -73,18 +72,17 @@ fn command(pool: &Pool) -> String {
 
 fn ready(pool: &Pool) -> String {
     let Some(slot) = pool.slots.first() else { return "at once".into() };
-    match (&slot.ready, pool.policy.ready) {
-        (Ready::Lived, Readiness::Lived { after }) if after.is_zero() => "at once".into(),
-        (Ready::Lived, Readiness::Lived { after }) => {
-            format!("after {}", crate::plan::text::duration::words(after))
+    match &slot.ready.by {
+        ReadyBy::Lived if slot.ready.within.is_zero() => "at once".into(),
+        ReadyBy::Lived => {
+            format!("after {}", crate::plan::text::duration::words(slot.ready.within))
         }
-        (Ready::Lived, Readiness::Probe { .. }) => "when told".into(),
-        (Ready::Probe(Probe::Tcp { .. }), _) => "when its port accepts".into(),
-        (Ready::Probe(Probe::Http { target, .. }), _) => format!("when it answers {target}"),
-        (Ready::Probe(Probe::Exec { .. }), _) => "when its check succeeds".into(),
-        (Ready::Notify, _) => "when it says so".into(),
-        (Ready::Line(_), _) => "when it has written its line".into(),
-        (Ready::Exit, _) => "when it has ended well".into(),
+        ReadyBy::Probe(Probe::Tcp { .. }) => "when its port accepts".into(),
+        ReadyBy::Probe(Probe::Http { target, .. }) => format!("when it answers {target}"),
+        ReadyBy::Probe(Probe::Exec { .. }) => "when its check succeeds".into(),
+        ReadyBy::Notify => "when it says so".into(),
+        ReadyBy::Line(_) => "when it has written its line".into(),
+        ReadyBy::Exit => "when it has ended well".into(),
     }
 }
 
@@ -102,11 +100,7 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
     json!({
         "name": pool.name,
         "after": after.collect::<Vec<_>>(),
-        "restart": match pool.policy.restart {
-            Restart::Always => "always",
-            Restart::OnFailure => "on-failure",
-            Restart::Never => "never",
-        },
+        "restart": RestartWord::from(pool.policy.restart).written(),
         "ready": ready(pool),
         "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
         "slots": slots.collect::<Vec<_>>(),

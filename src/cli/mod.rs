@@ -74,7 +74,12 @@ fn refuse(why: &NoPlan, colour: bool) -> Ending {
     match why {
         // As `complain`.
         NoPlan::Faults(faults) => {
-            let _ = io::stderr().write_all(diagnostics::pictures(faults, colour).as_bytes());
+            let pictures = if colour {
+                diagnostics::pictures_in_colour(faults)
+            } else {
+                diagnostics::pictures(faults)
+            };
+            let _ = io::stderr().write_all(pictures.as_bytes());
         }
         NoPlan::Plan(_)
         | NoPlan::NothingHere { .. }

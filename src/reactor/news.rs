@@ -37,7 +37,7 @@ impl Reactor {
                 let place = self.place(worker);
                 let trouble = self.probes.last_trouble(worker.slot);
                 let last = trouble.map(ToString::to_string).or(place.status.clone());
-                let awaited = &place.orders.plan.ready;
+                let awaited = &place.orders.plan.ready.by;
                 self.last_seen(worker).was_never_ready(awaited, wait, last.as_deref())
             }
             Transition::Hung(worker) => {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use super::probe::Trouble;
-use crate::plan::{Alive, AliveBy, Line, Pool, Probe, Ready, SlotPlan};
+use crate::plan::{Alive, AliveBy, Line, Pool, Probe, ReadyBy, SlotPlan};
 use crate::supervisor::PoolId;
 use crate::sys::{Launch, SpawnError};
 
@@ -95,9 +95,9 @@ impl Orders {
             Probe::Exec { argv } => Some(Launch::of_check(exec, argv, inherited())),
             Probe::Tcp { .. } | Probe::Http { .. } => None,
         };
-        let ready_check = match &plan.ready {
-            Ready::Probe(check) => command(check),
-            Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => None,
+        let ready_check = match &plan.ready.by {
+            ReadyBy::Probe(check) => command(check),
+            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
         };
         let alive_check = match &plan.alive {
             Some(Alive { by: AliveBy::Probe(check), .. }) => command(check),
@@ -107,7 +107,7 @@ impl Orders {
             pool_name: pool.name.clone(),
             plan: plan.clone(),
             stop_signal: pool.stop_signal,
-            missing_hint: pool.missing_hint.clone(),
+            missing_hint: pool.missing_hint.map(|hint| hint.to_string()),
             launch: Launch::new(exec, inherited(), said),
             ready_check,
             alive_check,
@@ -116,9 +116,9 @@ impl Orders {
 
     /// The line that makes the worker ready, if it is a line that does.
     pub fn awaited_line(&self) -> Option<&Line> {
-        match &self.plan.ready {
-            Ready::Line(line) => Some(line),
-            Ready::Lived | Ready::Probe(_) | Ready::Notify | Ready::Exit => None,
+        match &self.plan.ready.by {
+            ReadyBy::Line(line) => Some(line),
+            ReadyBy::Lived | ReadyBy::Probe(_) | ReadyBy::Notify | ReadyBy::Exit => None,
         }
     }
 }

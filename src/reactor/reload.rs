@@ -140,7 +140,7 @@ impl Reactor {
             return true;
         }
         let is_watched_otherwise = is.alive != wanted.alive;
-        let is_awaited_otherwise = is.ready != wanted.ready;
+        let is_awaited_otherwise = is.ready.by != wanted.ready.by;
         place.next = None;
         place.orders = orders;
         self.logs.redirect(slot, self.places[&slot].orders.plan.log.as_ref());

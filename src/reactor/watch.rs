@@ -6,7 +6,7 @@ use super::Reactor;
 use super::probe::{Finding, Trouble};
 use super::source::Source;
 use super::words;
-use crate::plan::{Alive, AliveBy, Ready};
+use crate::plan::{Alive, AliveBy, ReadyBy};
 use crate::supervisor::{Event, SlotId, WorkerId};
 use crate::sys::Inheritance;
 use crate::sys::notify::{self, Datagram, Notice};
@@ -14,10 +14,10 @@ use crate::sys::notify::{self, Datagram, Notice};
 impl Reactor {
     /// A worker has been spawned: does it serve?
     pub(super) fn await_ready(&mut self, worker: WorkerId) {
-        match &self.place(worker).orders.plan.ready {
-            Ready::Probe(check) => self.probes.await_ready(worker, check.clone(), self.now),
+        match &self.place(worker).orders.plan.ready.by {
+            ReadyBy::Probe(check) => self.probes.await_ready(worker, check.clone(), self.now),
             // Time, the worker itself, its output or its end will tell.
-            Ready::Lived | Ready::Notify | Ready::Line(_) | Ready::Exit => {}
+            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => {}
         }
     }
 
@@ -112,7 +112,7 @@ impl Reactor {
 
     fn take_note(&mut self, worker: WorkerId, notice: Notice) {
         let plan = &self.place(worker).orders.plan;
-        let is_asked = plan.ready == Ready::Notify;
+        let is_asked = plan.ready.by == ReadyBy::Notify;
         let is_watched = matches!(plan.alive, Some(Alive { by: AliveBy::Notify, .. }));
         match notice {
             Notice::Ready if is_asked => self.handle(Event::Ready(worker)),

@@ -4,24 +4,17 @@ use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist};
 
-/// A user as the user database has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub uid: u32,
-    pub gid: u32,
-    /// Every group the user is in (getgrouplist(3)), its own included.
-    pub groups: Vec<u32>,
-}
+use crate::plan::Identity;
 
 /// The user of this name, or of this number if no one has that name (passwd(5)).
 ///
 /// A database that cannot be asked knows nobody.
-pub fn account(name: &str) -> Option<Account> {
+pub fn identity(name: &str) -> Option<Identity> {
     let by_name = User::from_name(name).ok().flatten();
     let user = by_name.or_else(|| User::from_uid(Uid::from_raw(name.parse().ok()?)).ok()?)?;
     let groups = getgrouplist(&CString::new(user.name).ok()?, user.gid).ok()?;
     let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Some(Account { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+    Some(Identity { user: name.to_owned(), uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
 }
 
 /// The number of the group of this name, or of this number if none has that name (group(5)).
@@ -42,17 +35,17 @@ mod tests {
 
     #[test]
     fn root_goes_by_name_and_by_number() {
-        let root = account("root").unwrap();
+        let root = identity("root").unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(root.groups.contains(&0));
-        assert_eq!(account("0"), Some(root));
+        assert_eq!(identity("0").map(|by_number| by_number.groups), Some(root.groups));
         assert_eq!((group("root"), group("0")), (Some(0), Some(0)));
     }
 
     #[test]
     fn nobody_goes_by_a_name_that_is_not_there() {
-        assert_eq!(account("no such user"), None);
-        assert_eq!(account("nul\0"), None);
+        assert_eq!(identity("no such user"), None);
+        assert_eq!(identity("nul\0"), None);
         assert_eq!(group("no such group"), None);
     }
 }

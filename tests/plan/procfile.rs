@@ -4,7 +4,7 @@ use pm::plan::Plan;
 use pm::plan::procfile::Options;
 use pm::supervisor::{Readiness, Restart};
 
-use crate::fake_host::{FakeHost, shown};
+use crate::fake_host::{FakeHost, pictures_of};
 
 fn read(text: &str) -> Vec<(String, String)> {
     let plan = FakeHost::default().procfile(text, &Options::default());
@@ -60,7 +60,7 @@ fn a_worker_of_a_procfile_is_always_restarted_and_ready_once_it_has_lived() {
 }
 
 #[test]
-fn what_is_no_line_of_a_procfile_is_shown() {
+fn what_is_no_line_of_a_procfile_is_pictures_of() {
     for (name, text) in [
         (
             "procfile-lines",
@@ -69,7 +69,7 @@ fn what_is_no_line_of_a_procfile_is_shown() {
         ("procfile-empty", "# nothing\n\n"),
         ("procfile-nul", "web: a\0b\n"),
     ] {
-        let said = shown(FakeHost::default().procfile(text, &Options::default()), text);
+        let said = pictures_of(FakeHost::default().procfile(text, &Options::default()), text);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, said);
         });
@@ -110,23 +110,19 @@ fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
 }
 
 #[test]
-fn what_is_wrong_around_a_procfile_is_shown() {
+fn what_is_wrong_around_a_procfile_is_pictures_of() {
     let none = Options::default;
     let dotenv = |text: &str| FakeHost::default().file(".env", text);
     for (name, host, options) in [
         ("around-dotenv", dotenv("A=1\nB\nA=2\n"), none()),
         ("around-dotenv-port", dotenv("PORT=http\n"), none()),
-        (
-            "around-dotenv-unreadable",
-            FakeHost::default().unreadable(".env", "permission denied"),
-            none(),
-        ),
+        ("around-dotenv-unreadable", FakeHost::default().unreadable(".env"), none()),
         ("around-environment-port", FakeHost::default().variable("PORT", "0"), none()),
         ("around-formation", FakeHost::default(), scaled("web=1,wroker=2,clock=x", None)),
         ("around-ports-overlap", FakeHost::default(), scaled("web=101,worker=1", None)),
         ("around-ports-end", FakeHost::default(), scaled("all=1", Some(65_400))),
     ] {
-        let said = shown(host.procfile(THREE, &options), THREE);
+        let said = pictures_of(host.procfile(THREE, &options), THREE);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, said);
         });

@@ -68,7 +68,7 @@ proptest! {
             }
         }
         let mut findings = Findings::default();
-        let file = findings.source(".env", format!("A=\"{written}\" # a comment\nB=1\n"));
+        let file = findings.add_source(".env", format!("A=\"{written}\" # a comment\nB=1\n"));
         let read = dotenv::read(file, &mut findings);
         prop_assert!(findings.is_empty());
         prop_assert_eq!(&read[0].value, &value);

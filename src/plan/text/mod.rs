@@ -1,11 +1,12 @@
 //! Reading text and pointing into it: what every reader of this floor shares.
 //!
 //! [`lines`] and [`placeholders`] take text apart; [`duration`], [`size`], [`ports`] and [`signal`] read one value;
-//! [`suggest`] finds the word that was probably meant; [`phrase`] words lists, counts and ports, for all floors;
-//! [`diagnostics`] is how a reader reports a fault at its place.
+//! [`suggest`] finds the name that was probably meant. [`explain`] is how a kind of fault is put into words,
+//! [`diagnostics`] how a reader reports it at its place; [`phrase`] words lists, counts and ports, for all floors.
 
 pub mod diagnostics;
 pub mod duration;
+pub mod explain;
 pub mod lines;
 pub mod phrase;
 pub mod placeholders;

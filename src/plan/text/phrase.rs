@@ -3,6 +3,8 @@
 //! Whole sentences are made elsewhere: those about workers in the reactor, those about faults beside their kinds.
 //! Durations are in [`super::duration::words`].
 
+use super::size;
+
 /// More ports than these are not listed one by one.
 const PORTS_LISTED_MAX: usize = 8;
 
@@ -44,16 +46,8 @@ pub fn ports(ports: &[u16]) -> String {
 
 /// `512 MB`, `1 GiB`, or `1500 bytes`: the largest unit in which the number is a whole one.
 pub fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 6] = [
-        (1_000_000_000, "GB"),
-        (1 << 30, "GiB"),
-        (1_000_000, "MB"),
-        (1 << 20, "MiB"),
-        (1_000, "kB"),
-        (1 << 10, "KiB"),
-    ];
-    let exact = UNITS.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
-    exact.map_or(format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes / unit))
+    let (number, unit) = size::in_exact_unit(bytes).unwrap_or((bytes, "bytes"));
+    format!("{number} {unit}")
 }
 
 fn list(parts: &[impl AsRef<str>], word: &str) -> String {

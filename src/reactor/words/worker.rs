@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 
 use super::{signal_name, size};
 use crate::plan::text::duration::words;
-use crate::plan::{Probe, Ready};
+use crate::plan::{Probe, ReadyBy};
 use crate::reactor::probe::Trouble;
 use crate::supervisor::{Exit, Next};
 use crate::sys::SpawnError;
@@ -103,23 +103,28 @@ impl Subject<'_> {
     }
 
     /// `last` is what the last look came by, or what it last said of itself.
-    pub fn was_never_ready(&self, awaited: &Ready, within: Duration, last: Option<&str>) -> String {
+    pub fn was_never_ready(
+        &self,
+        awaited: &ReadyBy,
+        within: Duration,
+        last: Option<&str>,
+    ) -> String {
         let name = self.name;
         let what = match awaited {
-            Ready::Probe(Probe::Tcp { port }) => {
+            ReadyBy::Probe(Probe::Tcp { port }) => {
                 format!("did not accept a connection on port {port}")
             }
-            Ready::Probe(Probe::Http { target, port, .. }) => {
+            ReadyBy::Probe(Probe::Http { target, port, .. }) => {
                 format!("did not answer GET {target} on port {port} as it should")
             }
-            Ready::Probe(Probe::Exec { .. }) => "did not pass its check".into(),
-            Ready::Notify => "did not say READY=1".into(),
-            Ready::Line(line) => format!("did not write a line with {line}"),
-            Ready::Exit => "did not end".into(),
-            Ready::Lived => "was not ready".into(),
+            ReadyBy::Probe(Probe::Exec { .. }) => "did not pass its check".into(),
+            ReadyBy::Notify => "did not say READY=1".into(),
+            ReadyBy::Line(line) => format!("did not write a line with {line}"),
+            ReadyBy::Exit => "did not end".into(),
+            ReadyBy::Lived => "was not ready".into(),
         };
         // That nobody accepts a connection has just been said.
-        let is_news = !matches!(awaited, Ready::Probe(Probe::Tcp { .. }));
+        let is_news = !matches!(awaited, ReadyBy::Probe(Probe::Tcp { .. }));
         let last = last.filter(|_| is_news).map(|last| format!(" (last: {last})"));
         format!("{name} {what} within {}{}; stopping it", words(within), last.unwrap_or_default())
     }
