@@ -52,6 +52,36 @@ fn every_key_of_the_schema_has_a_row() {
     assert_eq!(known.len(), ROWS.len(), "a key has two rows");
 }
 
+#[test]
+fn the_documents_name_every_default_of_the_schema() {
+    let documents =
+        [include_str!("../../docs/pm.toml.md"), include_str!("../../src/cli/init.toml")];
+    let schema = pm::plan::pm_toml::schema();
+    let mut defaults = 0;
+    for (table, definition) in schema["$defs"].as_object().unwrap() {
+        for (key, child) in definition["properties"].as_object().unwrap() {
+            // An empty table or list is not worth a line of the template.
+            let Some(default) = child.get("default").filter(|value| !is_empty(value)) else {
+                continue;
+            };
+            defaults += 1;
+            let [page, template] = documents;
+            assert!(
+                page.contains(&default.to_string()),
+                "{table}.{key}: {default} in docs/pm.toml.md"
+            );
+            let line = format!("{key} = {default}");
+            assert!(template.contains(&line), "{table}.{key}: `{line}` in src/cli/init.toml");
+        }
+    }
+    assert!(defaults >= 15, "{defaults}");
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
+        || value.as_object().is_some_and(|map| map.is_empty())
+}
+
 /// Every key below a part of the schema.
 fn collect(schema: &Value, part: &Value, above: &str, keys: &mut BTreeSet<String>) {
     let part = match part["$ref"].as_str() {
@@ -60,7 +90,8 @@ fn collect(schema: &Value, part: &Value, above: &str, keys: &mut BTreeSet<String
     };
     for (name, child) in part["properties"].as_object().into_iter().flatten() {
         let key = format!("{above}{name}");
-        assert!(child["description"].is_string(), "{key} has no description");
+        let description = child["description"].as_str().unwrap_or_default();
+        assert!(!description.is_empty() && !description.contains('\n'), "{key}: {description:?}");
         collect(schema, child, &format!("{key}."), keys);
         keys.insert(key);
     }

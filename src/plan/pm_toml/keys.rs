@@ -61,8 +61,7 @@ table! {
     /// Workers of one command.
     #[schemars(extend("required" = ["command"]))]
     pub struct PoolTable {
-        /// The program and its arguments. A string is given to `sh -c`. {port}, {slot}, {n}, {pool} and {dir} are filled
-        /// in.
+        /// The program and its arguments; a string is for `sh -c`. {port}, {slot}, {n}, {pool}, {dir} are filled in.
         pub command: Field<Command>,
         /// One slot for each of these ports.
         pub ports: Field<Many<PortsText>>,
@@ -89,8 +88,7 @@ table! {
         pub restart: Field<RestartWord>,
         /// If a worker would be replaced more often than this, its slot gives up.
         pub max_restarts: Field<MaxRestartsTable>,
-        /// When a worker is ready. Default: when its port accepts a connection, or without a port, when it has lived for a
-        /// second.
+        /// When a worker is ready. Default: its port accepts a connection, or without a port it has lived for 1s.
         pub ready: Field<ReadyTable>,
         /// How a worker that hangs is found. It is stopped and replaced.
         pub alive: Field<AliveTable>,
