@@ -26,11 +26,11 @@ use std::ops::Range;
 use super::fault_kind::{FaultKind, VariableFault};
 use super::text::diagnostics::{Fault, Findings, SourceId};
 use super::text::explain::Explain;
-use super::text::lines::{self, BLANKS, Line};
+use super::text::lines::{self, BLANKS, TextLine};
 use super::{FILE_BYTES_MAX, STRING_BYTES_MAX};
 
 /// More variables than any worker needs.
-pub const VARIABLES_MAX: usize = 1_000;
+const VARIABLES_MAX: usize = 1_000;
 
 /// One variable, and where its value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn read(file: SourceId, findings: &mut Findings) -> Vec<Variable> {
         return variables;
     }
     while next < text.len() {
-        let (line, after) = Line::at(&text, next);
+        let (line, after) = TextLine::at(&text, next);
         next = after;
         if line.is_empty() {
             continue;
@@ -165,7 +165,7 @@ impl Wrong {
 }
 
 /// The variable that a line sets, and where the next line starts: quotes may span lines.
-fn assignment(text: &str, line: Line<'_>) -> Result<(Variable, usize), Wrong> {
+fn assignment(text: &str, line: TextLine<'_>) -> Result<(Variable, usize), Wrong> {
     let start = line.text.trim_start_matches(BLANKS);
     let unexported = start.strip_prefix("export").filter(|rest| rest.starts_with(BLANKS));
     let start = unexported.unwrap_or(start).trim_start_matches(BLANKS);
@@ -246,12 +246,12 @@ fn quoted(text: &str, start: usize, quote: char) -> Result<(String, Range<usize>
             Some((at, '\r')) if text[at..].starts_with("\r\n") => {}
             Some((_, c)) => value.push(c),
             None => {
-                let (line, _) = Line::at(text, start);
+                let (line, _) = TextLine::at(text, start);
                 return Err(Wrong::new(line.span(line.text), DotenvFault::QuoteNotClosed(quote)));
             }
         }
     };
-    let (line, next) = Line::at(text, end);
+    let (line, next) = TextLine::at(text, end);
     let rest = line.text.trim_matches(BLANKS);
     let is_comment = rest.starts_with('#') && line.text.starts_with(BLANKS);
     if !rest.is_empty() && !is_comment {

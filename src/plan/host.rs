@@ -63,7 +63,7 @@ impl Document {
 }
 
 /// The absolute path of `path`, which starts from `dir`. Collecting the components removes `.`: `/srv/.` is `/srv`.
-pub fn resolve(dir: &Path, path: &Path) -> PathBuf {
+pub(crate) fn resolve(dir: &Path, path: &Path) -> PathBuf {
     dir.join(path).components().collect()
 }
 

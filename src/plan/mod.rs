@@ -1,27 +1,27 @@
 //! Floor 1: what to keep alive. Text in, a [`Plan`] or located faults out.
 //!
-//! Pure: nothing here opens a file, reads the environment or a clock. What is needed of those comes in as an argument or
-//! through [`Host`]. A plan is complete: every placeholder is filled in, every path is absolute, every slot has its name,
-//! port and argv. The floors above never read text again.
+//! Pure: nothing here opens a file, reads the environment or a clock. What is needed of those comes in as an argument
+//! or through [`Host`]. A plan is complete: every placeholder is filled in, every path is absolute, every slot has its
+//! name, port and argv. The floors above never read text again.
 //!
 //! Where to look next: [`pm_toml`] reads a `pm.toml`, [`procfile`] a Procfile with its [`formation`], [`dotenv`] a
 //! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
 //! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
 //! what a worker finds in its environment; [`fault_kind`] is everything that can be wrong.
 
-pub mod command_line;
-pub mod defaults;
+pub(crate) mod command_line;
+pub(crate) mod defaults;
 pub mod dotenv;
-pub mod environment;
-pub mod fault_kind;
-pub mod formation;
+pub(crate) mod environment;
+pub(crate) mod fault_kind;
+pub(crate) mod formation;
 pub mod host;
-pub mod lab;
+pub(crate) mod lab;
 pub mod pm_toml;
-pub mod pool_spec;
-pub mod probe;
+pub(crate) mod pool_spec;
+pub(crate) mod probe;
 pub mod procfile;
-pub mod restart_word;
+pub(crate) mod restart_word;
 pub mod text;
 
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::supervisor::Policy;
 
-pub use command_line::{CommandLinePool, PlanError};
+pub(crate) use command_line::{CommandLinePool, PlanError};
 pub use fault_kind::FaultKind;
 pub use host::{Document, Host, Unreadable};
 pub use pool_spec::{PoolSpec, SlotsSpec};
@@ -47,7 +47,7 @@ pub const WORKERS_MAX: usize = 1_000;
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The longest argument or variable that the kernel accepts, without its final zero (execve(2), MAX_ARG_STRLEN).
-pub const STRING_BYTES_MAX: usize = 128 * 1024 - 1;
+pub(crate) const STRING_BYTES_MAX: usize = 128 * 1024 - 1;
 
 /// Everything that one `pm` keeps alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +103,8 @@ pub struct ExecSpec {
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// These override what pm was started with. Each name once; from `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then
-    /// from `env`.
+    /// These override what pm was started with. Each name once; from `env_file`, then PORT, PS, PM_POOL and PM_SLOT,
+    /// then from `env`.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.
@@ -161,8 +161,8 @@ impl Plan {
 }
 
 impl Pool {
-    /// The pool that a spec describes, with as many slots as the spec asks for. What makes a worker ready is in the spec:
-    /// that part of `policy` is replaced.
+    /// The pool that a spec describes, with as many slots as the spec asks for. What makes a worker ready is in the
+    /// spec: that part of `policy` is replaced.
     pub fn new(name: String, spec: PoolSpec, policy: Policy, stop_signal: i32) -> Self {
         let slots = spec.expand(&name, spec.count());
         let missing_hint = slots.first().and_then(|slot| MissingHint::of(&slot.exec.argv));
@@ -189,7 +189,7 @@ impl fmt::Display for MissingHint {
 }
 
 /// True if a pool may have this name.
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_of_name)
 }
 

@@ -1,8 +1,8 @@
 //! A pool before ports and placeholders are filled in.
 //!
-//! Every reader makes one: of a table of a `pm.toml`, of a line of a Procfile, of a command. The slots are made from it,
-//! here and in no other place: at first as many as it asks for, later as many as are wanted. Nothing here can fail, since
-//! a reader refuses what could not be filled in. Where to look next: [`super::text::placeholders`].
+//! Every reader makes one: of a table of a `pm.toml`, of a line of a Procfile, of a command. The slots are made from
+//! it, here and in no other place: at first as many as it asks for, later as many as are wanted. Nothing here can fail,
+//! since a reader refuses what could not be filled in. Where to look next: [`super::text::placeholders`].
 
 use std::path::{Path, PathBuf};
 
@@ -66,9 +66,9 @@ impl PoolSpec {
         slots.map(|(n, ports)| self.slot(pool, n, ports)).collect()
     }
 
-    fn slot(&self, pool: &str, n: usize, ports: SlotPorts) -> SlotPlan {
+    fn slot(&self, pool: &str, n: usize, ports: PortsOfSlot) -> SlotPlan {
         let name = format!("{pool}.{n}");
-        let SlotPorts { port, variable } = ports;
+        let PortsOfSlot { port, variable } = ports;
         let values = Values { port, slot: &name, n, pool, dir: &self.dir };
         let path = |template: &Template| resolve(&self.dir, Path::new(&template.fill(&values)));
         let own = environment::of_slot(pool, &name, variable);
@@ -105,23 +105,23 @@ impl PoolSpec {
 }
 
 /// The port that a slot owns, and the value of its variable PORT.
-struct SlotPorts {
+struct PortsOfSlot {
     port: Option<u16>,
     variable: Option<u16>,
 }
 
 impl SlotsSpec {
     /// The ports of the `n`-th slot, or `None` if there are too few of them.
-    fn ports_of(&self, n: usize) -> Option<SlotPorts> {
+    fn ports_of(&self, n: usize) -> Option<PortsOfSlot> {
         match self {
             Self::Ports(ports) => {
                 let port = ports.get(n - 1).copied()?;
-                Some(SlotPorts { port: Some(port), variable: Some(port) })
+                Some(PortsOfSlot { port: Some(port), variable: Some(port) })
             }
-            Self::Workers(_) => Some(SlotPorts { port: None, variable: None }),
+            Self::Workers(_) => Some(PortsOfSlot { port: None, variable: None }),
             Self::PortVariable { first, .. } => {
                 let port = first.checked_add(u16::try_from(n - 1).ok()?)?;
-                Some(SlotPorts { port: None, variable: Some(port) })
+                Some(PortsOfSlot { port: None, variable: Some(port) })
             }
         }
     }

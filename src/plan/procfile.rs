@@ -2,8 +2,8 @@
 //!
 //! A line is what foreman reads as one, `^([A-Za-z0-9_-]+):\s*(.+)$`; `#` begins a comment line. The command goes to
 //! `sh -c` as it is. `PORT` is a base, plus 100 for each process type before it in the file, those without a worker
-//! included, plus 1 for each worker before it of its own type. The base is `--port`, else `PORT` in the `.env` beside the
-//! file, else `PORT` in pm's environment, else 5000.
+//! included, plus 1 for each worker before it of its own type. The base is `--port`, else `PORT` in the `.env` beside
+//! the file, else `PORT` in pm's environment, else 5000.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::fault_kind::FaultKind;
 use super::host::{Document, Host, Unreadable};
 use super::text::diagnostics::{Fault, Faults, Findings, SourceId};
 use super::text::explain::Explain;
-use super::text::lines::{BLANKS, Line, lines};
+use super::text::lines::{BLANKS, TextLine, lines};
 use super::text::placeholders::Template;
 use super::{
     ExecSpec, FILE_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy, STRING_BYTES_MAX, SlotsSpec,
@@ -150,7 +150,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.
-pub fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType> {
+pub(crate) fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType> {
     let text = findings.text(file).to_owned();
     let mut types: Vec<ProcessType> = Vec::new();
     if text.len() > FILE_BYTES_MAX {
@@ -179,7 +179,7 @@ pub fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType
     types
 }
 
-fn process_type(line: Line<'_>) -> Result<ProcessType, (Range<usize>, ProcfileFault)> {
+fn process_type(line: TextLine<'_>) -> Result<ProcessType, (Range<usize>, ProcfileFault)> {
     let words = line.text.trim_end_matches(BLANKS);
     let Some((name, command)) = words.split_once(':') else {
         let likely = likely_line(words.trim_start_matches(BLANKS));

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::faults::{Expected, ValueFault};
 use super::field::Field;
 use super::types::Text;
-use super::value::{AnyValue, FromValue, Notes, Value};
+use super::value::{AnyValue, FileFaults, FromValue, Value};
 
 /// An argv, or text for `sh -c`.
 #[derive(Clone, Debug)]
@@ -17,9 +17,9 @@ pub enum Command {
 }
 
 impl FromValue for Command {
-    fn from_value(value: &Value<'_>, notes: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         if let Some(elements) = value.elements() {
-            let argv = elements.map(|element| Field::read(&element, notes));
+            let argv = elements.map(|element| Field::read(&element, faults));
             return Ok(Self::Argv(argv.collect()));
         }
         let AnyValue::Text(text) = value.any()? else {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::faults::{Expected, ValueFault};
-use super::value::{AnyValue, FromValue, Notes, Value};
+use super::value::{AnyValue, FileFaults, FromValue, Value};
 
 /// A key of a table: left out, or given.
 #[derive(Clone, Debug)]
@@ -59,13 +59,13 @@ impl<T> Field<T> {
 }
 
 impl<T: FromValue> Field<T> {
-    /// Reads a value. If it cannot be used, the fault is added to `notes`.
-    pub fn read(value: &Value<'_>, notes: &mut Notes<'_>) -> Self {
+    /// Reads a value. If it cannot be used, the fault is added to `faults`.
+    pub fn read(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Self {
         let (key, at) = (value.key.clone(), value.at.clone());
-        let value = match T::from_value(value, notes) {
+        let value = match T::from_value(value, faults) {
             Ok(value) => Some(value),
             Err(fault) => {
-                notes.add(at.clone(), fault);
+                faults.add(at.clone(), fault);
                 None
             }
         };
@@ -86,24 +86,24 @@ impl<T> Default for Field<T> {
 }
 
 impl<T: FromValue> FromValue for Many<T> {
-    fn from_value(value: &Value<'_>, notes: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         Ok(Self(match value.elements() {
-            Some(elements) => elements.map(|element| Field::read(&element, notes)).collect(),
-            None => vec![Field::read(value, notes)],
+            Some(elements) => elements.map(|element| Field::read(&element, faults)).collect(),
+            None => vec![Field::read(value, faults)],
         }))
     }
 }
 
 impl<T: FromValue> FromValue for Names<T> {
-    fn from_value(value: &Value<'_>, notes: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         let entries = value.entries()?;
-        let read = |entry: &Value<'_>| (entry.name.to_owned(), Field::read(entry, notes));
+        let read = |entry: &Value<'_>| (entry.name.to_owned(), Field::read(entry, faults));
         Ok(Self(entries.iter().map(read).collect()))
     }
 }
 
 impl FromValue for bool {
-    fn from_value(value: &Value<'_>, _: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         let AnyValue::Boolean(boolean) = value.any()? else {
             return Err(value.must_be(Expected::Boolean));
         };

@@ -92,13 +92,13 @@ impl Reader<'_> {
             self.refuse_placeholders(line, &given.at, "line");
         }
         if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.key(), restart) {
-            self.note(exit, HealthFault::ExitAlwaysRestarted);
+            self.add_fault(exit, HealthFault::ExitAlwaysRestarted);
         }
         if let (Some(after), Some(within)) = (table.after.key(), table.within.key()) {
-            self.note_related(within, HealthFault::WithinWithAfter, after, "the time itself");
+            self.add_related_fault(within, HealthFault::WithinWithAfter, after, "the time itself");
         }
         if let Some((_, given)) = table.within.usable().filter(|(within, _)| within.0.is_zero()) {
-            self.note(given.at.clone(), HealthFault::WithinZero);
+            self.add_fault(given.at.clone(), HealthFault::WithinZero);
         }
     }
 
@@ -122,13 +122,18 @@ impl Reader<'_> {
         if let (Some(timeout), Some(given)) = (timeout, table.timeout.given())
             && timeout > every
         {
-            self.note(given.at.clone(), HealthFault::TimeoutLonger);
+            self.add_fault(given.at.clone(), HealthFault::TimeoutLonger);
         }
         if let Some(notify) = table.notify.key() {
             let useless = [("timeout", table.timeout.key()), ("failures", table.failures.key())];
             for (name, at) in useless {
                 let Some(at) = at else { continue };
-                self.note_related(at, HealthFault::WithNotify(name), notify.clone(), "given here");
+                self.add_related_fault(
+                    at,
+                    HealthFault::WithNotify(name),
+                    notify.clone(),
+                    "given here",
+                );
             }
         }
         let failures = table.failures.value().and_then(|count| u32::try_from(count.0).ok());
@@ -150,7 +155,7 @@ impl Reader<'_> {
     ) -> Option<Duration> {
         let (time, given) = field.usable()?;
         if time.0.is_zero() {
-            self.note(given.at.clone(), PoolFault::Zero { key, example });
+            self.add_fault(given.at.clone(), PoolFault::Zero { key, example });
         }
         Some(time.0)
     }
@@ -169,13 +174,16 @@ impl Reader<'_> {
             [] => {
                 let conditions: Vec<_> = conditions.iter().map(|(name, _)| *name).collect();
                 if !self.is_misspelt(&given.at, &conditions) {
-                    self.note(given.at.clone(), HealthFault::NoCondition { table, conditions });
+                    self.add_fault(
+                        given.at.clone(),
+                        HealthFault::NoCondition { table, conditions },
+                    );
                 }
             }
             [(first, first_at), others @ ..] => {
                 for (second, at) in others {
                     let fault = HealthFault::TwoConditions { table, first, second };
-                    self.note_related(at.clone(), fault, first_at.clone(), "the first");
+                    self.add_related_fault(at.clone(), fault, first_at.clone(), "the first");
                 }
             }
         }
@@ -192,17 +200,17 @@ impl Reader<'_> {
         if !keys.http.is_given() {
             for (name, at) in [("status", keys.status.key()), ("text", keys.text.key())] {
                 let Some(at) = at else { continue };
-                self.note(at, HealthFault::WithoutHttp(name));
+                self.add_fault(at, HealthFault::WithoutHttp(name));
             }
         }
         if ports == SlotPorts::Owned {
             return;
         }
         if let Some(key) = keys.http.key() {
-            self.note(key, HealthFault::HttpWithoutPorts);
+            self.add_fault(key, HealthFault::HttpWithoutPorts);
         }
         if let Some((ProbePort::Own, given)) = keys.tcp.usable() {
-            self.note(given.key.clone(), HealthFault::TcpWithoutPorts);
+            self.add_fault(given.key.clone(), HealthFault::TcpWithoutPorts);
         }
     }
 

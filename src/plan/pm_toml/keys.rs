@@ -9,7 +9,7 @@ use super::field::{Field, Many, Names};
 use super::types::{
     PortsText, Size, Status, StopSignal, Target, Text, Time, True, Umask, VariableText, Whole,
 };
-use super::value::{FromValue, Notes, Value};
+use super::value::{FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
 use crate::plan::{RestartWord, WORKERS_MAX, defaults};
 use crate::supervisor::{Backoff, Policy};
@@ -30,11 +30,11 @@ macro_rules! table {
         }
 
         impl FromValue for $table {
-            fn from_value(value: &Value<'_>, notes: &mut Notes<'_>) -> Result<Self, ValueFault> {
+            fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
                 let mut table = Self::default();
-                for entry in value.entries_of(&[$(stringify!($key)),*], notes)? {
+                for entry in value.entries_of(&[$(stringify!($key)),*], faults)? {
                     match entry.name {
-                        $(stringify!($key) => table.$key = Field::read(&entry, notes),)*
+                        $(stringify!($key) => table.$key = Field::read(&entry, faults),)*
                         other => unreachable!("`entries_of` leaves out `{other}`"),
                     }
                 }

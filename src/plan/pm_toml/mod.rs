@@ -1,6 +1,7 @@
 //! `pm.toml`: text in, a plan or every fault of the text out.
 //!
-//! A text goes through three stages. The `toml` crate makes a tree of it; [`syntax`] words what the crate could not read.
+//! A text goes through three stages. The `toml` crate makes a tree of it; [`syntax`] words what the crate could not
+//! read.
 //! [`value`] and [`field`] read the tree into the tables of [`keys`], with the single values of [`types`] and
 //! [`command`]; each key and value that is wrong is a fault. Then [`pool`], [`policy`] and [`health`] make a pool of each
 //! table, and [`pools`] and [`order`] look at all of them together. What can be wrong, in words, is in [`faults`]. A
@@ -25,7 +26,7 @@ use toml::de::{DeTable, DeValue};
 use self::field::Field;
 use self::keys::File;
 use self::pool::Reader;
-use self::value::{Notes, Value};
+use self::value::{FileFaults, Value};
 use super::fault_kind::FaultKind;
 use super::host::{Document, Host};
 use super::text::diagnostics::{Fault, Faults, Findings};
@@ -33,7 +34,7 @@ use super::{FILE_BYTES_MAX, Plan};
 
 pub use faults::{CommandForm, Expected, HealthFault, Noun, PoolFault, PoolsFault, ValueFault};
 pub use syntax::{SyntaxFault, TomlProblem};
-pub use value::Found;
+pub use value::Actual;
 
 /// Makes a plan of a `pm.toml`.
 ///
@@ -49,14 +50,19 @@ pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     }
     let (tree, errors) = DeTable::parse_recoverable(&document.text);
     let at = tree.span();
-    syntax::note(&document.text, tree.get_ref(), &errors, file, &mut findings);
+    syntax::add_parser_errors(&document.text, tree.get_ref(), &errors, file, &mut findings);
     let is_whole = findings.is_empty();
     let tree = DeValue::Table(tree.into_inner());
     let mut found = Findings::default();
     let same_file = found.add_source(&document.name, &document.text);
-    let mut notes = Notes { file: same_file, findings: &mut found };
-    let read: Field<File> = Field::read(&Value::root(&tree, at), &mut notes);
-    syntax::note_elsewhere(&document.text, found.faults_so_far().cloned(), file, &mut findings);
+    let mut faults = FileFaults { file: same_file, findings: &mut found };
+    let read: Field<File> = Field::read(&Value::root(&tree, at), &mut faults);
+    syntax::add_faults_elsewhere(
+        &document.text,
+        found.faults_so_far().cloned(),
+        file,
+        &mut findings,
+    );
     let Some(read) = read.value().filter(|_| is_whole) else {
         return findings.finish(nothing);
     };

@@ -20,16 +20,16 @@ impl Reader<'_> {
             for (Text(name), given) in after.into_iter().flat_map(|after| after.usable()) {
                 match index.get(name.as_str()) {
                     Some(other) if *other == own => {
-                        self.note(given.at.clone(), PoolsFault::AfterItself(name.clone()));
+                        self.add_fault(given.at.clone(), PoolsFault::AfterItself(name.clone()));
                     }
                     Some(other) if pools[own].after.contains(other) => {
-                        self.note(given.at.clone(), PoolsFault::AfterTwice(name.clone()));
+                        self.add_fault(given.at.clone(), PoolsFault::AfterTwice(name.clone()));
                     }
                     Some(other) => {
                         pools[own].after.push(*other);
                         places.insert((own, *other), given.at.clone());
                     }
-                    None => self.note_no_pool(name, given.at.clone(), entry, entries),
+                    None => self.add_no_such_pool(name, given.at.clone(), entry, entries),
                 }
             }
         }
@@ -37,11 +37,11 @@ impl Reader<'_> {
             let mut names: Vec<_> = circle.iter().map(|pool| pools[*pool].name.clone()).collect();
             names.push(names[0].clone());
             let at = places[&(circle[0], *circle.get(1).unwrap_or(&circle[0]))].clone();
-            self.note(at, PoolsFault::Circle(names));
+            self.add_fault(at, PoolsFault::Circle(names));
         }
     }
 
-    fn note_no_pool(
+    fn add_no_such_pool(
         &mut self,
         name: &str,
         at: Range<usize>,
@@ -55,10 +55,10 @@ impl Reader<'_> {
         let others = entries.iter().map(|other| other.name).filter(|other| *other != entry.name);
         let name = name.to_owned();
         if entries.len() == 1 {
-            self.note(at, PoolsFault::NoOtherPool(name));
+            self.add_fault(at, PoolsFault::NoOtherPool(name));
         } else {
             let suggestion = Suggestion::of(&name, others);
-            self.note(at, PoolsFault::NoSuchPool { name, suggestion });
+            self.add_fault(at, PoolsFault::NoSuchPool { name, suggestion });
         }
     }
 }

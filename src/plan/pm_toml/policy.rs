@@ -17,7 +17,7 @@ impl Reader<'_> {
                 [("max_restarts", table.max_restarts.key()), ("backoff", table.backoff.key())];
             for (name, at) in useless {
                 if let Some(at) = at {
-                    self.note(at, PoolFault::NeverRestarted(name));
+                    self.add_fault(at, PoolFault::NeverRestarted(name));
                 }
             }
         }
@@ -36,7 +36,7 @@ impl Reader<'_> {
         let Some(stop) = field.value() else { return defaults::STOP_SIGNAL };
         let kills_at_once = stop.grace.value().is_some_and(|grace| grace.0.is_zero());
         if let Some(given) = stop.signal.given().filter(|_| kills_at_once) {
-            self.note(given.at.clone(), PoolFault::SignalNeverSent);
+            self.add_fault(given.at.clone(), PoolFault::SignalNeverSent);
         }
         stop.signal.value().map_or(defaults::STOP_SIGNAL, |signal| signal.0)
     }
@@ -49,13 +49,13 @@ impl Reader<'_> {
             if !is_given && !self.is_misspelt(&given.at, &[key]) {
                 let example = "max_restarts = { count = 5, within = \"1m\" }";
                 let fault = PoolFault::Missing { table: "max_restarts", key, example };
-                self.note(given.key.clone(), fault);
+                self.add_fault(given.key.clone(), fault);
             }
         }
         let within = table.within.usable();
         if let Some((_, given)) = within.filter(|(time, _)| time.0.is_zero()) {
             let fault = PoolFault::Zero { key: "within", example: "within = \"1m\"" };
-            self.note(given.at.clone(), fault);
+            self.add_fault(given.at.clone(), fault);
         }
         let count = u32::try_from(table.count.value()?.0).ok()?.try_into().ok()?;
         Some(MaxRestarts { count, within: within?.0.0 })
@@ -69,7 +69,7 @@ impl Reader<'_> {
             if first.0.is_zero() {
                 // A worker that cannot start would be started again and again without a pause.
                 let fault = PoolFault::Zero { key: "first", example: "first = \"10ms\"" };
-                self.note(given.at.clone(), fault);
+                self.add_fault(given.at.clone(), fault);
             }
         }
         backoff.max = table.max.value().map_or(backoff.max, |max| max.0);
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if max < first {
             let wrong = if table.max.is_given() { &table.max } else { &table.first };
             let at = wrong.given().map(|given| given.at.clone()).unwrap_or_default();
-            self.note(at, PoolFault::BackoffOrder { first, max });
+            self.add_fault(at, PoolFault::BackoffOrder { first, max });
         }
         let failures = table.give_up_after.value().and_then(|count| u32::try_from(count.0).ok());
         backoff.give_up_after = failures.and_then(|count| count.try_into().ok());

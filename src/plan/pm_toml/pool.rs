@@ -48,12 +48,12 @@ impl PoolEntry<'_> {
 
 impl Reader<'_> {
     /// Adds a fault.
-    pub fn note(&mut self, at: Range<usize>, kind: impl Into<FaultKind>) {
+    pub fn add_fault(&mut self, at: Range<usize>, kind: impl Into<FaultKind>) {
         self.findings.add(Fault::new(self.file, at, kind));
     }
 
     /// Adds a fault that another place has to do with.
-    pub fn note_related(
+    pub fn add_related_fault(
         &mut self,
         at: Range<usize>,
         kind: impl Into<FaultKind>,
@@ -67,10 +67,10 @@ impl Reader<'_> {
     pub fn pool(&mut self, entry: &PoolEntry<'_>, slots: SlotsSpec) -> Pool {
         let table = entry.table;
         if !is_name(entry.name) {
-            self.note(entry.key.clone(), PoolFault::Name(entry.name.to_owned()));
+            self.add_fault(entry.key.clone(), PoolFault::Name(entry.name.to_owned()));
         }
         if !table.command.is_given() && !self.is_misspelt(&entry.extent, &["command"]) {
-            self.note(entry.key.clone(), PoolFault::NoCommand(entry.name.to_owned()));
+            self.add_fault(entry.key.clone(), PoolFault::NoCommand(entry.name.to_owned()));
         }
         let ports = entry.slot_ports();
         let stop_signal = self.stop_signal(&table.stop);
@@ -120,7 +120,7 @@ impl Reader<'_> {
         let mut path = Vec::new();
         for (Text(folder), given) in table.path.value().into_iter().flat_map(|path| path.usable()) {
             if folder.is_empty() || folder.contains(':') {
-                self.note(given.at.clone(), PoolFault::NotOneFolder(folder.clone()));
+                self.add_fault(given.at.clone(), PoolFault::NotOneFolder(folder.clone()));
             }
             self.refuse_placeholders(folder, &given.at, "path");
             path.push(self.document.resolve(Path::new(folder)));
@@ -138,21 +138,21 @@ impl Reader<'_> {
 
     fn identity(&mut self, table: &PoolTable) -> Option<Identity> {
         if let (Some(group), None) = (table.group.key(), table.user.key()) {
-            self.note(group, PoolFault::GroupWithoutUser);
+            self.add_fault(group, PoolFault::GroupWithoutUser);
         }
         let (Text(user), given) = table.user.usable()?;
         if !self.host.may_change_user() {
-            self.note(given.at.clone(), PoolFault::NotRoot(user.clone()));
+            self.add_fault(given.at.clone(), PoolFault::NotRoot(user.clone()));
         }
         let mut identity = self.host.user(user);
         if identity.is_none() {
-            self.note(given.at.clone(), PoolFault::NoUser(user.clone()));
+            self.add_fault(given.at.clone(), PoolFault::NoUser(user.clone()));
         }
         if let Some((Text(group), given)) = table.group.usable() {
             match (self.host.group(group), &mut identity) {
                 (Some(gid), Some(identity)) => identity.gid = gid,
                 (Some(_), None) => {}
-                (None, _) => self.note(given.at.clone(), PoolFault::NoGroup(group.clone())),
+                (None, _) => self.add_fault(given.at.clone(), PoolFault::NoGroup(group.clone())),
             }
         }
         identity
@@ -170,10 +170,10 @@ impl Reader<'_> {
                     let read = dotenv::read(file, self.findings).into_iter();
                     variables.extend(read.map(|variable| (variable.name, variable.value)));
                 }
-                Ok(None) => self.note(given.at.clone(), PoolFault::NoFile(name.clone())),
+                Ok(None) => self.add_fault(given.at.clone(), PoolFault::NoFile(name.clone())),
                 Err(why) => {
                     let name = name.clone();
-                    self.note(given.at.clone(), PoolFault::Unreadable { name, why });
+                    self.add_fault(given.at.clone(), PoolFault::Unreadable { name, why });
                 }
             }
         }
@@ -190,13 +190,13 @@ impl Reader<'_> {
         for (name, field) in entry.table.env.value().into_iter().flat_map(|env| &env.0) {
             let Some(given) = field.given() else { continue };
             if let Some(fault) = name_fault(name) {
-                self.note(given.key.clone(), fault);
+                self.add_fault(given.key.clone(), fault);
             }
             if name == environment::PORT && ports == SlotPorts::Owned {
-                self.note(given.key.clone(), PoolFault::PortVariable);
+                self.add_fault(given.key.clone(), PoolFault::PortVariable);
             }
             if notifies && environment::FOR_NOTIFICATION.contains(&name.as_str()) {
-                self.note(given.key.clone(), PoolFault::NotifyVariable(name.clone()));
+                self.add_fault(given.key.clone(), PoolFault::NotifyVariable(name.clone()));
             }
             let value = given.value.as_ref();
             if let Some(template) = value.and_then(|text| self.template(&text.0, &given.at, ports))
@@ -212,12 +212,12 @@ impl Reader<'_> {
         if !table.file.is_given() && !self.is_misspelt(&given.at, &["file"]) {
             let example = "file = \"log/{slot}.log\"";
             let fault = PoolFault::Missing { table: "log", key: "file", example };
-            self.note(given.key.clone(), fault);
+            self.add_fault(given.key.clone(), fault);
         }
         let max = table.max_size.usable();
         if let Some((_, given)) = max.filter(|(size, _)| size.0 == 0) {
             let fault = PoolFault::Zero { key: "max_size", example: "max_size = \"10MB\"" };
-            self.note(given.at.clone(), fault);
+            self.add_fault(given.at.clone(), fault);
         }
         let (file, given) = table.file.usable()?;
         let keep = table.keep.value().and_then(|keep| u32::try_from(keep.0).ok());
@@ -236,7 +236,7 @@ impl Reader<'_> {
         if_empty: PoolFault,
     ) -> Option<Template> {
         if text.0.is_empty() {
-            self.note(given.at.clone(), if_empty);
+            self.add_fault(given.at.clone(), if_empty);
         }
         self.template(&text.0, &given.at, ports)
     }
@@ -252,7 +252,7 @@ impl Reader<'_> {
         match command {
             Command::Shell(text) => {
                 if is_blank(text) {
-                    self.note(given.at.clone(), PoolFault::EmptyCommand(CommandForm::Shell));
+                    self.add_fault(given.at.clone(), PoolFault::EmptyCommand(CommandForm::Shell));
                 }
                 let shell = ["/bin/sh", "-c"].map(Template::literal).into_iter();
                 shell.chain(self.template(&text.0, &given.at, ports)).collect()
@@ -260,7 +260,7 @@ impl Reader<'_> {
             Command::Argv(argv) => {
                 let program = argv.first();
                 if program.is_none_or(|program| program.value().is_some_and(is_blank)) {
-                    self.note(given.at.clone(), PoolFault::EmptyCommand(CommandForm::Argv));
+                    self.add_fault(given.at.clone(), PoolFault::EmptyCommand(CommandForm::Argv));
                 }
                 let texts = argv.iter().filter_map(Field::usable);
                 texts.filter_map(|(text, given)| self.template(&text.0, &given.at, ports)).collect()
@@ -275,7 +275,7 @@ impl Reader<'_> {
             Err(wrong) => wrong,
         };
         for Misplaced { at: part, fault } in wrong {
-            self.note(self.inside(text, at, part), fault);
+            self.add_fault(self.inside(text, at, part), fault);
         }
         None
     }
@@ -286,7 +286,7 @@ impl Reader<'_> {
             let placeholder = format!("{{{name}}}");
             if let Some(start) = text.find(&placeholder) {
                 let at = self.inside(text, at, start..start + placeholder.len());
-                self.note(at, PoolFault::NoPlaceholders { key, placeholder });
+                self.add_fault(at, PoolFault::NoPlaceholders { key, placeholder });
             }
         }
     }

@@ -19,7 +19,7 @@ type TakenPorts = BTreeMap<u16, Range<usize>>;
 pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
     let entries = entries(file);
     if entries.is_empty() && reader.findings.is_empty() {
-        reader.note(0..0, PoolsFault::NoPool);
+        reader.add_fault(0..0, PoolsFault::NoPool);
     }
     let mut taken = TakenPorts::new();
     let mut total = 0;
@@ -30,7 +30,7 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
         total += count(&slots);
         if total > WORKERS_MAX {
             if before <= WORKERS_MAX {
-                reader.note(entry.key.clone(), PoolsFault::TooManyWorkers(total));
+                reader.add_fault(entry.key.clone(), PoolsFault::TooManyWorkers(total));
             }
             // A plan that is refused is not expanded.
             slots = SlotsSpec::Workers(0);
@@ -69,7 +69,7 @@ impl Reader<'_> {
     fn slots(&mut self, entry: &PoolEntry<'_>, taken: &mut TakenPorts) -> SlotsSpec {
         let table = entry.table;
         if let (Some(workers), Some(ports)) = (table.workers.key(), table.ports.key()) {
-            self.note_related(workers, PoolsFault::WorkersWithPorts, ports, "the ports");
+            self.add_related_fault(workers, PoolsFault::WorkersWithPorts, ports, "the ports");
         }
         if !table.ports.is_given() {
             let workers = table.workers.value().and_then(|count| usize::try_from(count.0).ok());
@@ -78,7 +78,7 @@ impl Reader<'_> {
         let mut own = Vec::new();
         let Some((list, given)) = table.ports.usable() else { return SlotsSpec::Ports(own) };
         if list.0.is_empty() {
-            self.note(given.at.clone(), PoolsFault::NoPort);
+            self.add_fault(given.at.clone(), PoolsFault::NoPort);
         }
         for (text, given) in list.usable() {
             match text {
@@ -94,7 +94,7 @@ impl Reader<'_> {
                         // An empty part cannot be marked: the whole string is.
                         let at = self.inside(text, &given.at, part);
                         let at = if at.is_empty() { given.at.clone() } else { at };
-                        self.note(at, error);
+                        self.add_fault(at, error);
                     }
                 },
             }
@@ -116,7 +116,7 @@ impl Reader<'_> {
     ) {
         if let Some((port, first)) = taken.range(ports.clone()).next() {
             let fault = PoolsFault::PortTwice(*port);
-            self.note_related(at.clone(), fault, first.clone(), "the first time");
+            self.add_related_fault(at.clone(), fault, first.clone(), "the first time");
         }
         for port in ports {
             taken.entry(port).or_insert_with(|| at.clone());
@@ -141,9 +141,9 @@ impl Reader<'_> {
                 let (first, second) = ((*first).to_owned(), slot.name.clone());
                 let fault = PoolsFault::OneLogFile { first, second };
                 if *at == given.at {
-                    self.note(given.at.clone(), fault);
+                    self.add_fault(given.at.clone(), fault);
                 } else {
-                    self.note_related(given.at.clone(), fault, at.clone(), "the first");
+                    self.add_related_fault(given.at.clone(), fault, at.clone(), "the first");
                 }
                 break;
             }

@@ -95,7 +95,7 @@ impl Explain for SyntaxFault {
 }
 
 /// Adds what the parser of `text` reported.
-pub fn note(
+pub fn add_parser_errors(
     text: &str,
     tree: &DeTable<'_>,
     errors: &[Error],
@@ -127,7 +127,7 @@ pub fn note(
 
 /// Adds those of the faults that are in lines without a fault. Where the name of a table could not be read, it is not
 /// known which table the next keys belong to: then none is added.
-pub fn note_elsewhere(
+pub fn add_faults_elsewhere(
     text: &str,
     found: impl Iterator<Item = Fault>,
     file: SourceId,

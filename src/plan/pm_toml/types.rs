@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::faults::{Expected, Noun, ValueFault};
-use super::value::{AnyValue, Found, FromValue, Notes, Value};
+use super::value::{Actual, AnyValue, FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::text::{duration, signal, size};
@@ -65,7 +65,7 @@ const TARGET_BYTES_MAX: usize = 8_000;
 macro_rules! single_value {
     ($type:ty, $schema:tt) => {
         impl FromValue for $type {
-            fn from_value(value: &Value<'_>, _: &mut Notes<'_>) -> Result<Self, ValueFault> {
+            fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
                 value.any()?.try_into()
             }
         }
@@ -103,12 +103,12 @@ single_value!(Pattern, { "type": "string", "format": "regex" });
 
 impl AnyValue<'_> {
     fn is_not(&self, noun: Noun) -> ValueFault {
-        ValueFault::NotA { found: self.found(), noun }
+        ValueFault::NotA { actual: self.actual(), noun }
     }
 }
 
 impl<const MIN: i64, const MAX: i64> FromValue for Whole<MIN, MAX> {
-    fn from_value(value: &Value<'_>, _: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         let (min, max) = (MIN, MAX);
         match value.any()? {
             AnyValue::Whole(number) if number < MIN => Err(ValueFault::TooLow { number, min, max }),
@@ -142,7 +142,7 @@ impl<const MIN: i64, const MAX: i64> JsonSchema for Whole<MIN, MAX> {
 }
 
 impl FromValue for RestartWord {
-    fn from_value(value: &Value<'_>, _: &mut Notes<'_>) -> Result<Self, ValueFault> {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
         const WORDS: &[&str] = &RestartWord::WRITTEN;
         let AnyValue::Text(written) = value.any()? else {
             return Err(value.must_be(Expected::OneOf(WORDS)));
@@ -188,9 +188,9 @@ impl TryFrom<AnyValue<'_>> for Time {
         if let AnyValue::Text(text) = any {
             return Ok(Self(duration::parse(text)?));
         }
-        match any.found() {
-            Found::Number(number) if !number.starts_with('-') => Err(ValueFault::NoUnit(number)),
-            found => Err(ValueFault::NotA { found, noun: Noun::Duration }),
+        match any.actual() {
+            Actual::Number(number) if !number.starts_with('-') => Err(ValueFault::NoUnit(number)),
+            actual => Err(ValueFault::NotA { actual, noun: Noun::Duration }),
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::plan::text::suggest::Suggestion;
 
 /// A type that a value of a `pm.toml` is read into.
 pub trait FromValue: Sized {
-    /// Reads a value. Faults of parts, which stand at places of their own, are added to `notes`.
+    /// Reads a value. Faults of parts, which stand at places of their own, are added to `faults`.
     ///
     /// # Errors
     /// Why the whole value cannot be used.
-    fn from_value(value: &Value<'_>, notes: &mut Notes<'_>) -> Result<Self, ValueFault>;
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault>;
 }
 
 /// One value, and where it stands.
@@ -50,7 +50,7 @@ pub enum AnyValue<'t> {
 
 /// What stands at a place, for a message: `this list`, `` `5` ``.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Actual {
     Text,
     Number(String),
     Boolean(bool),
@@ -60,12 +60,12 @@ pub enum Found {
 }
 
 /// The faults of the file that is being read.
-pub struct Notes<'a> {
+pub struct FileFaults<'a> {
     pub file: SourceId,
     pub findings: &'a mut Findings,
 }
 
-impl Notes<'_> {
+impl FileFaults<'_> {
     pub fn add(&mut self, at: Range<usize>, kind: impl Into<FaultKind>) {
         self.findings.add(Fault::new(self.file, at, kind));
     }
@@ -137,14 +137,14 @@ impl<'t> Value<'t> {
         Ok(in_order(table).into_iter().map(|(key, value)| entry(key, value)).collect())
     }
 
-    /// The values of a table that has these keys. Other keys are added to `notes`.
+    /// The values of a table that has these keys. Other keys are added to `faults`.
     ///
     /// # Errors
     /// If it is not a table.
     pub fn entries_of(
         &self,
         keys: &'static [&'static str],
-        notes: &mut Notes<'_>,
+        faults: &mut FileFaults<'_>,
     ) -> Result<Vec<Self>, ValueFault> {
         let DeValue::Table(table) = self.value else {
             return Err(self.must_be(Expected::Table(keys)));
@@ -154,7 +154,7 @@ impl<'t> Value<'t> {
             if keys.contains(&key.get_ref().as_ref()) {
                 entries.push(entry(key, value));
             } else {
-                notes.add_unknown_key(key, keys);
+                faults.add_unknown_key(key, keys);
             }
         }
         Ok(entries)
@@ -162,20 +162,20 @@ impl<'t> Value<'t> {
 
     /// The fault of a value that is of another type.
     pub fn must_be(&self, expected: Expected) -> ValueFault {
-        let found = match self.value {
-            DeValue::String(_) => Found::Text,
-            DeValue::Integer(number) => Found::Number(number.as_str().to_owned()),
-            DeValue::Float(number) => Found::Number(number.as_str().to_owned()),
-            DeValue::Boolean(boolean) => Found::Boolean(*boolean),
-            DeValue::Datetime(_) => Found::Date,
-            DeValue::Array(_) => Found::List,
-            DeValue::Table(_) => Found::Table,
+        let actual = match self.value {
+            DeValue::String(_) => Actual::Text,
+            DeValue::Integer(number) => Actual::Number(number.as_str().to_owned()),
+            DeValue::Float(number) => Actual::Number(number.as_str().to_owned()),
+            DeValue::Boolean(boolean) => Actual::Boolean(*boolean),
+            DeValue::Datetime(_) => Actual::Date,
+            DeValue::Array(_) => Actual::List,
+            DeValue::Table(_) => Actual::Table,
         };
         ValueFault::WrongType {
             key: self.name.to_owned(),
             is_element: self.is_element,
             expected,
-            found,
+            actual,
         }
     }
 }
@@ -199,20 +199,20 @@ fn entry<'t>(key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>) ->
 }
 
 impl AnyValue<'_> {
-    pub fn found(&self) -> Found {
+    pub fn actual(&self) -> Actual {
         match self {
-            Self::Text(_) => Found::Text,
-            Self::Whole(number) => Found::Number(number.to_string()),
-            Self::Fraction(number) => Found::Number((*number).to_owned()),
-            Self::Boolean(boolean) => Found::Boolean(*boolean),
-            Self::Date => Found::Date,
-            Self::List => Found::List,
-            Self::Table => Found::Table,
+            Self::Text(_) => Actual::Text,
+            Self::Whole(number) => Actual::Number(number.to_string()),
+            Self::Fraction(number) => Actual::Number((*number).to_owned()),
+            Self::Boolean(boolean) => Actual::Boolean(*boolean),
+            Self::Date => Actual::Date,
+            Self::List => Actual::List,
+            Self::Table => Actual::Table,
         }
     }
 }
 
-impl Found {
+impl Actual {
     /// The type of the value, as the label of its place.
     pub fn label(&self) -> &'static str {
         match self {
@@ -226,7 +226,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Actual {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => out.write_str("this string"),

@@ -7,13 +7,13 @@ const BOM: char = '\u{feff}';
 
 /// One line, without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct TextLine<'a> {
     /// Where it starts, in bytes.
     pub start: usize,
     pub text: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> TextLine<'a> {
     /// The line of `text` that starts at `start`, up to its LF or CRLF, and where the next one starts.
     pub fn at(text: &'a str, start: usize) -> (Self, usize) {
         let rest = &text[start..];
@@ -70,13 +70,13 @@ pub fn column(before: &str) -> usize {
 }
 
 /// Every line of a text.
-pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+pub fn lines(text: &str) -> impl Iterator<Item = TextLine<'_>> {
     let mut next = first(text);
     std::iter::from_fn(move || {
         if next >= text.len() {
             return None;
         }
-        let (line, after) = Line::at(text, next);
+        let (line, after) = TextLine::at(text, next);
         next = after;
         Some(line)
     })
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_part_knows_its_place() {
-        let (line, _) = Line::at("x\n ab c ", 2);
+        let (line, _) = TextLine::at("x\n ab c ", 2);
         assert_eq!(line.span(&line.text[4..5]), 6..7);
         assert_eq!(line.whole(), 3..7);
     }

@@ -5,12 +5,12 @@
 //! [`diagnostics`] how a reader reports it at its place; [`phrase`] words lists, counts and ports, for all floors.
 
 pub mod diagnostics;
-pub mod duration;
-pub mod explain;
-pub mod lines;
+pub(crate) mod duration;
+pub(crate) mod explain;
+pub(crate) mod lines;
 pub mod phrase;
 pub mod placeholders;
-pub mod ports;
-pub mod signal;
-pub mod size;
-pub mod suggest;
+pub(crate) mod ports;
+pub(crate) mod signal;
+pub(crate) mod size;
+pub(crate) mod suggest;

@@ -62,7 +62,7 @@ enum Part {
 }
 
 /// The names of all placeholders.
-pub const NAMES: [&str; 5] = ["port", "slot", "n", "pool", "dir"];
+pub(crate) const NAMES: [&str; 5] = ["port", "slot", "n", "pool", "dir"];
 
 /// More wrong placeholders than these are not reported of one text.
 const MISPLACED_MAX: usize = 10;

@@ -9,17 +9,17 @@ use crate::plan::text::signal::StopSignalError;
 use crate::plan::text::size::SizeError;
 use crate::plan::text::suggest::{Suggestion, quoted};
 
-use super::super::value::Found;
+use super::super::value::Actual;
 
 /// Why a value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueFault {
     /// A value of a key that needs another type of TOML.
     #[error("{}`{key}` must be {expected}", if *is_element { "each element of " } else { "" })]
-    WrongType { key: String, is_element: bool, expected: Expected, found: Found },
+    WrongType { key: String, is_element: bool, expected: Expected, actual: Actual },
     /// A value that is not one of a single type of pm's own.
-    #[error("{found} is not {noun}")]
-    NotA { found: Found, noun: Noun },
+    #[error("{actual} is not {noun}")]
+    NotA { actual: Actual, noun: Noun },
     #[error("`{written}` is not {}", list_or(&quoted(words)))]
     NotAWord { written: String, words: &'static [&'static str], suggestion: Suggestion },
     #[error("this string is not a number")]
@@ -97,7 +97,7 @@ impl Explain for ValueFault {
     fn help(&self) -> Option<String> {
         match self {
             Self::WrongType { expected, .. } => expected.help(),
-            Self::NotA { found, noun } => Some(noun.help(found)),
+            Self::NotA { actual, noun } => Some(noun.help(actual)),
             Self::NotAWord { suggestion: Suggestion::Meant(word), .. } => {
                 Some(format!("did you mean `{word}`?"))
             }
@@ -130,7 +130,7 @@ impl Explain for ValueFault {
 
     fn label(&self) -> &'static str {
         match self {
-            Self::WrongType { found, .. } => found.label(),
+            Self::WrongType { actual, .. } => actual.label(),
             Self::NotA { .. }
             | Self::NotAWord { .. }
             | Self::NumberInQuotes(_)
@@ -197,18 +197,18 @@ impl fmt::Display for Expected {
 }
 
 impl Noun {
-    fn help(self, found: &Found) -> String {
-        match (self, found) {
-            (Self::Text, Found::Number(number)) => format!("did you mean `\"{number}\"`?"),
+    fn help(self, actual: &Actual) -> String {
+        match (self, actual) {
+            (Self::Text, Actual::Number(number)) => format!("did you mean `\"{number}\"`?"),
             (Self::Text, _) => "write it in quotes".into(),
             (Self::WholeNumber { min, max }, _) => range(min, max),
             (Self::Duration, _) => "write it like `\"5s\"` or `\"100ms\"`".into(),
             (Self::Size, _) => "write it like `\"512MB\"` or as a number of bytes".into(),
             (Self::Signal, _) => "write it like `\"TERM\"`".into(),
             (Self::Umask, _) => "write it in octal and in quotes, as in `\"022\"`".into(),
-            (Self::Port, Found::Number(_)) => "give 1 to 65535".into(),
+            (Self::Port, Actual::Number(_)) => "give 1 to 65535".into(),
             (Self::Port, _) => "write 8080, `\"8080-8082\"` or a list of these".into(),
-            (Self::ProbePort, Found::Number(_)) => "give 1 to 65535".into(),
+            (Self::ProbePort, Actual::Number(_)) => "give 1 to 65535".into(),
             (Self::ProbePort, _) => "write `true` for the slot's own port, or a number".into(),
             (Self::True, _) => "write `true`, or leave the key out".into(),
             (Self::Status, _) => STATUS_HELP.into(),
