@@ -85,7 +85,7 @@ fn a_pool_that_gives_up_says_who_waits_for_it_and_ends_the_run_with_1() {
         after   = ['POOL-db']
         [pool.POOL-db]
         command = ['WORKER', 'exit', '3']
-        rest    = { give_up_after = 2 }
+        backoff = { give_up_after = 2 }
         ",
     );
     pm.says.wait_for(&format!("{0}-web waits for {0}-db and is not started", pm.name));

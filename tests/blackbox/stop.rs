@@ -402,14 +402,14 @@ fn refused(arguments: &[&str]) -> String {
 fn bad_usage_ends_with_2_and_what_would_be_right() {
     for (arguments, right) in [
         ("run --ports 8082-8080 -- job", "did you mean `8080-8082`?"),
-        ("run --ports 8080,8080 -- job", "port 8080 is there twice"),
+        ("run --ports 8080,8080 -- job", "port 8080 is listed twice"),
         ("run --ports 8080", "<CMD>"),
         ("run --port 8080 -- job", "did you mean `--ports 8080`?"),
-        ("run -- job", "`--ports 8080-8082` (one worker a port) or `--workers N`"),
+        ("run -- job", "`--ports 8080-8082` (one worker for each port) or `--workers N`"),
         ("run --workers 0 -- job", "give 1 to 1000"),
-        ("run --workers 2 -- job {prot}", "`{prot}` is no placeholder"),
-        ("run --workers 2 -- job {port}", "give it some with `--ports`"),
-        ("run --workers 2 --name a.b -- job", "`a.b` is no pool name"),
+        ("run --workers 2 -- job {prot}", "`{prot}` is not a placeholder"),
+        ("run --workers 2 -- job {port}", "give it ports, as in `--ports 8080-8082`"),
+        ("run --workers 2 --name a.b -- job", "`a.b` is not a pool name"),
         ("run --grace 5 --workers 2 -- job", "did you mean `5s`?"),
         ("rum", "Usage: pm"),
     ] {
