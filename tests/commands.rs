@@ -2,6 +2,8 @@
 //! as people type it, and its exit status.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -70,7 +72,7 @@ fn check_says_a_line_for_each_pool_or_every_fault() {
         Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG), ("Procfile", "web x\n")]);
     let said = folder.pm(&["check"]).does();
     said.says(
-        "pm.toml is right: 2 workers\nweb: 2 workers on ports 8080-8081, ready when its port",
+        "pm.toml is OK: 2 workers\nweb: 2 workers on ports 8080 to 8081, ready when its port",
     );
     folder.pm(&["check", "-f", "wrong.toml"]).refuses("wrong.toml:2:22");
     folder.pm(&["check", "-f", "Procfile"]).refuses("Procfile:1:1");
@@ -97,7 +99,7 @@ fn init_writes_what_check_takes_and_overwrites_nothing() {
     {
         let folder = Folder::with(files);
         folder.pm(&["init"]).does().says("wrote `pm.toml`");
-        folder.pm(&["check"]).does().says("pm.toml is right");
+        folder.pm(&["check"]).does().says("pm.toml is OK");
         let written = folder.read("pm.toml");
         folder.pm(&["init"]).refuses("`pm.toml` is here already and stays as it is");
         assert_eq!(folder.read("pm.toml"), written);
@@ -110,9 +112,9 @@ fn init_writes_what_check_takes_and_overwrites_nothing() {
 #[test]
 fn pm_toml_comes_before_a_procfile_and_that_before_the_lab() {
     let all = [("pm.toml", RIGHT), ("Procfile", "a: b\n"), ("web.ts", "")];
-    Folder::with(&all).pm(&["check"]).does().says("pm.toml is right");
-    Folder::with(&all[1..]).pm(&["check"]).does().says("Procfile is right");
-    Folder::with(&all[2..]).pm(&["check"]).does().says("the lab is right: 3 workers");
+    Folder::with(&all).pm(&["check"]).does().says("pm.toml is OK");
+    Folder::with(&all[1..]).pm(&["check"]).does().says("Procfile is OK");
+    Folder::with(&all[2..]).pm(&["check"]).does().says("the lab is OK: 3 workers");
     let said = Folder::with(&[]).pm(&["check"]);
     said.refuses("no `pm.toml`, no `Procfile` and no `web.ts` here; `pm init` writes a `pm.toml`");
 }
@@ -149,6 +151,108 @@ fn the_pages_are_whole() {
     for shell in ["bash", "zsh", "fish"] {
         folder.pm(&["completions", shell]).does().says("formation");
     }
-    let man = folder.pm(&["man"]).does().says(".SH PM CHECK").says("{n}");
+    let man =
+        folder.pm(&["man"]).does().says(".SH SIGNALS").says(".SH \"EXIT STATUS\"").says("{n}");
     assert!(!man.stdout.contains('\x1b'));
+    folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
+    folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
+    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, check");
+}
+
+#[test]
+fn pm_help_is_what_help_options_print() {
+    let folder = Folder::with(&[]);
+    assert_eq!(folder.pm(&["help"]).does().stdout, folder.pm(&["--help"]).does().stdout);
+    assert_eq!(folder.pm(&["help", "run"]).stdout, folder.pm(&["run", "--help"]).stdout);
+    folder.pm(&["help", "rnu"]).refuses("rnu");
+}
+
+#[test]
+fn shells_parse_the_completions() {
+    let folder = Folder::with(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = folder.0.path().join(shell);
+        fs::write(&script, folder.pm(&["completions", shell]).does().stdout).unwrap();
+        if let Some(found) = tool(Command::new(shell).arg("-n").arg(&script)) {
+            assert_eq!((found.status, found.stderr.as_str()), (Some(0), ""), "{shell}");
+        }
+    }
+}
+
+#[test]
+fn bash_completes_commands_options_and_the_command_after_two_dashes() {
+    let folder = Folder::with(&[]);
+    let script = folder.pm(&["completions", "bash"]).does().stdout;
+    let completed = |words: &str| {
+        // As bash calls it: the words, the index of the last one, and then name, word and word before.
+        let asked = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _pm pm \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+             echo \"${{COMPREPLY[*]}}\""
+        );
+        tool(Command::new("bash").args(["--norc", "-c", &asked])).map(|said| said.stdout)
+    };
+    for (words, expected) in [
+        ("pm ch", "check"),
+        ("pm run --give", "--give-up-after"),
+        ("pm run --restart on", "on-failure"),
+        ("pm run --ports ''", ""),
+        ("pm run -- compge", "compgen"),
+        ("pm --workers 2 -- compge", "compgen"),
+        ("pm man pm.", "pm.toml"),
+    ] {
+        let Some(completed) = completed(words) else { return };
+        assert!(
+            completed.split_whitespace().eq(expected.split_whitespace()),
+            "{words}: {completed}"
+        );
+    }
+}
+
+#[test]
+fn man_renders_each_page_without_a_warning() {
+    let folder = Folder::with(&[]);
+    folder.pm(&["man", "--out", "man"]).does();
+    let pages = files(&folder.0.path().join("man"));
+    assert_eq!(pages.len(), 8, "{pages:?}");
+    for page in pages {
+        let page = folder.0.path().join("man").join(page);
+        if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))
+        {
+            assert_eq!(found.stderr, "", "{}", page.display());
+        }
+        if let Some(found) = tool(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&page)) {
+            // There is no date, so that the same pm makes the same page.
+            let warnings = found.stdout.lines().filter(|line| !line.contains("missing date"));
+            assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new());
+        }
+    }
+}
+
+/// What a program says; `None` if this machine does not have it.
+fn tool(command: &mut Command) -> Option<Said> {
+    let Output { status, stdout, stderr } = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        output => output.unwrap(),
+    };
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some(Said { status: status.code(), stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// The files below a folder, in order.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::host::RealHost;
 use super::load::{NoPlan, PM_TOML, PROCFILE, here};
 use super::{Ending, colour, complain, refuse, say};
-use crate::cli::args::Colouring;
+use crate::cli::args::ColourChoice;
 use crate::plan::host::{Document, Host};
 use crate::plan::lab;
 use crate::plan::procfile::{self, Options};
@@ -31,7 +31,7 @@ enum Unwritten {
 pub fn init() -> Ending {
     let (text, origin) = match text() {
         Ok(text) => text,
-        Err(why) => return refuse(&why, colour::decide(Colouring::Auto).stderr),
+        Err(why) => return refuse(&why, colour::decide(ColourChoice::Auto).stderr),
     };
     match write(Path::new(PM_TOML), &text) {
         Ok(()) => say(&format!("wrote `pm.toml` {origin}; `pm check` reads it, `pm` runs it\n")),

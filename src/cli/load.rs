@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::args::Run;
+use super::args::RunArgs;
 use super::host::RealHost;
 use crate::plan::host::{Document, Host, Unreadable};
 use crate::plan::procfile::Options;
@@ -101,7 +101,7 @@ impl fmt::Display for OtherFile {
 ///
 /// # Errors
 /// If there is nothing to make a plan from, or if something is wrong with it.
-pub fn load(run: &Run) -> Result<Loaded, NoPlan> {
+pub fn load(run: &RunArgs) -> Result<Loaded, NoPlan> {
     if !run.command.is_empty() {
         return Ok(Loaded { file: "the command line".into(), path: None, plan: of_command(run)? });
     }
@@ -188,7 +188,7 @@ fn refuse(options: &Options, file: impl Fn() -> OtherFile) -> Result<(), NoPlan>
     Err(NoPlan::NoProcfile { option, file: file() })
 }
 
-fn of_command(run: &Run) -> Result<Plan, NoPlan> {
+fn of_command(run: &RunArgs) -> Result<Plan, NoPlan> {
     let pool = CommandLinePool {
         command: run.command.clone(),
         ports: run.ports.clone(),
@@ -200,7 +200,7 @@ fn of_command(run: &Run) -> Result<Plan, NoPlan> {
 }
 
 /// The policy of a pool, with what the command line overrides in every pool.
-fn with_options(run: &Run, policy: Policy) -> Policy {
+fn with_options(run: &RunArgs, policy: Policy) -> Policy {
     let give_up_after = run.give_up_after.or(policy.backoff.give_up_after);
     Policy {
         grace: run.grace.unwrap_or(policy.grace),

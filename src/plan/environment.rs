@@ -16,7 +16,7 @@ pub const FOR_NOTIFICATION: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATC
 /// `PM_GENERATION` and the like belong to a pm that is a worker itself; `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are
 /// sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's own service. `DENO_SERVE_ADDRESS` overrides the
 /// port that a Deno worker was given, and a `NODE_CHANNEL_FD` that is not open makes Deno and Node abort.
-const NOT_FOR_WORKERS: [&str; 8] = [
+pub(crate) const NOT_FOR_WORKERS: [&str; 8] = [
     "PM_GENERATION",
     "PM_WORKER",
     "PM_CHECK",
@@ -26,7 +26,7 @@ const NOT_FOR_WORKERS: [&str; 8] = [
     "DENO_SERVE_ADDRESS",
     "NODE_CHANNEL_FD",
 ];
-const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
+pub(crate) const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
 impl ExecSpec {
     /// The environment of a worker, except `PM_GENERATION`, which changes with each worker.

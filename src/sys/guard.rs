@@ -46,6 +46,22 @@ pub enum GuardError {
     Exec { program: String, errno: Errno },
 }
 
+/// The exit status of a command that cannot be executed, as of a shell (POSIX, XCU 2.8.2).
+pub const NOT_EXECUTABLE: u8 = 126;
+/// The exit status of a command that is not found, as of a shell.
+pub const NOT_FOUND: u8 = 127;
+
+impl GuardError {
+    /// What to exit with where a command could not be executed; `None` if pm failed before that.
+    pub fn exec_status(&self) -> Option<u8> {
+        match self {
+            Self::Exec { errno: Errno::ENOENT, .. } => Some(NOT_FOUND),
+            Self::Exec { .. } => Some(NOT_EXECUTABLE),
+            Self::Refused(_) | Self::ForeignProc => None,
+        }
+    }
+}
+
 /// The signal that tells the reactor that its guard is gone.
 ///
 /// Nobody else sends it, and unlike SIGTERM it is never found ignored.
