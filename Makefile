@@ -15,6 +15,17 @@ SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/dem
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
 
+# Where `make install` puts things; DESTDIR is put before all of it, to fill a package.
+PREFIX := /usr/local
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man
+BASH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# What is installed: this, or with PM=FILE a pm that was built elsewhere.
+BUILT := target/release/pm
+PM := $(BUILT)
+
 .PHONY: help
 help:
 	@echo "make run      keep the three web servers on 8080, 8081 and 8082 alive; Ctrl-C ends them"
@@ -23,6 +34,7 @@ help:
 	@echo "make web      one web server on 8081, without pm; it will crash"
 	@echo "make proxy    the proxy on 1337, without pm; run make run beside it"
 	@echo "make build    compile target/release/pm"
+	@echo "make install  pm, its manual and completions into PREFIX=/usr/local; make uninstall removes them"
 	@echo "make test     all tests"
 	@echo "make proof    every number of the README, measured here; four minutes"
 	@echo "make matrix   who is left, for every way in which pm can die and every kind of descendant"
@@ -55,6 +67,23 @@ proxy: deno-at-hand
 .PHONY: build
 build:
 	cargo build --release --locked
+
+# Needs neither Deno nor, after `make build`, cargo: root, who installs, often has none.
+.PHONY: install
+install: $(if $(filter $(BUILT),$(PM)),$(if $(shell command -v cargo 2>/dev/null),build))
+	install -d "$(BIN)" "$(MAN)" "$(BASH_COMPLETIONS)" "$(ZSH_COMPLETIONS)" "$(FISH_COMPLETIONS)"
+	install -m 755 "$(PM)" "$(BIN)/pm"
+	umask 022 && "$(PM)" man --out "$(MAN)"
+	umask 022 && "$(PM)" completions bash > "$(BASH_COMPLETIONS)/pm"
+	umask 022 && "$(PM)" completions zsh > "$(ZSH_COMPLETIONS)/_pm"
+	umask 022 && "$(PM)" completions fish > "$(FISH_COMPLETIONS)/pm.fish"
+
+# The installed pm knows which pages it has.
+.PHONY: uninstall
+uninstall:
+	pages=$$(mktemp -d) && "$(BIN)/pm" man --out "$$pages" && (cd "$$pages" && find . -type f) | \
+		while read -r page; do rm -f "$(MAN)/$$page"; done; rm -r "$$pages"
+	rm -f "$(BASH_COMPLETIONS)/pm" "$(ZSH_COMPLETIONS)/_pm" "$(FISH_COMPLETIONS)/pm.fish" "$(BIN)/pm"
 
 .PHONY: test
 test: deno-at-hand
