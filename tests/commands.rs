@@ -160,6 +160,17 @@ fn the_pages_are_whole() {
 }
 
 #[test]
+fn the_pm_toml_of_the_readme_and_of_the_manual_is_right() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (readme, _) = rest.split_once("```").unwrap();
+    let manual = include_str!("../src/cli/man/example.toml");
+    for text in [readme, manual] {
+        Folder::with(&[("pm.toml", text), (".env", "")]).pm(&["check"]).does().says("4 workers");
+    }
+}
+
+#[test]
 fn pm_help_is_what_help_options_print() {
     let folder = Folder::with(&[]);
     assert_eq!(folder.pm(&["help"]).does().stdout, folder.pm(&["--help"]).does().stdout);

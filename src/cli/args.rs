@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_each_command_and_each_option_of_pm_run() {
+        let readme = include_str!("../../README.md");
+        let pm = command();
+        for command in pm.get_subcommands().map(clap::Command::get_name) {
+            assert!(readme.contains(&format!("pm {command} ")), "pm {command}");
+        }
+        let run = pm.find_subcommand("run").unwrap();
+        for long in run.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(readme.contains(&format!("`--{long}")), "--{long}");
+        }
+    }
+
+    #[test]
     fn each_command_has_its_notes() {
         for command in command().get_subcommands() {
             let after_help = command.get_after_help().map(ToString::to_string);
