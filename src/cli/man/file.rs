@@ -75,8 +75,7 @@ fn item(roff: &mut Roff, tag: Vec<Inline>, schema: &Value) {
     let mut meaning = description(schema).unwrap_or_default();
     if let Some(default) = schema.get("default") {
         meaning += &format!(" Default: {}.", toml(default));
-    }
-    if let Some(examples) = schema["examples"].as_array() {
+    } else if let Some(examples) = schema["examples"].as_array() {
         let examples: Vec<_> = examples.iter().map(toml).collect();
         meaning += &format!(" For example {}.", phrase::list_or(&examples));
     }
@@ -149,6 +148,7 @@ fn range(schema: &Value) -> String {
 /// A value of JSON as TOML has it.
 fn toml(value: &Value) -> String {
     match value {
+        Value::Object(table) if table.is_empty() => "{}".into(),
         Value::Object(table) => {
             let keys: Vec<_> =
                 table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
@@ -205,6 +205,7 @@ mod tests {
     #[test]
     fn a_default_is_written_as_toml() {
         assert_eq!(toml(&json!({ "first": "100ms" })), "{ first = \"100ms\" }");
+        assert_eq!(toml(&json!({})), "{}");
         assert_eq!(toml(&json!([".env", 5])), "[\".env\", 5]");
     }
 }

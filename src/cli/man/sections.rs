@@ -114,8 +114,10 @@ mod tests {
     #[test]
     fn each_variable_that_a_worker_is_given_is_explained() {
         let of_slot = environment::of_slot("web", "web.2", Some(8081));
-        let own = of_slot.iter().map(|(name, _)| name.as_str());
-        for name in own.chain(["PM_GENERATION", "PM_WORKER", "NOTIFY_SOCKET", "WATCHDOG_USEC"]) {
+        let of_slot = of_slot.iter().map(|(name, _)| name.as_str());
+        let others =
+            ["PM_GENERATION", "PM_WORKER"].into_iter().chain(environment::FOR_NOTIFICATION);
+        for name in of_slot.chain(others) {
             let mut rows = OF_WORKERS.iter();
             let is_known = rows.any(|(names, _)| names.split(", ").any(|known| known == name));
             assert!(is_known, "{name}");
