@@ -1,5 +1,5 @@
-//! `pm check`, `pm init`, `pm schema`, `pm completions` and `pm man`, and what pm says where it runs nothing: the binary
-//! as people type it, and its exit status.
+//! The commands that run no worker: `pm check`, `pm init`, `pm schema`, `pm completions`, `pm man`; which file pm runs;
+//! and the exit status and hint where it refuses one.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// A folder to run pm in.
 struct Folder(TempDir);
 
-/// What pm has said, and its exit status.
+/// What pm has printed, and its exit status.
 struct Said {
     status: Option<i32>,
     stdout: String,
@@ -26,7 +26,7 @@ impl Folder {
     }
 
     fn pm(&self, arguments: &[&str]) -> Said {
-        // A pm that goes on where it should have ended is told to, and the status of timeout(1) is none of pm's.
+        // timeout(1) stops a pm that runs where it should have ended. Its exit status, 124, is not one of pm's.
         let mut pm = Command::new("timeout");
         let pm = pm.args(["20", env!("CARGO_BIN_EXE_pm")]).args(arguments);
         let pm = pm.current_dir(self.0.path()).env_remove("PORT");
@@ -65,7 +65,7 @@ const RIGHT: &str = "[pool.web]\ncommand = ['serve', '{port}']\nports = '8080-80
 const WRONG: &str = "[pool.web]\ncommand = ['serve', '{prot}']\nports = '8080-8081'\n";
 
 #[test]
-fn check_says_a_line_for_each_pool_or_every_fault() {
+fn check_prints_a_line_for_each_pool_or_every_fault() {
     let folder =
         Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG), ("Procfile", "web x\n")]);
     let said = folder.pm(&["check"]).does();
@@ -79,7 +79,7 @@ fn check_says_a_line_for_each_pool_or_every_fault() {
 }
 
 #[test]
-fn check_speaks_json_on_stdout_either_way() {
+fn check_prints_json_on_stdout_with_and_without_faults() {
     let folder = Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG)]);
     let json = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap();
     let right = json(&folder.pm(&["check", "--json"]).does());
@@ -92,7 +92,7 @@ fn check_speaks_json_on_stdout_either_way() {
 }
 
 #[test]
-fn init_writes_what_check_takes_and_overwrites_nothing() {
+fn init_writes_a_file_that_check_accepts_and_overwrites_nothing() {
     for files in [&[][..], &[("web.ts", "")], &[("Procfile", "web: serve {}\n"), (".env", "A=1\n")]]
     {
         let folder = Folder::with(files);
@@ -108,7 +108,7 @@ fn init_writes_what_check_takes_and_overwrites_nothing() {
 }
 
 #[test]
-fn pm_toml_comes_before_a_procfile_and_that_before_the_lab() {
+fn pm_toml_wins_over_a_procfile_and_a_procfile_wins_over_the_lab() {
     let all = [("pm.toml", RIGHT), ("Procfile", "a: b\n"), ("web.ts", "")];
     Folder::with(&all).pm(&["check"]).does().says("pm.toml is right");
     Folder::with(&all[1..]).pm(&["check"]).does().says("Procfile is right");
@@ -118,7 +118,7 @@ fn pm_toml_comes_before_a_procfile_and_that_before_the_lab() {
 }
 
 #[test]
-fn nothing_is_run_of_a_file_that_is_wrong() {
+fn nothing_runs_from_a_file_with_a_fault() {
     let folder = Folder::with(&[("pm.toml", WRONG), ("Procfile", "web: true\n")]);
     let said = folder.pm(&[]).refuses("did you mean `{port}`?");
     assert!(said.stderr.contains("1 fault\n") && !said.stderr.contains('\x1b'), "{}", said.stderr);
@@ -130,7 +130,7 @@ fn nothing_is_run_of_a_file_that_is_wrong() {
 }
 
 #[test]
-fn what_the_command_line_says_wins_over_the_file() {
+fn options_win_over_the_file() {
     let text = "[pool.a]\ncommand = 'exit 7'\nrestart = 'always'\n";
     let folder =
         Folder::with(&[("pm.toml", text), ("Procfile", "a: exit $((PORT - 6000))\nb: true\n")]);
@@ -141,7 +141,7 @@ fn what_the_command_line_says_wins_over_the_file() {
 }
 
 #[test]
-fn the_pages_are_whole() {
+fn schema_completions_and_manual_are_complete() {
     let folder = Folder::with(&[]);
     let schema = folder.pm(&["schema"]).does();
     let schema: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! What a worker finds when it starts, and what an idle pm costs.
+//! What each worker finds when it starts: variables, descriptors, limits, signals, group. And what an idle pm costs.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::support::programs::{shell, worker, worker_text};
 use crate::support::run_mode::size;
 use crate::support::waiting::{eventually, for_as_long_as};
 
-/// Everything that this command prints, in a pool of one.
+/// The lines that this command prints, in a pool of one.
 fn printed(command: Vec<OsString>, set: impl FnOnce(Pool) -> Pool) -> (Vec<String>, Pm) {
     let pool = Pool::of(command).of_size(1).option("--restart", "never");
     let mut pm = set(pool).start();
@@ -28,7 +28,7 @@ fn field(lines: &[String], name: &str) -> String {
 }
 
 #[test]
-fn a_worker_knows_who_it_is() {
+fn a_worker_knows_its_port_pool_slot_and_generation() {
     let serve = worker_text("listen {port} stay");
     let pool = Pool::of(shell(&format!("env; echo end; exec {serve}"))).on_ports(2);
     let pool = pool.with("PORT", "1").with("PS", "x").with("PM_SLOT", "x.1").with("OTHER", "y");
@@ -68,13 +68,13 @@ fn generations_count_from_1() {
 }
 
 #[test]
-fn a_pm_that_is_a_worker_itself_counts_its_own_generations() {
+fn a_pm_inside_a_pm_counts_its_own_generations() {
     let (lines, _) = printed(worker("env PM_GENERATION"), |pool| pool.with("PM_GENERATION", "7"));
     assert_eq!(lines, ["PM_GENERATION=1"]);
 }
 
 #[test]
-fn what_was_meant_for_pm_is_not_passed_on() {
+fn variables_for_pm_itself_are_not_passed_on() {
     let meant =
         ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "DENO_SERVE_ADDRESS", "NODE_CHANNEL_FD"];
     let orders = meant.map(|name| format!("env {name}")).join(" ");
@@ -85,11 +85,11 @@ fn what_was_meant_for_pm_is_not_passed_on() {
 }
 
 #[test]
-fn a_worker_reads_nothing_and_has_no_file_of_pm_open() {
+fn a_worker_has_dev_null_as_stdin_and_no_other_descriptor_of_pm() {
     let list = "readlink /proc/self/fd/0; ls /proc/self/fd | tr '\\n' ' '";
     let open = |pool: Pool| pool.after("exec 9</etc/passwd 8>&1 </etc/passwd");
     let (lines, _) = printed(shell(list), open);
-    // The last is the folder that `ls` reads.
+    // Descriptor 3 is the folder that `ls` reads.
     assert_eq!(lines, ["/dev/null", "0 1 2 3 "]);
 }
 
@@ -126,7 +126,7 @@ fn a_worker_starts_with_no_signal_ignored_or_blocked() {
 }
 
 #[test]
-fn pm_hears_its_signals_even_if_they_were_blocked_when_it_started() {
+fn pm_receives_signals_that_were_blocked_when_it_started() {
     let worker_path = worker_text("");
     let before = format!("exec {worker_path} block CHLD block TERM exec \"$0\" \"$@\"");
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).after(&before).start();
@@ -161,8 +161,8 @@ fn a_worker_leads_a_process_group_of_its_own() {
 }
 
 #[test]
-fn a_child_that_pm_did_not_start_is_none_of_its_business() {
-    // A shell that becomes pm leaves it the children it had.
+fn a_child_that_pm_did_not_start_is_left_alone() {
+    // A shell that becomes pm by exec keeps its children.
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
     let mut pm = pool.after("sleep 1000 </dev/null >/dev/null 2>&1 & echo child $!").start();
     pm.is_ready(1, 1);
@@ -176,23 +176,23 @@ fn a_child_that_pm_did_not_start_is_none_of_its_business() {
 }
 
 #[test]
-fn an_idle_pm_is_never_woken_and_stays_small() {
+fn an_idle_pm_has_no_wakeup_and_stays_small() {
     let idle = Duration::from_secs(size("PM_TEST_IDLE_S", 2, 30));
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
     pm.are_ready(3);
-    // Its last line is out; it may still be on its way back to sleep.
-    let before = eventually("it rests", || {
+    // Its last line is printed, but it may not be in poll again yet.
+    let before = eventually("pm waits in poll", || {
         let before = context_switches(pm.pid());
-        let is_resting = (0..20).all(|_| {
+        let is_idle = (0..20).all(|_| {
             std::thread::park_timeout(Duration::from_millis(5));
             context_switches(pm.pid()) == before
         });
-        is_resting.then_some(before)
+        is_idle.then_some(before)
     });
     for_as_long_as(idle, || assert_eq!(context_switches(pm.pid()), before, "it was woken"));
     let resident = status(pm.pid(), "VmRSS");
     println!("resident: {resident}");
-    // A build that is not optimised is no measure.
+    // Only an optimised build is measured.
     if std::env::var_os("PM_TEST_BIN").is_some() || cfg!(not(debug_assertions)) {
         let kilobytes: u64 = resident.trim_end_matches(" kB").parse().expect("a number");
         assert!(kilobytes < 3 * 1024, "{resident}");

@@ -1,4 +1,4 @@
-//! How pm finds out who serves and who hangs: a probe of each kind, and workers that do not make it easy.
+//! How pm finds out which workers are ready and which hang: each kind of probe, and workers that make it difficult.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::support::processes::{self, is_alive, processor_time};
 use crate::support::run_mode::size;
 use crate::support::waiting::{eventually, for_as_long_as};
 
-/// One worker on one port that obeys these orders, with these lines in its pool.
-fn watched(folder: &tempfile::TempDir, orders: &str, lines: &str) -> Pm {
+/// A pool of one worker on one port, with these orders and these lines in its table.
+fn probed_pool(folder: &tempfile::TempDir, orders: &str, lines: &str) -> Pm {
     let text = format!("[pool.POOL]\ncommand = \"exec WORKER {orders}\"\nports = PORT1\n{lines}\n");
     Pool::of_file(folder.path(), "pm.toml", 1, &text).start()
 }
 
-/// A worker without a port.
+/// The same without a port.
 fn portless(folder: &tempfile::TempDir, orders: &str, lines: &str) -> Pm {
     let text = format!("[pool.POOL]\ncommand = \"exec WORKER {orders}\"\n{lines}\n");
     Pool::of_file(folder.path(), "pm.toml", 0, &text).start()
@@ -30,10 +30,10 @@ fn folder() -> tempfile::TempDir {
 const HTTP: &str = "ready = { http = '/up', text = 'pid', within = '10s' }";
 
 #[test]
-fn a_worker_that_answers_as_it_should_is_ready_and_one_that_does_not_is_not() {
+fn a_worker_is_ready_only_after_a_correct_http_answer() {
     for how in ["503", "garbage", "early", "silent"] {
         let folder = folder();
-        let pm = watched(&folder, &format!("answer {how} listen {{port}} say up stay"), HTTP);
+        let pm = probed_pool(&folder, &format!("answer {how} listen {{port}} say up stay"), HTTP);
         pm.prints.wait_for("up");
         for_as_long_as(Duration::from_millis(300), || {
             assert_eq!(pm.says.with("is ready"), [""; 0], "{how}");
@@ -45,15 +45,15 @@ fn a_worker_that_answers_as_it_should_is_ready_and_one_that_does_not_is_not() {
 }
 
 #[test]
-fn an_answer_that_comes_byte_by_byte_is_an_answer() {
+fn an_answer_sent_byte_by_byte_counts() {
     let folder = folder();
-    let pm = watched(&folder, "answer drip listen {port} stay", HTTP);
+    let pm = probed_pool(&folder, "answer drip listen {port} stay", HTTP);
     pm.is_up(".1", 1);
     pm.stop();
 }
 
 #[test]
-fn a_worker_that_becomes_ready_late_is_found_by_each_kind_of_probe() {
+fn each_kind_of_probe_finds_a_worker_that_becomes_ready_late() {
     let late = "wait 300 listen {port}";
     for (orders, ready) in [
         (format!("{late} stay"), "tcp = true"),
@@ -66,7 +66,7 @@ fn a_worker_that_becomes_ready_late_is_found_by_each_kind_of_probe() {
     ] {
         let folder = folder();
         let ready = ready.replace("/bin/sh", "/bin/bash");
-        let pm = watched(&folder, &orders, &format!("ready = {{ {ready} }}"));
+        let pm = probed_pool(&folder, &orders, &format!("ready = {{ {ready} }}"));
         let line = pm.says.wait_for("is ready");
         let age = line.split_once(" after ").unwrap().1.split_once("ms").expect("ms").0;
         let age: u32 = age.parse().unwrap();
@@ -76,7 +76,7 @@ fn a_worker_that_becomes_ready_late_is_found_by_each_kind_of_probe() {
 }
 
 #[test]
-fn a_worker_that_is_never_ready_is_replaced_and_the_last_trouble_is_said() {
+fn a_worker_that_is_never_ready_is_replaced_and_the_last_probe_failure_is_reported() {
     for (orders, ready, what) in [
         ("stay", "tcp = true", "did not accept a connection on port PORT within 200ms; stopping"),
         (
@@ -98,7 +98,7 @@ fn a_worker_that_is_never_ready_is_replaced_and_the_last_trouble_is_said() {
         ),
     ] {
         let folder = folder();
-        let pm = watched(&folder, orders, &format!("ready = {{ {ready}, within = '200ms' }}"));
+        let pm = probed_pool(&folder, orders, &format!("ready = {{ {ready}, within = '200ms' }}"));
         pm.says.wait_for(&what.replace("PORT", &pm.ports[0].to_string()));
         pm.says.wait_for("is gone; generation 2 takes its place");
         pm.stop();
@@ -106,7 +106,7 @@ fn a_worker_that_is_never_ready_is_replaced_and_the_last_trouble_is_said() {
 }
 
 #[test]
-fn a_worker_that_hangs_is_found_by_each_kind_of_probe_and_replaced() {
+fn each_kind_of_probe_finds_a_worker_that_hangs_and_it_is_replaced() {
     let every = "every = '50ms', timeout = '50ms', failures = 2";
     for (alive, why) in [
         (format!("http = '/up', {every}"), "hangs: no answer within 50ms, 2 times in a row"),
@@ -118,7 +118,7 @@ fn a_worker_that_hangs_is_found_by_each_kind_of_probe_and_replaced() {
         ),
     ] {
         let folder = folder();
-        let pm = watched(&folder, "listen {port} stay", &format!("alive = {{ {alive} }}"));
+        let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {alive} }}"));
         let first = pm.is_up(".1", 1);
         if alive.starts_with("http") {
             for_as_long_as(Duration::from_millis(300), || assert!(is_alive(first)));
@@ -127,20 +127,20 @@ fn a_worker_that_hangs_is_found_by_each_kind_of_probe_and_replaced() {
         pm.says.wait_for(why);
         pm.is_up(".1", 2);
         assert!(!is_alive(first));
-        assert_eq!(pm.says.with("before it was ready"), [""; 0], "it is no failed start");
+        assert_eq!(pm.says.with("before it was ready"), [""; 0], "it is not a failed start");
         pm.stop();
     }
 }
 
 #[test]
-fn a_worker_that_stops_to_speak_hangs() {
+fn a_worker_that_stops_sending_watchdog_messages_hangs() {
     let folder = folder();
     let orders = "notify READY=1 pet 20 stay";
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '200ms' }";
     let pm = portless(&folder, orders, lines);
     let first = pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(600), || assert!(is_alive(first)));
-    // Stopped, it says no more, and it would answer nobody.
+    // A suspended worker sends nothing more.
     processes::send(Signal::SIGSTOP, first);
     pm.says.wait_for("hangs: it has not said WATCHDOG=1 for 200ms; stopping it");
     pm.is_up(".1", 2);
@@ -148,7 +148,7 @@ fn a_worker_that_stops_to_speak_hangs() {
 }
 
 #[test]
-fn time_in_suspense_is_held_against_nobody() {
+fn the_time_while_pm_is_suspended_does_not_count_as_a_hang() {
     let folder = folder();
     let orders = "notify READY=1 pet 100 stay";
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '1s' }";
@@ -165,10 +165,10 @@ fn time_in_suspense_is_held_against_nobody() {
 }
 
 #[test]
-fn what_a_check_leaves_outside_its_group_is_swept_too() {
+fn processes_that_a_probe_leaves_outside_its_group_are_killed() {
     let folder = folder();
-    let check = "exec = 'setsid sleep 1000 & exit 0', every = '20ms', timeout = '20ms'";
-    let pm = watched(&folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+    let probe = "exec = 'setsid sleep 1000 & exit 0', every = '20ms', timeout = '20ms'";
+    let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
     let worker = pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 6));
     assert!(is_alive(worker));
@@ -176,7 +176,7 @@ fn what_a_check_leaves_outside_its_group_is_swept_too() {
 }
 
 #[test]
-fn a_worker_that_says_it_hangs_is_believed() {
+fn a_worker_that_sends_watchdog_trigger_is_replaced() {
     let folder = folder();
     let orders = "notify READY=1 wait 100 notify WATCHDOG=trigger stay";
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '10s' }";
@@ -187,12 +187,12 @@ fn a_worker_that_says_it_hangs_is_believed() {
 }
 
 #[test]
-fn a_worker_that_says_it_is_stopping_is_left_to_it() {
+fn a_worker_that_sends_stopping_is_not_probed_any_more() {
     let folder = folder();
     let orders = "listen {port} notify READY=1,STOPPING=1 answer silent stay";
     let lines = "ready = { notify = true }\n\
                  alive = { http = '/', every = '50ms', timeout = '50ms', failures = 1 }";
-    let pm = watched(&folder, orders, lines);
+    let pm = probed_pool(&folder, orders, lines);
     let worker = pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(is_alive(worker)));
     assert_eq!(pm.says.with("hangs"), [""; 0]);
@@ -200,9 +200,9 @@ fn a_worker_that_says_it_is_stopping_is_left_to_it() {
 }
 
 #[test]
-fn nobody_else_speaks_for_a_worker() {
+fn a_process_outside_the_group_cannot_notify_for_a_worker() {
     let folder = folder();
-    // The child leaves the group, and so is no part of the worker; the worker itself says nothing.
+    // The child leaves the group, so it is not part of the worker. The worker itself sends nothing.
     let orders = "child setsid+wait+50+notify+READY=1+stay stay";
     let pm = portless(&folder, orders, "ready = { notify = true }");
     pm.says.wait_for("which it is no part of; ignored");
@@ -211,7 +211,7 @@ fn nobody_else_speaks_for_a_worker() {
 }
 
 #[test]
-fn a_member_of_its_group_speaks_for_a_worker_but_names_no_other_pid() {
+fn a_member_of_the_group_can_notify_but_cannot_name_another_main_pid() {
     let folder = folder();
     let orders = "child notify+READY=1,MAINPID=1,MAINPID=2+stay stay";
     let pm = portless(&folder, orders, "ready = { notify = true }");
@@ -222,7 +222,7 @@ fn a_member_of_its_group_speaks_for_a_worker_but_names_no_other_pid() {
 }
 
 #[test]
-fn what_an_old_worker_said_is_not_taken_for_the_word_of_the_next() {
+fn a_notification_of_an_old_worker_does_not_make_the_next_one_ready() {
     let folder = folder();
     let once =
         "test -e said || {{ touch said; exec WORKER notify READY=1 exit 1; }}; exec WORKER stay";
@@ -230,7 +230,7 @@ fn what_an_old_worker_said_is_not_taken_for_the_word_of_the_next() {
         "[pool.POOL]\ncommand = \"{once}\"\nready = {{ notify = true }}\nrest = {{ first = '10s' }}\n"
     );
     let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
-    // Whichever is heard first, its word or its end.
+    // Its message and its end may arrive in either order.
     pm.says.wait_for("exited 1");
     pm.has_members(1);
     for_as_long_as(Duration::from_millis(300), || {
@@ -240,60 +240,60 @@ fn what_an_old_worker_said_is_not_taken_for_the_word_of_the_next() {
 }
 
 #[test]
-fn a_check_is_no_part_of_the_worker_and_leaves_nobody_behind() {
+fn a_probe_command_is_not_part_of_the_worker_and_leaves_no_process() {
     let folder = folder();
-    let check = "exec = ['/bin/sh', '-c', 'sleep 1000 & wait'], every = '50ms', timeout = '50ms'";
-    let lines = format!("alive = {{ {check}, failures = 1000 }}");
-    let mut pm = watched(&folder, "listen {port} stay", &lines);
+    let probe = "exec = ['/bin/sh', '-c', 'sleep 1000 & wait'], every = '50ms', timeout = '50ms'";
+    let lines = format!("alive = {{ {probe}, failures = 1000 }}");
+    let mut pm = probed_pool(&folder, "listen {port} stay", &lines);
     let worker = pm.is_up(".1", 1);
-    // Several have been killed by now, and what they started with them.
+    // Several probe commands are killed in this time, together with their children.
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 3));
-    eventually("a check is under way", || (pm.members().len() > 1).then_some(()));
+    eventually("a probe command runs", || (pm.members().len() > 1).then_some(()));
     assert!(is_alive(worker));
     pm.signal(Signal::SIGTERM);
     pm.ends_with(0);
 }
 
-/// One worker and the command that looks at it, which takes its time.
-fn looked_at(folder: &tempfile::TempDir) -> (Pm, Pid, Pid) {
-    let check = "exec = ['WORKER', 'stay'], every = '30s', timeout = '30s'";
-    let pm = watched(folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+/// A worker, and a probe command that does not end by itself.
+fn probed(folder: &tempfile::TempDir) -> (Pm, Pid, Pid) {
+    let probe = "exec = ['WORKER', 'stay'], every = '30s', timeout = '30s'";
+    let pm = probed_pool(folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
     let worker = pm.is_up(".1", 1);
     let members = pm.has_members(2);
-    let look = members.iter().find(|member| member.pid != worker).expect("a look");
-    (pm, worker, look.pid)
+    let probe = members.iter().find(|member| member.pid != worker).expect("a probe command");
+    (pm, worker, probe.pid)
 }
 
 #[test]
-fn a_check_goes_with_the_worker_it_looks_at() {
+fn a_probe_command_is_killed_with_its_worker() {
     let folder = folder();
-    let (pm, worker, look) = looked_at(&folder);
+    let (pm, worker, probe) = probed(&folder);
     processes::send(Signal::SIGKILL, worker);
     pm.is_up(".1", 2);
-    eventually("the look is over", || (!is_alive(look)).then_some(()));
+    eventually("the probe command is gone", || (!is_alive(probe)).then_some(()));
     pm.stop();
 }
 
 #[test]
-fn a_check_that_is_under_way_does_not_delay_a_stop() {
+fn a_running_probe_command_does_not_delay_a_stop() {
     let folder = folder();
-    let (mut pm, _, _) = looked_at(&folder);
+    let (mut pm, _, _) = probed(&folder);
     pm.signal(Signal::SIGTERM);
     pm.ends_with(0);
     assert_eq!(pm.says.with("still stopping"), [""; 0]);
 }
 
 #[test]
-fn what_a_check_leaves_in_its_group_is_swept() {
+fn processes_that_a_probe_leaves_in_its_group_are_killed() {
     let folder = folder();
-    let check = "exec = 'sleep 1000 & true', every = '20ms', timeout = '20ms'";
-    let pm = watched(&folder, "listen {port} stay", &format!("alive = {{ {check} }}"));
+    let probe = "exec = 'sleep 1000 & true', every = '20ms', timeout = '20ms'";
+    let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
     pm.is_up(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 4));
     pm.stop();
 }
 
-/// So many slots, each looked at once in `every`.
+/// A pool of this many slots.
 fn crowd(folder: &tempfile::TempDir, slots: usize, orders: &str, lines: &str) -> Pm {
     let ports: Vec<String> = (1..=slots).map(|n| format!("PORT{n},")).rev().collect();
     let text = format!(
@@ -303,7 +303,7 @@ fn crowd(folder: &tempfile::TempDir, slots: usize, orders: &str, lines: &str) ->
     Pool::of_file(folder.path(), "pm.toml", slots, &text).start()
 }
 
-/// The share of a core that pm takes while `time` passes.
+/// The share of a core that pm uses during `time`.
 fn share_of_a_core(pm: &Pm, time: Duration) -> f64 {
     let (reactor, before) = (pm.reactor(), processor_time(pm.reactor()));
     for_as_long_as(time, || {});
@@ -311,7 +311,7 @@ fn share_of_a_core(pm: &Pm, time: Duration) -> f64 {
 }
 
 #[test]
-fn many_workers_are_looked_at_in_time_and_at_little_cost() {
+fn many_workers_are_probed_on_time_at_little_cost() {
     let is_proof = std::env::var_os("PM_PROOF").is_some();
     let slots = size("PM_TEST_PROBED", 20, 1_000) as usize;
     let every = size("PM_TEST_PROBE_EVERY_MS", 200, 5_000);
@@ -323,13 +323,13 @@ fn many_workers_are_looked_at_in_time_and_at_little_cost() {
     let mut worst = 0;
     for port in &pm.ports {
         let answer = ask(*port, &format!("lateness {every}"));
-        let (late, looks) = answer.split_once(' ').expect("two numbers");
-        let (late, looks): (u64, u64) = (late.parse().unwrap(), looks.parse().unwrap());
-        assert!(looks >= 4, "{port} was looked at {looks} times");
+        let (late, probes) = answer.split_once(' ').expect("two numbers");
+        let (late, probes): (u64, u64) = (late.parse().unwrap(), probes.parse().unwrap());
+        assert!(probes >= 4, "{port} was probed {probes} times");
         worst = worst.max(late);
     }
     println!(
-        "proof: {slots} slots looked at every {every} ms: {:.2} % of a core, none more than {worst} ms late",
+        "proof: {slots} slots probed every {every} ms: {:.2} % of a core, none more than {worst} ms late",
         share * 100.0
     );
     assert!(!is_proof || (share < 0.02 && worst <= 50), "{share} {worst}");

@@ -1,6 +1,6 @@
-//! `pm run --init -- CMD`: one command, run as process 1 of a container would; and pm as process 1.
+//! The option `--init`: pm runs one command, as process 1 of a container does; and pm as process 1.
 //!
-//! All processes of a test are known by the `PM_POOL` that its pm was started with, so pm counts as one of them.
+//! Each test starts pm with a `PM_POOL` of its own. All processes that inherit it belong to the test, pm included.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -21,11 +21,11 @@ use crate::support::run_mode::skip;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::eventually;
 
-/// SIGKILL and SIGSTOP cannot be caught, the others are about pm itself.
+/// SIGKILL and SIGSTOP cannot be caught. The others concern pm itself.
 const NOT_FORWARDED: [i32; 5] =
     [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU];
 
-/// Their default action is none, or to stop or go on.
+/// Signals whose default action is not to terminate (signal(7)).
 const HARMLESS: [i32; 8] = [
     libc::SIGCHLD,
     libc::SIGCONT,
@@ -37,8 +37,8 @@ const HARMLESS: [i32; 8] = [
     libc::SIGWINCH,
 ];
 
-/// The first real-time signal that the C library leaves to programs; it keeps two for itself, which whoever
-/// starts a program may have had ignored.
+/// The first real-time signal for programs. The C library keeps 32 and 33 for itself (signal(7)), and they may have been
+/// ignored already when the test was started.
 const FIRST_REAL_TIME: i32 = 34;
 const LAST: i32 = 64;
 
@@ -48,10 +48,10 @@ fn numbers() -> impl Iterator<Item = i32> {
 
 const THREADS: usize = 4;
 
-/// What makes its child process 1, which ends with it.
+/// Makes its child process 1 of a pid namespace. The namespace ends with this command.
 const NAMESPACE: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// A command under pm. Dropped, it is ended, and so is all that is left of it.
+/// A command that pm runs with `--init`. Drop ends it and everything that it has started.
 struct Init {
     name: String,
     child: Child,
@@ -62,7 +62,7 @@ struct Init {
     has_ended: bool,
 }
 
-/// What is put before the pm of a command, which is its last words.
+/// A command line: `before`, then `pm run --init --`, then `words`.
 fn command(before: &[&str], words: &[&str]) -> (String, Command) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     reset_ignored_signals();
@@ -89,7 +89,7 @@ impl Init {
         Self::of(&["sh", "-c", script])
     }
 
-    /// What comes before pm becomes pm, or starts it.
+    /// The words of `before` become pm by exec, or start it.
     fn after(before: &[&str], words: &[&str]) -> Self {
         let (name, mut command) = command(before, words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -99,7 +99,7 @@ impl Init {
         Self { name, child, says, prints, has_ended: false }
     }
 
-    /// It leads the session of this terminal.
+    /// pm is the leader of a session with this terminal.
     fn in_terminal(terminal: &Terminal, words: &[&str]) -> Self {
         let (name, mut command) = command(&["setsid", "--ctty"], words);
         command.stdin(terminal.line()).stdout(terminal.line()).stderr(terminal.line());
@@ -112,7 +112,7 @@ impl Init {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
-    /// Types a line into its stdin, where that is a pipe.
+    /// Writes a line to its stdin, which must be a pipe.
     fn type_line(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("a pipe");
         writeln!(stdin, "{line}").expect("a reader");
@@ -132,15 +132,15 @@ impl Init {
         status
     }
 
-    /// Waits for its end, with this status and with nobody left.
+    /// Waits for its end. It must have this exit status, and no process may be left.
     fn ends_with(&mut self, status: i32) {
         let ended = self.ends();
         let left = processes::members_of(&self.name);
         assert_eq!(ended.code(), Some(status), "{ended}; it said {:?}", self.says.all());
-        assert_eq!(left, [], "nobody is left");
+        assert_eq!(left, [], "no process is left");
     }
 
-    /// The same, and pm had nothing to say.
+    /// The same, and pm has printed nothing.
     fn ends_silently_with(&mut self, status: i32) {
         self.ends_with(status);
         assert_eq!(self.says.all_to_the_end(), [""; 0]);
@@ -150,7 +150,7 @@ impl Init {
 impl Drop for Init {
     fn drop(&mut self) {
         if !self.has_ended {
-            // Not yet waited for, so the number is still its own.
+            // It is not reaped yet, so its pid cannot belong to another process.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -161,14 +161,14 @@ impl Drop for Init {
     }
 }
 
-/// By number, as a shell can send them all.
+/// Sends a signal by its number; real-time signals have no name in nix.
 fn send_number(signal: i32, pid: Pid) {
     let kill = format!("kill -{signal} {pid}");
     let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
     assert!(status.success(), "{kill}");
 }
 
-/// The number after `word` in the first line that has it.
+/// The number after `word` in the first line that contains it.
 fn number(lines: &Lines, word: &str) -> Pid {
     let line = lines.wait_for(&format!("{word} "));
     let (_, text) = line.split_once(&format!("{word} ")).expect("the word");
@@ -176,7 +176,7 @@ fn number(lines: &Lines, word: &str) -> Pid {
     Pid::from_raw(digits.parse().expect("a number"))
 }
 
-/// The foreground group of its terminal.
+/// The foreground process group of the terminal of this process.
 fn foreground(pid: Pid) -> Option<Pid> {
     let stat = Process::new(pid.as_raw()).ok()?.stat().ok()?;
     Some(Pid::from_raw(stat.tpgid))
@@ -186,7 +186,7 @@ fn is_true(what: &str, mut fact: impl FnMut() -> bool) {
     eventually(what, || fact().then_some(()));
 }
 
-/// Does something for each of these, on some threads.
+/// Calls `act` for each number, on several threads.
 fn for_each(numbers: impl Iterator<Item = i32>, act: impl Fn(i32) + Sync) {
     let numbers: Vec<_> = numbers.collect();
     let next = AtomicI32::new(0);
@@ -212,13 +212,13 @@ fn skip_without_namespaces() -> bool {
     !can
 }
 
-/// What pm is inside: the only child of the one that made the namespace.
+/// The pid, outside, of process 1 of the namespace: the only child of unshare(1).
 fn process_1(unshare: Pid) -> Pid {
     eventually("a process 1", || children_of(unshare).first().copied())
 }
 
 #[test]
-fn each_exit_status_is_handed_on() {
+fn each_exit_status_is_passed_on() {
     for_each(0..=255, |status| {
         Init::of_shell(&format!("exit {status}")).ends_silently_with(status);
     });
@@ -236,7 +236,7 @@ fn a_death_by_signal_n_is_the_exit_status_128_plus_n() {
 fn each_signal_that_can_be_forwarded_reaches_the_command() {
     let signals: Vec<_> = numbers().filter(|n| !NOT_FORWARDED.contains(n)).collect();
     let traps: String = signals.iter().map(|n| format!("trap 'echo got {n}.' {n}; ")).collect();
-    // What it waits for is in the group, and so hears of the signal too.
+    // The `sleep` it waits for is in the group, so it receives the signal too.
     let script = format!("{traps} echo ready; while :; do sleep 1000 & wait; done");
     let mut init = Init::of_shell(&script);
     init.prints.wait_for("ready");
@@ -257,7 +257,7 @@ fn a_signal_reaches_the_whole_group_of_the_command() {
     init.has_members(4);
     let command = children_of(init.pid())[0];
     send(Signal::SIGUSR2, init.pid());
-    // The default action of SIGUSR2, in each of the group.
+    // The default action of SIGUSR2 ends each process of the group.
     init.ends_with(128 + Signal::SIGUSR2 as i32);
     assert!(!is_alive(command));
 
@@ -266,12 +266,12 @@ fn a_signal_reaches_the_whole_group_of_the_command() {
     init.prints.wait_for("ready");
     init.has_members(3);
     send(SIGTERM, init.pid());
-    // The child is gone while the command takes its time.
+    // The child ends at once; the command is still draining.
     init.has_members(2);
 }
 
 #[test]
-fn a_stopped_command_goes_on_for_a_signal_that_ends_it() {
+fn a_suspended_command_is_continued_for_a_signal_that_ends_it() {
     let mut init = Init::of_shell("echo ready; while :; do sleep 1000 & wait; done");
     init.prints.wait_for("ready");
     let command = children_of(init.pid())[0];
@@ -292,7 +292,7 @@ fn orphans_are_reaped_while_the_command_lives() {
 }
 
 #[test]
-fn what_the_command_leaves_is_killed() {
+fn processes_that_the_command_leaves_are_killed() {
     let mut init = Init::of_shell(
         "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & :'); (trap '' TERM HUP; exec sleep 1000) & \
          sleep 1000 & kill -STOP $!; read line; exit 3",
@@ -303,7 +303,7 @@ fn what_the_command_leaves_is_killed() {
 }
 
 #[test]
-fn stdin_and_stdout_are_handed_on_byte_by_byte() {
+fn stdin_and_stdout_are_passed_on_byte_by_byte() {
     let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1 << 20).collect();
     let (_, mut command) = command(&[], &["cat"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pm");
@@ -320,7 +320,7 @@ fn stdin_and_stdout_are_handed_on_byte_by_byte() {
 }
 
 #[test]
-fn an_inherited_descriptor_is_handed_on() {
+fn an_inherited_descriptor_is_passed_on() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "from nine\n").expect("a file");
     let open = format!("exec 9< {}; exec \"$0\" \"$@\"", file.path().display());
@@ -352,7 +352,7 @@ fn the_command_dies_with_a_killed_pm() {
 }
 
 #[test]
-fn a_command_that_is_not_there_is_127_and_one_that_is_no_program_is_126() {
+fn a_missing_command_exits_127_and_a_file_that_is_not_executable_exits_126() {
     let mut init = Init::of(&["no-such-command-as-this"]);
     init.ends_with(127);
     init.says.wait_for("no-such-command-as-this");
@@ -369,7 +369,7 @@ fn a_command_that_is_not_there_is_127_and_one_that_is_no_program_is_126() {
 }
 
 #[test]
-fn what_a_pool_has_is_refused() {
+fn options_of_a_pool_are_refused() {
     for options in [
         &["--ports", "1"][..],
         &["--workers", "1"],
@@ -418,7 +418,7 @@ fn ctrl_c_reaches_the_command_once() {
     assert_eq!(init.prints.with("hit").len(), 3);
 }
 
-/// A shell with job control in a terminal, and a pm that it starts with these words after its command.
+/// A shell with job control in a terminal, and a pm that it starts. `ampersand` follows the command.
 fn job(terminal: &Terminal, ampersand: &str) -> (Shell, Pid, Pid) {
     let pm = pm_binary();
     let name = format!("j{}", fastrand::u32(..));
@@ -428,7 +428,7 @@ fn job(terminal: &Terminal, ampersand: &str) -> (Shell, Pid, Pid) {
     shell.stdin(terminal.line()).stdout(terminal.line()).stderr(terminal.line());
     let shell = Shell { name, child: shell.spawn().expect("a shell") };
     let script = "echo command $$; while read line; do echo \"read <$line>\"; done";
-    // What is typed is seen too, so the word is written in another way.
+    // The terminal echoes what is typed, so the typed word must differ from the printed one.
     let script = script.replace("echo command", "echo com''mand");
     terminal.type_keys(&format!(
         "{} run --init -- sh -c '{}'{ampersand}\n",
@@ -490,10 +490,10 @@ fn bg_wakes_both_and_leaves_the_terminal_to_the_shell() {
 }
 
 #[test]
-fn a_job_from_the_background_has_the_terminal_after_fg() {
+fn a_background_job_has_the_terminal_after_fg() {
     let terminal = Terminal::open();
     let (shell, pm, command) = job(&terminal, " &");
-    // It wants to read, which is not for the background.
+    // A background process that reads from its terminal is stopped by SIGTTIN.
     is_true("the command is stopped", || state(command) == Some('T'));
     is_true("pm is stopped", || state(pm) == Some('T'));
     is_true("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
@@ -522,7 +522,7 @@ fn a_script_has_the_terminal_again_when_pm_has_ended() {
 }
 
 #[test]
-fn as_process_1_it_hands_on_the_exit_status() {
+fn as_process_1_pm_passes_on_the_exit_status() {
     if skip_without_namespaces() {
         return;
     }
@@ -533,7 +533,7 @@ fn as_process_1_it_hands_on_the_exit_status() {
 }
 
 #[test]
-fn as_process_1_it_forwards_signals() {
+fn as_process_1_pm_forwards_signals() {
     if skip_without_namespaces() {
         return;
     }
@@ -546,7 +546,7 @@ fn as_process_1_it_forwards_signals() {
 }
 
 #[test]
-fn as_process_1_it_reaps_orphans() {
+fn as_process_1_pm_reaps_orphans() {
     if skip_without_namespaces() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Pools that come after others: started when those are ready, stopped before them.
+//! The key `after`: a pool starts when the pools it is after are ready, and stops before them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn start(text: &str) -> (tempfile::TempDir, Pm) {
     (folder, pm)
 }
 
-/// Where the first line with `text` is among those that pm said.
+/// The position of the first message with `text`.
 fn at(pm: &Pm, text: &str) -> usize {
     let text = text.replace("POOL", &pm.name);
     let position = pm.says.all().iter().position(|line| line.contains(&text));
@@ -39,7 +39,7 @@ ports   = [PORT3]
 ";
 
 #[test]
-fn pools_start_one_after_the_other_and_stop_the_other_way_round() {
+fn pools_start_in_the_order_of_after_and_stop_in_the_reverse_order() {
     let (_folder, mut pm) = start(THREE);
     pm.says.wait_for(&format!("{0}-web waits for {0}-app", pm.name));
     pm.says.wait_for(&format!("{0}-app waits for {0}-db", pm.name));
@@ -53,12 +53,12 @@ fn pools_start_one_after_the_other_and_stop_the_other_way_round() {
 }
 
 #[test]
-fn a_second_ctrl_c_waits_for_no_order() {
+fn a_second_ctrl_c_ignores_the_stop_order() {
     let (_folder, mut pm) = start(&THREE.replace("'drain', '100'", "'drain', '100000'"));
     pm.is_up("-web.1", 1);
     pm.signal(Signal::SIGINT);
     pm.says.wait_for("-web.1 is gone");
-    eventually("it ends for whoever insists", || {
+    eventually("pm ends after another Ctrl-C", || {
         pm.signal(Signal::SIGINT);
         pm.has_ended().then_some(())
     });
@@ -66,13 +66,13 @@ fn a_second_ctrl_c_waits_for_no_order() {
 }
 
 #[test]
-fn a_crash_of_what_it_is_after_leaves_a_pool_alone() {
+fn a_crash_in_a_pool_does_not_touch_the_pools_after_it() {
     let (_folder, pm) = start(THREE);
     let (web, db) = (pm.is_up("-web.1", 1), pm.is_up("-db.1", 1));
     processes::send(Signal::SIGKILL, db);
     pm.is_up("-db.1", 2);
     assert!(processes::is_alive(web));
-    // And a worker that had been ready waits for nobody.
+    // And a worker that had been ready does not wait for its dependencies.
     processes::send(Signal::SIGKILL, pm.is_up("-db.1", 2));
     processes::send(Signal::SIGKILL, web);
     pm.is_up("-web.1", 2);
@@ -80,7 +80,7 @@ fn a_crash_of_what_it_is_after_leaves_a_pool_alone() {
 }
 
 #[test]
-fn a_pool_that_gives_up_says_who_waits_for_it_and_ends_the_run_with_1() {
+fn when_a_pool_gives_up_the_waiting_pools_are_named_and_pm_exits_1() {
     let (_folder, mut pm) = start(
         "
         [pool.POOL-web]
@@ -96,7 +96,7 @@ fn a_pool_that_gives_up_says_who_waits_for_it_and_ends_the_run_with_1() {
 }
 
 #[test]
-fn a_job_that_ends_well_lets_those_after_it_start() {
+fn a_job_that_exits_0_lets_the_next_pool_start() {
     let (_folder, pm) = start(
         "
         [pool.POOL-web]
@@ -116,7 +116,7 @@ fn a_job_that_ends_well_lets_those_after_it_start() {
 }
 
 #[test]
-fn a_job_that_fails_does_not() {
+fn a_job_that_fails_does_not_let_the_next_pool_start() {
     let (_folder, mut pm) = start(
         "
         [pool.POOL-web]
@@ -132,7 +132,7 @@ fn a_job_that_fails_does_not() {
 }
 
 #[test]
-fn too_many_restarts_of_a_ready_worker_end_it() {
+fn too_many_restarts_of_a_ready_worker_end_in_giving_up() {
     let (_folder, mut pm) = start(
         "
         [pool.POOL]
@@ -148,7 +148,7 @@ fn too_many_restarts_of_a_ready_worker_end_it() {
 }
 
 #[test]
-fn a_dependency_that_is_up_but_not_ready_is_waited_for() {
+fn a_pool_waits_for_a_dependency_that_is_not_ready() {
     let (_folder, pm) = start(&THREE.replace("'wait', '200', ", "'wait', '100000', "));
     for_as_long_as(Duration::from_millis(500), || {
         assert_eq!(pm.says.with("is ready"), [""; 0]);

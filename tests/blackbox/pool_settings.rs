@@ -1,4 +1,4 @@
-//! What a pool of a file gives its workers: their folder, variables, user, limits, a terminal, a file for their lines.
+//! The keys of pm.toml that a worker notices: folder, variables, user, limits, stop signal, terminal, log file.
 
 use std::fs::read_to_string;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn start(folder: &Path, text: &str) -> Pm {
     Pool::of_file(folder, "pm.toml", 2, text).start()
 }
 
-/// All that one run of this shell command prints, with these lines in its pool.
+/// The lines that one run of this shell command prints, with these keys in its pool.
 fn printed(folder: &Path, script: &str, lines: &str) -> Vec<String> {
     let text = format!("[pool.POOL]\ncommand = '''{script}'''\nrestart = 'never'\n{lines}\n");
     let mut pm = start(folder, &text);
@@ -28,7 +28,7 @@ fn printed(folder: &Path, script: &str, lines: &str) -> Vec<String> {
 }
 
 #[test]
-fn folder_umask_niceness_and_limits() {
+fn a_worker_gets_its_folder_umask_niceness_and_limits() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("inside")).unwrap();
     let lines = "cwd = 'inside'\numask = '077'\nnice = 5\n\
@@ -41,7 +41,7 @@ fn folder_umask_niceness_and_limits() {
 }
 
 #[test]
-fn variables_of_the_pool_of_its_files_and_of_pm() {
+fn variables_of_the_pool_win_over_those_of_its_files() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.env"), "A=file\nB=file\nexport C='file $A'\n").unwrap();
     std::fs::write(folder.path().join("b.env"), "B=second\n").unwrap();
@@ -53,7 +53,7 @@ fn variables_of_the_pool_of_its_files_and_of_pm() {
 }
 
 #[test]
-fn the_port_of_a_slot_is_its_own_whatever_a_file_says() {
+fn an_env_file_does_not_change_the_port_of_a_slot() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "PORT=3000\n").unwrap();
     let text = "
@@ -71,7 +71,7 @@ fn the_port_of_a_slot_is_its_own_whatever_a_file_says() {
 }
 
 #[test]
-fn a_folder_before_path() {
+fn the_key_path_comes_before_the_variable_path() {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -84,7 +84,7 @@ fn a_folder_before_path() {
 }
 
 #[test]
-fn another_user_who_still_dies_with_pm() {
+fn a_worker_of_another_user_dies_with_pm() {
     if !geteuid().is_root() {
         return skip("only root can run a worker as another user");
     }
@@ -107,7 +107,7 @@ fn another_user_who_still_dies_with_pm() {
 }
 
 #[test]
-fn memory_is_limited_and_pm_says_by_which_means() {
+fn memory_is_limited_and_the_means_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let text =
         "[pool.POOL]\ncommand = 'ulimit -v; exec sleep 1000'\nlimits = { memory = '512MiB' }";
@@ -122,7 +122,7 @@ fn memory_is_limited_and_pm_says_by_which_means() {
 }
 
 #[test]
-fn a_stop_signal_of_its_own_and_who_ignores_it() {
+fn a_pool_has_its_own_stop_signal_and_a_process_that_ignores_it_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -144,7 +144,7 @@ fn a_stop_signal_of_its_own_and_who_ignores_it() {
 }
 
 #[test]
-fn a_terminal_of_its_own() {
+fn pty_gives_a_worker_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let script = "test -t 1 && test -t 2 && ! test -t 0 && echo terminal; stty size <&1; \
                   printf 'whole\\nlines\\n'";
@@ -155,7 +155,7 @@ fn a_terminal_of_its_own() {
 }
 
 #[test]
-fn the_size_of_the_window_is_passed_on() {
+fn the_size_of_the_terminal_is_passed_on() {
     let folder = tempfile::tempdir().unwrap();
     let terminal = Terminal::open();
     terminal.resize(30, 100);
@@ -192,7 +192,7 @@ fn a_worker_with_a_terminal_is_stopped_and_replaced_like_any_other() {
 }
 
 #[test]
-fn lines_go_to_a_file_too_and_the_oldest_files_go() {
+fn lines_go_to_a_file_too_and_the_oldest_files_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -219,7 +219,7 @@ fn number(line: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_holds_nobody_up() {
+fn a_log_file_that_cannot_be_written_blocks_no_worker() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("log"), "in the way").unwrap();
     let text = "
@@ -237,14 +237,14 @@ fn a_file_that_cannot_be_written_holds_nobody_up() {
 }
 
 #[test]
-fn a_worker_that_writes_no_file_costs_no_wakeup() {
+fn a_silent_worker_with_a_log_file_causes_no_wakeup() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[pool.POOL]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\nports = PORT1\n\
                 log = { file = '{slot}.log' }\npty = true";
     let pm = start(folder.path(), text);
     pm.is_up(".1", 1);
     let reactor = pm.reactor();
-    let before = eventually("it rests", || {
+    let before = eventually("pm waits in poll", || {
         let before = processes::context_switches(reactor);
         std::thread::park_timeout(std::time::Duration::from_millis(100));
         (processes::context_switches(reactor) == before).then_some(before)

@@ -1,4 +1,4 @@
-//! A Procfile, as those who come from foreman expect it.
+//! A Procfile, as users of foreman expect it.
 
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ POOL-job: echo \"job $PORT {n} ${HOME:+home}\"; exec sleep 1000
 }
 
 #[test]
-fn the_command_line_says_where_ports_begin() {
+fn the_option_port_sets_the_first_port() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "PORT=7000\n").unwrap();
     let pool = procfile(folder.path(), "POOL: echo $PORT; exec sleep 1000\n");
@@ -45,7 +45,7 @@ fn the_command_line_says_where_ports_begin() {
 }
 
 #[test]
-fn a_process_type_that_dies_is_started_again() {
+fn a_killed_process_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let pm = procfile(folder.path(), "POOL: exec WORKER stay\n").start();
     let worker = pm.is_up(".1", 1);
@@ -55,7 +55,7 @@ fn a_process_type_that_dies_is_started_again() {
 }
 
 #[test]
-fn a_run_of_tests_ends_with_the_first_status_that_is_no_success() {
+fn with_restart_never_pm_exits_with_the_first_status_that_is_not_0() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
 POOL-unit: exec WORKER say fine
@@ -70,7 +70,7 @@ POOL-slow: exec WORKER wait 300 exit 4
 }
 
 #[test]
-fn what_is_no_process_type_is_refused_at_its_place() {
+fn a_line_that_is_not_a_process_type_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Procfile"), "web: ./serve\nworker ./work\n").unwrap();
     let output = Command::new(pm_binary()).current_dir(folder.path()).output().unwrap();
@@ -81,7 +81,7 @@ fn what_is_no_process_type_is_refused_at_its_place() {
 }
 
 #[test]
-fn pm_alone_runs_pm_toml_before_a_procfile() {
+fn without_arguments_pm_runs_pm_toml_rather_than_a_procfile() {
     let folder = tempfile::tempdir().unwrap();
     let run = || {
         let mut pm = Command::new(pm_binary());
@@ -96,7 +96,7 @@ fn pm_alone_runs_pm_toml_before_a_procfile() {
 }
 
 #[test]
-fn a_reload_reads_the_file_that_was_read_at_first() {
+fn a_reload_reads_the_same_file_as_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let text = "POOL: exec WORKER stay\n";
     let pool = procfile(folder.path(), text).found_by_itself();

@@ -1,11 +1,11 @@
 //! No survivors, at random: a random pool with random descendants ends at a random moment in a random way.
 //!
-//! `PM_FAULT_RUNS` says how many runs there are; `PM_FAULT_SEED` replays the one that a failure names, as often as
-//! `PM_FAULT_RUNS` says. `PM_FAULT_LATE_S` is how long after the grace somebody may be left. A seed fixes all but the
-//! races, so a rare failure may want some replays.
+//! `PM_FAULT_RUNS` is the number of runs. A failure prints its seed: `PM_FAULT_SEED` replays it, `PM_FAULT_RUNS` times.
+//! `PM_FAULT_LATE_S` is how long after the grace a process may still be left. A seed determines everything but the
+//! scheduling, so a rare failure may need several replays.
 //!
-//! One way is left out: guard and reactor killed in the same instant, after which nobody is there to sweep
-//! (`matrix.rs` has that row).
+//! One way is left out: guard and reactor killed at the same time, after which no process of pm can sweep (`matrix.rs`
+//! has that row).
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,24 +28,24 @@ use crate::support::run_mode::size;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::{eventually, for_as_long_as};
 
-/// What is added to the grace before all must be gone, in seconds: as promised for the proof, on a machine that does
-/// nothing else; longer where many tests run at once.
+/// After the grace and this many seconds no process may be left: usually, where many tests run at once, and under
+/// `make proof`, on an idle machine.
 const ALLOWANCE_S: (u64, u64) = (10, 2);
 
 const RUNS_AT_ONCE: usize = 4;
 const DESCENDANTS_MAX: u32 = 20;
 const DEPTH_MAX: u32 = 3;
 
-/// What happens in one run; all of it comes from the seed.
+/// What happens in one run. All of it is derived from the seed.
 #[derive(Debug)]
 struct Script {
     pool_size: usize,
     has_ports: bool,
     grace: Duration,
-    /// What each worker does before it serves.
+    /// The shell text that a worker runs before it listens.
     descendants: String,
     moment: Moment,
-    /// From the moment to the end.
+    /// The time between the moment and the end.
     pause: Duration,
     way: Way,
     in_terminal: bool,
@@ -54,7 +54,7 @@ struct Script {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     Started,
-    /// The workers are there and take their time.
+    /// The workers run but are not ready.
     NotReady,
     Ready,
     /// A worker has just been killed.
@@ -67,7 +67,7 @@ enum Moment {
 enum Way {
     CtrlC,
     Closed,
-    /// To pm, as everybody knows it.
+    /// A signal to the guard, which is the pid of pm.
     Asked(Signal),
     AskedTwice(Duration),
     ReactorBy(Signal),
@@ -117,15 +117,16 @@ impl Script {
         let listen = if self.has_ports { "listen {port}" } else { "" };
         let serve = worker_text(&format!("{wait} {listen} stay"));
         let pool = Pool::of(shell(&format!("{}exec {serve}", self.descendants)));
-        let pool = match self.has_ports {
-            true => pool.on_ports(self.pool_size),
-            false => pool.of_size(self.pool_size),
+        let pool = if self.has_ports {
+            pool.on_ports(self.pool_size)
+        } else {
+            pool.of_size(self.pool_size)
         };
         pool.option("--grace", &format!("{}ms", self.grace.as_millis()))
     }
 }
 
-/// Shell text that starts one more process, with others below it as long as there are some `left`.
+/// Shell text that starts one process, which may start others, at most `left` in all.
 fn descendant(rng: &mut Rng, depth: u32, left: &mut u32) -> String {
     *left -= 1;
     let mut below = String::new();
@@ -137,14 +138,14 @@ fn descendant(rng: &mut Rng, depth: u32, left: &mut u32) -> String {
         0 | 1 => format!("({stay}) & "),
         2 => format!("(trap '' TERM; {stay}) & "),
         3 => format!("setsid sh -c {} & ", quoted(&stay)),
-        // A daemon: its parent is gone at once.
+        // A daemon: its parent ends at once.
         4 => format!("(setsid sh -c {}) ; ", quoted(&format!("{below}sleep 1000 & :"))),
         5 => format!("({stay}) & kill -STOP $! ; "),
-        // What is killed below it comes back.
+        // Starts its child again when that is killed.
         6 => format!("(trap '' TERM HUP; {below}while :; do sleep 1000; done) & "),
-        // Never the same pid for long.
+        // Its child has a new pid every 50 ms.
         7 => format!("({below}while :; do sleep 0.05; done) & "),
-        // New daemons again and again.
+        // Starts a new daemon every 100 ms.
         8 => {
             let again = format!("{below}while :; do (setsid sleep 1 &) ; sleep 0.1; done");
             format!("setsid sh -c {} & ", quoted(&again))
@@ -157,7 +158,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The processes that are to be gone.
+/// A running pm that is going to end.
 struct Run {
     pm: Pm,
     terminal: Option<Terminal>,
@@ -175,7 +176,7 @@ impl Run {
         .start();
         let mut run = Self { pm, terminal, reactor: None };
         if run.terminal.is_some() {
-            // Before that, no key would reach it.
+            // Before this, Ctrl-C would not reach it.
             eventually("pm has the terminal", || {
                 let stat = Process::new(run.pm.pid().as_raw()).ok()?.stat().ok()?;
                 (stat.tpgid == stat.pgrp).then_some(())
@@ -185,7 +186,7 @@ impl Run {
         run
     }
 
-    /// There is none before the fork, and none after its end.
+    /// There is no reactor before the fork and after its end.
     fn look_for_reactor(&mut self) {
         self.reactor = self.reactor.or_else(|| children_of(self.pm.pid()).first().copied());
     }
@@ -203,7 +204,7 @@ impl Run {
                 processes::send(Signal::SIGKILL, workers[0]);
             }
             Moment::Stopping => {
-                // Without ports a worker is ready before its descendants are there.
+                // Without ports a worker is ready before its descendants have started.
                 if has_ports {
                     self.pm.are_ready(pool_size);
                 }
@@ -226,14 +227,14 @@ impl Run {
                 self.pm.signal(Signal::SIGTERM);
             }
             Way::ReactorBy(signal) => {
-                let reactor = self.reactor_or_nobody();
-                // Rust's handler of SIGSEGV swallows the first one.
+                let reactor = self.reactor_if_any();
+                // Rust's handler of SIGSEGV returns after the first one and resets the action to the default.
                 eventually("the reactor is dead", || {
-                    reactor.is_none_or(|pid| !is_killed(pid, signal)).then_some(())
+                    reactor.is_none_or(|pid| !signal_if_alive(pid, signal)).then_some(())
                 });
             }
             Way::ReactorStoppedAndKilled => {
-                let Some(reactor) = self.reactor_or_nobody() else { return };
+                let Some(reactor) = self.reactor_if_any() else { return };
                 let _ = kill(reactor, Signal::SIGSTOP);
                 eventually("the reactor is stopped, or gone", || {
                     let state = processes::state(reactor);
@@ -245,15 +246,15 @@ impl Run {
         }
     }
 
-    /// Waits for the fork, unless pm has ended.
-    fn reactor_or_nobody(&mut self) -> Option<Pid> {
+    /// Waits for the fork. `None` if pm has ended before it.
+    fn reactor_if_any(&mut self) -> Option<Pid> {
         eventually("a reactor, or the end of pm", || {
             self.look_for_reactor();
             (self.reactor.is_some() || !is_alive(self.pm.pid())).then_some(self.reactor)
         })
     }
 
-    /// Who is left, and which ports.
+    /// The processes that are left, the ports that are used, and the processes of pm itself.
     fn left(&self) -> (Vec<Member>, Vec<u16>, Vec<Pid>) {
         let own = [Some(self.pm.pid()), self.reactor].into_iter().flatten();
         let own = own.filter(|pid| is_alive(*pid)).collect();
@@ -261,12 +262,12 @@ impl Run {
         (self.pm.members(), ports, own)
     }
 
-    /// Waits until nobody is left, and says who is when time is up.
+    /// Waits until no process is left. After `limit`, returns a description of those that are.
     fn is_over_within(&self, limit: Duration) -> Result<(), String> {
         const LOOKS: u32 = 3;
         let start = Instant::now();
         let mut empty = 0;
-        // A look takes its time, in which a process may show the environment of its parent: so one look is not enough.
+        // During a fork a process shows the environment of its parent, so one look at /proc is not enough.
         while empty < LOOKS {
             let is_late = start.elapsed() > limit;
             let (members, ports, own) = self.left();
@@ -287,8 +288,8 @@ impl Run {
     }
 }
 
-/// Sends it once more, as long as it lives.
-fn is_killed(pid: Pid, signal: Signal) -> bool {
+/// Sends the signal, if the process is alive. False once it is dead.
+fn signal_if_alive(pid: Pid, signal: Signal) -> bool {
     is_alive(pid) && kill(pid, signal).is_ok()
 }
 
@@ -304,7 +305,7 @@ fn described(pid: Pid) -> String {
     }
 }
 
-/// Plays one script, and says what is wrong afterwards.
+/// Plays the script of a seed. Returns what is wrong afterwards.
 fn play(seed: u64) -> Result<(), String> {
     let script = Script::of(seed);
     let allowance = Duration::from_secs(size("PM_FAULT_LATE_S", ALLOWANCE_S.0, ALLOWANCE_S.1));
@@ -317,18 +318,18 @@ fn play(seed: u64) -> Result<(), String> {
     }));
     let what = match outcome {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(left)) => format!("somebody is left {left}"),
+        Ok(Err(left)) => format!("a process is left {left}"),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             text.unwrap_or_else(|| "a panic, see above".into())
         }
     };
-    let again = format!("PM_FAULT_SEED={seed} cargo test --test blackbox faults");
+    let again = format!("PM_FAULT_SEED={seed} cargo test --test blackbox random_ends");
     Err(format!("seed {seed}, replay by `{again}`\n{script:#?}\n{what}\n"))
 }
 
 #[test]
-fn random_deaths_leave_nobody() {
+fn random_ends_leave_no_process() {
     let replayed: Option<u64> =
         std::env::var("PM_FAULT_SEED").ok().map(|text| text.parse().expect("a number"));
     let usual = if replayed.is_some() { 1 } else { 12 };
@@ -348,6 +349,6 @@ fn random_deaths_leave_nobody() {
         }
     });
     let failures = failures.into_inner().expect("a list");
-    println!("faults: {runs} runs, {} with somebody left", failures.len());
-    assert_eq!(failures, [0_u64; 0], "the seeds of the runs, described above, that left somebody");
+    println!("random ends: {runs} runs, {} with a process left", failures.len());
+    assert_eq!(failures, [0_u64; 0], "the seeds of the runs, described above, that left a process");
 }

@@ -1,4 +1,4 @@
-//! A changed file: what is the same stays, what is different takes its turn.
+//! SIGUSR1 reads the file again: unchanged workers stay, changed ones are replaced one by one.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn pids(pm: &Pm) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_says_the_same_changes_nothing() {
+fn a_file_with_the_same_meaning_changes_nothing() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&format!("# a comment\n{BEFORE}"));
@@ -49,7 +49,7 @@ fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
     let (_folder, pm) = started();
     let jobs = [pm.is_up("-job.1", 1), pm.is_up("-job.2", 1)];
     pm.reload(&BEFORE.replace("'one'", "'two'").replace("'listen'", "'wait', '200', 'listen'"));
-    // While one is on its way, the other two serve.
+    // While one is being replaced, the other two serve.
     for n in 1..=3 {
         pm.says.wait_for(&format!("{}-web.{n} makes way for generation 2", pm.name));
         let mut others = (1..=3).filter(|other| *other != n);
@@ -63,7 +63,7 @@ fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
 }
 
 #[test]
-fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
+fn a_change_that_a_worker_cannot_notice_does_not_replace_it() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     let alive = "alive = { tcp = true, every = '20ms', timeout = '20ms' }";
@@ -77,7 +77,7 @@ fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
 }
 
 #[test]
-fn a_changed_stop_signal_is_for_the_worker_that_is_there() {
+fn a_changed_stop_signal_applies_to_the_running_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -95,7 +95,7 @@ fn a_changed_stop_signal_is_for_the_worker_that_is_there() {
 }
 
 #[test]
-fn another_way_to_be_ready_is_for_the_worker_that_starts() {
+fn a_changed_ready_key_applies_to_a_starting_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -110,7 +110,7 @@ fn another_way_to_be_ready_is_for_the_worker_that_starts() {
 }
 
 #[test]
-fn a_slot_that_comes_after_one_that_went_is_another() {
+fn a_slot_that_is_removed_and_added_again_is_a_new_one() {
     let (_folder, pm) = started();
     let more = BEFORE.replace("workers = 2", "workers = 3");
     for generation in 1..=3 {
@@ -123,7 +123,7 @@ fn a_slot_that_comes_after_one_that_went_is_another() {
 }
 
 #[test]
-fn pools_and_slots_come_and_go() {
+fn pools_and_slots_are_added_and_removed() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     let text = "
@@ -153,12 +153,12 @@ fn pools_and_slots_come_and_go() {
 }
 
 #[test]
-fn a_port_stays_with_its_worker_when_the_list_moves() {
+fn a_slot_keeps_its_port_when_its_number_changes() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT2, PORT3"));
     pm.says.wait_for_all(&["-web.1", "is gone"]);
-    // What was web.2 is web.1 now, which its environment says too, so it was replaced, but never away from its port.
+    // web.2 is web.1 now. Its environment has the name, so the worker was replaced, on the same port.
     pm.is_up("-web.2", 2);
     pm.has_members(4);
     let after = [1, 2].map(|n| ask(pm.ports[n], "pid"));
@@ -169,7 +169,7 @@ fn a_port_stays_with_its_worker_when_the_list_moves() {
 }
 
 #[test]
-fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
+fn two_workers_with_the_same_name_are_not_confused() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -182,7 +182,7 @@ fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
     processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
     let old = pm.is_up(".1", 2);
     pm.is_up(".2", 1);
-    // What was the second of its slot on the other port is the second of this name too.
+    // The worker on the other port is generation 2 of its slot, so it is generation 2 of this name too.
     pm.reload(&text.replace("[PORT1, PORT2]", "[PORT2]"));
     pm.says.wait_for(&format!("{} is ready on port {}", pm.slot(1), pm.ports[1]));
     let new = ask(pm.ports[1], "pid");
@@ -205,7 +205,7 @@ fn pid_of(text: &str) -> nix::unistd::Pid {
     nix::unistd::Pid::from_raw(text.parse().unwrap())
 }
 
-/// What pm calls the worker that this process is of.
+/// The tag of the worker that this process belongs to.
 fn worker_of(pid: nix::unistd::Pid) -> String {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment).into_owned();
@@ -230,7 +230,7 @@ fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
 }
 
 #[test]
-fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
+fn a_log_file_and_a_probe_can_be_added_to_a_running_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -253,7 +253,7 @@ fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
 }
 
 #[test]
-fn a_file_with_a_fault_changes_nothing_and_says_why() {
+fn a_file_with_a_fault_changes_nothing_and_the_fault_is_reported() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&BEFORE.replace("command", "comand").replace("workers = 2", "workers = 'two'"));
@@ -270,7 +270,7 @@ fn a_file_with_a_fault_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does() {
+fn a_roll_pauses_while_the_new_worker_fails_and_continues_once_it_is_ready() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(
@@ -292,7 +292,7 @@ fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does
 }
 
 #[test]
-fn a_reload_while_everything_stops_starts_nothing() {
+fn a_reload_during_a_stop_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let text =
         BEFORE.replace("['WORKER', 'stay']", "['WORKER', 'drain', '400', 'say', 'up', 'stay']");

@@ -1,4 +1,4 @@
-//! Ways to end a pm, and what is left: nobody.
+//! How pm stops, and its exit status. No process is left.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
@@ -20,7 +20,7 @@ fn three() -> Pool {
     Pool::of(worker("child stay listen {port} stay")).on_ports(3)
 }
 
-fn ends_in_order_by(signal: Signal) {
+fn stops_by(signal: Signal) {
     let mut pm = three().start();
     pm.are_ready(3);
     pm.has_members(6);
@@ -31,18 +31,18 @@ fn ends_in_order_by(signal: Signal) {
 }
 
 #[test]
-fn sigterm_ends_all_workers_in_order() {
-    ends_in_order_by(SIGTERM);
+fn sigterm_stops_all_workers() {
+    stops_by(SIGTERM);
 }
 
 #[test]
-fn sigint_ends_all_workers_in_order() {
-    ends_in_order_by(SIGINT);
+fn sigint_stops_all_workers() {
+    stops_by(SIGINT);
 }
 
 #[test]
-fn sighup_ends_all_workers_in_order() {
-    ends_in_order_by(SIGHUP);
+fn sighup_stops_all_workers() {
+    stops_by(SIGHUP);
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn sigquit_kills_all_workers() {
 }
 
 #[test]
-fn ctrl_c_in_a_terminal_ends_all_workers_in_order_and_leaves_its_modes_alone() {
+fn ctrl_c_in_a_terminal_stops_all_workers_and_keeps_the_terminal_modes() {
     let terminal = Terminal::open();
     let mut modes = terminal.modes();
-    // Not what a shell would set, so that a reset to some default shows.
+    // Different from what a shell sets, so that a reset to the default would be seen.
     modes.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHOE);
     modes.local_flags.insert(LocalFlags::TOSTOP);
     terminal.set_modes(&modes);
@@ -84,7 +84,7 @@ fn a_second_ctrl_c_kills_at_once() {
     pm.has_members(4);
     terminal.type_keys("\x03");
     pm.says.wait_for("SIGINT: stopping 2 workers; SIGKILL in 1h, again to kill at once");
-    eventually("pm listens to whoever insists", || {
+    eventually("pm kills after another signal", || {
         terminal.type_keys("\x03");
         (!pm.says.with("SIGINT: killing 2 workers").is_empty()).then_some(())
     });
@@ -92,8 +92,8 @@ fn a_second_ctrl_c_kills_at_once() {
 }
 
 #[test]
-fn a_signal_that_comes_twice_in_one_instant_is_one_wish() {
-    // As timeout(1) sends it: to pm, and then to the process group that pm is in.
+fn a_signal_sent_twice_at_once_counts_once() {
+    // timeout(1) does this: it signals pm, and then the process group of pm.
     let is_fast = || {
         let pool = Pool::of(worker("drain 200 listen {port} stay")).on_ports(1);
         let mut pm = pool.start();
@@ -108,7 +108,7 @@ fn a_signal_that_comes_twice_in_one_instant_is_one_wish() {
         assert!(!is_fast || pm.prints.with("drained").len() == 1, "it had its grace");
         is_fast
     };
-    eventually("this test is fast enough to be one", || is_fast().then_some(()));
+    eventually("both signals were sent within 12 ms", || is_fast().then_some(()));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_sigterm_after_a_sigint_kills_at_once() {
     pm.are_ready(1);
     pm.signal(SIGINT);
     pm.says.wait_for("SIGINT: stopping 1 worker");
-    eventually("pm listens to whoever insists", || {
+    eventually("pm kills after another signal", || {
         pm.signal(SIGTERM);
         (!pm.says.with("SIGTERM: killing 1 worker").is_empty()).then_some(())
     });
@@ -126,11 +126,11 @@ fn a_sigterm_after_a_sigint_kills_at_once() {
 }
 
 #[test]
-fn a_signal_that_comes_before_pm_has_begun_is_heard() {
+fn a_signal_during_the_start_of_pm_is_not_lost() {
     const TERM: u64 = 1 << (SIGTERM as u64 - 1);
     for _ in 0..20 {
         let mut pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
-        // From its first moment on the reactor either blocks a signal or hears it.
+        // From its first instruction on, the reactor either blocks the signal or has a handler for it.
         let children = format!("/proc/{0}/task/{0}/children", pm.pid());
         let reactor = loop {
             let list = std::fs::read_to_string(&children).expect("pm lives");
@@ -141,7 +141,8 @@ fn a_signal_that_comes_before_pm_has_begun_is_heard() {
         while pm.says.with("is ready").is_empty() {
             let mask = |name| u64::from_str_radix(&status(reactor, name), 16).expect("a mask");
             let (blocked, caught) = (mask("SigBlk"), mask("SigCgt"));
-            // Both are read one after the other: it is caught before it is let in.
+            // The masks are read one after the other. pm installs the handler before it unblocks the signal, so the
+            // handlers are read once more.
             assert_ne!((blocked | caught | mask("SigCgt")) & TERM, 0);
         }
         pm.signal(SIGTERM);
@@ -150,7 +151,7 @@ fn a_signal_that_comes_before_pm_has_begun_is_heard() {
 }
 
 #[test]
-fn a_closed_terminal_ends_all_workers_in_order() {
+fn a_closed_terminal_stops_all_workers() {
     let terminal = Terminal::open();
     let mut pm = three().in_terminal(&terminal).start();
     pm.are_ready(3);
@@ -159,7 +160,7 @@ fn a_closed_terminal_ends_all_workers_in_order() {
 }
 
 #[test]
-fn a_second_sighup_is_no_second_wish() {
+fn a_second_sighup_does_not_kill() {
     let pool = Pool::of(worker("drain 400 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
     pm.are_ready(1);
@@ -184,7 +185,7 @@ fn a_signal_that_was_ignored_when_pm_started_stays_ignored() {
 }
 
 #[test]
-fn who_ignores_the_stop_signal_is_named_with_the_time_left_and_gone_when_it_is_over() {
+fn a_process_that_ignores_the_stop_signal_is_named_with_the_time_left_and_then_killed() {
     let pool = Pool::of(worker("child ignore+TERM+stay listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "2s").start();
     let leader = pm.is_ready(1, 1);
@@ -207,7 +208,7 @@ fn who_ignores_the_stop_signal_is_named_with_the_time_left_and_gone_when_it_is_o
 }
 
 #[test]
-fn who_blocks_the_stop_signal_is_named_as_such() {
+fn a_process_that_blocks_the_stop_signal_is_named() {
     let pool = Pool::of(worker("block TERM listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "1500ms").start();
     let leader = pm.is_ready(1, 1);
@@ -217,7 +218,7 @@ fn who_blocks_the_stop_signal_is_named_as_such() {
 }
 
 #[test]
-fn a_grace_of_nothing_kills_at_once() {
+fn a_grace_of_0_kills_at_once() {
     let pool = Pool::of(worker("ignore TERM child ignore+TERM+stay listen {port} stay"));
     let mut pm = pool.on_ports(2).option("--grace", "0s").start();
     pm.are_ready(2);
@@ -229,7 +230,7 @@ fn a_grace_of_nothing_kills_at_once() {
 }
 
 #[test]
-fn what_outlives_the_leader_of_its_group_keeps_the_rest_of_the_grace() {
+fn processes_that_outlive_their_group_leader_keep_the_rest_of_the_grace() {
     let pool = Pool::of(worker("child drain+400+say+up+stay listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "1h").start();
     let leader = pm.is_ready(1, 1);
@@ -241,7 +242,7 @@ fn what_outlives_the_leader_of_its_group_keeps_the_rest_of_the_grace() {
 }
 
 #[test]
-fn a_stopped_worker_is_woken_to_end() {
+fn a_suspended_worker_is_continued_so_that_it_can_stop() {
     let pool = Pool::of(worker("drain 0 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
     let worker = pm.is_ready(1, 1);
@@ -253,8 +254,8 @@ fn a_stopped_worker_is_woken_to_end() {
 }
 
 #[test]
-fn who_left_the_group_does_not_outlive_pm() {
-    // One with a session of its own, and a daemon, whose parent has ended.
+fn processes_that_left_the_group_do_not_outlive_pm() {
+    // One child with its own session, and a daemon, whose parent has ended.
     let orders = "child ignore+TERM+setsid+stay child setsid+child+stay+exit+0 listen {port} stay";
     let mut pm = Pool::of(worker(orders)).on_ports(1).start();
     let leader = pm.is_ready(1, 1);
@@ -268,7 +269,7 @@ fn who_left_the_group_does_not_outlive_pm() {
 }
 
 #[test]
-fn a_stop_in_a_storm_of_exits_is_followed_by_no_new_worker() {
+fn no_worker_starts_after_a_stop_during_many_exits() {
     for storm in 0..20 {
         let mut pm = Pool::of(worker("say up await {port} exit 255")).on_ports(3).start();
         pm.says.wait_for_many(5 + storm, "exited 255");
@@ -276,21 +277,21 @@ fn a_stop_in_a_storm_of_exits_is_followed_by_no_new_worker() {
         pm.ends_with(0);
         let lines = pm.says.all_to_the_end();
         let stop = lines.iter().position(|line| line.contains("SIGTERM: stopping"));
-        let after = &lines[stop.expect("the stop is said") + 1..];
-        for not_said in ["takes its place", "next try", "is ready", "cannot start"] {
-            assert!(!after.iter().any(|line| line.contains(not_said)), "{after:#?}");
+        let after = &lines[stop.expect("the stop is reported") + 1..];
+        for absent in ["takes its place", "next try", "is ready", "cannot start"] {
+            assert!(!after.iter().any(|line| line.contains(absent)), "{after:#?}");
         }
     }
 }
 
 #[test]
-fn a_stop_while_a_slot_rests_ends_at_once() {
+fn a_stop_during_a_backoff_ends_at_once() {
     let mut pm = Pool::of(worker("exit 1")).on_ports(1).start();
     pm.says.wait_for("next try in 8");
     pm.signal(SIGTERM);
     pm.ends_with(0);
     pm.says.wait_for("all workers are gone after");
-    assert_eq!(pm.says.with("SIGTERM: killing"), [""; 0], "a SIGTERM kills nobody at once");
+    assert_eq!(pm.says.with("SIGTERM: killing"), [""; 0], "a SIGTERM does not kill at once");
 }
 
 #[test]
@@ -301,20 +302,20 @@ fn pm_ends_when_its_last_worker_has_ended() {
         let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
         assert_eq!(ask(pm.ports[0], "pid"), pm.is_ready(1, 1).to_string(), "it has accepted both");
         pm.signal(SIGTERM);
-        // The connection lasts exactly as long as the worker.
+        // The connection ends when the worker ends.
         let _ = BufReader::new(connection).lines().count();
         let gone = Instant::now();
         pm.ends_with(0);
         gone.elapsed()
     });
-    // A busy machine may delay some, but hardly all.
+    // A busy machine may delay one of three, but not all.
     let late = late.min().expect("three");
     println!("pm ended {late:?} after its last worker");
     assert!(late < Duration::from_secs(1), "{late:?}");
 }
 
 #[test]
-fn ctrl_z_suspends_pm_and_its_workers_and_a_sigcont_wakes_them() {
+fn ctrl_z_suspends_pm_and_its_workers_and_sigcont_continues_them() {
     let terminal = Terminal::open();
     let mut pm = three().in_terminal(&terminal).start();
     let workers = pm.are_ready(3);
@@ -347,14 +348,14 @@ fn ends_by_itself(restart: &str, script: &str, workers: usize) -> Pm {
 }
 
 #[test]
-fn a_pool_that_ends_by_itself_ends_with_the_first_status_that_is_no_success() {
+fn when_all_workers_have_ended_pm_exits_with_the_first_status_that_is_not_0() {
     ends_by_itself("never", "exit 0", 2).ends_with(0);
     ends_by_itself("never", "exit $(({n} == 2 ? 7 : 0))", 3).ends_with(7);
     ends_by_itself("never", "kill -SEGV $$", 1).ends_with(128 + 11);
 }
 
 #[test]
-fn first_is_first_in_time() {
+fn the_first_failure_in_time_decides_the_exit_status() {
     let script = "test {n} = 2 && exit 4; while test -d \"/proc/$PPID\"; do :; done";
     let mut pm = ends_by_itself("never", script, 2);
     pm.says.wait_for("exited 4");
@@ -372,7 +373,7 @@ fn on_failure_restarts_until_it_succeeds() {
 }
 
 #[test]
-fn giving_up_ends_with_1() {
+fn giving_up_exits_1() {
     let pool = Pool::of(worker("exit 9")).on_ports(1).option("--give-up-after", "3");
     let mut pm = pool.start();
     pm.ends_with(1);
@@ -402,7 +403,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn bad_usage_ends_with_2_and_what_would_be_right() {
+fn bad_usage_exits_2_with_a_hint() {
     for (arguments, right) in [
         ("run --ports 8082-8080 -- job", "did you mean `8080-8082`?"),
         ("run --ports 8080,8080 -- job", "port 8080 is there twice"),

@@ -1,4 +1,4 @@
-//! An example as its reader starts it: a copy of its folder, on ports that are free, a pm on it, and visitors.
+//! Runs an example as its reader does: a copy of its folder, on free ports, with a pm on it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -18,10 +18,10 @@ use crate::support::processes;
 use crate::support::programs::{pm_binary, project, reset_ignored_signals};
 use crate::support::waiting::{DEADLINE, eventually};
 
-/// What pm runs in an example is one of these.
+/// The file of an example that pm runs has one of these names.
 pub const FILES: [&str; 2] = ["pm.toml", "Procfile"];
 
-/// All that an example starts has this in its environment, whatever becomes of its group, session and parent.
+/// Every process of an example has this variable, in whatever group, session and parent it is.
 const MARK: &str = "PM_EXAMPLE_TEST";
 
 /// A copy of an example, not started yet.
@@ -32,7 +32,7 @@ pub struct Example {
     ports: Vec<Port>,
 }
 
-/// An example that runs. Dropped, it is ended.
+/// A running example. Drop ends it.
 pub struct Running {
     pub folder: TempDir,
     pub says: Lines,
@@ -49,13 +49,13 @@ pub struct Answer {
     pub body: String,
 }
 
-/// The example of this name, as it is in the project.
+/// The folder of the example with this name.
 pub fn folder_of(name: &str) -> PathBuf {
     project().join("examples").join(name)
 }
 
 impl Example {
-    /// Copies it, without what a user of it has made in its folder: that is in folders of its own.
+    /// Copies the files of the example. Folders are left out: they are made by its users.
     pub fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for entry in folder_of(name).read_dir().expect("an example") {
@@ -72,14 +72,14 @@ impl Example {
         Self { folder, file, text, ports: Vec::new() }
     }
 
-    /// Puts other words into the file that pm runs. The old ones have to be there.
+    /// Replaces a text in the file that pm runs. The text must be there.
     pub fn replace(&mut self, old: &str, new: &str) -> &mut Self {
         assert!(self.text.contains(old), "there is no {old} in {}", self.text);
         self.text = self.text.replace(old, new);
         self
     }
 
-    /// The same with another file of the example.
+    /// Replaces a text in another file of the example.
     pub fn replace_in(&self, name: &str, old: &str, new: &str) {
         let path = self.folder.path().join(name);
         let text = std::fs::read_to_string(&path).expect("text");
@@ -87,7 +87,7 @@ impl Example {
         std::fs::write(&path, text.replace(old, new)).expect("the file");
     }
 
-    /// Puts free ports in the place of these, written as `8080` or `8080-8082`, and returns them.
+    /// Replaces these ports, written as `8080` or `8080-8082`, by free ones. Returns them.
     pub fn move_ports(&mut self, old: &str) -> Vec<u16> {
         let (first, last) = old.split_once('-').unwrap_or((old, old));
         let [first, last] = [first, last].map(|port| port.parse::<u16>().expect("a port"));
@@ -100,7 +100,7 @@ impl Example {
         new
     }
 
-    /// So many free ports in a row.
+    /// This many consecutive free ports.
     pub fn take_ports(&mut self, count: u16) -> Vec<u16> {
         let row = Port::take_consecutive(count);
         let numbers = row.iter().map(|port| port.number).collect();
@@ -108,7 +108,7 @@ impl Example {
         numbers
     }
 
-    /// Gives the copy what the project's own folder has at this name.
+    /// Makes a symbolic link in the copy.
     pub fn link(&self, name: &str, target: &Path) {
         symlink(target, self.folder.path().join(name)).expect("a link");
     }
@@ -133,7 +133,7 @@ impl Example {
 }
 
 impl Running {
-    /// Waits until this generation of the slot is ready, and returns the pid that pm gives it.
+    /// Waits until this generation of the slot is ready. Returns the pid in that message.
     pub fn is_up(&self, slot: &str, generation: u64) -> Pid {
         let wanted = [&format!("| {slot} is ready"), &format!("generation {generation})")];
         let line = self.says.wait_for_all(&wanted.map(String::as_str));
@@ -146,7 +146,7 @@ impl Running {
         slots.iter().map(|slot| self.is_up(slot, 1)).collect()
     }
 
-    /// Kills the first worker of the slot and waits for the second. Those of the other slots stay as they are.
+    /// Kills the first worker of the slot and waits for the second. The workers of the other slots must live on.
     pub fn comes_back(&self, slot: &str, others: &[&str]) {
         let others = self.are_up(others);
         let first = self.is_up(slot, 1);
@@ -160,18 +160,18 @@ impl Running {
         processes::send(signal, self.pid());
     }
 
-    /// Asks it to stop; see [`Self::has_stopped`].
+    /// Stops it with SIGTERM; see [`Self::has_stopped`].
     pub fn stop(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
         self.has_stopped()
     }
 
-    /// Waits for the end that was asked for: with status 0, nobody left, none of its workers killed because its grace
-    /// was over, and its ports free. Returns what pm has said.
+    /// Waits until it has stopped: with status 0, no process left, its ports free, and no worker killed at the end of its
+    /// grace. Returns the messages of pm.
     pub fn has_stopped(mut self) -> Vec<String> {
         let status = self.ends();
         assert_eq!(status.code(), Some(0), "{status}");
-        assert_eq!(marked(&self.mark), [], "nobody is left");
+        assert_eq!(marked(&self.mark), [], "no process is left");
         for port in &self.ports {
             assert!(is_free(port.number), "{} is free again", port.number);
         }
@@ -194,14 +194,14 @@ impl Drop for Running {
         if !matches!(self.pm.try_wait(), Ok(None)) {
             return;
         }
-        // A failed test: what it has started goes at once.
+        // The test has failed: everything is killed at once.
         let _ = kill(self.pid(), Signal::SIGQUIT);
         let _ = self.ends();
         for pid in marked(&self.mark) {
             let _ = kill(pid, Signal::SIGKILL);
         }
-        for (who, lines) in [("pm", &self.says), ("its workers", &self.prints)] {
-            eprintln!("{who} said:\n{}", lines.all().join("\n"));
+        for (source, lines) in [("pm", &self.says), ("its workers", &self.prints)] {
+            eprintln!("{source} said:\n{}", lines.all().join("\n"));
         }
     }
 }
@@ -219,7 +219,7 @@ fn marked(mark: &str) -> Vec<Pid> {
 
 /// What the server on this port answers to a GET.
 ///
-/// HTTP/1.0: the end of the answer is the end of the connection (RFC 1945), whatever the server would like best.
+/// In HTTP/1.0 the end of the connection is the end of the answer (RFC 1945).
 pub fn get(port: u16, path: &str) -> Answer {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");

@@ -1,6 +1,7 @@
-//! The examples do what they say: each is started as its first lines tell, on free ports, and asked, hit and stopped.
+//! The examples work: each is started with the command in its first lines, on free ports; then it is asked, a worker is
+//! killed, and it is stopped.
 //!
-//! One whose runtime is not here is skipped, and says so; with `PM_SKIP_NOTHING` set, that is a failure.
+//! An example without its runtime is skipped. With `PM_SKIP_NOTHING` set, it fails.
 
 mod example;
 #[path = "../support/mod.rs"]
@@ -33,7 +34,7 @@ fn all() -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn each_file_is_right_and_says_how_to_run_it() {
+fn each_example_passes_pm_check_and_names_its_command() {
     let all = all();
     assert!(all.len() >= 5, "{all:?}");
     for (name, file) in all {
@@ -49,7 +50,7 @@ fn each_file_is_right_and_says_how_to_run_it() {
 }
 
 #[test]
-fn a_procfile_is_run_with_the_counts_and_the_port_it_is_given() {
+fn a_procfile_runs_with_the_given_counts_and_port() {
     if skip_without(&["python3".into()]) {
         return;
     }
@@ -67,7 +68,7 @@ fn a_procfile_is_run_with_the_counts_and_the_port_it_is_given() {
 }
 
 #[test]
-fn the_clock_of_the_procfile_reads_its_pace_from_the_env_file() {
+fn the_clock_of_the_procfile_reads_its_interval_from_the_env_file() {
     let example = Example::of("procfile");
     example.replace_in(".env", "CLOCK_SECONDS=10", "CLOCK_SECONDS=0.1");
     let running = example.start(&["-m", "web=0,clock=1"]);
@@ -76,7 +77,7 @@ fn the_clock_of_the_procfile_reads_its_pace_from_the_env_file() {
 }
 
 #[test]
-fn node_workers_answer_on_their_ports_and_come_back_there() {
+fn node_workers_answer_on_their_ports_and_are_replaced_there() {
     if skip_without(&["node".into()]) {
         return;
     }
@@ -132,7 +133,7 @@ fn a_node_worker_that_hangs_is_replaced() {
 }
 
 #[test]
-fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
+fn gunicorn_and_uvicorn_answer_on_their_ports_and_are_replaced_there() {
     let venvs = [folder_of("python").join(".venv"), target().join("venv")];
     let programs = |venv: &Path| ["gunicorn", "uvicorn"].map(|name| venv.join("bin").join(name));
     let is_whole = |venv: &&PathBuf| programs(venv).iter().all(|program| program.is_file());
@@ -159,7 +160,7 @@ fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
 }
 
 #[test]
-fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
+fn the_lab_and_its_proxy_run_from_one_file_and_no_request_fails() {
     if skip_without_deno() {
         return;
     }
@@ -172,7 +173,7 @@ fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
     let running = example.start(&[]);
     running.is_up("proxy.1", 1);
     for port in web {
-        // The monkey strikes only at files that are there.
+        // A request for a missing file never crashes the server.
         assert_eq!(get(port, "/nothing").status, NOT_FOUND);
     }
     running.comes_back("web.2", &["web.1", "web.3", "proxy.1"]);
@@ -206,7 +207,7 @@ fn a_job_in_the_spool_is_done_once() {
 }
 
 #[test]
-fn a_worker_that_says_no_more_that_it_lives_is_replaced() {
+fn a_worker_that_stops_sending_watchdog_messages_is_replaced() {
     if skip_without(&["python3".into()]) {
         return;
     }
@@ -230,7 +231,7 @@ fn no_worker_starts_before_a_slow_migration_has_ended() {
     example.replace(r#"["python3", "migrate.py"]"#, slow);
     let running = example.start(&[]);
     running.says.wait_for("worker waits for migrate");
-    // Longer than a worker lives until it counts as ready where nothing is said of it.
+    // Longer than the default `ready.after` of a worker without a port (1 s).
     for_as_long_as(Duration::from_millis(1_500), || {
         assert_eq!(running.says.with("| worker.1"), [""; 0]);
     });
@@ -241,13 +242,13 @@ fn no_worker_starts_before_a_slow_migration_has_ended() {
     assert!(at("migrate.1 exited 0") < at("worker.1 is ready"), "{says:?}");
 }
 
-/// The answer of a server that pm has not looked at itself.
+/// The answer of a server that pm does not probe.
 fn answer_of(port: u16) -> Answer {
     eventually("a server", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
     get(port, "/")
 }
 
-/// Where cargo puts what it builds.
+/// The target folder of cargo.
 fn target() -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_pm")).parent().expect("a folder");
     profile.parent().expect("a folder").into()

@@ -1,7 +1,7 @@
-//! The lab itself: real Deno, the real proxy, the ports 8080, 8081, 8082 and 1337.
+//! pm with the lab's own programs: real Deno, web.ts, proxy.ts, the ports 8080, 8081, 8082 and 1337.
 //!
-//! `make test` runs it small; `make proof` runs it with the numbers that the README claims and prints them. One test
-//! at a time has the ports.
+//! `make test-typescript` runs it small. `make proof` runs it with the numbers of the README and prints them. One test
+//! at a time has the ports. Without Deno the tests are skipped.
 
 mod edits;
 mod rig;
@@ -26,7 +26,7 @@ use crate::support::waiting::{eventually, for_as_long_as};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
-fn no_visitor_sees_a_failure_while_the_monkey_strikes() {
+fn no_request_fails_while_workers_crash_at_random() {
     if skip_without_deno() {
         return;
     }
@@ -38,13 +38,13 @@ fn no_visitor_sees_a_failure_while_the_monkey_strikes() {
     proof("100 a second", &lab.load(&["--requests", &open, "--rate", "100"]));
     let strikes = lab.says.with("exited 255").len();
     proof("the monkey struck", &format!("{strikes} times"));
-    assert!(strikes > 0, "a monkey that never strikes proves nothing");
+    assert!(strikes > 0, "without a crash this proves nothing");
     drop(proxy);
     lab.stop();
 }
 
 #[test]
-fn a_killed_worker_is_back_on_its_port_and_the_others_never_notice() {
+fn a_killed_worker_is_replaced_on_its_port_and_the_others_are_untouched() {
     if skip_without_deno() {
         return;
     }
@@ -75,8 +75,8 @@ fn a_killed_worker_is_back_on_its_port_and_the_others_never_notice() {
             assert_eq!(lab.workers(), pids, "kill {kill}: only {} changed", PORTS[n]);
         }
         drop(end);
-        let visits = visitors.join().expect("no visitor saw a failure");
-        proof("kills under load", &format!("{kills}, with {visits} visits and 0 failures"));
+        let visits = visitors.join().expect("no request has failed");
+        proof("kills under load", &format!("{kills}, with {visits} requests and 0 failures"));
     });
     for said in [lab.says.all(), lab.prints.all()] {
         assert!(
@@ -92,7 +92,7 @@ fn a_killed_worker_is_back_on_its_port_and_the_others_never_notice() {
 }
 
 #[test]
-fn three_workers_killed_in_one_instant_are_three_new_ones() {
+fn three_workers_killed_at_once_are_all_replaced() {
     if skip_without_deno() {
         return;
     }
@@ -113,7 +113,7 @@ fn three_workers_killed_in_one_instant_are_three_new_ones() {
 }
 
 #[test]
-fn every_way_to_ask_for_the_end_leaves_nobody_and_nothing() {
+fn every_stop_signal_leaves_no_process_and_no_used_port() {
     if skip_without_deno() {
         return;
     }
@@ -148,7 +148,7 @@ fn every_way_to_ask_for_the_end_leaves_nobody_and_nothing() {
 }
 
 #[test]
-fn a_script_with_a_syntax_error_rests_longer_and_longer_and_comes_up_once_repaired() {
+fn a_script_with_a_syntax_error_backs_off_and_becomes_ready_once_repaired() {
     if skip_without_deno() {
         return;
     }
@@ -185,7 +185,7 @@ fn a_script_with_a_syntax_error_rests_longer_and_longer_and_comes_up_once_repair
 }
 
 #[test]
-fn an_idle_pm_is_never_woken_and_small() {
+fn an_idle_pm_has_no_wakeup_and_stays_small() {
     if skip_without_deno() {
         return;
     }
@@ -215,7 +215,7 @@ fn an_idle_pm_is_never_woken_and_small() {
     lab.stop();
 }
 
-/// From the kernel's record: the death of this worker to the exec of what pm forked next.
+/// The time from the death of this worker to the exec of the next process that pm forks, by the kernel's record.
 fn respawn(events: &ProcEvents, pm: Pid, worker: Pid) -> Duration {
     let (mut died, mut next) = (None, None);
     loop {
@@ -231,7 +231,7 @@ fn respawn(events: &ProcEvents, pm: Pid, worker: Pid) -> Duration {
     }
 }
 
-/// From the kernel's record: the end of the last worker to the end of pm.
+/// The time from the end of the last worker to the end of pm, by the kernel's record.
 fn gap(events: &ProcEvents, workers: &[Pid], pm: Pid) -> Duration {
     let mut last = 0;
     loop {
@@ -244,7 +244,7 @@ fn gap(events: &ProcEvents, workers: &[Pid], pm: Pid) -> Duration {
     }
 }
 
-/// Memory in KiB, each shared page divided among those who share it (proc(5), smaps_rollup, Pss).
+/// Memory in KiB. A page that n processes share counts 1/n (proc(5), smaps_rollup, Pss).
 fn proportional_kib(pid: Pid) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("a living pm");
     kib(text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("Pss"))
@@ -260,7 +260,7 @@ fn percentiles(mut samples: Vec<Duration>) -> String {
     format!("p50 {:.2?}, p99 {:.2?}", at(50), at(99))
 }
 
-/// What pm writes of a rest: `104ms`, `1.6s`, `11s`.
+/// Reads a duration as pm prints it: `104ms`, `1.6s`, `11s`.
 fn millis(text: &str) -> usize {
     let (number, factor) = match text.strip_suffix("ms") {
         Some(number) => (number, 1.0),
@@ -269,7 +269,7 @@ fn millis(text: &str) -> usize {
     (number.parse::<f64>().expect("a number") * factor) as usize
 }
 
-/// Set even if a test fails in between, so that nobody waits for ever.
+/// Its drop sets the flag, also when the test fails, so that the other thread ends.
 struct Finally<'a>(&'a AtomicBool);
 
 impl Drop for Finally<'_> {

@@ -1,4 +1,4 @@
-//! What pm writes, line by line, as it comes.
+//! Reads an output line by line, on a thread, so that a test can wait for a line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -38,7 +38,7 @@ impl Lines {
         lines
     }
 
-    /// Nothing will ever come.
+    /// An output without lines.
     pub fn none() -> Self {
         let lines = Self::default();
         lines.change(|state| state.is_over = true);
@@ -50,7 +50,7 @@ impl Lines {
         self.lock().lines.clone()
     }
 
-    /// All lines, once there will be no more.
+    /// Waits for the end of the output. Returns all lines.
     pub fn all_to_the_end(&self) -> Vec<String> {
         self.wait("the end of the output", |state| state.is_over.then(|| state.lines.clone()))
     }
@@ -73,7 +73,7 @@ impl Lines {
         })
     }
 
-    /// Waits for so many lines with `text` in them and returns them.
+    /// Waits until `count` lines have `text` in them. Returns them.
     pub fn wait_for_many(&self, count: usize, text: &str) -> Vec<String> {
         self.wait(&format!("{count} lines with {text:?}"), |state| {
             let found = state.lines.iter().filter(|line| line.contains(text));
@@ -103,7 +103,7 @@ impl Lines {
         self.shared.1.notify_all();
     }
 
-    /// A test that failed while it held the lock has said enough.
+    /// A poisoned lock is fine: the test that held it has failed already.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

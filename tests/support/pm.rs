@@ -15,14 +15,14 @@ use super::ports::{Port, is_free};
 use super::processes::{self, Member};
 use super::waiting::{DEADLINE, eventually};
 
-/// A pm that was started. Dropped, it is ended, and so is all that is left of its pool.
+/// A running pm. Drop ends it and everything that is left of its pool.
 pub struct Pm {
     pub name: String,
     pub ports: Vec<u16>,
     pub(super) file: Option<PathBuf>,
-    /// What it says itself.
+    /// The messages of pm, from its stderr.
     pub says: Lines,
-    /// What its workers say, through its stdout.
+    /// The output of the workers, from its stdout.
     pub prints: Lines,
     pub(super) child: Child,
     pub(super) has_ended: bool,
@@ -34,17 +34,17 @@ impl Pm {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
-    /// The pid of the reactor, the only child of the process that was started, which is the guard.
+    /// The pid of the reactor: the only child of the guard, which is the process that was started.
     pub fn reactor(&self) -> Pid {
         eventually("a reactor", || processes::children_of(self.pid()).first().copied())
     }
 
-    /// The name of the nth slot, from 1.
+    /// The name of the n-th slot, from 1.
     pub fn slot(&self, n: usize) -> String {
         format!("{}.{n}", self.name)
     }
 
-    /// Waits until this generation of the nth slot is ready, and returns the pid that pm gives it.
+    /// Waits until this generation of the n-th slot is ready. Returns the pid in that message.
     pub fn is_ready(&self, n: usize, generation: u64) -> Pid {
         let start = format!("{} is ready", self.slot(n));
         let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
@@ -61,7 +61,7 @@ impl Pm {
         processes::members_of(&self.name)
     }
 
-    /// Waits for so many living processes in its pool.
+    /// Waits until its pool has this many living processes.
     pub fn has_members(&self, count: usize) -> Vec<Member> {
         eventually(&format!("{count} processes in the pool"), || {
             let members = self.members();
@@ -69,7 +69,7 @@ impl Pm {
         })
     }
 
-    /// Gives its file another text, as in [`Pool::of_file`], in one step.
+    /// Replaces its file atomically. The text is as in [`super::pool::Pool::of_file`].
     pub fn rewrite(&self, text: &str) {
         let file = self.file.as_ref().expect("a file");
         let new = file.with_extension("new");
@@ -77,13 +77,13 @@ impl Pm {
         std::fs::rename(&new, file).expect("a file");
     }
 
-    /// The same, and it is told to read it.
+    /// Replaces its file and sends SIGUSR1.
     pub fn reload(&self, text: &str) {
         self.rewrite(text);
         self.signal(Signal::SIGUSR1);
     }
 
-    /// Waits until this generation of the slot `POOL{name}` is ready, and returns the pid that pm gives it.
+    /// Waits until this generation of the slot `POOL{name}` is ready. Returns the pid in that message.
     pub fn is_up(&self, name: &str, generation: u64) -> Pid {
         let start = format!("{}{name} is ready", self.name);
         let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
@@ -94,9 +94,9 @@ impl Pm {
         processes::send(signal, self.pid());
     }
 
-    /// The reading end of its stdout, after [`Pool::into_pipe`].
+    /// The reading end of its stdout, after [`super::pool::Pool::into_pipe`].
     pub fn stdout(&mut self) -> std::process::ChildStdout {
-        self.child.stdout.take().expect("a pipe that nobody has taken")
+        self.child.stdout.take().expect("a pipe, taken once")
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -111,26 +111,26 @@ impl Pm {
         status
     }
 
-    /// Waits for its end, with this status, with nobody left of its pool and its ports free.
+    /// Waits for its end. It must have this exit status, no process of its pool may be left, and its ports must be free.
     pub fn ends_with(&mut self, status: i32) {
         let ended = self.ends();
         let left = self.members();
-        // What it said last is still on its way.
+        // The last lines may not be read yet.
         self.says.all_to_the_end();
         self.prints.all_to_the_end();
         assert_eq!(ended.code(), Some(status), "{ended}");
-        assert_eq!(left, [], "nobody is left");
+        assert_eq!(left, [], "no process is left");
         for port in &self.ports {
             assert!(is_free(*port), "{port} is free again");
         }
     }
 
-    /// Waits for its end, which has been asked for.
+    /// Waits until it has stopped with status 0. The test has sent the signal.
     pub fn stop_now(mut self) {
         self.ends_with(0);
     }
 
-    /// Ends it the usual way.
+    /// Stops it with SIGTERM.
     pub fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         self.ends_with(0);
@@ -140,11 +140,11 @@ impl Pm {
 impl Drop for Pm {
     fn drop(&mut self) {
         if !self.has_ended {
-            // The reactor first: a killed guard would leave it to stop in its own time, which may be a grace of an hour.
+            // The reactor first: if the guard were killed first, the reactor would stop within its grace, up to an hour.
             for reactor in processes::children_of(self.pid()) {
                 let _ = kill(reactor, Signal::SIGKILL);
             }
-            // Not yet waited for, so the number is still its own.
+            // It is not reaped yet, so its pid cannot belong to another process.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -157,19 +157,19 @@ impl Drop for Pm {
     }
 }
 
-/// The pid that pm gives a worker that is ready.
+/// The pid in a message that a worker is ready.
 fn pid_in(line: &str) -> Pid {
     let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
     Pid::from_raw(pid.expect("a pid").0.parse().expect("a number"))
 }
 
-/// Sends a worker a line of orders and returns its answer, or what it came to say of it.
+/// Sends a worker a line of orders and returns its answer, as far as it came.
 pub fn ask(port: u16, orders: &str) -> String {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a worker that serves");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     writeln!(&stream, "{orders}").expect("a worker that listens");
     let mut answer = String::new();
-    // A worker that was told to end says nothing.
+    // A worker that was ordered to exit does not answer.
     let _ = BufReader::new(stream).read_line(&mut answer);
     answer.trim_end().to_owned()
 }

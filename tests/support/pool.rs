@@ -13,7 +13,7 @@ use super::ports::Port;
 use super::programs::{pm_binary, reset_ignored_signals, shell, worker_binary};
 use super::terminal::Terminal;
 
-/// A pool to be, and how its pm is started.
+/// A pool that is not started yet, and how pm is to be started on it.
 pub struct Pool {
     name: String,
     program: PathBuf,
@@ -23,9 +23,9 @@ pub struct Pool {
     before: Option<String>,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
-    /// The file that says what to run, if it is not the command line.
+    /// The pm.toml or Procfile, if the pool is not on the command line.
     file: Option<PathBuf>,
-    /// The file is not named: it is where pm looks for it.
+    /// pm looks for the file; it is not named on the command line.
     is_found: bool,
     user: Option<u32>,
     output: Output,
@@ -35,7 +35,7 @@ pub struct Pool {
 enum Output {
     Lines,
     File(File),
-    /// The test has the reading end.
+    /// Into a pipe whose reading end the test has.
     Kept,
     Terminal(File, Lines),
 }
@@ -61,8 +61,8 @@ impl Pool {
         }
     }
 
-    /// What a file of this name says, in a folder of its own. In the text, `POOL` stands for the start of a pool's
-    /// name, `PORT1` and so on for ports, and `WORKER` for the fixture.
+    /// The pools of a file with this name and text. In the text, `POOL` stands for a name that no other test has, `PORT1`,
+    /// `PORT2` ... for ports, and `WORKER` for the path of the fixture worker.
     pub fn of_file(folder: &Path, file: &str, ports: usize, text: &str) -> Self {
         let mut pool = Self::of(Vec::new());
         pool.options.clear();
@@ -72,7 +72,7 @@ impl Pool {
         pool
     }
 
-    /// pm is to find the file, in the folder that it is started in.
+    /// Lets pm find the file in the folder in which it is started.
     pub fn found_by_itself(mut self) -> Self {
         self.is_found = true;
         self
@@ -82,20 +82,20 @@ impl Pool {
         std::fs::write(self.file.as_ref().expect("a file"), self.filled_in(text)).expect("a file");
     }
 
-    /// The text with the names, ports and programs that it is about.
+    /// The text with its placeholders filled in.
     pub fn filled_in(&self, text: &str) -> String {
         let ports = self.ports.iter().map(|port| port.number).collect::<Vec<_>>();
         filled_in(text, &self.name, &ports)
     }
 
-    /// One worker for each of so many ports.
+    /// One worker on each of `count` ports.
     pub fn on_ports(mut self, count: usize) -> Self {
         self.ports = Port::take(count);
         let list: Vec<_> = self.ports.iter().map(|port| port.number.to_string()).collect();
         self.option("--ports", &list.join(","))
     }
 
-    /// So many workers without ports.
+    /// `count` workers without ports.
     pub fn of_size(self, count: usize) -> Self {
         self.option("--workers", &count.to_string())
     }
@@ -116,7 +116,7 @@ impl Pool {
         self
     }
 
-    /// What a shell does before it becomes pm.
+    /// A shell runs this script, and then becomes pm by exec.
     pub fn after(mut self, script: &str) -> Self {
         self.before = Some(script.into());
         self
@@ -142,13 +142,13 @@ impl Pool {
         self
     }
 
-    /// pm's stdout is a pipe that the test reads, or does not read: [`Pm::stdout`].
+    /// The stdout of pm is a pipe. The test reads it or not: [`Pm::stdout`].
     pub fn into_pipe(mut self) -> Self {
         self.output = Output::Kept;
         self
     }
 
-    /// pm leads the session of this terminal.
+    /// pm is the leader of a session with this terminal.
     pub fn in_terminal(mut self, terminal: &Terminal) -> Self {
         self.output = Output::Terminal(terminal.line(), terminal.lines());
         self
@@ -218,7 +218,7 @@ impl Pool {
 /// The text with its placeholders filled in; see [`Pool::of_file`].
 pub fn filled_in(text: &str, name: &str, ports: &[u16]) -> String {
     let mut text = text.replace("POOL", name);
-    // From the last on: PORT1 is the start of PORT10.
+    // From the last to the first, since PORT10 begins with PORT1.
     for (n, port) in ports.iter().enumerate().rev() {
         text = text.replace(&format!("PORT{}", n + 1), &port.to_string());
     }

@@ -36,7 +36,7 @@ impl ProcEvents {
     /// Listens from now on.
     ///
     /// # Errors
-    /// EPERM without root, and what else the kernel has against it.
+    /// EPERM without root; any other errno of socket(2), setsockopt(2), bind(2) or send(2).
     pub fn listen() -> io::Result<Self> {
         let protocol = Some(Protocol::from(NETLINK_CONNECTOR));
         let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::DGRAM, protocol)?;
@@ -56,8 +56,8 @@ impl ProcEvents {
         Ok(Self { socket })
     }
 
-    /// The next event and when it was, in nanoseconds of the kernel's monotonic clock; `None` if there was none for
-    /// this long.
+    /// The next event and its time, in nanoseconds of the kernel's monotonic clock. `None` if there is none within this
+    /// time.
     pub fn next(&self, within: Duration) -> io::Result<Option<(u64, What)>> {
         loop {
             let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);

@@ -14,14 +14,15 @@ pub struct Member {
     pub pid: Pid,
     pub parent: Pid,
     pub group: Pid,
-    /// Its slot's name.
+    /// The name of its slot.
     pub slot: String,
     pub generation: u64,
 }
 
-/// Every process that runs in the environment of this pool, or of one whose name goes on with `-`, whatever became of its group, session and parent.
+/// Every living process of this pool and of those whose names are `pool` and `-...`: those with its name in their
+/// environment, in whatever group, session and parent they are now.
 ///
-/// A child that has not exec'd yet shows the environment of its parent, and so does not count.
+/// Between fork and exec a process shows the environment of its parent: a new worker does not count before its exec.
 pub fn members_of(pool: &str) -> Vec<Member> {
     let processes = all_processes().expect("/proc").flatten();
     processes.filter_map(|process| member(&process, pool)).collect()
@@ -51,24 +52,24 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     children.map(|stat| Pid::from_raw(stat.pid)).collect()
 }
 
-/// False once it is dead, reaped or not.
+/// False for a dead process, reaped or not.
 pub fn is_alive(pid: Pid) -> bool {
     state(pid).is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// The letter of proc(5), or `None` if there is no such process.
+/// The state letter of proc(5), or `None` if there is no such process.
 pub fn state(pid: Pid) -> Option<char> {
     Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.state)
 }
 
-/// What /proc/PID/status says of `field`.
+/// The value of a field of /proc/PID/status.
 pub fn status(pid: Pid, field: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
 }
 
-/// How often this process was given up a processor and given one again.
+/// The number of context switches, voluntary or not.
 pub fn context_switches(pid: Pid) -> u64 {
     ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
         .map(|field| status(pid, field).parse::<u64>().expect("a number"))
@@ -76,7 +77,7 @@ pub fn context_switches(pid: Pid) -> u64 {
         .sum()
 }
 
-/// How long it has had a processor, in steps of 10 ms.
+/// The CPU time it has used, in steps of 10 ms.
 pub fn processor_time(pid: Pid) -> Duration {
     let stat = Process::new(pid.as_raw()).and_then(|process| process.stat()).expect("it lives");
     Duration::from_secs(stat.utime + stat.stime) / procfs::ticks_per_second() as u32
@@ -86,7 +87,7 @@ pub fn send(signal: Signal, pid: Pid) {
     kill(pid, signal).unwrap_or_else(|errno| panic!("{signal} to {pid}: {errno}"));
 }
 
-/// Ends what is left of a pool, one process at a time. Never fails: a test that has failed calls it too.
+/// Kills what is left of a pool, one process after another. Does not panic, since a failed test calls it in Drop.
 pub fn end_all_of(pool: &str) {
     let until = Instant::now() + DEADLINE;
     while Instant::now() < until {
@@ -95,7 +96,7 @@ pub fn end_all_of(pool: &str) {
             return;
         }
         for member in &members {
-            // It may have gone by itself.
+            // It may have ended already.
             let _ = kill(member.pid, Signal::SIGKILL);
         }
     }

@@ -1,4 +1,4 @@
-//! A terminal with nobody in front of it but the test: a pty.
+//! A terminal (a pty) that the test uses as a person would: it types keys and reads the screen.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,7 +16,7 @@ use super::lines::Lines;
 pub struct Terminal {
     screen: File,
     name: String,
-    /// Dropped, it ends the reader, so that nothing keeps the terminal open when it is closed.
+    /// Its drop ends the reader thread, which would keep the terminal open.
     _until: io::PipeWriter,
     lines: Lines,
 }
@@ -40,7 +40,7 @@ impl Terminal {
         Self { screen, name, _until, lines }
     }
 
-    /// The side of the programs, for stdin, stdout and stderr. When the last handle of it is gone, so is the reader.
+    /// The side of the programs, for stdin, stdout and stderr. The reader ends when the last handle is closed.
     pub fn line(&self) -> File {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
@@ -56,7 +56,7 @@ impl Terminal {
         (&self.screen).write_all(keys.as_bytes()).expect("a keyboard");
     }
 
-    /// Drags the corner of the window.
+    /// Changes the size of the window.
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         pm::sys::pty::resize(&self.screen, size);

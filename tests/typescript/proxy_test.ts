@@ -15,14 +15,14 @@ function started(env: Record<string, string>, ...backends: number[]): Promise<Se
   });
 }
 
-/** A backend that is one TCP listener and a say over every byte; it counts the requests it has read. */
+/** A backend that decides about each byte of its answers, and keeps the requests that it has read. */
 class Backend implements Disposable {
   requests: string[] = [];
   readonly port: number;
   readonly #listener: Deno.TcpListener;
   readonly #connections = new Set<Deno.TcpConn>();
 
-  /** `reply` writes what it likes; the connection is closed after it returns anything but "keep". */
+  /** `reply` writes the answer. The connection is closed unless it returns "keep". */
   constructor(
     reply: (connection: Deno.TcpConn, request: string, number: number) => Promise<unknown>,
     port = 0,
@@ -40,7 +40,7 @@ class Backend implements Disposable {
     })().catch(() => {});
   }
 
-  /** One that always answers this. */
+  /** A backend that always answers this. */
   static saying(body: string, head = "HTTP/1.1 200 OK"): Backend {
     return new Backend((connection) => send(connection, message(body, head)));
   }
@@ -90,7 +90,7 @@ Deno.test("the backends are asked in turn", async () => {
   assert.deepEqual(answers, ["200 a", "200 b", "200 c", "200 a", "200 b", "200 c"]);
 });
 
-Deno.test("a backend that is down is passed over, and the seed's lines say so", async () => {
+Deno.test("a backend that is down is skipped, and the expected lines report it", async () => {
   const dead = freePort();
   using good = Backend.saying("good");
   await using server = await proxy(dead, good.port);
@@ -104,7 +104,7 @@ Deno.test("a backend that is down is passed over, and the seed's lines say so", 
   assert.deepEqual(server.errors, []);
 });
 
-Deno.test("a backend that hangs costs one try's time", async () => {
+Deno.test("a backend that hangs costs the time of one attempt", async () => {
   using hung = new Backend(() => new Promise(() => {}));
   using good = Backend.saying("good");
   await using server = await proxy(hung.port, good.port);
@@ -115,7 +115,7 @@ Deno.test("a backend that hangs costs one try's time", async () => {
   assert.equal(hung.requests.length, 1);
 });
 
-Deno.test("a backend that stops in the middle of a body costs one try's time", async () => {
+Deno.test("a backend that stops in the middle of a body costs the time of one attempt", async () => {
   using hung = new Backend(async (connection) => {
     await send(connection, message("half").replace("length: 4", "length: 8"));
     await new Promise(() => {});
@@ -125,7 +125,7 @@ Deno.test("a backend that stops in the middle of a body costs one try's time", a
   assert.equal(await text(server), "200 good");
 });
 
-Deno.test("half a body never reaches the visitor", async () => {
+Deno.test("half a body never reaches the client", async () => {
   using byLength = new Backend((connection) =>
     send(connection, message("half").replace("length: 4", "length: 8"))
   );
@@ -139,7 +139,7 @@ Deno.test("half a body never reaches the visitor", async () => {
   assert.equal(server.lines.filter((line) => line.endsWith("FAIL")).length, 3);
 });
 
-Deno.test("a backend that says 5xx is passed over", async () => {
+Deno.test("a backend that answers 5xx is skipped", async () => {
   using bad = Backend.saying("bad", "HTTP/1.1 500 Oh");
   using busy = new Backend(async (connection) => {
     await send(connection, message("busy", "HTTP/1.1 503 Busy").replace("length: 4", "length: 9"));
@@ -151,7 +151,7 @@ Deno.test("a backend that says 5xx is passed over", async () => {
   assert.deepEqual(server.errors, []);
 });
 
-Deno.test("with no backend up the visitor gets 503 with Retry-After at the deadline", async () => {
+Deno.test("without a backend the client gets 503 with Retry-After at the deadline", async () => {
   await using server = await proxy(freePort(), freePort(), freePort());
   const began = performance.now();
   const response = await fetch(server.url("/"));
@@ -160,7 +160,7 @@ Deno.test("with no backend up the visitor gets 503 with Retry-After at the deadl
   assert.equal(response.headers.get("retry-after"), "1");
   assert.equal(await response.text(), "no worker answered in time\n");
   assert.ok(took > 4_900 && took < 6_000, `${took} ms`);
-  // One line a try in the first pass; five seconds of passes do not fill the terminal.
+  // Only the first pass prints a line for each attempt, so that five seconds do not fill the terminal.
   assert.equal(server.lines.filter((line) => line.endsWith("FAIL")).length, 3);
   assert.deepEqual(server.errors, []);
 });
@@ -174,7 +174,7 @@ Deno.test("a pool that comes back within the deadline answers", async () => {
   assert.equal(await answer, "200 late");
 });
 
-Deno.test("each try delivers the request once, however the connection ends", async () => {
+Deno.test("each attempt delivers the request once, in whatever way the connection ends", async () => {
   const closing = () => new Backend(() => Promise.resolve());
   using first = closing();
   using second = closing();
@@ -185,8 +185,8 @@ Deno.test("each try delivers the request once, however the connection ends", asy
   assert.equal(second.requests.length, 1);
 });
 
-Deno.test("a connection that was kept open is not what a request is sent on again from", async () => {
-  // On a connection it had kept, fetch would deliver the second request here twice.
+Deno.test("a request is not sent again on a connection that was kept open", async () => {
+  // On a kept connection, fetch would deliver the second request twice.
   using flaky = new Backend(async (connection, _request, number) => {
     if (number !== 1) return;
     await send(connection, message("first"));
@@ -200,25 +200,25 @@ Deno.test("a connection that was kept open is not what a request is sent on agai
   assert.equal(flaky.requests.length, 2);
 });
 
-Deno.test("a visitor that has gone away is not worked for", async () => {
+Deno.test("no attempt is made for a client that has disconnected", async () => {
   using closing = new Backend(() => Promise.resolve());
   await using server = await proxy(closing.port);
-  const visitor = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await send(visitor, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await send(client, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
   await server.line(/FAIL$/);
-  visitor.close();
+  client.close();
 
-  // Another visitor's refused request has been to the proxy and back: the hang-up, which came before it, is known.
+  // A later request of another client has been answered, so the proxy knows of the disconnection.
   assert.equal(await server.ask("/", { method: "POST" }), 405);
   const known = closing.requests.length;
-  // Absence can only be seen over time; a proxy that goes on makes some forty tries in this.
+  // That nothing happens takes time to see. A proxy that goes on makes about forty attempts in this time.
   await new Promise((resolve) => setTimeout(resolve, GONE_WINDOW_MS));
   const more = closing.requests.length - known;
-  assert.ok(more <= 1, `${more} tries after the visitor had gone`);
+  assert.ok(more <= 1, `${more} attempts after the client had disconnected`);
   assert.deepEqual(server.errors, []);
 });
 
-Deno.test("a try for a visitor that has gone away is broken off", async () => {
+Deno.test("an attempt for a client that disconnects is aborted", async () => {
   const asked = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   using hung = new Backend(async (connection) => {
@@ -227,11 +227,11 @@ Deno.test("a try for a visitor that has gone away is broken off", async () => {
     closed.resolve();
   });
   await using server = await proxy(hung.port);
-  const visitor = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await send(visitor, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await send(client, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
   await asked.promise;
   const began = performance.now();
-  visitor.close();
+  client.close();
   await closed.promise;
   assert.ok(performance.now() - began < 1_500, "it was broken off by its own time limit");
 });
@@ -259,7 +259,7 @@ Deno.test("answers below 500 are passed on as they are", async () => {
   assert.equal([missing, moved, same, part].every((one) => one.requests.length === 1), true);
 });
 
-Deno.test("an answer that is no HTTP is passed over and the proxy goes on", async () => {
+Deno.test("an answer that is not HTTP is skipped and the proxy goes on", async () => {
   using noise = new Backend((connection) => send(connection, "SSH-2.0-noise\r\n\r\n"));
   using control = new Backend((connection) =>
     send(connection, "HTTP/1.1 200 OK\r\nx: a\x01b\r\ncontent-length: 0\r\n\r\n")
@@ -290,7 +290,7 @@ Deno.test("a large body arrives byte for byte", async () => {
   assert.ok(got.every((byte, index) => byte === body[index]));
 });
 
-Deno.test("a body above the bound is refused with 502 and a reason, and asked for once", async () => {
+Deno.test("a body over the limit is refused with 502 and a reason, after one request", async () => {
   using said = new Backend((connection) =>
     send(connection, `HTTP/1.1 200 OK\r\ncontent-length: ${65 * 1024 * 1024}\r\n\r\n`)
   );
@@ -336,7 +336,7 @@ Deno.test("other methods get 405 with Allow and are not passed on", async () => 
   assert.equal(backend.requests.length, 0);
 });
 
-Deno.test("headers are passed on both ways, but for those of one connection", async () => {
+Deno.test("headers are passed on in both directions, except those of one connection", async () => {
   using backend = Backend.saying(
     "a",
     "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-kept: yes\r\nkeep-alive: timeout=5\r\n" +
@@ -360,7 +360,7 @@ Deno.test("headers are passed on both ways, but for those of one connection", as
   assert.doesNotMatch(request, /\r\n(x-hop|te):/);
 });
 
-Deno.test("a packed body arrives packed, with the header that says so", async () => {
+Deno.test("a compressed body arrives compressed, with its header", async () => {
   const plain = "so it goes ".repeat(100);
   const stream = new Blob([plain]).stream().pipeThrough(new CompressionStream("gzip"));
   const packed = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -370,11 +370,11 @@ Deno.test("a packed body arrives packed, with the header that says so", async ()
     await writeAll(connection, packed);
   });
   await using server = await proxy(backend.port);
-  // fetch unpacks: if the proxy had done so too, or had dropped the header, this would differ.
+  // fetch decompresses. If the proxy did too, or dropped the header, the texts would differ.
   assert.equal(await text(server), `200 ${plain}`);
 });
 
-Deno.test("an http_proxy in the environment does not take the pool's traffic elsewhere", async () => {
+Deno.test("an http_proxy in the environment does not redirect the traffic of the pool", async () => {
   using elsewhere = Backend.saying("elsewhere");
   using good = Backend.saying("good");
   const away = `http://127.0.0.1:${elsewhere.port}`;
@@ -384,7 +384,7 @@ Deno.test("an http_proxy in the environment does not take the pool's traffic els
   assert.equal(elsewhere.requests.length, 0);
 });
 
-Deno.test("arguments that make no sense are refused with status 2", async () => {
+Deno.test("invalid arguments are refused with status 2", async () => {
   for (
     const args of [["80a"], ["70000"], ["0", "0"], ["0", "8080", "x"], ["9000", "8080", "9000"]]
   ) {
@@ -395,7 +395,7 @@ Deno.test("arguments that make no sense are refused with status 2", async () => 
   }
 });
 
-Deno.test("a port that is taken is said in one line, with status 1", async () => {
+Deno.test("a used port is reported in one line, with status 1", async () => {
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using server = new Server({ script: "proxy.ts", args: [String(other.addr.port)] });
   assert.equal(await server.exit(), 1);

@@ -14,7 +14,7 @@ export interface Started {
   readonly env?: Record<string, string>;
 }
 
-/** A running script, its lines so far, and the port it says it listens on. */
+/** A running script, its lines so far, and the port on which it listens. */
 export class Server implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
@@ -22,7 +22,7 @@ export class Server implements AsyncDisposable {
   readonly status: Promise<Deno.CommandStatus>;
   readonly #child: Deno.ChildProcess;
   readonly #output: Promise<unknown>;
-  #news = Promise.withResolvers<void>();
+  #change = Promise.withResolvers<void>();
   #ended = false;
 
   constructor(start: Started) {
@@ -46,11 +46,11 @@ export class Server implements AsyncDisposable {
       this.#collect(this.#child.stderr, this.errors),
     ]).then(() => {
       this.#ended = true;
-      this.#news.resolve();
+      this.#change.resolve();
     });
   }
 
-  /** Starts a script and waits until it listens. Give it port 0: it says which one it got. */
+  /** Starts a script and waits until it listens. Give it port 0: it prints the port that it got. */
   static async listening(start: Started): Promise<Server> {
     const server = new Server(start);
     const line = await server.line(/^HTTP webserver running\. {2}Access it at: {2}/);
@@ -58,7 +58,7 @@ export class Server implements AsyncDisposable {
     return server;
   }
 
-  /** The first line that matches, from those that are there or are still to come. */
+  /** Waits for the first line that matches. */
   async line(pattern: RegExp): Promise<string> {
     await this.until(() => this.lines.some((line) => pattern.test(line)), `a line ${pattern}`);
     return this.lines.find((line) => pattern.test(line)) as string;
@@ -69,7 +69,7 @@ export class Server implements AsyncDisposable {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      this.#news.resolve();
+      this.#change.resolve();
     }, PATIENCE_MS);
     try {
       while (!fact()) {
@@ -78,14 +78,14 @@ export class Server implements AsyncDisposable {
           const all = [...this.lines, ...this.errors].join("\n");
           throw new assert.AssertionError({ message: `no ${name} ${why}; output:\n${all}` });
         }
-        await this.#news.promise;
+        await this.#change.promise;
       }
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Waits for the end; the exit status, with every line read. */
+  /** Waits for its end and reads every line. Returns the exit status. */
   async exit(): Promise<number> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
     const { code } = await this.status;
@@ -98,7 +98,7 @@ export class Server implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}${path}`;
   }
 
-  /** The status of one request, its body read. */
+  /** Sends one request. Returns the status of the answer. */
   async ask(path: string, init: RequestInit = {}): Promise<number> {
     const response = await fetch(this.url(path), { redirect: "manual", ...init });
     await response.body?.cancel();
@@ -109,7 +109,7 @@ export class Server implements AsyncDisposable {
     try {
       this.#child.kill("SIGTERM");
     } catch {
-      // It has ended by itself, as in the tests of the dice.
+      // It has exited by itself, as in the tests of crashes.
     }
     await this.status;
     await this.#output;
@@ -121,14 +121,14 @@ export class Server implements AsyncDisposable {
       const parts = (rest + text).split("\n");
       rest = parts.pop() as string;
       into.push(...parts);
-      this.#news.resolve();
-      this.#news = Promise.withResolvers();
+      this.#change.resolve();
+      this.#change = Promise.withResolvers();
     }
     if (rest !== "") into.push(rest);
   }
 }
 
-/** Sends these bytes as they are, which fetch would tidy up, and returns the whole answer as text. */
+/** Sends these bytes unchanged, which fetch cannot, and returns the whole answer as text. */
 export async function raw(port: number, bytes: string): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await writeAll(connection, new TextEncoder().encode(bytes));
@@ -145,7 +145,7 @@ export async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promis
   for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
-/** A port that nobody listened on a moment ago. */
+/** A port without a listener. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;

@@ -5,7 +5,7 @@ const NEVER = "0";
 const ALWAYS = "1";
 const web = (...args: string[]) => Server.listening({ script: "web.ts", args: ["0", ...args] });
 
-Deno.test("every file of www comes whole and with its content type", async () => {
+Deno.test("every file of www is served complete, with its content type", async () => {
   await using server = await web(NEVER);
   for (
     const [path, file, type] of [
@@ -36,7 +36,7 @@ Deno.test("HEAD tells the length and sends no body", async () => {
   assert.ok(answer.endsWith("\r\n\r\n"));
 });
 
-Deno.test("other methods get 405 with Allow and never meet the dice", async () => {
+Deno.test("other methods get 405 with Allow and never crash the server", async () => {
   await using server = await web(ALWAYS);
   for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) {
     const response = await fetch(server.url("/index.html"), { method });
@@ -46,7 +46,7 @@ Deno.test("other methods get 405 with Allow and never meet the dice", async () =
   }
 });
 
-Deno.test("what is not there gets 404 and never meets the dice", async () => {
+Deno.test("a missing file gets 404 and never crashes the server", async () => {
   await using server = await web(ALWAYS);
   for (const path of ["/nothing", "/www/index.html", "/gp.png/", "/index.html%00", "/Index.html"]) {
     assert.equal(await server.ask(path), 404, path);
@@ -54,7 +54,7 @@ Deno.test("what is not there gets 404 and never meets the dice", async () => {
   assert.equal(await server.ask(`/${"a".repeat(4000)}`), 404);
 });
 
-Deno.test("the dice end the process with status 255 after the seed's lines", async () => {
+Deno.test("a crash exits with status 255 and prints the expected lines", async () => {
   await using server = await web(ALWAYS);
   await assert.rejects(server.ask("/gp.png"));
   assert.equal(await server.exit(), 255);
@@ -67,14 +67,14 @@ Deno.test("the dice end the process with status 255 after the seed's lines", asy
   assert.deepEqual(server.errors, []);
 });
 
-Deno.test("HEAD meets the dice as GET does", async () => {
+Deno.test("HEAD can crash the server as GET can", async () => {
   await using server = await web(ALWAYS);
   await assert.rejects(server.ask("/", { method: "HEAD" }));
   assert.equal(await server.exit(), 255);
 });
 
-Deno.test("without odds about one request in twenty is the last one", async () => {
-  // The sum of 48 lives has mean 960 and standard deviation 135; five of them either way.
+Deno.test("without ODDS about one request in twenty crashes the server", async () => {
+  // The requests of 48 servers have a mean of 960 and a standard deviation of 135. Five of these are allowed.
   const survived = await Promise.all(Array.from({ length: 4 }, async () => {
     let requests = 0;
     for (let life = 0; life < 12; life++) {
@@ -89,7 +89,7 @@ Deno.test("without odds about one request in twenty is the last one", async () =
   assert.ok(requests > 285 && requests < 1635, `${requests} requests for 48 lives`);
 });
 
-Deno.test("no request leads out of www", async () => {
+Deno.test("no request reads a file outside www", async () => {
   const copy = await Deno.makeTempDir();
   try {
     await Deno.copyFile(`${PROJECT}web.ts`, `${copy}/web.ts`);
@@ -147,7 +147,7 @@ Deno.test("no request leads out of www", async () => {
       assert.match(answer, /^HTTP\/1\.1 40[04] /, target);
       assert.ok(!answer.includes("the secret"), target);
     }
-    // The same by which the others failed, where it stays inside.
+    // A link that stays inside www is followed.
     assert.equal(await server.ask("/folder/inside"), 200);
     assert.deepEqual(server.errors, []);
   } finally {
@@ -161,14 +161,14 @@ Deno.test("a request cannot forge a line of the log", async () => {
   assert.equal(await server.line(/^a/), "a%0AChaos%20Monkey%20strikes%20again!");
 });
 
-Deno.test("a host that is no host is refused and the server goes on", async () => {
+Deno.test("an invalid host is refused and the server goes on", async () => {
   await using server = await web(NEVER);
   const answer = await raw(server.port, "GET / HTTP/1.1\r\nhost: [\r\nconnection: close\r\n\r\n");
   assert.match(answer, /^HTTP\/1\.1 [245]00 /);
   assert.equal(await server.ask("/"), 200);
 });
 
-Deno.test("it serves its own www from any directory and with no more permissions than it needs", async () => {
+Deno.test("it serves its own www from any folder, with the least permissions", async () => {
   await using server = await Server.listening({
     script: `${PROJECT}web.ts`,
     args: ["0", NEVER],
@@ -179,7 +179,7 @@ Deno.test("it serves its own www from any directory and with no more permissions
   assert.equal(await server.ask("/gp.png"), 200);
 });
 
-Deno.test("arguments that make no sense are refused with status 2", async () => {
+Deno.test("invalid arguments are refused with status 2", async () => {
   for (
     const args of [["80a"], ["70000"], ["-1"], [""], ["0", "x"], ["0", "1.5"], ["0", "1", "2"]]
   ) {
@@ -190,7 +190,7 @@ Deno.test("arguments that make no sense are refused with status 2", async () => 
   }
 });
 
-Deno.test("a port that is taken is said in one line, with status 1", async () => {
+Deno.test("a used port is reported in one line, with status 1", async () => {
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using server = new Server({ script: "web.ts", args: [String(other.addr.port)] });
   assert.equal(await server.exit(), 1);
