@@ -16,9 +16,9 @@ use crate::support::waiting::eventually;
 #[test]
 fn a_killed_worker_is_replaced_on_its_port_and_the_others_are_untouched() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
-    let before = pm.are_ready(3);
+    let before = pm.wait_all_ready(3);
     send(Signal::SIGKILL, before[1]);
-    let after = pm.is_ready(2, 2);
+    let after = pm.wait_ready(2, 2);
     assert_ne!(after, before[1]);
     let serving = [1, 2, 3].map(|n| ask(pm.ports[n - 1], "pid"));
     assert_eq!(serving, [before[0], after, before[2]].map(|pid| pid.to_string()));
@@ -31,10 +31,10 @@ fn a_killed_worker_is_replaced_on_its_port_and_the_others_are_untouched() {
 fn a_worker_that_had_been_ready_is_replaced_at_once_however_often_it_exits() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
     for generation in 1..=50 {
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
         ask(pm.ports[0], "exit 255");
     }
-    pm.is_ready(1, 51);
+    pm.wait_ready(1, 51);
     assert_eq!(pm.says.with("exited 255").len(), 50);
     assert_eq!(pm.says.with("next try in"), [""; 0]);
     pm.stop();
@@ -43,21 +43,21 @@ fn a_worker_that_had_been_ready_is_replaced_at_once_however_often_it_exits() {
 #[test]
 fn three_workers_killed_at_once_are_all_replaced() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
-    let mut before = pm.are_ready(3);
+    let mut before = pm.wait_all_ready(3);
     for generation in 2..=11 {
         for pid in &before {
             send(Signal::SIGKILL, *pid);
         }
-        before = (1..=3).map(|n| pm.is_ready(n, generation)).collect();
+        before = (1..=3).map(|n| pm.wait_ready(n, generation)).collect();
     }
-    assert_eq!(pm.has_members(3).len(), 3);
+    assert_eq!(pm.wait_members(3).len(), 3);
     pm.stop();
 }
 
 #[test]
 fn a_hundred_workers_killed_at_once_are_all_replaced() {
     let pm = Pool::of(worker("stay")).of_size(100).start();
-    let before = pm.are_ready(100);
+    let before = pm.wait_all_ready(100);
     for pid in &before {
         send(Signal::SIGKILL, *pid);
     }
@@ -75,12 +75,12 @@ fn the_group_of_a_dead_worker_is_swept_before_its_port_is_used_again() {
     let orders = "listen {port} heir ignore+TERM+stay stay";
     let pm = Pool::of(worker(orders)).on_ports(1).option("--grace", "0s").start();
     let replacements = (1..=3).map(|generation| {
-        let leader = pm.is_ready(1, generation);
-        let members = pm.has_members(2);
+        let leader = pm.wait_ready(1, generation);
+        let members = pm.wait_members(2);
         let heir = members.iter().find(|member| member.pid != leader).expect("a grandchild");
         let killed = Instant::now();
         send(Signal::SIGKILL, leader);
-        pm.is_ready(1, generation + 1);
+        pm.wait_ready(1, generation + 1);
         assert!(!is_alive(heir.pid), "it does not hold the port any more");
         killed.elapsed()
     });
@@ -95,7 +95,7 @@ fn the_group_of_a_dead_worker_is_swept_before_its_port_is_used_again() {
 #[test]
 fn an_orphan_that_left_the_group_is_killed_with_its_worker() {
     let pm = Pool::of(worker("child setsid+stay listen {port} stay")).on_ports(2).start();
-    let leaders = pm.are_ready(2);
+    let leaders = pm.wait_all_ready(2);
     let orphan_of = |n: usize| {
         let slot = pm.slot(n);
         eventually("a session of its own", || {
@@ -105,7 +105,7 @@ fn an_orphan_that_left_the_group_is_killed_with_its_worker() {
     };
     let (orphan, other) = (orphan_of(1), orphan_of(2));
     send(Signal::SIGKILL, leaders[0]);
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     eventually("it is reaped", || processes::state(orphan.pid).is_none().then_some(()));
     assert!(is_alive(other.pid), "the other slot's is untouched");
     pm.stop();
@@ -115,7 +115,7 @@ fn an_orphan_that_left_the_group_is_killed_with_its_worker() {
 fn the_report_of_a_death_by_signal_names_the_signal() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
     for (generation, signal) in (1..).zip(["SEGV", "ABRT", "TERM"]) {
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
         ask(pm.ports[0], &format!("raise {signal}"));
         pm.says.wait_for(&format!("was killed by SIG{signal} after"));
     }
@@ -173,11 +173,11 @@ fn a_repaired_program_becomes_ready_without_help() {
 fn a_shell_and_its_children_are_one_worker() {
     let serve = worker_text("listen {port} stay");
     let pm = Pool::of(shell(&format!("{serve} & wait"))).on_ports(1).start();
-    let shell = pm.is_ready(1, 1);
+    let shell = pm.wait_ready(1, 1);
     assert_ne!(ask(pm.ports[0], "pid"), shell.to_string());
     assert!(pm.members().iter().all(|member| member.group == shell));
     send(Signal::SIGKILL, shell);
-    let next = pm.is_ready(1, 2);
+    let next = pm.wait_ready(1, 2);
     assert!(pm.members().iter().all(|member| member.group == next));
     assert!(!Path::new("/proc").join(shell.to_string()).exists());
     pm.stop();

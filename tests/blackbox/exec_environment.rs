@@ -15,7 +15,7 @@ use crate::support::waiting::{eventually, for_as_long_as};
 fn printed(command: Vec<OsString>, set: impl FnOnce(Pool) -> Pool) -> (Vec<String>, Pm) {
     let pool = Pool::of(command).of_size(1).option("--restart", "never");
     let mut pm = set(pool).start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let prefix = format!("{} | ", pm.slot(1));
     let lines = pm.prints.all_to_the_end();
     let text = lines.iter().map(|line| line.strip_prefix(&prefix).expect("the slot").to_owned());
@@ -33,7 +33,7 @@ fn a_worker_knows_its_port_pool_slot_and_generation() {
     let pool = Pool::of(shell(&format!("env; echo end; exec {serve}"))).on_ports(2);
     let pool = pool.with("PORT", "1").with("PS", "x").with("PM_SLOT", "x.1").with("OTHER", "y");
     let pm = pool.start();
-    pm.are_ready(2);
+    pm.wait_all_ready(2);
     let prefix = format!("{} | ", pm.slot(2));
     let environment = |lines: Vec<String>| -> BTreeMap<String, String> {
         let pairs = lines.iter().filter_map(|line| line.strip_prefix(&prefix)?.split_once('='));
@@ -61,7 +61,7 @@ fn generations_count_from_1() {
     let pm = Pool::of(worker(orders)).on_ports(1).start();
     for generation in 1..=3 {
         pm.prints.wait_for(&format!("PM_GENERATION={generation}"));
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
         ask(pm.ports[0], "exit 255");
     }
     pm.stop();
@@ -98,7 +98,7 @@ fn a_worker_has_the_limit_on_open_files_that_pm_was_started_with() {
     let serve = worker_text("listen {port} stay");
     let pool = Pool::of(shell(&format!("ulimit -S -n; ulimit -H -n; exec {serve}"))).on_ports(1);
     let pm = pool.after("ulimit -S -n 64; ulimit -H -n 300").start();
-    let worker = pm.is_ready(1, 1);
+    let worker = pm.wait_ready(1, 1);
     let slot = pm.slot(1);
     let printed = pm.prints.wait_for_many(2, &slot);
     assert_eq!(printed[..2], [format!("{slot} | 64"), format!("{slot} | 300")]);
@@ -130,9 +130,9 @@ fn pm_receives_signals_that_were_blocked_when_it_started() {
     let worker_path = worker_text("");
     let before = format!("exec {worker_path} block CHLD block TERM exec \"$0\" \"$@\"");
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).after(&before).start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     ask(pm.ports[0], "exit 255");
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     pm.stop();
 }
 
@@ -141,17 +141,17 @@ fn pm_reaps_even_if_it_was_started_with_sigchld_ignored() {
     let worker_path = worker_text("");
     let before = format!("exec {worker_path} ignore CHLD exec \"$0\" \"$@\"");
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).after(&before).start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     ask(pm.ports[0], "exit 255");
     pm.says.wait_for("exited 255");
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     pm.stop();
 }
 
 #[test]
 fn a_worker_leads_a_process_group_of_its_own() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
-    let mut workers = pm.are_ready(3);
+    let mut workers = pm.wait_all_ready(3);
     assert!(pm.members().iter().all(|member| member.group == member.pid));
     let mut children = children_of(pm.reactor());
     workers.sort();
@@ -165,12 +165,12 @@ fn a_child_that_pm_did_not_start_is_left_alone() {
     // A shell that becomes pm by exec keeps its children.
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
     let mut pm = pool.after("sleep 1000 </dev/null >/dev/null 2>&1 & echo child $!").start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     let said = pm.prints.wait_for("child ");
     let child = said.split_once("child ").unwrap().1.parse().unwrap();
     let child = nix::unistd::Pid::from_raw(child);
     pm.signal(nix::sys::signal::Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(state(child), Some('S'));
     send(nix::sys::signal::Signal::SIGKILL, child);
 }
@@ -179,7 +179,7 @@ fn a_child_that_pm_did_not_start_is_left_alone() {
 fn an_idle_pm_has_no_wakeup_and_stays_small() {
     let idle = Duration::from_secs(size("PM_TEST_IDLE_S", 2, 30));
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
-    pm.are_ready(3);
+    pm.wait_all_ready(3);
     // Its last line is printed, but it may not be in poll again yet.
     let before = eventually("pm waits in poll", || {
         let before = context_switches(pm.pid());

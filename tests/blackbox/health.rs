@@ -39,7 +39,7 @@ fn a_worker_is_ready_only_after_a_correct_http_answer() {
             assert_eq!(pm.says.with("is ready"), [""; 0], "{how}");
         });
         ask(pm.ports[0], "answer ok");
-        pm.is_up(".1", 1);
+        pm.wait_slot_ready(".1", 1);
         pm.stop();
     }
 }
@@ -48,7 +48,7 @@ fn a_worker_is_ready_only_after_a_correct_http_answer() {
 fn an_answer_sent_byte_by_byte_counts() {
     let folder = folder();
     let pm = probed_pool(&folder, "answer drip listen {port} stay", HTTP);
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.stop();
 }
 
@@ -119,13 +119,13 @@ fn each_kind_of_probe_finds_a_worker_that_hangs_and_it_is_replaced() {
     ] {
         let folder = folder();
         let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {alive} }}"));
-        let first = pm.is_up(".1", 1);
+        let first = pm.wait_slot_ready(".1", 1);
         if alive.starts_with("http") {
             for_as_long_as(Duration::from_millis(300), || assert!(is_alive(first)));
             ask(pm.ports[0], "answer silent");
         }
         pm.says.wait_for(why);
-        pm.is_up(".1", 2);
+        pm.wait_slot_ready(".1", 2);
         assert!(!is_alive(first));
         assert_eq!(pm.says.with("before it was ready"), [""; 0], "it is not a failed start");
         pm.stop();
@@ -138,12 +138,12 @@ fn a_worker_that_stops_sending_watchdog_messages_hangs() {
     let orders = "notify READY=1 pet 20 stay";
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '200ms' }";
     let pm = portless(&folder, orders, lines);
-    let first = pm.is_up(".1", 1);
+    let first = pm.wait_slot_ready(".1", 1);
     for_as_long_as(Duration::from_millis(600), || assert!(is_alive(first)));
     // A suspended worker sends nothing more.
     processes::send(Signal::SIGSTOP, first);
     pm.says.wait_for("hangs: it has not said WATCHDOG=1 for 200ms; stopping it");
-    pm.is_up(".1", 2);
+    pm.wait_slot_ready(".1", 2);
     pm.stop();
 }
 
@@ -153,7 +153,7 @@ fn the_time_while_pm_is_suspended_does_not_count_as_a_hang() {
     let orders = "notify READY=1 pet 100 stay";
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '1s' }";
     let pm = portless(&folder, orders, lines);
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     pm.signal(Signal::SIGTSTP);
     let is_stopped = || processes::state(worker) == Some('T');
     eventually("all are stopped", || is_stopped().then_some(()));
@@ -169,7 +169,7 @@ fn processes_that_a_probe_leaves_outside_its_group_are_killed() {
     let folder = folder();
     let probe = "exec = 'setsid sleep 1000 & exit 0', every = '20ms', timeout = '20ms'";
     let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 6));
     assert!(is_alive(worker));
     pm.stop();
@@ -182,7 +182,7 @@ fn a_worker_that_sends_watchdog_trigger_is_replaced() {
     let lines = "ready = { notify = true }\nalive = { notify = true, every = '10s' }";
     let pm = portless(&folder, orders, lines);
     pm.says.wait_for("hangs: it said WATCHDOG=trigger; stopping it");
-    pm.is_up(".1", 2);
+    pm.wait_slot_ready(".1", 2);
     pm.stop();
 }
 
@@ -193,7 +193,7 @@ fn a_worker_that_sends_stopping_is_not_probed_any_more() {
     let lines = "ready = { notify = true }\n\
                  alive = { http = '/', every = '50ms', timeout = '50ms', failures = 1 }";
     let pm = probed_pool(&folder, orders, lines);
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(is_alive(worker)));
     assert_eq!(pm.says.with("hangs"), [""; 0]);
     pm.stop();
@@ -215,7 +215,7 @@ fn a_member_of_the_group_can_notify_but_cannot_name_another_main_pid() {
     let folder = folder();
     let orders = "child notify+READY=1,MAINPID=1,MAINPID=2+stay stay";
     let pm = portless(&folder, orders, "ready = { notify = true }");
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.says.wait_for("says that its main process is 1; ignored");
     assert_eq!(pm.says.with("main process").len(), 1, "it is said once");
     pm.stop();
@@ -232,7 +232,7 @@ fn a_notification_of_an_old_worker_does_not_make_the_next_one_ready() {
     let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
     // Its message and its end may arrive in either order.
     pm.says.wait_for("exited 1");
-    pm.has_members(1);
+    pm.wait_members(1);
     for_as_long_as(Duration::from_millis(300), || {
         assert_eq!(pm.says.with("generation 2)"), [""; 0]);
     });
@@ -245,21 +245,21 @@ fn a_probe_command_is_not_part_of_the_worker_and_leaves_no_process() {
     let probe = "exec = ['/bin/sh', '-c', 'sleep 1000 & wait'], every = '50ms', timeout = '50ms'";
     let lines = format!("alive = {{ {probe}, failures = 1000 }}");
     let mut pm = probed_pool(&folder, "listen {port} stay", &lines);
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     // Several probe commands are killed in this time, together with their children.
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 3));
     eventually("a probe command runs", || (pm.members().len() > 1).then_some(()));
     assert!(is_alive(worker));
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 /// A worker, and a probe command that does not end by itself.
 fn probed(folder: &tempfile::TempDir) -> (Pm, Pid, Pid) {
     let probe = "exec = ['WORKER', 'stay'], every = '30s', timeout = '30s'";
     let pm = probed_pool(folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
-    let worker = pm.is_up(".1", 1);
-    let members = pm.has_members(2);
+    let worker = pm.wait_slot_ready(".1", 1);
+    let members = pm.wait_members(2);
     let probe = members.iter().find(|member| member.pid != worker).expect("a probe command");
     (pm, worker, probe.pid)
 }
@@ -269,7 +269,7 @@ fn a_probe_command_is_killed_with_its_worker() {
     let folder = folder();
     let (pm, worker, probe) = probed(&folder);
     processes::send(Signal::SIGKILL, worker);
-    pm.is_up(".1", 2);
+    pm.wait_slot_ready(".1", 2);
     eventually("the probe command is gone", || (!is_alive(probe)).then_some(()));
     pm.stop();
 }
@@ -279,7 +279,7 @@ fn a_running_probe_command_does_not_delay_a_stop() {
     let folder = folder();
     let (mut pm, _, _) = probed(&folder);
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("still stopping"), [""; 0]);
 }
 
@@ -288,7 +288,7 @@ fn processes_that_a_probe_leaves_in_its_group_are_killed() {
     let folder = folder();
     let probe = "exec = 'sleep 1000 & true', every = '20ms', timeout = '20ms'";
     let pm = probed_pool(&folder, "listen {port} stay", &format!("alive = {{ {probe} }}"));
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     for_as_long_as(Duration::from_millis(500), || assert!(pm.members().len() <= 4));
     pm.stop();
 }
@@ -343,7 +343,7 @@ fn many_workers_that_are_never_ready_cost_little() {
     let slots = size("PM_TEST_PROBED", 20, 1_000) as usize;
     let folder = folder();
     let pm = crowd(&folder, slots, "stay", "ready = { tcp = true, within = '1h' }");
-    pm.has_members(slots);
+    pm.wait_members(slots);
     let time = Duration::from_millis(size("PM_TEST_UNREADY_MS", 500, 10_000));
     let share = share_of_a_core(&pm, time);
     println!("proof: {slots} slots that are not ready: {:.2} % of a core", share * 100.0);

@@ -118,7 +118,7 @@ impl Init {
         writeln!(stdin, "{line}").expect("a reader");
     }
 
-    fn has_members(&self, count: usize) -> Vec<Member> {
+    fn wait_members(&self, count: usize) -> Vec<Member> {
         eventually(&format!("{count} processes"), || {
             let members = processes::members_of(&self.name);
             (members.len() == count).then_some(members)
@@ -126,23 +126,23 @@ impl Init {
     }
 
     /// Waits for its end.
-    fn ends(&mut self) -> ExitStatus {
+    fn wait_end(&mut self) -> ExitStatus {
         let status = eventually("pm ends", || self.child.try_wait().expect("a child"));
         self.has_ended = true;
         status
     }
 
     /// Waits for its end. It must have this exit status, and no process may be left.
-    fn ends_with(&mut self, status: i32) {
-        let ended = self.ends();
+    fn wait_exit(&mut self, status: i32) {
+        let ended = self.wait_end();
         let left = processes::members_of(&self.name);
         assert_eq!(ended.code(), Some(status), "{ended}; it said {:?}", self.says.all());
         assert_eq!(left, [], "no process is left");
     }
 
     /// The same, and pm has printed nothing.
-    fn ends_silently_with(&mut self, status: i32) {
-        self.ends_with(status);
+    fn wait_silent_exit(&mut self, status: i32) {
+        self.wait_exit(status);
         assert_eq!(self.says.all_to_the_end(), [""; 0]);
     }
 }
@@ -182,7 +182,7 @@ fn foreground(pid: Pid) -> Option<Pid> {
     Some(Pid::from_raw(stat.tpgid))
 }
 
-fn is_true(what: &str, mut fact: impl FnMut() -> bool) {
+fn wait_until(what: &str, mut fact: impl FnMut() -> bool) {
     eventually(what, || fact().then_some(()));
 }
 
@@ -220,7 +220,7 @@ fn process_1(unshare: Pid) -> Pid {
 #[test]
 fn each_exit_status_is_passed_on() {
     for_each(0..=255, |status| {
-        Init::of_shell(&format!("exit {status}")).ends_silently_with(status);
+        Init::of_shell(&format!("exit {status}")).wait_silent_exit(status);
     });
 }
 
@@ -228,7 +228,7 @@ fn each_exit_status_is_passed_on() {
 fn a_death_by_signal_n_is_the_exit_status_128_plus_n() {
     let signals = numbers().filter(|signal| !HARMLESS.contains(signal));
     for_each(signals, |signal| {
-        Init::of_shell(&format!("ulimit -c 0; kill -{signal} $$")).ends_silently_with(128 + signal);
+        Init::of_shell(&format!("ulimit -c 0; kill -{signal} $$")).wait_silent_exit(128 + signal);
     });
 }
 
@@ -246,7 +246,7 @@ fn each_signal_that_can_be_forwarded_reaches_the_command() {
     }
     let command = children_of(init.pid())[0];
     send(SIGKILL, command);
-    init.ends_with(128 + SIGKILL as i32);
+    init.wait_exit(128 + SIGKILL as i32);
 }
 
 #[test]
@@ -254,20 +254,20 @@ fn a_signal_reaches_the_whole_group_of_the_command() {
     let orders = "child ignore+USR1+stay child stay drain 60000 say ready stay";
     let mut init = Init::of_shell(&format!("exec {}", worker_text(orders)));
     init.prints.wait_for("ready");
-    init.has_members(4);
+    init.wait_members(4);
     let command = children_of(init.pid())[0];
     send(Signal::SIGUSR2, init.pid());
     // The default action of SIGUSR2 ends each process of the group.
-    init.ends_with(128 + Signal::SIGUSR2 as i32);
+    init.wait_exit(128 + Signal::SIGUSR2 as i32);
     assert!(!is_alive(command));
 
     let init =
         Init::of_shell(&format!("exec {}", worker_text("child stay drain 60000 say ready stay")));
     init.prints.wait_for("ready");
-    init.has_members(3);
+    init.wait_members(3);
     send(SIGTERM, init.pid());
     // The child ends at once; the command is still draining.
-    init.has_members(2);
+    init.wait_members(2);
 }
 
 #[test]
@@ -276,19 +276,19 @@ fn a_suspended_command_is_continued_for_a_signal_that_ends_it() {
     init.prints.wait_for("ready");
     let command = children_of(init.pid())[0];
     send(Signal::SIGSTOP, command);
-    is_true("the command is stopped", || state(command) == Some('T'));
+    wait_until("the command is stopped", || state(command) == Some('T'));
     send(SIGTERM, init.pid());
-    init.ends_silently_with(128 + SIGTERM as i32);
+    init.wait_silent_exit(128 + SIGTERM as i32);
 }
 
 #[test]
 fn orphans_are_reaped_while_the_command_lives() {
     let init = Init::of_shell("(setsid sleep 1000 & echo orphan $!); exec sleep 1000");
     let orphan = number(&init.prints, "orphan");
-    is_true("the orphan is pm's", || children_of(init.pid()).contains(&orphan));
+    wait_until("the orphan is pm's", || children_of(init.pid()).contains(&orphan));
     send(SIGKILL, orphan);
-    is_true("the orphan is reaped", || state(orphan).is_none());
-    assert_eq!(init.has_members(2).len(), 2, "pm and its command are there");
+    wait_until("the orphan is reaped", || state(orphan).is_none());
+    assert_eq!(init.wait_members(2).len(), 2, "pm and its command are there");
 }
 
 #[test]
@@ -297,9 +297,9 @@ fn processes_that_the_command_leaves_are_killed() {
         "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & :'); (trap '' TERM HUP; exec sleep 1000) & \
          sleep 1000 & kill -STOP $!; read line; exit 3",
     );
-    init.has_members(6);
+    init.wait_members(6);
     init.type_line("");
-    init.ends_silently_with(3);
+    init.wait_silent_exit(3);
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn an_inherited_descriptor_is_passed_on() {
     std::fs::write(file.path(), "from nine\n").expect("a file");
     let open = format!("exec 9< {}; exec \"$0\" \"$@\"", file.path().display());
     let mut init = Init::after(&["sh", "-c", &open], &["sh", "-c", "cat <&9"]);
-    init.ends_silently_with(0);
+    init.wait_silent_exit(0);
     assert_eq!(init.prints.all_to_the_end(), ["from nine"]);
 }
 
@@ -336,7 +336,7 @@ fn the_command_has_the_signal_mask_and_dispositions_that_pm_was_started_with() {
     for env in [&env[..], &env[..1], &["env", "--default-signal"]] {
         let without = Command::new(env[0]).args(&env[1..]).args(show).output().expect("env");
         let mut init = Init::after(env, &show);
-        init.ends_silently_with(0);
+        init.wait_silent_exit(0);
         let without = String::from_utf8(without.stdout).expect("text");
         assert_eq!(init.prints.all_to_the_end(), without.lines().collect::<Vec<_>>(), "{env:?}");
     }
@@ -345,27 +345,27 @@ fn the_command_has_the_signal_mask_and_dispositions_that_pm_was_started_with() {
 #[test]
 fn the_command_dies_with_a_killed_pm() {
     let mut init = Init::of_shell("exec sleep 1000");
-    init.has_members(2);
+    init.wait_members(2);
     send(SIGKILL, init.pid());
-    assert_eq!(init.ends().signal(), Some(SIGKILL as i32));
-    init.has_members(0);
+    assert_eq!(init.wait_end().signal(), Some(SIGKILL as i32));
+    init.wait_members(0);
 }
 
 #[test]
 fn a_missing_command_exits_127_and_a_file_that_is_not_executable_exits_126() {
     let mut init = Init::of(&["no-such-command-as-this"]);
-    init.ends_with(127);
+    init.wait_exit(127);
     init.says.wait_for("no-such-command-as-this");
     let mut init = Init::of(&["/no/such/command"]);
-    init.ends_with(127);
+    init.wait_exit(127);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).expect("a file");
     let path = file.path().to_str().expect("text");
     let mut init = Init::of(&[path]);
-    init.ends_with(126);
+    init.wait_exit(126);
     init.says.wait_for(path);
     assert_eq!(init.says.all_to_the_end().len(), 1, "one line says it");
-    Init::of(&["/"]).ends_with(126);
+    Init::of(&["/"]).wait_exit(126);
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn the_command_is_in_the_foreground_of_the_terminal_and_reads_from_it() {
     assert_eq!(foreground(command), Some(command));
     terminal.type_keys("a line\n");
     init.prints.wait_for("read <a line>");
-    init.ends_with(4);
+    init.wait_exit(4);
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn ctrl_c_reaches_the_command_once() {
     }
     send(SIGTERM, init.pid());
     init.prints.wait_for("done");
-    init.ends_with(5);
+    init.wait_exit(5);
     assert_eq!(init.prints.with("hit").len(), 3);
 }
 
@@ -466,12 +466,12 @@ fn ctrl_z_stops_both_and_fg_gives_the_terminal_back() {
     for line in ["one", "two"] {
         assert_eq!(foreground(command), Some(command));
         terminal.type_keys("\x1a");
-        is_true("the command is stopped", || state(command) == Some('T'));
-        is_true("pm is stopped", || state(pm) == Some('T'));
-        is_true("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
+        wait_until("the command is stopped", || state(command) == Some('T'));
+        wait_until("pm is stopped", || state(pm) == Some('T'));
+        wait_until("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
         terminal.type_keys("fg\n");
-        is_true("the command has the terminal", || foreground(pm) == Some(command));
-        is_true("the command goes on", || state(command) != Some('T'));
+        wait_until("the command has the terminal", || foreground(pm) == Some(command));
+        wait_until("the command goes on", || state(command) != Some('T'));
         terminal.type_keys(&format!("{line}\n"));
         terminal.lines().wait_for(&format!("read <{line}>"));
     }
@@ -482,8 +482,8 @@ fn bg_wakes_both_and_leaves_the_terminal_to_the_shell() {
     let terminal = Terminal::open();
     let (shell, pm, _) = job(&terminal, "");
     terminal.type_keys("\x1a");
-    is_true("pm is stopped", || state(pm) == Some('T'));
-    is_true("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
+    wait_until("pm is stopped", || state(pm) == Some('T'));
+    wait_until("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
     terminal.type_keys("bg; echo wo''ken\n");
     terminal.lines().wait_for("woken");
     assert_eq!(foreground(pm), Some(shell.pid()));
@@ -494,11 +494,11 @@ fn a_background_job_has_the_terminal_after_fg() {
     let terminal = Terminal::open();
     let (shell, pm, command) = job(&terminal, " &");
     // A background process that reads from its terminal is stopped by SIGTTIN.
-    is_true("the command is stopped", || state(command) == Some('T'));
-    is_true("pm is stopped", || state(pm) == Some('T'));
-    is_true("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
+    wait_until("the command is stopped", || state(command) == Some('T'));
+    wait_until("pm is stopped", || state(pm) == Some('T'));
+    wait_until("the shell has the terminal", || foreground(pm) == Some(shell.pid()));
     terminal.type_keys("fg\n");
-    is_true("the command has the terminal", || foreground(pm) == Some(command));
+    wait_until("the command has the terminal", || foreground(pm) == Some(command));
     terminal.type_keys("late\n");
     terminal.lines().wait_for("read <late>");
 }
@@ -527,9 +527,9 @@ fn as_process_1_pm_passes_on_the_exit_status() {
         return;
     }
     let mut init = Init::after(&NAMESPACE, &["sh", "-c", "echo $PPID; exit 42"]);
-    init.ends_silently_with(42);
+    init.wait_silent_exit(42);
     assert_eq!(init.prints.all_to_the_end(), ["1"]);
-    Init::after(&NAMESPACE, &["sh", "-c", "kill -TERM $$"]).ends_silently_with(143);
+    Init::after(&NAMESPACE, &["sh", "-c", "kill -TERM $$"]).wait_silent_exit(143);
 }
 
 #[test]
@@ -541,7 +541,7 @@ fn as_process_1_pm_forwards_signals() {
         let mut init = Init::after(&NAMESPACE, &["sh", "-c", "echo ready; exec sleep 1000"]);
         init.prints.wait_for("ready");
         send(signal, process_1(init.pid()));
-        init.ends_silently_with(128 + signal as i32);
+        init.wait_silent_exit(128 + signal as i32);
     }
 }
 
@@ -557,13 +557,13 @@ fn as_process_1_pm_reaps_orphans() {
         (children.len() == 2).then_some(children)
     });
     let text = |pid: &Pid| Process::new(pid.as_raw()).and_then(|one| one.cmdline()).ok();
-    is_true("both are what they will be", || {
+    wait_until("both are what they will be", || {
         children.iter().all(|pid| text(pid).is_some_and(|words| words[0] == "sleep"))
     });
     let is_orphan = |pid: &&Pid| text(pid).is_some_and(|words| words[1] == "1000");
     let orphan = *children.iter().find(is_orphan).expect("the orphan");
     send(SIGKILL, orphan);
-    is_true("the orphan is reaped", || state(orphan).is_none());
+    wait_until("the orphan is reaped", || state(orphan).is_none());
     assert_eq!(children_of(pm).len(), 1);
 }
 
@@ -575,9 +575,9 @@ fn a_pool_runs_and_stops_under_a_pm_that_is_process_1() {
     let command = worker("child stay child setsid+stay stay");
     let become_1 = format!("exec {} \"$0\" \"$@\"", NAMESPACE.join(" "));
     let mut pm = Pool::of(command).of_size(2).after(&become_1).start();
-    pm.has_members(6);
+    pm.wait_members(6);
     pm.says.wait_for(&format!("{} is ready", pm.slot(2)));
     send(SIGTERM, process_1(pm.pid()));
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for("all workers are gone after");
 }

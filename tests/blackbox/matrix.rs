@@ -41,10 +41,10 @@ fn survivors(way: Way, (_, before, count): (&str, &str, usize)) -> Vec<Pid> {
     let terminal = Terminal::open();
     let pool = Pool::of(serve(before)).on_ports(1).option("--grace", "1s");
     let mut pm = pool.in_terminal(&terminal).start();
-    pm.is_ready(1, 1);
-    pm.has_members(count);
+    pm.wait_ready(1, 1);
+    pm.wait_members(count);
     way(&mut pm, Some(terminal));
-    pm.ends();
+    pm.wait_end();
     let mut left = Vec::new();
     // If the guard was killed, the reactor still gives its workers the grace.
     eventually_or_not(|| {
@@ -133,7 +133,7 @@ fn a_killed_reactor_leaves_no_process() {
 fn a_killed_guard_leaves_no_process() {
     leaves_no_process("guard killed with -9", |pm, _terminal| {
         pm.signal(Signal::SIGKILL);
-        pm.ends();
+        pm.wait_end();
     });
 }
 
@@ -152,7 +152,7 @@ fn a_suspended_and_killed_reactor_leaves_no_process() {
 fn a_closed_terminal_leaves_no_process() {
     leaves_no_process("terminal closed", |pm, terminal| {
         drop(terminal);
-        pm.ends();
+        pm.wait_end();
     });
 }
 
@@ -174,5 +174,5 @@ fn guard_and_reactor_killed_at_once_leave_no_worker() {
 fn ended_by(pm: &mut Pm, signal: Signal) {
     pm.signal(signal);
     // The terminal stays open until pm has ended.
-    pm.ends();
+    pm.wait_end();
 }

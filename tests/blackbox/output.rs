@@ -44,7 +44,7 @@ impl Flood {
 fn every_line_begins_with_the_name_of_its_slot() {
     let orders = "say one print half wait 50 say -way exit 0";
     let mut pm = Pool::of(worker(orders)).of_size(2).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let mut lines = pm.prints.all_to_the_end();
     lines.sort();
     let expected = [1, 2].map(|n| {
@@ -58,7 +58,7 @@ fn every_line_begins_with_the_name_of_its_slot() {
 fn stdout_and_stderr_of_a_worker_keep_their_order() {
     let script = "i=0; while test $i -lt 200; do echo out $i; echo err $i >&2; i=$((i + 1)); done";
     let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let slot = pm.slot(1);
     let expected: Vec<_> =
         (0..200).flat_map(|i| [format!("{slot} | out {i}"), format!("{slot} | err {i}")]).collect();
@@ -70,7 +70,7 @@ fn the_last_line_of_a_worker_needs_no_newline_and_comes_before_the_report_of_its
     let terminal = Terminal::open();
     let pool = Pool::of(worker("say one print two exit 5")).of_size(1).in_terminal(&terminal);
     let mut pm = pool.option("--restart", "never").with("NO_COLOR", "1").start();
-    pm.ends_with(5);
+    pm.wait_exit(5);
     let lines = pm.prints.all_to_the_end();
     let at = |text: &str| lines.iter().position(|line| line.ends_with(text) || line.contains(text));
     assert!(at("| two").is_some(), "{lines:?}");
@@ -81,7 +81,7 @@ fn the_last_line_of_a_worker_needs_no_newline_and_comes_before_the_report_of_its
 fn a_long_line_is_cut_and_continues_after_a_plus() {
     let script = "head -c 150000 /dev/zero | tr '\\0' x; echo; echo after";
     let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let slot = pm.slot(1);
     let lines = pm.prints.all_to_the_end();
     let (last, pieces) = lines.split_last().unwrap();
@@ -99,7 +99,7 @@ fn a_flood_into_a_file_is_complete() {
     let pool = Pool::of(worker(&format!("flood {count}"))).of_size(2);
     let pool = pool.option("--restart", "never").into_file(file.try_clone().unwrap());
     let mut pm = pool.start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let prefixes = [1, 2].map(|n| format!("{} | ", pm.slot(n)));
     let mut floods = [Flood::default(), Flood::default()];
     let mut file = file;
@@ -124,7 +124,7 @@ fn a_flood_through_a_slow_pipe_is_complete() {
         flood.take(line.unwrap().strip_prefix(&prefix).expect("the slot"));
     }
     assert_eq!(flood.next, count);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("dropped"), [""; 0]);
 }
 
@@ -137,7 +137,7 @@ fn the_last_lines_wait_for_a_slow_reader() {
     let slow = Slow(pm.stdout(), Duration::from_millis(30));
     let lines = BufReader::with_capacity(4 * 1024, slow).lines().count();
     assert_eq!(lines as u64, count);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 /// A reader that waits before each read.
@@ -154,10 +154,10 @@ impl<R: Read> Read for Slow<R> {
 fn workers_are_replaced_and_reported_when_stdout_is_closed_from_the_start() {
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1);
     let pm = pool.after("exec >&-").start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     for generation in 2..=5 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
     pm.stop();
 }
@@ -166,13 +166,13 @@ fn workers_are_replaced_and_reported_when_stdout_is_closed_from_the_start() {
 fn workers_are_replaced_when_the_reader_of_stdout_goes_away() {
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1).into_pipe();
     let mut pm = pool.start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     let mut line = String::new();
     BufReader::new(pm.stdout()).read_line(&mut line).unwrap();
     assert_eq!(line, format!("{} | up\n", pm.slot(1)));
     for generation in 2..=5 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
     pm.says.wait_for("stdout is closed: the workers go on");
     assert_eq!(pm.says.with("stdout is closed").len(), 1);
@@ -191,17 +191,17 @@ fn workers_are_replaced_when_stdin_stdout_and_stderr_are_closed() {
         send(Signal::SIGKILL, pm.members()[0].pid);
     }
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn an_unread_pipe_blocks_no_worker_and_the_dropped_lines_are_counted() {
     let mut pm = Pool::of(worker("listen {port} flood 0")).on_ports(1).into_pipe().start();
     let stdout = pm.stdout();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     for generation in 2..=4 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
     // The pipe, pm's queue and the worker's pipe are full now. The worker writes more only if pm reads it.
     eventually("the reader counts as stalled, and the worker can write", || {
@@ -225,7 +225,7 @@ fn workers_are_replaced_while_ctrl_s_stops_the_terminal() {
     let terminal = Terminal::open();
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(2).with("NO_COLOR", "1");
     let pm = pool.in_terminal(&terminal).start();
-    let before = pm.are_ready(2);
+    let before = pm.wait_all_ready(2);
     terminal.type_keys("\x13");
     for (n, pid) in (1..).zip(&before) {
         send(Signal::SIGKILL, *pid);
@@ -251,7 +251,7 @@ fn a_pipe_gets_no_colour_unless_asked_for() {
         let pool = pool.option("--color", option);
         let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
         let mut pm = pool.start();
-        pm.ends_with(0);
+        pm.wait_exit(0);
         let is_coloured = |lines: Vec<String>| lines.iter().any(|line| line.contains('\x1b'));
         (is_coloured(pm.prints.all_to_the_end()), is_coloured(pm.says.all_to_the_end()))
     };
@@ -269,7 +269,7 @@ fn a_terminal_gets_colour_unless_no_color_is_set() {
         let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
         let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
         let mut pm = pool.in_terminal(&terminal).start();
-        pm.ends_with(0);
+        pm.wait_exit(0);
         pm.prints.all_to_the_end().iter().any(|line| line.contains('\x1b'))
     };
     assert!(run(None));
@@ -285,7 +285,7 @@ fn a_shared_output_file_keeps_what_others_wrote() {
     std::io::Write::write_all(&mut &file, b"before\n").unwrap();
     let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
     let mut pm = pool.into_file(file).start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("before\n{} | up\n", pm.slot(1)));
 }

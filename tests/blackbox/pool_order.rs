@@ -43,11 +43,11 @@ fn pools_start_in_the_order_of_after_and_stop_in_the_reverse_order() {
     let (_folder, mut pm) = start(THREE);
     pm.says.wait_for(&format!("{0}-web waits for {0}-app", pm.name));
     pm.says.wait_for(&format!("{0}-app waits for {0}-db", pm.name));
-    pm.is_up("-web.1", 1);
+    pm.wait_slot_ready("-web.1", 1);
     let ready = ["db", "app", "web"].map(|pool| at(&pm, &format!("POOL-{pool}.1 is ready")));
     assert!(ready.is_sorted(), "{:?}", pm.says.all());
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let gone = ["web", "app", "db"].map(|pool| at(&pm, &format!("POOL-{pool}.1 is gone")));
     assert!(gone.is_sorted(), "{:?}", pm.says.all());
 }
@@ -55,27 +55,27 @@ fn pools_start_in_the_order_of_after_and_stop_in_the_reverse_order() {
 #[test]
 fn a_second_ctrl_c_ignores_the_stop_order() {
     let (_folder, mut pm) = start(&THREE.replace("'drain', '100'", "'drain', '100000'"));
-    pm.is_up("-web.1", 1);
+    pm.wait_slot_ready("-web.1", 1);
     pm.signal(Signal::SIGINT);
     pm.says.wait_for("-web.1 is gone");
     eventually("pm ends after another Ctrl-C", || {
         pm.signal(Signal::SIGINT);
         pm.has_ended().then_some(())
     });
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn a_crash_in_a_pool_does_not_touch_the_pools_after_it() {
     let (_folder, pm) = start(THREE);
-    let (web, db) = (pm.is_up("-web.1", 1), pm.is_up("-db.1", 1));
+    let (web, db) = (pm.wait_slot_ready("-web.1", 1), pm.wait_slot_ready("-db.1", 1));
     processes::send(Signal::SIGKILL, db);
-    pm.is_up("-db.1", 2);
+    pm.wait_slot_ready("-db.1", 2);
     assert!(processes::is_alive(web));
     // And a worker that had been ready does not wait for its dependencies.
-    processes::send(Signal::SIGKILL, pm.is_up("-db.1", 2));
+    processes::send(Signal::SIGKILL, pm.wait_slot_ready("-db.1", 2));
     processes::send(Signal::SIGKILL, web);
-    pm.is_up("-web.1", 2);
+    pm.wait_slot_ready("-web.1", 2);
     pm.stop();
 }
 
@@ -92,7 +92,7 @@ fn when_a_pool_gives_up_the_waiting_pools_are_named_and_pm_exits_1() {
         ",
     );
     pm.says.wait_for(&format!("{0}-web waits for {0}-db and is not started", pm.name));
-    pm.ends_with(1);
+    pm.wait_exit(1);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_job_that_exits_0_lets_the_next_pool_start() {
         ready   = { exit = true }
         ",
     );
-    pm.is_up("-web.1", 1);
+    pm.wait_slot_ready("-web.1", 1);
     pm.says.wait_for_all(&["-migrate.1 exited 0 after 1", "ms; it is not restarted"]);
     assert!(at(&pm, "POOL-migrate.1 exited 0") < at(&pm, "POOL-web.1 is ready"));
     pm.stop();
@@ -127,7 +127,7 @@ fn a_job_that_fails_does_not_let_the_next_pool_start() {
         restart = 'never'
         ",
     );
-    pm.ends_with(4);
+    pm.wait_exit(4);
     assert_eq!(pm.prints.with("up"), [""; 0]);
 }
 
@@ -144,7 +144,7 @@ fn too_many_restarts_of_a_ready_worker_end_in_giving_up() {
     pm.says.wait_for("generation 4 takes its place");
     pm.says.wait_for("exited 5 after");
     pm.says.wait_for("given up: that was one restart too many");
-    pm.ends_with(1);
+    pm.wait_exit(1);
 }
 
 #[test]

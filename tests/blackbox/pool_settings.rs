@@ -22,7 +22,7 @@ fn start(folder: &Path, text: &str) -> Pm {
 fn printed(folder: &Path, script: &str, lines: &str) -> Vec<String> {
     let text = format!("[pool.POOL]\ncommand = '''{script}'''\nrestart = 'never'\n{lines}\n");
     let mut pm = start(folder, &text);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let lines = pm.prints.all_to_the_end().into_iter();
     lines.map(|line| line.split_once(" | ").expect("a label").1.to_owned()).collect()
 }
@@ -80,7 +80,7 @@ fn the_key_path_comes_before_the_variable_path() {
         "[pool.POOL]\ncommand = ['thing', 'say', 'found']\nrestart = 'never'\npath = ['bin']";
     let mut pm = start(folder.path(), text);
     pm.prints.wait_for("found");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -97,12 +97,12 @@ fn a_worker_of_another_user_dies_with_pm() {
     let text =
         "[pool.POOL]\ncommand = 'exec sleep 1000'\nuser = 'nobody'\nready = { after = '0s' }";
     let mut pm = start(folder.path(), text);
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     let reactor = pm.reactor();
     processes::send(Signal::SIGSTOP, pm.pid());
     processes::send(Signal::SIGKILL, reactor);
     processes::send(Signal::SIGKILL, pm.pid());
-    pm.ends();
+    pm.wait_end();
     eventually("the worker is gone too", || (!processes::is_alive(worker)).then_some(()));
 }
 
@@ -135,12 +135,12 @@ fn a_pool_has_its_own_stop_signal_and_a_process_that_ignores_it_is_named() {
         stop    = { signal = 'SIGUSR1', grace = '1500ms' }
     ";
     let mut pm = start(folder.path(), text);
-    pm.is_up(".1", 1);
-    pm.is_up("-deaf.1", 1);
+    pm.wait_slot_ready(".1", 1);
+    pm.wait_slot_ready("-deaf.1", 1);
     pm.signal(Signal::SIGTERM);
     pm.prints.wait_for("caught");
     pm.says.wait_for("(worker) ignores SIGUSR1; SIGKILL in ");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -183,11 +183,11 @@ fn a_worker_with_a_terminal_is_stopped_and_replaced_like_any_other() {
         pty     = true
     ";
     let pm = start(folder.path(), text);
-    let first = pm.is_up(".1", 1);
-    pm.has_members(2);
+    let first = pm.wait_slot_ready(".1", 1);
+    pm.wait_members(2);
     processes::send(Signal::SIGKILL, first);
-    pm.is_up(".1", 2);
-    pm.has_members(2);
+    pm.wait_slot_ready(".1", 2);
+    pm.wait_members(2);
     pm.stop();
 }
 
@@ -242,7 +242,7 @@ fn a_silent_worker_with_a_log_file_causes_no_wakeup() {
     let text = "[pool.POOL]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\nports = PORT1\n\
                 log = { file = '{slot}.log' }\npty = true";
     let pm = start(folder.path(), text);
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     let reactor = pm.reactor();
     let before = eventually("pm waits in poll", || {
         let before = processes::context_switches(reactor);

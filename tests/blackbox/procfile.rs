@@ -30,7 +30,7 @@ POOL-job: echo \"job $PORT {n} ${HOME:+home}\"; exec sleep 1000
     pm.prints.wait_for(&format!("{name}-web.1 | web 7000 {name}-web.1 from .env"));
     pm.prints.wait_for(&format!("{name}-web.2 | web 7001 {name}-web.2 from .env"));
     pm.prints.wait_for(&format!("{name}-job.1 | job 7200 {{n}} home"));
-    pm.has_members(3);
+    pm.wait_members(3);
     pm.stop();
 }
 
@@ -48,9 +48,9 @@ fn the_option_port_sets_the_first_port() {
 fn a_killed_process_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let pm = procfile(folder.path(), "POOL: exec WORKER stay\n").start();
-    let worker = pm.is_up(".1", 1);
+    let worker = pm.wait_slot_ready(".1", 1);
     processes::send(Signal::SIGKILL, worker);
-    pm.is_up(".1", 2);
+    pm.wait_slot_ready(".1", 2);
     pm.stop();
 }
 
@@ -63,10 +63,10 @@ POOL-lint: exec WORKER wait 100 exit 3
 POOL-slow: exec WORKER wait 300 exit 4
 ";
     let mut pm = procfile(folder.path(), text).option("--restart", "never").start();
-    pm.ends_with(3);
+    pm.wait_exit(3);
     let well = text.replace("exit 3", "exit 0").replace("exit 4", "exit 0");
     let mut pm = procfile(folder.path(), &well).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_reload_reads_the_same_file_as_the_start() {
     let text = "POOL: exec WORKER stay\n";
     let pool = procfile(folder.path(), text).found_by_itself();
     let pm = pool.in_folder(folder.path()).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     std::fs::write(folder.path().join("pm.toml"), "nonsense").unwrap();
     pm.signal(Signal::SIGUSR1);
     pm.says.wait_for("reload: 1 worker stays as it is");

@@ -198,15 +198,15 @@ impl Run {
             Moment::NotReady => {
                 eventually("a worker", || (!self.pm.members().is_empty()).then_some(()));
             }
-            Moment::Ready => drop(self.pm.are_ready(pool_size)),
+            Moment::Ready => drop(self.pm.wait_all_ready(pool_size)),
             Moment::Crashing => {
-                let workers = self.pm.are_ready(pool_size);
+                let workers = self.pm.wait_all_ready(pool_size);
                 processes::send(Signal::SIGKILL, workers[0]);
             }
             Moment::Stopping => {
                 // Without ports a worker is ready before its descendants have started.
                 if has_ports {
-                    self.pm.are_ready(pool_size);
+                    self.pm.wait_all_ready(pool_size);
                 }
                 self.look_for_reactor();
                 self.pm.signal(Signal::SIGTERM);
@@ -263,7 +263,7 @@ impl Run {
     }
 
     /// Waits until no process is left. After `limit`, returns a description of those that are.
-    fn is_over_within(&self, limit: Duration) -> Result<(), String> {
+    fn wait_until_empty(&self, limit: Duration) -> Result<(), String> {
         const LOOKS: u32 = 3;
         let start = Instant::now();
         let mut empty = 0;
@@ -313,7 +313,7 @@ fn play(seed: u64) -> Result<(), String> {
         let mut run = Run::start(&script);
         run.reach(&script);
         run.end(script.way);
-        run.is_over_within(script.grace + allowance)
+        run.wait_until_empty(script.grace + allowance)
             .map_err(|left| format!("{left}pm said:\n{}", run.pm.says.all().join("\n")))
     }));
     let what = match outcome {

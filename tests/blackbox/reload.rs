@@ -25,7 +25,7 @@ fn started() -> (tempfile::TempDir, Pm) {
     let folder = tempfile::tempdir().unwrap();
     let pm = Pool::of_file(folder.path(), "pm.toml", 4, BEFORE).start();
     for n in 1..=3 {
-        pm.is_up(&format!("-web.{n}"), 1);
+        pm.wait_slot_ready(&format!("-web.{n}"), 1);
     }
     (folder, pm)
 }
@@ -47,14 +47,14 @@ fn a_file_with_the_same_meaning_changes_nothing() {
 #[test]
 fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
     let (_folder, pm) = started();
-    let jobs = [pm.is_up("-job.1", 1), pm.is_up("-job.2", 1)];
+    let jobs = [pm.wait_slot_ready("-job.1", 1), pm.wait_slot_ready("-job.2", 1)];
     pm.reload(&BEFORE.replace("'one'", "'two'").replace("'listen'", "'wait', '200', 'listen'"));
     // While one is being replaced, the other two serve.
     for n in 1..=3 {
         pm.says.wait_for(&format!("{}-web.{n} makes way for generation 2", pm.name));
         let mut others = (1..=3).filter(|other| *other != n);
         assert!(others.all(|other| !ask(pm.ports[other - 1], "pid").is_empty()));
-        pm.is_up(&format!("-web.{n}"), 2);
+        pm.wait_slot_ready(&format!("-web.{n}"), 2);
     }
     assert_eq!(pm.prints.with("MODE=two").len(), 3);
     assert!(jobs.into_iter().all(is_alive));
@@ -73,7 +73,7 @@ fn a_change_that_a_worker_cannot_notice_does_not_replace_it() {
     for_as_long_as(Duration::from_millis(200), || assert_eq!(pids(&pm), before));
     pm.signal(Signal::SIGTERM);
     pm.says.wait_for("SIGKILL in 5s");
-    pm.stop_now();
+    pm.wait_stopped();
 }
 
 #[test]
@@ -86,12 +86,12 @@ fn a_changed_stop_signal_applies_to_the_running_worker() {
         stop    = { signal = 'TERM' }
     ";
     let mut pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.reload(&text.replace("TERM", "USR2"));
     pm.says.wait_for("reload: 1 worker stays as it is");
     pm.signal(Signal::SIGTERM);
     pm.prints.wait_for("caught");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_changed_ready_key_applies_to_a_starting_worker() {
     let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
     pm.prints.wait_for("up");
     pm.reload(&text.replace("nothing of the kind", "serving"));
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.stop();
 }
 
@@ -136,18 +136,18 @@ fn pools_and_slots_are_added_and_removed() {
         ready   = { after = '0s' }
     ";
     pm.reload(text);
-    pm.is_up("-web.4", 1);
-    pm.is_up("-new.1", 1);
+    pm.wait_slot_ready("-web.4", 1);
+    pm.wait_slot_ready("-new.1", 1);
     for n in [1, 2] {
         pm.says.wait_for(&format!("{}-job.{n} is gone", pm.name));
     }
     assert_eq!(pids(&pm), before);
-    pm.has_members(5);
+    pm.wait_members(5);
     // And back again.
     pm.reload(BEFORE);
     pm.says.wait_for("-web.4 is gone");
     pm.says.wait_for("-new.1 is gone");
-    pm.has_members(5);
+    pm.wait_members(5);
     assert_eq!(pids(&pm), before);
     pm.stop();
 }
@@ -159,8 +159,8 @@ fn a_slot_keeps_its_port_when_its_number_changes() {
     pm.reload(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT2, PORT3"));
     pm.says.wait_for_all(&["-web.1", "is gone"]);
     // web.2 is web.1 now. Its environment has the name, so the worker was replaced, on the same port.
-    pm.is_up("-web.2", 2);
-    pm.has_members(4);
+    pm.wait_slot_ready("-web.2", 2);
+    pm.wait_members(4);
     let after = [1, 2].map(|n| ask(pm.ports[n], "pid"));
     assert!(after.iter().all(|pid| !before.contains(pid)));
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
@@ -179,9 +179,9 @@ fn two_workers_with_the_same_name_are_not_confused() {
         stop    = { grace = '1500ms' }
     ";
     let pm = Pool::of_file(folder.path(), "pm.toml", 2, text).start();
-    processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
-    let old = pm.is_up(".1", 2);
-    pm.is_up(".2", 1);
+    processes::send(Signal::SIGKILL, pm.wait_slot_ready(".1", 1));
+    let old = pm.wait_slot_ready(".1", 2);
+    pm.wait_slot_ready(".2", 1);
     // The worker on the other port is generation 2 of its slot, so it is generation 2 of this name too.
     pm.reload(&text.replace("[PORT1, PORT2]", "[PORT2]"));
     pm.says.wait_for(&format!("{} is ready on port {}", pm.slot(1), pm.ports[1]));
@@ -196,7 +196,7 @@ fn two_workers_with_the_same_name_are_not_confused() {
     });
     eventually("the old one is gone", || (!is_alive(old)).then_some(()));
     pm.says.wait_for("did not stop within 1.5s");
-    pm.has_members(2);
+    pm.wait_members(2);
     for_as_long_as(Duration::from_millis(100), || assert!(is_alive(helper.pid)));
     pm.stop();
 }
@@ -222,8 +222,8 @@ fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
         ports   = [PORT2]
     ";
     pm.reload(&format!("{}{other}", BEFORE.replace("PORT1, PORT2, PORT3", "PORT1, PORT3")));
-    pm.is_up("-other.1", 2);
-    pm.has_members(5);
+    pm.wait_slot_ready("-other.1", 2);
+    pm.wait_members(5);
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     assert_eq!(pm.says.with("before it was ready"), [""; 0]);
     pm.stop();
@@ -238,7 +238,7 @@ fn a_log_file_and_a_probe_can_be_added_to_a_running_worker() {
         ports   = PORT1
     ";
     let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.reload(&format!("{text}log = {{ file = '{{slot}}.log' }}\n"));
     pm.says.wait_for("reload: 1 worker stays as it is");
     ask(pm.ports[0], "say written");
@@ -297,13 +297,13 @@ fn a_reload_during_a_stop_starts_nothing() {
     let text =
         BEFORE.replace("['WORKER', 'stay']", "['WORKER', 'drain', '400', 'say', 'up', 'stay']");
     let mut pm = Pool::of_file(folder.path(), "pm.toml", 4, &text).start();
-    pm.is_up("-web.3", 1);
+    pm.wait_slot_ready("-web.3", 1);
     pm.prints.wait_for_many(2, "up");
     pm.rewrite(&text.replace("PORT1, PORT2, PORT3", "PORT1, PORT2, PORT3, PORT4"));
     pm.signal(Signal::SIGTERM);
     pm.says.wait_for("SIGTERM: stopping");
     pm.signal(Signal::SIGUSR1);
     pm.says.wait_for("SIGUSR1: everything is being stopped; the file is not read again");
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("-web.4"), [""; 0]);
 }

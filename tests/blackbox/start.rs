@@ -21,8 +21,8 @@ fn a_foreign_process_on_a_port_is_named_once_and_the_other_slots_start() {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(3);
     let foreign = TcpListener::bind((Ipv4Addr::LOCALHOST, pool.number_of_port(2))).unwrap();
     let pm = pool.start();
-    pm.is_ready(1, 1);
-    pm.is_ready(3, 1);
+    pm.wait_ready(1, 1);
+    pm.wait_ready(3, 1);
     let line = pm.says.wait_for("cannot start");
     let (slot, port, pid) = (pm.slot(2), pm.ports[1], std::process::id());
     let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
@@ -56,14 +56,14 @@ fn a_worker_of_an_earlier_pm_is_named_and_killed_only_with_take_over() {
     // Guard and reactor killed at once: the only way that leaves a process. The heir has the listening socket.
     let orders = "listen {port} heir stay stay";
     let mut dead = Pool::of(worker(orders)).on_ports(1).in_folder(folder.path()).start();
-    dead.is_ready(1, 1);
-    dead.has_members(2);
+    dead.wait_ready(1, 1);
+    dead.wait_members(2);
     let reactor = dead.reactor();
     send(Signal::SIGSTOP, dead.pid());
     send(Signal::SIGKILL, reactor);
     send(Signal::SIGKILL, dead.pid());
-    dead.ends();
-    let heir = dead.has_members(1)[0].pid;
+    dead.wait_end();
+    let heir = dead.wait_members(1)[0].pid;
 
     let port = dead.ports[0].to_string();
     let again = || {
@@ -92,11 +92,11 @@ fn a_worker_of_an_earlier_pm_is_named_and_killed_only_with_take_over() {
 #[test]
 fn a_connection_in_time_wait_does_not_block_the_port() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     // The side of the worker is closed first, by its death. It is in TIME_WAIT afterwards (tcp(7)).
     let client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
     ask(pm.ports[0], "exit 255");
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     drop(client);
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     pm.stop();
@@ -137,7 +137,7 @@ fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
     let before = pm.members().len();
     send(Signal::SIGKILL, worker.pid);
     pm.says.wait_for("was killed by SIGKILL");
-    pm.has_members(before);
+    pm.wait_members(before);
     pm.stop();
 }
 
@@ -160,10 +160,10 @@ fn too_many_processes_are_a_failed_start_that_is_retried() {
     let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
     let line = pm.says.wait_for("cannot fork: ");
     assert!(line.contains("(too many processes); "), "{line}");
-    let members = pm.has_members(2);
+    let members = pm.wait_members(2);
     send(Signal::SIGKILL, members[0].pid);
     pm.says.wait_for("was killed by SIGKILL");
-    let after = pm.has_members(2);
+    let after = pm.wait_members(2);
     assert!(!is_alive(members[0].pid) && after != members);
     pm.stop();
 }
@@ -186,7 +186,7 @@ fn a_probe_that_connects_to_itself_makes_no_worker_ready() {
         assert_eq!(pm.says.with("is ready"), [""; 0]);
     });
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_worker_that_does_not_listen_is_not_ready() {
         assert_eq!(pm.says.with("is ready"), [""; 0]);
     });
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]

@@ -22,10 +22,10 @@ fn three() -> Pool {
 
 fn stops_by(signal: Signal) {
     let mut pm = three().start();
-    pm.are_ready(3);
-    pm.has_members(6);
+    pm.wait_all_ready(3);
+    pm.wait_members(6);
     pm.signal(signal);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for(&format!("{signal}: stopping 3 workers; SIGKILL in 5s"));
     pm.says.wait_for("all workers are gone after");
 }
@@ -49,10 +49,10 @@ fn sighup_stops_all_workers() {
 fn sigquit_kills_all_workers() {
     let orders = "child ignore+TERM+stay drain 60000 listen {port} stay";
     let mut pm = Pool::of(worker(orders)).on_ports(3).start();
-    pm.are_ready(3);
-    pm.has_members(6);
+    pm.wait_all_ready(3);
+    pm.wait_members(6);
     pm.signal(SIGQUIT);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for("SIGQUIT: killing 3 workers");
 }
 
@@ -66,10 +66,10 @@ fn ctrl_c_in_a_terminal_stops_all_workers_and_keeps_the_terminal_modes() {
     terminal.set_modes(&modes);
     let before = terminal.modes();
     let mut pm = three().in_terminal(&terminal).start();
-    pm.are_ready(3);
+    pm.wait_all_ready(3);
     assert_eq!(terminal.modes(), before);
     terminal.type_keys("\x03");
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for("SIGINT: stopping 3 workers");
     pm.says.wait_for("all workers are gone after");
     assert_eq!(terminal.modes(), before);
@@ -80,15 +80,15 @@ fn a_second_ctrl_c_kills_at_once() {
     let terminal = Terminal::open();
     let pool = Pool::of(worker("ignore TERM child ignore+TERM+stay listen {port} stay"));
     let mut pm = pool.on_ports(2).option("--grace", "1h").in_terminal(&terminal).start();
-    pm.are_ready(2);
-    pm.has_members(4);
+    pm.wait_all_ready(2);
+    pm.wait_members(4);
     terminal.type_keys("\x03");
     pm.says.wait_for("SIGINT: stopping 2 workers; SIGKILL in 1h, again to kill at once");
     eventually("pm kills after another signal", || {
         terminal.type_keys("\x03");
         (!pm.says.with("SIGINT: killing 2 workers").is_empty()).then_some(())
     });
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -97,13 +97,13 @@ fn a_signal_sent_twice_at_once_counts_once() {
     let is_fast = || {
         let pool = Pool::of(worker("drain 200 listen {port} stay")).on_ports(1);
         let mut pm = pool.start();
-        pm.are_ready(1);
+        pm.wait_all_ready(1);
         let began = Instant::now();
         pm.signal(SIGTERM);
         pm.says.wait_for("SIGTERM: stopping 1 worker");
         pm.signal(SIGTERM);
         let is_fast = began.elapsed() < Duration::from_millis(12);
-        pm.ends_with(0);
+        pm.wait_exit(0);
         assert!(!is_fast || pm.says.with("killing").is_empty());
         assert!(!is_fast || pm.prints.with("drained").len() == 1, "it had its grace");
         is_fast
@@ -115,14 +115,14 @@ fn a_signal_sent_twice_at_once_counts_once() {
 fn a_sigterm_after_a_sigint_kills_at_once() {
     let pool = Pool::of(worker("ignore TERM listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
-    pm.are_ready(1);
+    pm.wait_all_ready(1);
     pm.signal(SIGINT);
     pm.says.wait_for("SIGINT: stopping 1 worker");
     eventually("pm kills after another signal", || {
         pm.signal(SIGTERM);
         (!pm.says.with("SIGTERM: killing 1 worker").is_empty()).then_some(())
     });
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_signal_during_the_start_of_pm_is_not_lost() {
             assert_ne!((blocked | caught | mask("SigCgt")) & TERM, 0);
         }
         pm.signal(SIGTERM);
-        pm.ends_with(0);
+        pm.wait_exit(0);
     }
 }
 
@@ -154,20 +154,20 @@ fn a_signal_during_the_start_of_pm_is_not_lost() {
 fn a_closed_terminal_stops_all_workers() {
     let terminal = Terminal::open();
     let mut pm = three().in_terminal(&terminal).start();
-    pm.are_ready(3);
+    pm.wait_all_ready(3);
     drop(terminal);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn a_second_sighup_does_not_kill() {
     let pool = Pool::of(worker("drain 400 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
-    pm.are_ready(1);
+    pm.wait_all_ready(1);
     pm.signal(SIGHUP);
     pm.says.wait_for("SIGHUP: stopping 1 worker");
     pm.signal(SIGHUP);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1, "it had its grace");
 }
 
@@ -175,11 +175,11 @@ fn a_second_sighup_does_not_kill() {
 fn a_signal_that_was_ignored_when_pm_started_stays_ignored() {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
     let pm = pool.after("trap '' HUP INT").start();
-    pm.are_ready(1);
+    pm.wait_all_ready(1);
     pm.signal(SIGHUP);
     pm.signal(SIGINT);
     ask(pm.ports[0], "exit 255");
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     assert_eq!(pm.says.with("stopping"), [""; 0]);
     pm.stop();
 }
@@ -188,7 +188,7 @@ fn a_signal_that_was_ignored_when_pm_started_stays_ignored() {
 fn a_process_that_ignores_the_stop_signal_is_named_with_the_time_left_and_then_killed() {
     let pool = Pool::of(worker("child ignore+TERM+stay listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "2s").start();
-    let leader = pm.is_ready(1, 1);
+    let leader = pm.wait_ready(1, 1);
     let child = eventually("a child that ignores SIGTERM", || {
         let members = pm.members();
         let child = members.iter().find(|member| member.pid != leader)?.pid;
@@ -204,27 +204,27 @@ fn a_process_that_ignores_the_stop_signal_is_named_with_the_time_left_and_then_k
     assert!(line.contains(&named), "{line}");
     let line = pm.says.wait_for("did not stop within 2s");
     assert!(line.ends_with(&format!("killing pid {child} (worker) ignores SIGTERM")), "{line}");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn a_process_that_blocks_the_stop_signal_is_named() {
     let pool = Pool::of(worker("block TERM listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "1500ms").start();
-    let leader = pm.is_ready(1, 1);
+    let leader = pm.wait_ready(1, 1);
     pm.signal(SIGTERM);
     pm.says.wait_for(&format!("pid {leader} (worker) blocks SIGTERM"));
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn a_grace_of_0_kills_at_once() {
     let pool = Pool::of(worker("ignore TERM child ignore+TERM+stay listen {port} stay"));
     let mut pm = pool.on_ports(2).option("--grace", "0s").start();
-    pm.are_ready(2);
-    pm.has_members(4);
+    pm.wait_all_ready(2);
+    pm.wait_members(4);
     pm.signal(SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for("SIGTERM: killing 2 workers");
     assert_eq!(pm.says.with("did not stop within"), [""; 0]);
 }
@@ -233,11 +233,11 @@ fn a_grace_of_0_kills_at_once() {
 fn processes_that_outlive_their_group_leader_keep_the_rest_of_the_grace() {
     let pool = Pool::of(worker("child drain+400+say+up+stay listen {port} stay"));
     let mut pm = pool.on_ports(1).option("--grace", "1h").start();
-    let leader = pm.is_ready(1, 1);
+    let leader = pm.wait_ready(1, 1);
     pm.prints.wait_for("up");
     pm.signal(SIGTERM);
     eventually("the leader is gone", || (!is_alive(leader)).then_some(()));
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1);
 }
 
@@ -245,11 +245,11 @@ fn processes_that_outlive_their_group_leader_keep_the_rest_of_the_grace() {
 fn a_suspended_worker_is_continued_so_that_it_can_stop() {
     let pool = Pool::of(worker("drain 0 listen {port} stay")).option("--grace", "1h");
     let mut pm = pool.on_ports(1).start();
-    let worker = pm.is_ready(1, 1);
+    let worker = pm.wait_ready(1, 1);
     send(SIGSTOP, worker);
     eventually("it is stopped", || (state(worker) == Some('T')).then_some(()));
     pm.signal(SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.prints.wait_for_many(1, "drained").len(), 1);
 }
 
@@ -258,14 +258,14 @@ fn processes_that_left_the_group_do_not_outlive_pm() {
     // One child with its own session, and a daemon, whose parent has ended.
     let orders = "child ignore+TERM+setsid+stay child setsid+child+stay+exit+0 listen {port} stay";
     let mut pm = Pool::of(worker(orders)).on_ports(1).start();
-    let leader = pm.is_ready(1, 1);
+    let leader = pm.wait_ready(1, 1);
     eventually("two have left the group", || {
         let members = pm.members();
         let away = members.iter().filter(|member| member.group != leader).count();
         (members.len() == 3 && away == 2).then_some(())
     });
     pm.signal(SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn no_worker_starts_after_a_stop_during_many_exits() {
         let mut pm = Pool::of(worker("say up await {port} exit 255")).on_ports(3).start();
         pm.says.wait_for_many(5 + storm, "exited 255");
         pm.signal(SIGTERM);
-        pm.ends_with(0);
+        pm.wait_exit(0);
         let lines = pm.says.all_to_the_end();
         let stop = lines.iter().position(|line| line.contains("SIGTERM: stopping"));
         let after = &lines[stop.expect("the stop is reported") + 1..];
@@ -289,7 +289,7 @@ fn a_stop_during_a_backoff_ends_at_once() {
     let mut pm = Pool::of(worker("exit 1")).on_ports(1).start();
     pm.says.wait_for("next try in 8");
     pm.signal(SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     pm.says.wait_for("all workers are gone after");
     assert_eq!(pm.says.with("SIGTERM: killing"), [""; 0], "a SIGTERM does not kill at once");
 }
@@ -298,14 +298,18 @@ fn a_stop_during_a_backoff_ends_at_once() {
 fn pm_ends_when_its_last_worker_has_ended() {
     let late = (0..3).map(|_| {
         let mut pm = Pool::of(worker("drain 300 listen {port} stay")).on_ports(1).start();
-        pm.are_ready(1);
+        pm.wait_all_ready(1);
         let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
-        assert_eq!(ask(pm.ports[0], "pid"), pm.is_ready(1, 1).to_string(), "it has accepted both");
+        assert_eq!(
+            ask(pm.ports[0], "pid"),
+            pm.wait_ready(1, 1).to_string(),
+            "it has accepted both"
+        );
         pm.signal(SIGTERM);
         // The connection ends when the worker ends.
         let _ = BufReader::new(connection).lines().count();
         let gone = Instant::now();
-        pm.ends_with(0);
+        pm.wait_exit(0);
         gone.elapsed()
     });
     // A busy machine may delay one of three, but not all.
@@ -318,7 +322,7 @@ fn pm_ends_when_its_last_worker_has_ended() {
 fn ctrl_z_suspends_pm_and_its_workers_and_sigcont_continues_them() {
     let terminal = Terminal::open();
     let mut pm = three().in_terminal(&terminal).start();
-    let workers = pm.are_ready(3);
+    let workers = pm.wait_all_ready(3);
     let all: Vec<_> = workers.into_iter().chain([pm.reactor(), pm.pid()]).collect();
     let are = |wanted: &[char]| {
         all.iter().all(|pid| state(*pid).is_some_and(|state| wanted.contains(&state))).then_some(())
@@ -328,13 +332,13 @@ fn ctrl_z_suspends_pm_and_its_workers_and_sigcont_continues_them() {
     pm.signal(Signal::SIGCONT);
     eventually("everything goes on", || are(&['S', 'R']));
     terminal.type_keys("\x03");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
 fn usr1_and_usr2_do_not_end_pm() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
-    let before = pm.is_ready(1, 1);
+    let before = pm.wait_ready(1, 1);
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
         pm.signal(signal);
         pm.says.wait_for(signal.as_str());
@@ -349,9 +353,9 @@ fn ends_by_itself(restart: &str, script: &str, workers: usize) -> Pm {
 
 #[test]
 fn when_all_workers_have_ended_pm_exits_with_the_first_status_that_is_not_0() {
-    ends_by_itself("never", "exit 0", 2).ends_with(0);
-    ends_by_itself("never", "exit $(({n} == 2 ? 7 : 0))", 3).ends_with(7);
-    ends_by_itself("never", "kill -SEGV $$", 1).ends_with(128 + 11);
+    ends_by_itself("never", "exit 0", 2).wait_exit(0);
+    ends_by_itself("never", "exit $(({n} == 2 ? 7 : 0))", 3).wait_exit(7);
+    ends_by_itself("never", "kill -SEGV $$", 1).wait_exit(128 + 11);
 }
 
 #[test]
@@ -359,15 +363,15 @@ fn the_first_failure_in_time_decides_the_exit_status() {
     let script = "test {n} = 2 && exit 4; while test -d \"/proc/$PPID\"; do :; done";
     let mut pm = ends_by_itself("never", script, 2);
     pm.says.wait_for("exited 4");
-    let other = pm.has_members(1)[0].pid;
+    let other = pm.wait_members(1)[0].pid;
     send(SIGTERM, other);
-    pm.ends_with(4);
+    pm.wait_exit(4);
 }
 
 #[test]
 fn on_failure_restarts_until_it_succeeds() {
     let mut pm = ends_by_itself("on-failure", "exit $((3 - PM_GENERATION))", 1);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("before it was ready").len(), 2);
     assert_eq!(pm.says.with("exited 0").len(), 1);
 }
@@ -376,7 +380,7 @@ fn on_failure_restarts_until_it_succeeds() {
 fn giving_up_exits_1() {
     let pool = Pool::of(worker("exit 9")).on_ports(1).option("--give-up-after", "3");
     let mut pm = pool.start();
-    pm.ends_with(1);
+    pm.wait_exit(1);
     let lines = pm.says.with("exited 9");
     assert_eq!(lines.len(), 3);
     assert!(lines[2].ends_with("given up"), "{lines:?}");
@@ -388,9 +392,9 @@ fn one_slot_that_gave_up_does_not_end_the_others() {
     let pool = Pool::of(shell(&format!("test {{n}} = 1 && exit 9; exec {serve}"))).on_ports(2);
     let pm = pool.option("--give-up-after", "2").start();
     pm.says.wait_for("given up");
-    pm.is_ready(2, 1);
+    pm.wait_ready(2, 1);
     ask(pm.ports[1], "exit 255");
-    pm.is_ready(2, 2);
+    pm.wait_ready(2, 2);
     pm.stop();
 }
 

@@ -134,7 +134,7 @@ impl Example {
 
 impl Running {
     /// Waits until this generation of the slot is ready. Returns the pid in that message.
-    pub fn is_up(&self, slot: &str, generation: u64) -> Pid {
+    pub fn wait_slot_ready(&self, slot: &str, generation: u64) -> Pid {
         let wanted = [&format!("| {slot} is ready"), &format!("generation {generation})")];
         let line = self.says.wait_for_all(&wanted.map(String::as_str));
         let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
@@ -142,16 +142,16 @@ impl Running {
     }
 
     /// Waits until the first worker of each slot is ready.
-    pub fn are_up(&self, slots: &[&str]) -> Vec<Pid> {
-        slots.iter().map(|slot| self.is_up(slot, 1)).collect()
+    pub fn wait_slots_ready(&self, slots: &[&str]) -> Vec<Pid> {
+        slots.iter().map(|slot| self.wait_slot_ready(slot, 1)).collect()
     }
 
     /// Kills the first worker of the slot and waits for the second. The workers of the other slots must live on.
-    pub fn comes_back(&self, slot: &str, others: &[&str]) {
-        let others = self.are_up(others);
-        let first = self.is_up(slot, 1);
+    pub fn kill_and_wait_ready(&self, slot: &str, others: &[&str]) {
+        let others = self.wait_slots_ready(others);
+        let first = self.wait_slot_ready(slot, 1);
         processes::send(Signal::SIGKILL, first);
-        let second = self.is_up(slot, 2);
+        let second = self.wait_slot_ready(slot, 2);
         assert!(!processes::is_alive(first) && processes::is_alive(second));
         assert!(others.into_iter().all(processes::is_alive), "the other workers are left alone");
     }
@@ -160,16 +160,16 @@ impl Running {
         processes::send(signal, self.pid());
     }
 
-    /// Stops it with SIGTERM; see [`Self::has_stopped`].
+    /// Stops it with SIGTERM; see [`Self::wait_stopped`].
     pub fn stop(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
-        self.has_stopped()
+        self.wait_stopped()
     }
 
     /// Waits until it has stopped: with status 0, no process left, its ports free, and no worker killed at the end of its
     /// grace. Returns the messages of pm.
-    pub fn has_stopped(mut self) -> Vec<String> {
-        let status = self.ends();
+    pub fn wait_stopped(mut self) -> Vec<String> {
+        let status = self.wait_end();
         assert_eq!(status.code(), Some(0), "{status}");
         assert_eq!(marked(&self.mark), [], "no process is left");
         for port in &self.ports {
@@ -184,7 +184,7 @@ impl Running {
         Pid::from_raw(self.pm.id().try_into().expect("a pid"))
     }
 
-    fn ends(&mut self) -> ExitStatus {
+    fn wait_end(&mut self) -> ExitStatus {
         eventually("pm ends", || self.pm.try_wait().expect("a child"))
     }
 }
@@ -196,7 +196,7 @@ impl Drop for Running {
         }
         // The test has failed: everything is killed at once.
         let _ = kill(self.pid(), Signal::SIGQUIT);
-        let _ = self.ends();
+        let _ = self.wait_end();
         for pid in marked(&self.mark) {
             let _ = kill(pid, Signal::SIGKILL);
         }

@@ -59,10 +59,10 @@ fn a_procfile_runs_with_the_given_counts_and_port() {
     let port = ports[0].to_string();
     let running = example.start(&["-m", "web=2,clock=1", "--port", &port]);
     for (slot, port) in ["web.1", "web.2"].into_iter().zip(&ports) {
-        running.is_up(slot, 1);
+        running.wait_slot_ready(slot, 1);
         assert_eq!(answer_of(*port), good(&format!("Hello from {slot}\n")));
     }
-    running.comes_back("web.2", &["web.1", "clock.1"]);
+    running.kill_and_wait_ready("web.2", &["web.1", "clock.1"]);
     assert_eq!(answer_of(ports[1]), good("Hello from web.2\n"));
     running.stop();
 }
@@ -92,9 +92,9 @@ fn node_workers_answer_on_their_ports_and_are_replaced_there() {
             assert_eq!(get(*port, "/nothing").status, NOT_FOUND);
         }
     };
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     ask_all();
-    running.comes_back("web.3", &["web.1", "web.2", "web.4"]);
+    running.kill_and_wait_ready("web.3", &["web.1", "web.2", "web.4"]);
     ask_all();
     running.stop();
 }
@@ -107,13 +107,13 @@ fn a_node_worker_that_is_asked_to_stop_finishes_its_answer() {
     let mut example = Example::of("node");
     let port = example.move_ports("3000-3003")[1];
     let running = example.start(&[]);
-    running.is_up("web.2", 1);
+    running.wait_slot_ready("web.2", 1);
     let visitor = thread::spawn(move || get(port, "/slow"));
     running.prints.wait_for("web.2 | a slow answer has begun");
     running.signal(Signal::SIGTERM);
     eventually("the others are gone, and so is the door", || is_free(port).then_some(()));
     assert_eq!(visitor.join().expect("an answer"), good("Hello from web.2\n"));
-    running.has_stopped();
+    running.wait_stopped();
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn a_node_worker_that_hangs_is_replaced() {
     let port = example.move_ports("3000-3003")[0];
     example.replace("every = \"2s\", timeout = \"1s\"", "every = \"300ms\", timeout = \"300ms\"");
     let running = example.start(&[]);
-    processes::send(Signal::SIGSTOP, running.is_up("web.1", 1));
+    processes::send(Signal::SIGSTOP, running.wait_slot_ready("web.1", 1));
     running.says.wait_for("web.1 hangs");
-    running.is_up("web.1", 2);
+    running.wait_slot_ready("web.1", 2);
     assert_eq!(get(port, "/"), good("Hello from web.1\n"));
     running.stop();
 }
@@ -151,10 +151,10 @@ fn gunicorn_and_uvicorn_answer_on_their_ports_and_are_replaced_there() {
             assert_eq!(get(*port, "/"), good(&format!("Hello from {slot}\n")));
         }
     };
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     ask_all();
-    running.comes_back("web.1", &["web.2", "api.1", "api.2"]);
-    running.comes_back("api.2", &["web.2", "api.1"]);
+    running.kill_and_wait_ready("web.1", &["web.2", "api.1", "api.2"]);
+    running.kill_and_wait_ready("api.2", &["web.2", "api.1"]);
     ask_all();
     running.stop();
 }
@@ -171,13 +171,13 @@ fn the_lab_and_its_proxy_run_from_one_file_and_no_request_fails() {
     example.replace(r#""8080", "8081", "8082""#, list.trim_matches(['[', ']']));
     let proxy = example.move_ports("1337")[0];
     let running = example.start(&[]);
-    running.is_up("proxy.1", 1);
+    running.wait_slot_ready("proxy.1", 1);
     for port in web {
         // A request for a missing file never crashes the server.
         assert_eq!(get(port, "/nothing").status, NOT_FOUND);
     }
-    running.comes_back("web.2", &["web.1", "web.3", "proxy.1"]);
-    running.comes_back("proxy.1", &["web.1", "web.3"]);
+    running.kill_and_wait_ready("web.2", &["web.1", "web.3", "proxy.1"]);
+    running.kill_and_wait_ready("proxy.1", &["web.1", "web.3"]);
     let page = std::fs::read_to_string(project().join("www/index.html")).expect("the page");
     for _ in 0..100 {
         assert_eq!(get(proxy, "/"), good(&page));
@@ -195,13 +195,13 @@ fn a_job_in_the_spool_is_done_once() {
     }
     let running = Example::of("ready").start(&[]);
     let slots = ["worker.1", "worker.2"];
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     let spool = running.folder.path().join("spool");
     for job in 0..20 {
         std::fs::write(spool.join(format!("letter-{job}")), "").expect("a job");
     }
     running.prints.wait_for_many(20, " is done");
-    running.comes_back("worker.1", &["worker.2"]);
+    running.kill_and_wait_ready("worker.1", &["worker.2"]);
     assert_eq!(running.prints.with(" is done").len(), 20);
     running.stop();
 }
@@ -214,9 +214,9 @@ fn a_worker_that_stops_sending_watchdog_messages_is_replaced() {
     let mut example = Example::of("ready");
     example.replace("every = \"5s\"", "every = \"1s\"");
     let running = example.start(&[]);
-    processes::send(Signal::SIGSTOP, running.is_up("worker.2", 1));
+    processes::send(Signal::SIGSTOP, running.wait_slot_ready("worker.2", 1));
     running.says.wait_for("worker.2 hangs");
-    running.is_up("worker.2", 2);
+    running.wait_slot_ready("worker.2", 2);
     assert_eq!(running.says.with("worker.1 hangs"), [""; 0]);
     running.stop();
 }
@@ -236,7 +236,7 @@ fn no_worker_starts_before_a_slow_migration_has_ended() {
         assert_eq!(running.says.with("| worker.1"), [""; 0]);
     });
     std::fs::write(running.folder.path().join("go"), "").expect("a file");
-    running.is_up("worker.1", 1);
+    running.wait_slot_ready("worker.1", 1);
     let says = running.stop();
     let at = |text: &str| says.iter().position(|line| line.contains(text)).expect(text);
     assert!(at("migrate.1 exited 0") < at("worker.1 is ready"), "{says:?}");

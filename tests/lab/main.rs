@@ -52,7 +52,7 @@ fn a_killed_worker_is_replaced_on_its_port_and_the_others_are_untouched() {
     let proxy = lab.proxy();
     let events = ProcEvents::listen();
     let kills = sized(20, 300);
-    let mut pids = lab.are_ready();
+    let mut pids = lab.wait_all_ready();
     let mut respawns = Vec::new();
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -71,7 +71,7 @@ fn a_killed_worker_is_replaced_on_its_port_and_the_others_are_untouched() {
             if let Ok(events) = &events {
                 respawns.push(respawn(events, lab.reactor(), pids[n]));
             }
-            pids[n] = lab.is_ready_again(n, pids[n]);
+            pids[n] = lab.wait_ready_again(n, pids[n]);
             assert_eq!(lab.workers(), pids, "kill {kill}: only {} changed", PORTS[n]);
         }
         drop(end);
@@ -99,12 +99,12 @@ fn three_workers_killed_at_once_are_all_replaced() {
     let lab = Lab::with_the_monkey();
     let massacres = sized(5, 50);
     for _ in 0..massacres {
-        let before = lab.are_ready();
+        let before = lab.wait_all_ready();
         for pid in &before {
             processes::send(Signal::SIGKILL, *pid);
         }
         for (n, pid) in before.iter().enumerate() {
-            lab.is_ready_again(n, *pid);
+            lab.wait_ready_again(n, *pid);
         }
     }
     assert_eq!(lab.says.with("was killed by SIGKILL").len(), massacres * PORTS.len());
@@ -122,7 +122,7 @@ fn every_stop_signal_leaves_no_process_and_no_used_port() {
         let terminal = Terminal::open();
         let modes = terminal.modes();
         let mut lab = Lab::in_terminal(&terminal);
-        let workers = lab.are_ready();
+        let workers = lab.wait_all_ready();
         let events = ProcEvents::listen();
         match way {
             None => terminal.type_keys("\x03"),
@@ -130,7 +130,7 @@ fn every_stop_signal_leaves_no_process_and_no_used_port() {
         }
         let name = way.map_or("Ctrl-C", Signal::as_str);
         let gap = events.map(|events| gap(&events, &workers, lab.pid()));
-        let status = lab.ends();
+        let status = lab.wait_end();
         assert_eq!(status.code(), Some(0), "{name}: {status}");
         for pid in workers {
             assert!(!processes::is_alive(pid), "{name}: {pid} is left");
@@ -179,7 +179,7 @@ fn a_script_with_a_syntax_error_backs_off_and_becomes_ready_once_repaired() {
     assert!(!is_proof() || share < 0.01, "{share}");
     proof("a broken script", &format!("rests to {slowest} ms, {:.2} % of a core", share * 100.0));
     lab.repair(folder.path());
-    lab.are_ready();
+    lab.wait_all_ready();
     proof("repaired", "it comes up by itself");
     lab.stop();
 }
@@ -190,7 +190,7 @@ fn an_idle_pm_has_no_wakeup_and_stays_small() {
         return;
     }
     let lab = Lab::with_the_monkey();
-    lab.are_ready();
+    lab.wait_all_ready();
     let rest = Duration::from_secs(sized(2, 30) as u64);
     let both = [lab.pid(), lab.reactor()];
     let switches = || both.map(processes::context_switches);

@@ -116,7 +116,7 @@ impl Lab {
     }
 
     /// Waits until all three are ready, and returns their pids.
-    pub fn are_ready(&self) -> Vec<Pid> {
+    pub fn wait_all_ready(&self) -> Vec<Pid> {
         eventually("three workers are ready", || {
             let all: Option<Vec<_>> = (0..PORTS.len()).map(|n| self.last_ready(n)).collect();
             all.filter(|pids| self.workers() == *pids)
@@ -124,7 +124,7 @@ impl Lab {
     }
 
     /// Waits until the slot has another ready worker, and returns its pid.
-    pub fn is_ready_again(&self, n: usize, before: Pid) -> Pid {
+    pub fn wait_ready_again(&self, n: usize, before: Pid) -> Pid {
         eventually("another worker is ready", || {
             self.last_ready(n).filter(|pid| *pid != before && processes::is_alive(*pid))
         })
@@ -180,13 +180,13 @@ impl Lab {
         std::fs::copy(project().join("web.ts"), folder.join("web.ts")).expect("web.ts");
     }
 
-    pub fn ends(&mut self) -> ExitStatus {
+    pub fn wait_end(&mut self) -> ExitStatus {
         eventually("pm ends", || self.pm.try_wait().expect("a child"))
     }
 
     pub fn stop(mut self) {
         processes::send(Signal::SIGTERM, self.pid());
-        assert_eq!(self.ends().code(), Some(0));
+        assert_eq!(self.wait_end().code(), Some(0));
     }
 }
 
@@ -197,7 +197,7 @@ impl Drop for Lab {
         }
         // The test has failed. pm stops its workers.
         processes::send(Signal::SIGTERM, self.pid());
-        let _ = self.ends();
+        let _ = self.wait_end();
         let last: Vec<_> = self.says.all().into_iter().rev().take(30).collect();
         eprintln!("the last messages of pm, latest first:\n{}", last.join("\n"));
     }

@@ -45,15 +45,15 @@ impl Pm {
     }
 
     /// Waits until this generation of the n-th slot is ready. Returns the pid in that message.
-    pub fn is_ready(&self, n: usize, generation: u64) -> Pid {
+    pub fn wait_ready(&self, n: usize, generation: u64) -> Pid {
         let start = format!("{} is ready", self.slot(n));
         let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
         pid_in(&line)
     }
 
     /// Waits until the first generation of each slot is ready.
-    pub fn are_ready(&self, slots: usize) -> Vec<Pid> {
-        (1..=slots).map(|n| self.is_ready(n, 1)).collect()
+    pub fn wait_all_ready(&self, slots: usize) -> Vec<Pid> {
+        (1..=slots).map(|n| self.wait_ready(n, 1)).collect()
     }
 
     /// The living processes of its pool.
@@ -62,7 +62,7 @@ impl Pm {
     }
 
     /// Waits until its pool has this many living processes.
-    pub fn has_members(&self, count: usize) -> Vec<Member> {
+    pub fn wait_members(&self, count: usize) -> Vec<Member> {
         eventually(&format!("{count} processes in the pool"), || {
             let members = self.members();
             (members.len() == count).then_some(members)
@@ -84,7 +84,7 @@ impl Pm {
     }
 
     /// Waits until this generation of the slot `POOL{name}` is ready. Returns the pid in that message.
-    pub fn is_up(&self, name: &str, generation: u64) -> Pid {
+    pub fn wait_slot_ready(&self, name: &str, generation: u64) -> Pid {
         let start = format!("{}{name} is ready", self.name);
         let line = self.says.wait_for_all(&[&start, &format!("generation {generation})")]);
         pid_in(&line)
@@ -105,15 +105,15 @@ impl Pm {
     }
 
     /// Waits for its end.
-    pub fn ends(&mut self) -> ExitStatus {
+    pub fn wait_end(&mut self) -> ExitStatus {
         let status = eventually("pm ends", || self.child.try_wait().expect("a child"));
         self.has_ended = true;
         status
     }
 
     /// Waits for its end. It must have this exit status, no process of its pool may be left, and its ports must be free.
-    pub fn ends_with(&mut self, status: i32) {
-        let ended = self.ends();
+    pub fn wait_exit(&mut self, status: i32) {
+        let ended = self.wait_end();
         let left = self.members();
         // The last lines may not be read yet.
         self.says.all_to_the_end();
@@ -126,14 +126,14 @@ impl Pm {
     }
 
     /// Waits until it has stopped with status 0. The test has sent the signal.
-    pub fn stop_now(mut self) {
-        self.ends_with(0);
+    pub fn wait_stopped(mut self) {
+        self.wait_exit(0);
     }
 
     /// Stops it with SIGTERM.
     pub fn stop(mut self) {
         self.signal(Signal::SIGTERM);
-        self.ends_with(0);
+        self.wait_exit(0);
     }
 }
 
