@@ -214,6 +214,47 @@ fn worker_of(pid: nix::unistd::Pid) -> String {
 }
 
 #[test]
+fn every_message_about_a_worker_has_the_name_that_the_worker_started_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL-web]
+        command = ['WORKER', 'ignore', 'TERM', 'listen', '{port}', 'stay']
+        ports   = PORT1
+        stop    = { grace = '1500ms' }
+    ";
+    let mut pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
+    pm.wait_slot_ready("-web.1", 1);
+    let before = pm.says.all().len();
+    pm.reload(&text.replace("POOL-web", "POOL-api"));
+    let new = pm.wait_slot_ready("-api.1", 2);
+    processes::send(Signal::SIGKILL, new);
+    pm.says.wait_for("was killed by SIGKILL");
+    pm.wait_slot_ready("-api.1", 3);
+    pm.signal(Signal::SIGTERM);
+    pm.wait_exit(0);
+
+    let says = pm.says.all().split_off(before);
+    let of = |pool: &str| {
+        let slot = format!("{}-{pool}.1", pm.name);
+        let says = says.iter().enumerate();
+        // What a reload does with the slots is not about one worker.
+        says.filter(move |(_, line)| line.contains(&slot) && !line.contains("reload: "))
+    };
+    let ready = says.iter().position(|line| line.contains("is ready")).expect("a ready worker");
+    // Until the new worker is ready, it has no message of its own: all are about the old one.
+    let early: Vec<_> = of("api").filter(|(n, _)| *n < ready).collect();
+    assert!(early.is_empty(), "the old worker is web.1: {early:?} in {says:#?}");
+    let late: Vec<_> = of("web").filter(|(n, _)| *n > ready).collect();
+    assert!(late.is_empty(), "the new worker is api.1: {late:?} in {says:#?}");
+    for part in ["still stopping", "did not stop within"] {
+        let (_, line) = of("web").find(|(_, line)| line.contains(part)).expect(part);
+        assert!(line.contains("ignores SIGTERM"), "{line}");
+    }
+    assert!(of("web").count() >= 4, "replaced, still stopping, killed, gone: {says:#?}");
+    assert!(of("api").any(|(_, line)| line.contains("was killed by SIGKILL")), "{says:#?}");
+}
+
+#[test]
 fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
     let (_folder, pm) = started();
     let other = "
