@@ -1,36 +1,59 @@
-# pm and its lab. Plain `make` lists what there is.
+# pm and its lab. `make` without a target lists the targets.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
-# The project's own Deno before any other: shells that never sourced scripts/install_deno need it too.
+# The project's own Deno comes before any other.
 export PATH := $(CURDIR)/.deno/bin:$(PATH)
-# It would move every server to one address of its own.
+# Deno would serve every server on this address.
 unexport DENO_SERVE_ADDRESS
 
-TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/*.ts)
+TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/typescript/*.ts)
 SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo
-# A proxy that the environment names is not for loopback; Deno's fetch would ask it for that too.
+# Deno's fetch would use the proxy of the environment for loopback too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
 
+# Where `make install` puts things; DESTDIR is put before all of it, to fill a package.
+PREFIX := /usr/local
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man
+BASH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# What is installed: this, or with PM=FILE a pm that was built elsewhere.
+BUILT := target/release/pm
+PM := $(BUILT)
+
+# `make unit`: no test of these starts pm.
+UNIT_TESTS := --lib --bins --test architecture --test plan --test simulation
+# Each test crate but the lab, which needs Deno and fixed ports.
+TEST_CRATES := $(basename $(notdir $(wildcard tests/*.rs))) $(notdir $(patsubst %/main.rs,%,$(wildcard tests/*/main.rs)))
+RUST_TESTS := --lib --bins $(addprefix --test ,$(filter-out lab,$(TEST_CRATES)))
+
 .PHONY: help
 help:
-	@echo "make run      keep the three web servers on 8080, 8081 and 8082 alive; Ctrl-C ends them"
-	@echo "make demo     the same with the proxy on http://localhost:1337/ in front; one Ctrl-C ends both"
-	@echo "make load     10,000 checked requests against a running make demo; LOAD='--rate 100' for other loads"
-	@echo "make web      one web server on 8081, without pm; it will crash"
-	@echo "make proxy    the proxy on 1337, without pm; run make run beside it"
-	@echo "make build    compile target/release/pm"
-	@echo "make test     all tests"
-	@echo "make proof    every number of the README, measured here; four minutes"
-	@echo "make matrix   who is left, for every way in which pm can die and every kind of descendant"
-	@echo "make fuzz     a million texts that nobody would write, for each reader; two minutes"
-	@echo "make bench    the respawn figure, beside a bare C loop; needs root and a C compiler"
-	@echo "make check    formatting, lints and types of everything"
-	@echo "make deno     fetch Deno into .deno if there is none that is new enough"
-	@echo "make clean    remove what was compiled; scripts/remove_deno.sh removes Deno"
+	@echo "make run               keep the three web servers on 8080, 8081 and 8082 alive; Ctrl-C stops them"
+	@echo "make demo              the same with the proxy on http://localhost:1337/ in front; Ctrl-C stops both"
+	@echo "make load              10,000 checked requests to a running make demo; LOAD='--rate 100' for another load"
+	@echo "make web               one web server on 8081 without pm; it will crash"
+	@echo "make proxy             the proxy on 1337 without pm; run make run beside it"
+	@echo "make build             compile target/release/pm"
+	@echo "make install           pm, its manual and completions into PREFIX=/usr/local; make uninstall removes them"
+	@echo "make unit              unit tests, plan, simulation and architecture; a few seconds"
+	@echo "make check             formatting, lints and types: check-rust and check-typescript"
+	@echo "make check-rust        the Rust code and the shell scripts; needs no Deno"
+	@echo "make check-typescript  the TypeScript code"
+	@echo "make test              all tests: test-rust and test-typescript"
+	@echo "make test-rust         needs no Deno and no fixed port"
+	@echo "make test-typescript   web.ts, proxy.ts, and pm with both; needs the ports 8080-8082 and 1337"
+	@echo "make proof             measure every number of the README; four minutes on an idle machine"
+	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
+	@echo "make fuzz              a million malformed texts for each reader; two minutes"
+	@echo "make bench             the time to replace a worker, beside a bare C loop; needs root and a C compiler"
+	@echo "make deno              fetch Deno into .deno if there is no recent one"
+	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 
 .PHONY: run
 run: build deno-at-hand
@@ -56,13 +79,39 @@ proxy: deno-at-hand
 build:
 	cargo build --release --locked
 
-.PHONY: test
-test: deno-at-hand
-	cargo test --locked
-	$(DIRECT) deno test --allow-read --allow-write --allow-net --allow-run \
-		tests/web_test.ts tests/proxy_test.ts
+# Needs neither Deno nor, after `make build`, cargo: root, who installs, often has none.
+.PHONY: install
+install: $(if $(filter $(BUILT),$(PM)),$(if $(shell command -v cargo 2>/dev/null),build))
+	install -d "$(BIN)" "$(MAN)" "$(BASH_COMPLETIONS)" "$(ZSH_COMPLETIONS)" "$(FISH_COMPLETIONS)"
+	install -m 755 "$(PM)" "$(BIN)/pm"
+	umask 022 && "$(PM)" man --out "$(MAN)"
+	umask 022 && "$(PM)" completions bash > "$(BASH_COMPLETIONS)/pm"
+	umask 022 && "$(PM)" completions zsh > "$(ZSH_COMPLETIONS)/_pm"
+	umask 022 && "$(PM)" completions fish > "$(FISH_COMPLETIONS)/pm.fish"
 
-# The numbers in the README, in one go: about four minutes, on a machine that does nothing else.
+# The installed pm knows which pages it has.
+.PHONY: uninstall
+uninstall:
+	pages=$$(mktemp -d) && "$(BIN)/pm" man --out "$$pages" && (cd "$$pages" && find . -type f) | \
+		while read -r page; do rm -f "$(MAN)/$$page"; done; rm -r "$$pages"
+	rm -f "$(BASH_COMPLETIONS)/pm" "$(ZSH_COMPLETIONS)/_pm" "$(FISH_COMPLETIONS)/pm.fish" "$(BIN)/pm"
+
+.PHONY: unit
+unit:
+	cargo test --locked --quiet $(UNIT_TESTS)
+
+.PHONY: test test-rust test-typescript
+test: test-rust test-typescript
+
+test-rust:
+	cargo test --locked $(RUST_TESTS)
+	cargo test --locked --doc
+
+test-typescript: deno-at-hand
+	$(DIRECT) deno test --allow-read --allow-write --allow-net --allow-run tests/typescript
+	cargo test --locked --test lab
+
+# Measures the numbers of the README. Nothing else may run on the machine.
 .PHONY: proof
 proof: build deno-at-hand
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
@@ -84,20 +133,24 @@ bench:
 	cargo build --release --locked --example worker
 	cargo bench --locked --bench respawn
 
-.PHONY: check
-check: deno-at-hand
+.PHONY: check check-rust check-typescript
+check: check-rust check-typescript
+
+check-rust:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
+
+check-typescript: deno-at-hand
 	deno fmt --check
 	deno lint
 	deno check $(TYPESCRIPT)
-	for script in $(SHELL_SCRIPTS); do bash -n $$script || exit 1; done
 
 .PHONY: deno
 deno:
 	@scripts/install_deno
 
-# What the other targets wait for: silent when there is nothing to do, so that `make web` prints what deno prints.
+# Silent if Deno is there, so that `make web` prints only what deno prints.
 .PHONY: deno-at-hand
 deno-at-hand:
 	@scripts/install_deno --quiet

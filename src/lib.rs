@@ -9,8 +9,19 @@
 //! 4. [`cli`]: what people type and read.
 //! 5. `main`: the exit status.
 //!
-//! A file uses what lies below it, never above, never sideways except inside its folder; `tests/architecture.rs`
+//! A file uses what lies below it, never above, never sideways except inside its folder; `tests/architecture`
 //! holds it to that. ARCHITECTURE.md walks a crash and a Ctrl-C through the floors.
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod cli;
 pub mod plan;

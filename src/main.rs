@@ -1,54 +1,44 @@
-//! Floor 5: parse, run, and turn the outcome into an exit status. The only exit.
+//! Floor 5: from how it ended to an exit status. The only exit.
+
+#![warn(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-use nix::errno::Errno;
+use pm::cli::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use pm::cli::{self, Ending};
 use pm::supervisor::Outcome;
-use pm::sys::guard::GuardError;
-
-const GAVE_UP: u8 = 1;
-const BAD_USAGE: u8 = 2;
-const BROKEN: u8 = 3;
-/// As a shell has it.
-const NOT_EXECUTABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 fn main() -> ExitCode {
-    // A panic has been printed by now, and unwinding has killed the workers.
+    // The panic is printed already, and unwinding has killed the workers.
     let Ok(ending) = catch_unwind(|| cli::pm(std::env::args_os())) else {
         return ExitCode::from(BROKEN);
     };
     let status = match ending {
-        Ending::Over(Outcome::Stopped | Outcome::Ended(None)) => 0,
-        Ending::Over(Outcome::Ended(Some(exit))) => exit.status(),
-        Ending::Over(Outcome::GaveUp) => GAVE_UP,
-        Ending::Guarded(status) => status,
-        Ending::Unguarded(error) => {
+        Ending::RunEnded(Outcome::Stopped | Outcome::Ended(None)) => STOPPED,
+        Ending::RunEnded(Outcome::Ended(Some(exit))) => exit.status(),
+        Ending::RunEnded(Outcome::GaveUp) => GAVE_UP,
+        Ending::GuardEnded(status) => status,
+        Ending::GuardFailed(error) => {
             cli::complain(&error);
-            match error {
-                GuardError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
-                GuardError::Exec { .. } => NOT_EXECUTABLE,
-                GuardError::Refused(_) | GuardError::ForeignProc => BROKEN,
-            }
+            error.exec_status().unwrap_or(BROKEN)
         }
-        Ending::Shown(text) => {
-            // A reader that has gone away (`pm --help | head -1`) has seen what it wanted.
+        Ending::HelpAsked(text) => {
+            // If its reader has closed the pipe (`pm --help | head -1`), that is no failure.
             let _ = text.print();
-            0
+            STOPPED
         }
         Ending::BadUsage(error) => {
             let _ = error.print();
             BAD_USAGE
         }
-        Ending::Done => 0,
+        Ending::Done => STOPPED,
         Ending::Refused => BAD_USAGE,
-        Ending::Unsaid(error) => {
+        Ending::CannotPrint(error) => {
             cli::complain(&error);
             BROKEN
         }
-        Ending::Broken(error) => {
+        Ending::ReactorFailed(error) => {
             cli::complain(&error);
             BROKEN
         }

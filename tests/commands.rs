@@ -1,7 +1,9 @@
-//! `pm check`, `pm init`, `pm schema`, `pm completions` and `pm man`, and what pm says where it runs nothing: the binary
-//! as people type it, and its exit status.
+//! The commands that run no worker: `pm check`, `pm init`, `pm schema`, `pm completions`, `pm man`; which file pm runs;
+//! and the exit status and hint where it refuses one.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -9,7 +11,7 @@ use tempfile::TempDir;
 /// A folder to run pm in.
 struct Folder(TempDir);
 
-/// What pm has said, and its exit status.
+/// What pm has printed, and its exit status.
 struct Said {
     status: Option<i32>,
     stdout: String,
@@ -26,7 +28,7 @@ impl Folder {
     }
 
     fn pm(&self, arguments: &[&str]) -> Said {
-        // A pm that goes on where it should have ended is told to, and the status of timeout(1) is none of pm's.
+        // timeout(1) stops a pm that runs where it should have ended. Its exit status, 124, is not one of pm's.
         let mut pm = Command::new("timeout");
         let pm = pm.args(["20", env!("CARGO_BIN_EXE_pm")]).args(arguments);
         let pm = pm.current_dir(self.0.path()).env_remove("PORT");
@@ -65,12 +67,12 @@ const RIGHT: &str = "[pool.web]\ncommand = ['serve', '{port}']\nports = '8080-80
 const WRONG: &str = "[pool.web]\ncommand = ['serve', '{prot}']\nports = '8080-8081'\n";
 
 #[test]
-fn check_says_a_line_for_each_pool_or_every_fault() {
+fn check_prints_a_line_for_each_pool_or_every_fault() {
     let folder =
         Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG), ("Procfile", "web x\n")]);
     let said = folder.pm(&["check"]).does();
     said.says(
-        "pm.toml is right: 2 workers\nweb: 2 workers on ports 8080-8081, ready when its port",
+        "pm.toml is OK: 2 workers\nweb: 2 workers on ports 8080 to 8081, ready when its port",
     );
     folder.pm(&["check", "-f", "wrong.toml"]).refuses("wrong.toml:2:22");
     folder.pm(&["check", "-f", "Procfile"]).refuses("Procfile:1:1");
@@ -79,7 +81,7 @@ fn check_says_a_line_for_each_pool_or_every_fault() {
 }
 
 #[test]
-fn check_speaks_json_on_stdout_either_way() {
+fn check_prints_json_on_stdout_with_and_without_faults() {
     let folder = Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG)]);
     let json = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap();
     let right = json(&folder.pm(&["check", "--json"]).does());
@@ -92,12 +94,12 @@ fn check_speaks_json_on_stdout_either_way() {
 }
 
 #[test]
-fn init_writes_what_check_takes_and_overwrites_nothing() {
+fn init_writes_a_file_that_check_accepts_and_overwrites_nothing() {
     for files in [&[][..], &[("web.ts", "")], &[("Procfile", "web: serve {}\n"), (".env", "A=1\n")]]
     {
         let folder = Folder::with(files);
         folder.pm(&["init"]).does().says("wrote `pm.toml`");
-        folder.pm(&["check"]).does().says("pm.toml is right");
+        folder.pm(&["check"]).does().says("pm.toml is OK");
         let written = folder.read("pm.toml");
         folder.pm(&["init"]).refuses("`pm.toml` is here already and stays as it is");
         assert_eq!(folder.read("pm.toml"), written);
@@ -108,29 +110,29 @@ fn init_writes_what_check_takes_and_overwrites_nothing() {
 }
 
 #[test]
-fn pm_toml_comes_before_a_procfile_and_that_before_the_lab() {
+fn pm_toml_wins_over_a_procfile_and_a_procfile_wins_over_the_lab() {
     let all = [("pm.toml", RIGHT), ("Procfile", "a: b\n"), ("web.ts", "")];
-    Folder::with(&all).pm(&["check"]).does().says("pm.toml is right");
-    Folder::with(&all[1..]).pm(&["check"]).does().says("Procfile is right");
-    Folder::with(&all[2..]).pm(&["check"]).does().says("the lab is right: 3 workers");
+    Folder::with(&all).pm(&["check"]).does().says("pm.toml is OK");
+    Folder::with(&all[1..]).pm(&["check"]).does().says("Procfile is OK");
+    Folder::with(&all[2..]).pm(&["check"]).does().says("the lab is OK: 3 workers");
     let said = Folder::with(&[]).pm(&["check"]);
     said.refuses("no `pm.toml`, no `Procfile` and no `web.ts` here; `pm init` writes a `pm.toml`");
 }
 
 #[test]
-fn nothing_is_run_of_a_file_that_is_wrong() {
+fn nothing_runs_from_a_file_with_a_fault() {
     let folder = Folder::with(&[("pm.toml", WRONG), ("Procfile", "web: true\n")]);
     let said = folder.pm(&[]).refuses("did you mean `{port}`?");
     assert!(said.stderr.contains("1 fault\n") && !said.stderr.contains('\x1b'), "{}", said.stderr);
     assert!(folder.pm(&["--color", "always"]).stderr.contains('\x1b'));
-    folder.pm(&["-m", "web=1"]).refuses("`-m` goes with a Procfile, and `pm.toml` is none");
-    folder.pm(&["--port", "80"]).refuses("`--port` goes with a Procfile");
+    folder.pm(&["-m", "web=1"]).refuses("`-m` is only for a Procfile, and `pm.toml` is not one");
+    folder.pm(&["--port", "80"]).refuses("`--port` is only for a Procfile");
     folder.pm(&["-f", "Procfile", "-m", "wbe=1"]).refuses("did you mean `web`?");
     folder.pm(&["run", "--port", "80", "--", "x"]).refuses("did you mean `--ports 80`?");
 }
 
 #[test]
-fn what_the_command_line_says_wins_over_the_file() {
+fn options_win_over_the_file() {
     let text = "[pool.a]\ncommand = 'exit 7'\nrestart = 'always'\n";
     let folder =
         Folder::with(&[("pm.toml", text), ("Procfile", "a: exit $((PORT - 6000))\nb: true\n")]);
@@ -141,7 +143,7 @@ fn what_the_command_line_says_wins_over_the_file() {
 }
 
 #[test]
-fn the_pages_are_whole() {
+fn schema_completions_and_manual_are_complete() {
     let folder = Folder::with(&[]);
     let schema = folder.pm(&["schema"]).does();
     let schema: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();
@@ -149,6 +151,160 @@ fn the_pages_are_whole() {
     for shell in ["bash", "zsh", "fish"] {
         folder.pm(&["completions", shell]).does().says("formation");
     }
-    let man = folder.pm(&["man"]).does().says(".SH PM CHECK").says("{n}");
+    let man =
+        folder.pm(&["man"]).does().says(".SH SIGNALS").says(".SH \"EXIT STATUS\"").says("{n}");
     assert!(!man.stdout.contains('\x1b'));
+    folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
+    folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
+    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, check");
+}
+
+#[test]
+fn the_pm_toml_of_the_readme_and_of_the_manual_is_right() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (readme, _) = rest.split_once("```").unwrap();
+    let manual = include_str!("../src/cli/man/example.toml");
+    for text in [readme, manual] {
+        Folder::with(&[("pm.toml", text), (".env", "")]).pm(&["check"]).does().says("4 workers");
+    }
+}
+
+#[test]
+fn pm_help_is_what_help_options_print() {
+    let folder = Folder::with(&[]);
+    assert_eq!(folder.pm(&["help"]).does().stdout, folder.pm(&["--help"]).does().stdout);
+    assert_eq!(folder.pm(&["help", "run"]).stdout, folder.pm(&["run", "--help"]).stdout);
+    folder.pm(&["help", "rnu"]).refuses("rnu");
+}
+
+#[test]
+fn make_install_installs_what_make_uninstall_removes() {
+    let root = tempfile::tempdir().unwrap();
+    // Nothing is at the places that a shell would split this into.
+    let destination = root.path().join("a package");
+    make(&["install", "PREFIX=/usr"], &destination);
+    let expected = [
+        "usr/bin/pm",
+        "usr/share/bash-completion/completions/pm",
+        "usr/share/fish/vendor_completions.d/pm.fish",
+        "usr/share/man/man1/pm-check.1",
+        "usr/share/man/man1/pm-completions.1",
+        "usr/share/man/man1/pm-init.1",
+        "usr/share/man/man1/pm-man.1",
+        "usr/share/man/man1/pm-run.1",
+        "usr/share/man/man1/pm-schema.1",
+        "usr/share/man/man1/pm.1",
+        "usr/share/man/man5/pm.toml.5",
+        "usr/share/zsh/site-functions/_pm",
+    ];
+    assert_eq!(files(&destination), expected);
+    let pm = Command::new(destination.join("usr/bin/pm")).arg("--version").output().unwrap();
+    assert!(pm.stdout.starts_with(b"pm "));
+    make(&["uninstall", "PREFIX=/usr"], &destination);
+    assert_eq!(files(&destination), Vec::<String>::new());
+}
+
+#[test]
+fn shells_parse_the_completions() {
+    let folder = Folder::with(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = folder.0.path().join(shell);
+        fs::write(&script, folder.pm(&["completions", shell]).does().stdout).unwrap();
+        if let Some(found) = tool(Command::new(shell).arg("-n").arg(&script)) {
+            assert_eq!((found.status, found.stderr.as_str()), (Some(0), ""), "{shell}");
+        }
+    }
+}
+
+#[test]
+fn bash_completes_commands_options_and_the_command_after_two_dashes() {
+    let folder = Folder::with(&[]);
+    let script = folder.pm(&["completions", "bash"]).does().stdout;
+    let completed = |words: &str| {
+        // As bash calls it: the words, the index of the last one, and then name, word and word before.
+        let asked = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _pm pm \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+             echo \"${{COMPREPLY[*]}}\""
+        );
+        tool(Command::new("bash").args(["--norc", "-c", &asked])).map(|said| said.stdout)
+    };
+    for (words, expected) in [
+        ("pm ch", "check"),
+        ("pm run --give", "--give-up-after"),
+        ("pm run --restart on", "on-failure"),
+        ("pm run --ports ''", ""),
+        ("pm run -- compge", "compgen"),
+        ("pm --workers 2 -- compge", "compgen"),
+        ("pm man pm.", "pm.toml"),
+    ] {
+        let Some(completed) = completed(words) else { return };
+        assert!(
+            completed.split_whitespace().eq(expected.split_whitespace()),
+            "{words}: {completed}"
+        );
+    }
+}
+
+#[test]
+fn man_renders_each_page_without_a_warning() {
+    let folder = Folder::with(&[]);
+    folder.pm(&["man", "--out", "man"]).does();
+    let pages = files(&folder.0.path().join("man"));
+    assert_eq!(pages.len(), 8, "{pages:?}");
+    for page in pages {
+        let page = folder.0.path().join("man").join(page);
+        if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))
+        {
+            assert_eq!(found.stderr, "", "{}", page.display());
+        }
+        if let Some(found) = tool(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&page)) {
+            // There is no date, so that the same pm makes the same page.
+            let warnings = found.stdout.lines().filter(|line| !line.contains("missing date"));
+            assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new());
+        }
+    }
+}
+
+/// Runs a target of the Makefile for this pm.
+#[track_caller]
+fn make(arguments: &[&str], destination: &Path) {
+    let mut make = Command::new("make");
+    make.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    make.arg(format!("DESTDIR={}", destination.display()));
+    make.arg(format!("PM={}", env!("CARGO_BIN_EXE_pm")));
+    // Those of a `make test` that runs this.
+    make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL");
+    let Output { status, stdout, stderr } = make.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    assert!(status.success(), "{}{}", text(stdout), text(stderr));
+}
+
+/// What a program says; `None` if this machine does not have it.
+fn tool(command: &mut Command) -> Option<Said> {
+    let Output { status, stdout, stderr } = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        output => output.unwrap(),
+    };
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some(Said { status: status.code(), stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// The files below a folder, in order.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
 }

@@ -1,32 +1,31 @@
-//! Texts that nobody would write, through the readers of `pm.toml`, Procfile and `.env` and of what workers say
-//! (sd_notify): no panic, no long wait, and each fault within its text.
+//! Random texts for the readers of `pm.toml`, Procfile, `.env` and notifications (sd_notify): no panic, no long wait, and
+//! each fault within its text.
 //!
-//! An input is made of right texts, a dictionary of keys and nasty bytes, and a seed. 20,000 are tried for each reader,
-//! a million with PM_PROOF=1, PM_FUZZ=N as many as that. A failure names its seed; PM_SEED=N tries that one alone.
+//! A seed changes a right text at random places, with words of a dictionary and with random bytes. Each reader is given
+//! 20,000 texts, a million with PM_PROOF=1, N with PM_FUZZ=N. A failure names its seed; PM_SEED=N tries that one alone.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pm::cli::diagnostics::pictures;
-use pm::plan::host::{Account, Document, Host};
+use pm::cli::diagnostics::pictures_in_colour;
+use pm::plan::host::{Document, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
-use pm::plan::{Faults, Plan, pm_toml};
-use pm::sys::notify::{self, Notice};
+use pm::plan::{Faults, Identity, Plan, pm_toml};
+use pm::sys::notify::{self, Notification};
 
-/// A reader takes less than a second with the longest of texts; one that takes this long hangs, whatever else the
-/// machine is doing.
+/// A reader takes less than a second for the longest text. If it takes this long it hangs, even on a busy machine.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Texts that are right, to be spoilt.
+/// Right texts, to be changed.
 const PM_TOMLS: [&str; 4] = [
     include_str!("../src/plan/lab.toml"),
     include_str!("../src/cli/init.toml"),
     "[pool.web]\ncommand = ['serve', '{port}', '{{}}']\nports = '8080-8082,8090'\nenv = { A = 1, B = '{n}' }\n\
      ready = { http = '/', status = '200-299', within = '30s' }\nalive = { exec = 'x {slot}', every = '1s' }\n\
      after = ['db']\nlog = { file = 'log/{slot}.log', max_size = '1MiB' }\n\n[pool.db]\ncommand = \"\"\"\nx\n\"\"\"\n\
-     restart = 'on-failure'\nrest = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
+     restart = 'on-failure'\nbackoff = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
      stop = { signal = 'INT', grace = '0s' }\nuser = 'www-data'\numask = '022'\nnice = -5\npty = true\n\
      env_file = ['.env', 'more.env']\nlimits = { open_files = 10, memory = '1GB' }\nready.line_regex = '^a+$'\n",
     "pool.a.command = 'x'\npool.a.ports = [80, '90-99']\npool.b = { command = ['x'], workers = 3, after = 'a' }\n",
@@ -57,7 +56,7 @@ const WORDS: [&str; 56] = [
     "max_restarts",
     "ready",
     "alive",
-    "rest",
+    "backoff",
     "stop",
     "log",
     "limits",
@@ -108,16 +107,17 @@ struct FakeHost<'a> {
 }
 
 impl Host for FakeHost<'_> {
-    fn read(&self, path: &Path) -> Result<Option<String>, String> {
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(".env") => Ok(Some(self.dotenv.to_owned())),
-            Some("secret") => Err("permission denied".into()),
+            Some("secret") => Err(Unreadable::NotRegular),
             Some(_) | None => Ok(None),
         }
     }
 
-    fn user(&self, name: &str) -> Option<Account> {
-        (name == "www-data").then(|| Account { uid: 33, gid: 33, groups: Vec::new() })
+    fn user(&self, name: &str) -> Option<Identity> {
+        let is_known = name == "www-data";
+        is_known.then(|| Identity { user: name.into(), uid: 33, gid: 33, groups: Vec::new() })
     }
 
     fn group(&self, _: &str) -> Option<u32> {
@@ -134,14 +134,14 @@ impl Host for FakeHost<'_> {
 }
 
 #[test]
-fn no_text_is_too_much_for_pm_toml() {
+fn the_reader_of_pm_toml_survives_random_texts() {
     attack(&PM_TOMLS, |_, text| {
         pm_toml::read(&document("pm.toml", text), &FakeHost { dotenv: "A=b" })
     });
 }
 
 #[test]
-fn no_text_is_too_much_for_a_procfile() {
+fn the_reader_of_a_procfile_survives_random_texts() {
     attack(&PROCFILES, |rng, text| {
         let formations = ["all=1,web=3", "web=1000", "worker", "=,", "all=0"];
         let formation = rng.bool().then(|| rng.choice(formations).unwrap().to_owned());
@@ -151,7 +151,7 @@ fn no_text_is_too_much_for_a_procfile() {
 }
 
 #[test]
-fn no_text_is_too_much_for_dotenv() {
+fn the_reader_of_dotenv_survives_random_texts() {
     attack(&DOTENVS, |_, text| {
         procfile::read(
             &document("Procfile", "web: x"),
@@ -162,7 +162,7 @@ fn no_text_is_too_much_for_dotenv() {
 }
 
 #[test]
-fn no_text_is_too_much_for_a_formation() {
+fn the_reader_of_a_formation_survives_random_texts() {
     attack(&["all=1,web=3", "web = 2, worker=0"], |_, text| {
         let options = Options { formation: Some(text.to_owned()), port: None };
         procfile::read(
@@ -174,35 +174,35 @@ fn no_text_is_too_much_for_a_formation() {
 }
 
 #[test]
-fn no_datagram_is_too_much_for_the_notices_in_it() {
+fn the_reader_of_notifications_survives_random_datagrams() {
     const DATAGRAMS: [&str; 3] = [
         "READY=1\nSTATUS=half way\nMAINPID=12\n",
         "WATCHDOG=1",
         "STOPPING=1\nERRNO=2\nFDSTORE=1\nWATCHDOG=trigger\nX_A=b=c\n",
     ];
-    let mut heard = 0;
+    let mut count = 0;
     for seed in seeds() {
-        let bytes = spoilt_bytes(&mut Rng::with_seed(seed), &DATAGRAMS);
+        let bytes = changed_bytes(&mut Rng::with_seed(seed), &DATAGRAMS);
         let began = Instant::now();
-        let notices = std::panic::catch_unwind(|| notify::read(&bytes));
+        let notices = std::panic::catch_unwind(|| notify::parse(&bytes));
         let notices = notices.unwrap_or_else(|_| panic!("PM_SEED={seed} panics: {bytes:?}"));
         assert!(began.elapsed() < TIME_MAX, "PM_SEED={seed} takes too long: {bytes:?}");
-        heard += notices.len();
+        count += notices.len();
         for notice in notices {
-            if let Notice::Status(text) | Notice::MainPid(text) = notice {
+            if let Notification::Status(text) | Notification::MainPid(text) = notice {
                 let is_fit = text.chars().count() <= 200 && !text.contains(char::is_control);
-                assert!(is_fit, "PM_SEED={seed} is no text for a terminal: {text:?}");
+                assert!(is_fit, "PM_SEED={seed}: control characters or too long: {text:?}");
             }
         }
     }
-    println!("{heard} notices");
-    assert!(heard > 0);
+    println!("{count} notifications");
+    assert!(count > 0);
 }
 
-/// The longest and the most monotonous, where whatever is not linear shows.
+/// A text that repeats one thing, as long as a text may be: a reader that is not linear would be slow.
 #[test]
-fn much_of_one_thing_takes_no_time() {
-    // A build without optimization reads a sixteenth of it in the same time.
+fn a_long_repetition_is_read_in_linear_time() {
+    // A build without optimization is given a sixteenth of it.
     let parts = if is_proof() { 1 } else { 16 };
     let most = pm::plan::FILE_BYTES_MAX / parts;
     let mut slow = String::new();
@@ -268,7 +268,7 @@ fn time(read: impl FnOnce() -> Result<Plan, Faults>) -> Duration {
     began.elapsed()
 }
 
-/// Tries a reader with texts made of these.
+/// Tries a reader with random changes of these texts.
 fn attack(
     texts: &[&str],
     read: impl Fn(&mut Rng, &str) -> Result<Plan, Faults> + std::panic::RefUnwindSafe,
@@ -276,7 +276,7 @@ fn attack(
     let (mut right, mut wrong) = (0_u64, 0_u64);
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
-        let text = spoilt(&mut rng, texts);
+        let text = changed(&mut rng, texts);
         let began = Instant::now();
         let outcome = std::panic::catch_unwind(|| read(&mut rng.clone(), &text));
         let took = began.elapsed();
@@ -309,12 +309,12 @@ fn is_proof() -> bool {
     std::env::var_os("PM_PROOF").is_some()
 }
 
-/// One of the texts, or several, with up to eight things done to it.
-fn spoilt(rng: &mut Rng, texts: &[&str]) -> String {
-    String::from_utf8_lossy(&spoilt_bytes(rng, texts)).into_owned()
+/// One of the texts with up to eight random changes.
+fn changed(rng: &mut Rng, texts: &[&str]) -> String {
+    String::from_utf8_lossy(&changed_bytes(rng, texts)).into_owned()
 }
 
-fn spoilt_bytes(rng: &mut Rng, texts: &[&str]) -> Vec<u8> {
+fn changed_bytes(rng: &mut Rng, texts: &[&str]) -> Vec<u8> {
     let mut bytes = rng.choice(texts).unwrap().as_bytes().to_vec();
     for _ in 0..rng.usize(0..=8) {
         let at = rng.usize(0..=bytes.len());
@@ -341,15 +341,15 @@ fn spoilt_bytes(rng: &mut Rng, texts: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// A plan keeps what its types say of it.
+/// A plan has the properties that its types promise.
 fn check_plan(plan: &Plan, seed: u64) {
-    assert!(plan.slots().count() >= 1, "PM_SEED={seed} keeps nothing alive");
+    assert!(plan.slots().count() >= 1, "PM_SEED={seed}: a plan without slots");
     assert!(plan.slots().count() <= pm::plan::WORKERS_MAX, "PM_SEED={seed}");
     let mut names = std::collections::BTreeSet::new();
     let mut ports = std::collections::BTreeSet::new();
     for (pool, slot) in plan.slots() {
         let exec = &slot.exec;
-        assert!(names.insert(&slot.name), "PM_SEED={seed}: {} is there twice", slot.name);
+        assert!(names.insert(&slot.name), "PM_SEED={seed}: two slots {}", slot.name);
         assert!(slot.port.is_none_or(|port| ports.insert(port)), "PM_SEED={seed}: {:?}", slot.port);
         assert!(!exec.argv.is_empty(), "PM_SEED={seed}: {} has no argv", slot.name);
         assert!(exec.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()), "PM_SEED={seed}");
@@ -364,7 +364,7 @@ fn check_plan(plan: &Plan, seed: u64) {
     }
 }
 
-/// Faults point into their texts, and can be said in one line and shown.
+/// Each fault points into its text, and can be shown in one line and as a picture.
 fn check_faults(faults: &Faults, seed: u64) {
     let mut last = None;
     for fault in faults.iter() {
@@ -372,7 +372,7 @@ fn check_faults(faults: &Faults, seed: u64) {
         assert!(text.get(fault.span.clone()).is_some(), "PM_SEED={seed}: {fault:?}");
         let related = fault.related.as_ref().map_or(0..0, |(span, _)| span.clone());
         assert!(text.get(related).is_some(), "PM_SEED={seed}: {fault:?}");
-        assert!(!fault.message.is_empty(), "PM_SEED={seed}: {fault:?}");
+        assert!(!fault.message().is_empty(), "PM_SEED={seed}: {fault:?}");
         let order = (fault.file, fault.span.start);
         assert!(last <= Some(order), "PM_SEED={seed}: out of order");
         last = Some(order);
@@ -384,8 +384,8 @@ fn check_faults(faults: &Faults, seed: u64) {
     }
     assert!(last.is_some(), "PM_SEED={seed}: no fault");
     assert!(faults.lines().all(|line| !line.contains('\n')), "PM_SEED={seed}");
-    // To draw them all takes longer than to find them.
+    // Drawing the pictures takes longer than reading the text.
     if seed.is_multiple_of(64) {
-        assert!(!pictures(faults, true).is_empty(), "PM_SEED={seed}");
+        assert!(!pictures_in_colour(faults).is_empty(), "PM_SEED={seed}");
     }
 }

@@ -5,7 +5,7 @@
 //! Both keep the same worker alive. In turn one of each is killed, so that whatever else the machine does falls on
 //! both. Needs root (see `proc_events`) and a C compiler.
 
-#[path = "../../tests/lab/proc_events.rs"]
+#[path = "../../tests/support/proc_events.rs"]
 mod proc_events;
 
 use std::error::Error;

@@ -1,143 +1,165 @@
-//! The command line, as clap reads it.
+//! The command line, as clap reads it: options, their help, their defaults, and what shells complete for them.
+//!
+//! Defaults that a help text names are those of the plan and the policy, not copies. What a help says beside the
+//! options is in [`super::notes`].
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
-use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-use crate::plan::Ports;
+use super::notes;
 use crate::plan::text::duration;
-use crate::supervisor::Restart;
+use crate::plan::{Ports, RestartWord, defaults};
+use crate::supervisor::Policy;
 
-// clap takes an `{n}` in a help text for a line break; the escape sequence inside it, which stands for nothing, does not
-// let it.
-/// Keeps a pool of port-bound workers serving, in a foreground terminal
+/// Keeps a pool of port-bound workers running, in a foreground terminal
 #[derive(Debug, Parser)]
 #[command(
     name = "pm",
     version,
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
-    after_help = "\
-Examples:
-  pm                                            run what is here: pm.toml, Procfile, or web.ts
-  pm run -f Procfile -m web=3                   three workers of a Procfile's web
-  pm run --ports 8080-8082 -- ./serve {port}    one worker a port
-  pm run --workers 4 --name jobs -- ./job {\x1b[0mn}   four workers without ports
-
-Ctrl-C stops all workers and waits for them; a second one kills them."
+    after_help = notes::PM.after_help()
 )]
-pub struct Args {
+struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Run,
+    run: RunArgs,
 }
 
-/// There is no pool under `--init`.
+/// `--init` runs one command and no pool, so these have no meaning with it.
 const NOT_FOR_INIT: [&str; 7] =
     ["ports", "workers", "name", "grace", "restart", "give_up_after", "take_over"];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep workers alive until Ctrl-C; pm alone is pm run
-    #[command(after_help = "\
---grace, --restart and --give-up-after win over what a file says.
-In CMD: {port}, {slot} (web.2), {\x1b[0mn} (2), {pool} and {dir} are filled in; {{ is a brace.
-A worker finds PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.
-
-Exit status: 0 stopped as asked; a worker's own if all have ended by themselves;
-1 gave up; 2 bad usage or configuration; 3 an error of pm.")]
-    Run(Run),
-    /// Say what is wrong with a pm.toml or Procfile, or what it keeps alive
-    #[command(after_help = "\
-Examples:
-  pm check                     the file that pm would run
-  pm check -f deploy/pm.toml --json
-
-Exit status: 0 it is right; 2 it is not.")]
-    Check(Check),
-    /// Write a pm.toml: from a Procfile, for the lab, or one that explains itself
-    #[command(after_help = "A pm.toml that is there is left as it is.")]
+    /// Keep workers running until Ctrl-C; `pm` without a command does the same
+    #[command(after_help = notes::RUN.after_help())]
+    Run(RunArgs),
+    /// Print the faults of a pm.toml or Procfile, or its pools if it has none
+    #[command(after_help = notes::CHECK.after_help())]
+    Check(CheckArgs),
+    /// Write a pm.toml: from a Procfile, for the lab, or a template with comments
+    #[command(after_help = notes::INIT.after_help())]
     Init,
     /// Print the JSON schema of pm.toml
-    #[command(after_help = "Example:\n  pm schema > pm.schema.json")]
+    #[command(after_help = notes::SCHEMA.after_help())]
     Schema,
-    /// Print a script that completes pm's command line
-    #[command(after_help = "\
-Example:
-  pm completions bash > ~/.local/share/bash-completion/completions/pm")]
-    Completions { shell: Shell },
-    /// Print the manual page
-    #[command(after_help = "Example:\n  pm man | man -l -")]
-    Man,
+    /// Print the completion script for a shell
+    #[command(after_help = notes::COMPLETIONS.after_help())]
+    Completions {
+        /// The shell: bash, elvish, fish, powershell or zsh
+        #[arg(hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Print a page of the manual, or write all pages
+    #[command(after_help = notes::MAN.after_help())]
+    Man(ManArgs),
 }
 
-/// What `pm run` takes; `pm` alone is `pm run`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct Run {
-    /// Run this file: TOML if it ends in .toml, else a Procfile
-    #[arg(short, long, value_name = "FILE", conflicts_with = "command")]
+/// What `pm run` takes; `pm` without a command is `pm run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// Run this file: TOML if its name ends in .toml, else a Procfile
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "command")]
     pub file: Option<PathBuf>,
-    /// Of a Procfile: how many of each, as in all=1,web=3
-    #[arg(short = 'm', long, value_name = "FORMATION", conflicts_with = "command")]
+    /// For a Procfile: workers of each process type, as in all=1,web=3
+    #[arg(short = 'm', long, value_name = "FORMATION", value_hint = ValueHint::Other)]
+    #[arg(conflicts_with = "command")]
     pub formation: Option<String>,
-    /// Of a Procfile: where PORT begins [default: as in .env, or 5000]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_hint = ValueHint::Other, help = port_help())]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// One worker for each of these ports: 8080-8082 or 8080,8090
-    #[arg(long, value_name = "PORTS", conflicts_with = "workers", requires = "command")]
+    #[arg(long, value_name = "PORTS", value_hint = ValueHint::Other)]
+    #[arg(conflicts_with = "workers", requires = "command")]
     pub ports: Option<Ports>,
-    /// So many workers, without ports
-    #[arg(long, value_name = "N", requires = "command")]
+    /// The number of workers, for a pool without ports
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other, requires = "command")]
     pub workers: Option<usize>,
-    /// The pool's name [default: the program's]
-    #[arg(long, requires = "command")]
+    /// The name of the pool [default: the name of the program]
+    #[arg(long, value_hint = ValueHint::Other, requires = "command")]
     pub name: Option<String>,
-    /// From the stop signal to SIGKILL [default: 5s]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, help = grace_help())]
+    #[arg(value_parser = duration::argument)]
     pub grace: Option<Duration>,
-    /// Replace a worker that ends: always, on-failure or never
-    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
-    pub restart: Option<When>,
-    /// Stop trying after so many failed starts in a row [default: never]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true, help = restart_help())]
+    pub restart: Option<RestartWord>,
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other, help = give_up_after_help())]
     pub give_up_after: Option<NonZeroU32>,
-    /// Kill what an earlier pm has left on a port
+    /// Kill the workers that an earlier pm left on a port
     #[arg(long)]
     pub take_over: bool,
-    /// Run CMD once, guarded and reaping: process 1 of a container
+    /// Run CMD once as process 1 of a container: forward signals, reap
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,
     #[command(flatten)]
-    pub paint: Paint,
+    pub colour: ColourArgs,
     /// The program of each worker and its arguments
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 
 /// What `pm check` takes.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct Check {
-    /// Look at this file: TOML if it ends in .toml, else a Procfile
-    #[arg(short, long, value_name = "FILE")]
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Check this file: TOML if its name ends in .toml, else a Procfile
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
-    /// Say it in JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub paint: Paint,
+    pub colour: ColourArgs,
 }
 
-#[derive(Clone, Copy, Debug, ClapArgs)]
-pub struct Paint {
-    /// Colour what is printed: auto, always or never
+/// What `pm man` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ManArgs {
+    /// The page: a command, or pm.toml [default: pm]
+    #[arg(value_name = "PAGE", hide_possible_values = true)]
+    pub page: Option<String>,
+    /// Write all pages into this folder, under man1 and man5
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "page")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ColourArgs {
+    /// When to colour the output: auto, always or never
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub color: Colouring,
+    pub color: ColourChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ColourChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The page of `pm man` that no command has.
+pub const PM_TOML_PAGE: &str = "pm.toml";
+
+/// The whole command line.
+pub fn command() -> clap::Command {
+    let pm = Args::command();
+    let commands = pm.get_subcommands().map(clap::Command::get_name);
+    let pages: Vec<_> = std::iter::once(pm.get_name())
+        .chain(commands)
+        .chain([PM_TOML_PAGE])
+        .map(|page| PossibleValue::new(page.to_owned()))
+        .collect();
+    pm.mut_subcommand("man", |man| {
+        man.mut_arg("page", |page| page.value_parser(PossibleValuesParser::new(pages)))
+    })
 }
 
 /// Reads a command line.
@@ -145,42 +167,44 @@ pub struct Paint {
 /// # Errors
 /// What is wrong with it, or the text of the help or version that it asks for.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
-    let args = Args::try_parse_from(argv)?;
+    let matches = command().try_get_matches_from(argv)?;
+    let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     let command = args.command.unwrap_or(Command::Run(args.run));
-    if let Command::Run(Run { port: Some(port), command, .. }) = &command
+    if let Command::Run(RunArgs { port: Some(port), command, .. }) = &command
         && !command.is_empty()
     {
         let words = format!(
-            "`--port` is where the PORTs of a Procfile begin, and this is a command; \
+            "`--port` is the first PORT of a Procfile and cannot be used with a command; \
              did you mean `--ports {port}`?"
         );
-        return Err(Args::command().error(ErrorKind::ArgumentConflict, words));
+        return Err(self::command().error(ErrorKind::ArgumentConflict, words));
     }
     Ok(command)
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum When {
-    Always,
-    OnFailure,
-    Never,
+fn port_help() -> String {
+    format!(
+        "For a Procfile: the first PORT [default: PORT of .env or pm, or {}]",
+        defaults::PROCFILE_PORT
+    )
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Colouring {
-    Auto,
-    Always,
-    Never,
+fn grace_help() -> String {
+    let grace = duration::words(Policy::default().grace);
+    format!("The time from the stop signal to SIGKILL [default: {grace}]")
 }
 
-impl From<When> for Restart {
-    fn from(when: When) -> Self {
-        match when {
-            When::Always => Self::Always,
-            When::OnFailure => Self::OnFailure,
-            When::Never => Self::Never,
-        }
-    }
+fn restart_help() -> String {
+    let restart = RestartWord::from(Policy::default().restart).written();
+    format!("Replace exited workers: always, on-failure or never [default: {restart}]")
+}
+
+fn give_up_after_help() -> String {
+    let default = match Policy::default().backoff.give_up_after {
+        Some(failures) => failures.to_string(),
+        None => "never".to_owned(),
+    };
+    format!("Give up a slot after N failed starts in a row [default: {default}]")
 }
 
 #[cfg(test)]
@@ -197,11 +221,11 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
-    fn pm_alone_is_pm_run() {
+    fn pm_without_a_command_is_pm_run() {
         for argv in [["pm", "--grace=2s"].as_slice(), &["pm", "run", "--grace=2s"]] {
             let Command::Run(run) = read(argv).unwrap() else { panic!("{argv:?}") };
             assert_eq!(run.grace, Some(Duration::from_secs(2)));
@@ -209,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_what_would_be_right() {
+    fn a_wrong_option_is_refused_with_the_right_one() {
         let backwards = refused(&["pm", "run", "--ports", "8082-8080", "--", "job"]);
         assert!(backwards.contains("did you mean `8080-8082`?"), "{backwards}");
         let no_unit = refused(&["pm", "--grace", "5"]);
@@ -224,11 +248,23 @@ mod tests {
         assert!(file.contains("cannot be used with"), "{file}");
         let no_command = refused(&["pm", "run", "--ports", "8080"]);
         assert!(no_command.contains("<CMD>"), "{no_command}");
+        let page = refused(&["pm", "man", "chek"]);
+        assert!(page.contains("a similar value exists: 'check'"), "{page}");
+    }
+
+    #[test]
+    fn help_has_a_command_of_its_own() {
+        for argv in [["pm", "help", "run"].as_slice(), &["pm", "run", "--help"]] {
+            let help = read(argv).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+            assert!(help.to_string().contains("Usage: pm run"), "{help}");
+        }
+        assert!(read(&["pm", "help"]).unwrap_err().to_string().contains("  check "));
     }
 
     #[test]
     fn each_help_fits_a_screen_and_shows_what_to_type() {
-        let mut pm = Args::command();
+        let mut pm = command();
         pm.build();
         for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
             let help = command.render_help().to_string();
@@ -236,5 +272,50 @@ mod tests {
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         }
         assert!(pm.render_help().to_string().contains("{n}"));
+    }
+
+    #[test]
+    fn a_help_names_the_defaults_that_hold() {
+        let help = command().render_help().to_string();
+        for default in ["[default: 5s]", "[default: always]", "[default: never]", "or 5000]"] {
+            assert!(help.contains(default), "{default}\n{help}");
+        }
+    }
+
+    #[test]
+    fn a_help_names_each_value_that_an_option_takes() {
+        for command in command().get_subcommands() {
+            // The pages of the manual are the commands: their list is the help of pm.
+            for arg in command.get_arguments().filter(|arg| arg.get_id() != "page") {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                for value in arg.get_possible_values() {
+                    let is_flag = !arg.get_action().takes_values();
+                    assert!(is_flag || help.contains(value.get_name()), "{arg}: {help}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_has_each_command_and_each_option_of_pm_run() {
+        let readme = include_str!("../../README.md");
+        let pm = command();
+        for command in pm.get_subcommands().map(clap::Command::get_name) {
+            assert!(readme.contains(&format!("pm {command} ")), "pm {command}");
+        }
+        let run = pm.find_subcommand("run").unwrap();
+        for long in run.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(readme.contains(&format!("`--{long}")), "--{long}");
+        }
+    }
+
+    #[test]
+    fn each_command_has_its_notes() {
+        for command in command().get_subcommands() {
+            let after_help = command.get_after_help().map(ToString::to_string);
+            let notes = notes::of(command.get_name()).after_help().replace("\x1b[0m", "");
+            assert_eq!(after_help.unwrap_or_default(), notes, "{}", command.get_name());
+            assert!(!notes.is_empty(), "{}", command.get_name());
+        }
     }
 }

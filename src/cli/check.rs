@@ -1,36 +1,34 @@
-//! `pm check`: is the file right? Every fault of it, or a line for each pool.
+//! `pm check`: prints every fault of the file, or a line for each pool. Starts nothing.
 
 use serde_json::json;
 
-use super::args::Check;
-use super::load::{Loaded, NoPlan, of_file};
+use super::args::CheckArgs;
+use super::load::{Loaded, of_file};
 use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
-use crate::plan::{Plan, Pool, Probe, Ready};
-use crate::supervisor::{Readiness, Restart};
+use crate::plan::text::{duration, phrase};
+use crate::plan::{LoadError, Plan, Pool, Probe, ReadyBy, RestartWord};
 
-/// Reads what `pm run` would, and says what it makes of it.
-pub fn check(check: &Check) -> Ending {
-    match of_file(check.file.as_deref(), &Options::default()) {
-        Ok(Loaded { file, plan, .. }) if check.json => {
+/// Reads the file that `pm run` would read, and prints what is in it.
+pub fn check(args: &CheckArgs) -> Ending {
+    match of_file(args.file.as_deref(), &Options::default()) {
+        Ok(Loaded { file, plan, .. }) if args.json => {
             let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
             say(&lines(&json!({ "ok": true, "file": file, "pools": pools })))
         }
         Ok(Loaded { file, plan, .. }) => {
-            let workers = plan.slots().count();
-            let workers =
-                if workers == 1 { "1 worker".into() } else { format!("{workers} workers") };
+            let workers = phrase::count(plan.slots().count(), "worker");
             let pools: String = plan.pools.iter().map(|pool| summary(pool) + "\n").collect();
-            say(&format!("{file} is right: {workers}\n{pools}"))
+            say(&format!("{file} is OK: {workers}\n{pools}"))
         }
-        Err(NoPlan::Faults(found)) if check.json => {
+        Err(LoadError::Faults(found)) if args.json => {
             let found = json!({ "ok": false, "faults": diagnostics::json(&found) });
             match say(&lines(&found)) {
                 Ending::Done => Ending::Refused,
                 other => other,
             }
         }
-        Err(why) => refuse(&why, colour::decide(check.paint.color).stderr),
+        Err(why) => refuse(&why, colour::decide(args.colour.color).stderr),
     }
 }
 
@@ -38,53 +36,41 @@ fn lines(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-/// `web: 3 workers on ports 8080-8082, ready when the port accepts: deno run ...`
+/// `web: 3 workers on ports 8080 to 8082, ready when its port accepts a connection: deno run ...`
 fn summary(pool: &Pool) -> String {
-    let Pool { name, slots, .. } = pool;
-    let count = match slots.len() {
-        1 => "1 worker".into(),
-        several => format!("{several} workers"),
-    };
-    let ports = match ports(pool).as_slice() {
+    let workers = phrase::count(pool.slots.len(), "worker");
+    let ports: Vec<_> = pool.slots.iter().filter_map(|slot| slot.port).collect();
+    let ports = match ports.as_slice() {
         [] => String::new(),
-        [one] => format!(" on port {one}"),
-        [first, .., last] if usize::from(last.abs_diff(*first)) + 1 == slots.len() => {
-            format!(" on ports {first}-{last}")
-        }
-        several => {
-            let several: Vec<_> = several.iter().map(u16::to_string).collect();
-            format!(" on ports {}", several.join(", "))
-        }
+        ports => format!(" on {}", phrase::ports(ports)),
     };
-    format!("{name}: {count}{ports}, ready {}: {}", ready(pool), command(pool))
-}
-
-fn ports(pool: &Pool) -> Vec<u16> {
-    pool.slots.iter().filter_map(|slot| slot.port).collect()
+    format!("{}: {workers}{ports}, ready {}: {}", pool.name, ready(pool), command(pool))
 }
 
 fn command(pool: &Pool) -> String {
     let argv = pool.slots.first().map(|slot| slot.exec.argv.join(" ".as_ref()));
     let line = argv.unwrap_or_default().to_string_lossy().into_owned();
-    let line = line.strip_prefix("/bin/sh -c ").unwrap_or(&line);
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    line.chars().map(shown).collect()
+    printable(line.strip_prefix("/bin/sh -c ").unwrap_or(&line))
 }
 
+/// Control characters as escape sequences: on a terminal they would act.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(shown).collect()
+}
+
+/// What makes its workers ready, as the end of a sentence.
 fn ready(pool: &Pool) -> String {
     let Some(slot) = pool.slots.first() else { return "at once".into() };
-    match (&slot.ready, pool.policy.ready) {
-        (Ready::Lived, Readiness::Lived { after }) if after.is_zero() => "at once".into(),
-        (Ready::Lived, Readiness::Lived { after }) => {
-            format!("after {}", crate::plan::text::duration::words(after))
-        }
-        (Ready::Lived, Readiness::Probe { .. }) => "when told".into(),
-        (Ready::Probe(Probe::Tcp { .. }), _) => "when its port accepts".into(),
-        (Ready::Probe(Probe::Http { target, .. }), _) => format!("when it answers {target}"),
-        (Ready::Probe(Probe::Exec { .. }), _) => "when its check succeeds".into(),
-        (Ready::Notify, _) => "when it says so".into(),
-        (Ready::Line(_), _) => "when it has written its line".into(),
-        (Ready::Exit, _) => "when it has ended well".into(),
+    match &slot.ready.by {
+        ReadyBy::Lived if slot.ready.within.is_zero() => "at once".into(),
+        ReadyBy::Lived => format!("after {}", duration::words(slot.ready.within)),
+        ReadyBy::Probe(Probe::Tcp { .. }) => "when its port accepts a connection".into(),
+        ReadyBy::Probe(Probe::Http { target, .. }) => format!("when it answers GET {target}"),
+        ReadyBy::Probe(Probe::Exec { .. }) => "when its probe command exits 0".into(),
+        ReadyBy::Notify => "when it sends READY=1".into(),
+        ReadyBy::Line(line) => format!("when it prints {}", printable(&line.to_string())),
+        ReadyBy::Exit => "when it has exited with status 0".into(),
     }
 }
 
@@ -102,11 +88,7 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
     json!({
         "name": pool.name,
         "after": after.collect::<Vec<_>>(),
-        "restart": match pool.policy.restart {
-            Restart::Always => "always",
-            Restart::OnFailure => "on-failure",
-            Restart::Never => "never",
-        },
+        "restart": RestartWord::from(pool.policy.restart).written(),
         "ready": ready(pool),
         "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
         "slots": slots.collect::<Vec<_>>(),

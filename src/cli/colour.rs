@@ -1,18 +1,18 @@
-//! Whether to colour what is printed.
+//! Whether the output is coloured.
 
 use std::io::{IsTerminal, stderr, stdout};
 
-use super::args::Colouring;
+use super::args::ColourChoice;
 use crate::reactor::Colour;
 
-/// `--color` first, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR, then whether it is a terminal that can.
-pub fn decide(wish: Colouring) -> Colour {
-    let decide = |is_terminal: bool| match wish {
-        Colouring::Always => true,
-        Colouring::Never => false,
-        Colouring::Auto if anstyle_query::no_color() => false,
-        Colouring::Auto if anstyle_query::clicolor_force() => true,
-        Colouring::Auto => {
+/// `--color` decides first, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR, then whether it is a terminal with colours.
+pub fn decide(choice: ColourChoice) -> Colour {
+    let decide = |is_terminal: bool| match choice {
+        ColourChoice::Always => true,
+        ColourChoice::Never => false,
+        ColourChoice::Auto if anstyle_query::no_color() => false,
+        ColourChoice::Auto if anstyle_query::clicolor_force() => true,
+        ColourChoice::Auto => {
             is_terminal
                 && anstyle_query::clicolor().unwrap_or(true)
                 && anstyle_query::term_supports_color()

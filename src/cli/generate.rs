@@ -1,13 +1,11 @@
-//! `pm schema`, `pm completions` and `pm man`: what is made of the command line and of the types of `pm.toml`.
+//! `pm schema` and `pm completions`: made of the types of `pm.toml` and of the command line, so there is nothing here
+//! to keep in step with them. The manual is in [`super::man`].
 
-use std::io;
-
-use clap::{Command, CommandFactory};
+use clap::builder::Resettable;
+use clap::{Arg, Command, Id};
 use clap_complete::Shell;
-use clap_mangen::Man;
 
-use super::args::Args;
-use super::{Ending, say};
+use super::{Ending, args, say};
 use crate::plan::pm_toml;
 
 /// The JSON schema of `pm.toml`.
@@ -15,51 +13,128 @@ pub fn schema() -> Ending {
     say(&format!("{:#}\n", pm_toml::schema()))
 }
 
-/// A script that lets a shell complete pm's command line.
+/// The script that lets a shell complete pm's command line.
 pub fn completions(shell: Shell) -> Ending {
+    say(&script(shell))
+}
+
+fn script(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "pm", &mut script);
-    say(&String::from_utf8_lossy(&script))
+    clap_complete::generate(shell, &mut without_cmd(&args::command()), "pm", &mut script);
+    let mut script = String::from_utf8(script).expect("a script is text");
+    for (before, after) in after_dashes(shell) {
+        script = script.replacen(before, &format!("{before}{after}"), 1);
+    }
+    script
 }
 
-/// The manual page, with all commands on it.
-pub fn man() -> Ending {
-    match page() {
-        Ok(page) => say(&String::from_utf8_lossy(&page)),
-        Err(error) => Ending::Unsaid(error),
+/// The command line without the `CMD` that stands after `--`.
+///
+/// clap_complete 4.6 takes it for one that stands anywhere: zsh then offers every program beside the commands, and does
+/// not know the command of `pm run` any more; fish offers files. [`after_dashes`] completes `CMD` instead.
+fn without_cmd(command: &Command) -> Command {
+    let options = command.get_arguments().filter(|arg| !arg.is_last_set()).map(known);
+    let mut copy = Command::default()
+        .name(command.get_name().to_owned())
+        .args(options)
+        .subcommands(command.get_subcommands().map(without_cmd));
+    if let Some(about) = command.get_about() {
+        copy = copy.about(about.clone());
+    }
+    match command.get_version() {
+        Some(version) => copy.version(version.to_owned()),
+        None => copy,
     }
 }
 
-fn page() -> io::Result<Vec<u8>> {
-    let mut pm = Args::command();
-    pm.build();
-    let mut page = Vec::new();
-    let main = Man::new(pm.clone());
-    main.render_title(&mut page)?;
-    main.render_name_section(&mut page)?;
-    main.render_synopsis_section(&mut page)?;
-    main.render_description_section(&mut page)?;
-    // Its options are those of `pm run`, which come next.
-    for command in pm.get_subcommands().filter(|command| command.get_name() != "help") {
-        render_command(command, &mut page)?;
-    }
-    main.render_extra_section(&mut page)?;
-    main.render_version_section(&mut page)?;
-    // clap needs an escape sequence where a help text has `{n}`.
-    Ok(String::from_utf8_lossy(&page).replace("\x1b[0m", "").into_bytes())
+/// An option that names no other: `CMD` is one of those that it would name. No script tells which options go together.
+fn known(arg: &Arg) -> Arg {
+    arg.clone().requires(Resettable::<Id>::Reset).conflicts_with(Resettable::<Id>::Reset)
 }
 
-/// A section for one command: what has sections of its own on a page of its own has subsections here.
-fn render_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    let man = Man::new(command.clone());
-    let mut section = Vec::new();
-    man.render_synopsis_section(&mut section)?;
-    man.render_description_section(&mut section)?;
-    man.render_options_section(&mut section)?;
-    man.render_extra_section(&mut section)?;
-    let section = String::from_utf8_lossy(&section).replace("\n.SH ", "\n.SS ");
-    let section = section.strip_prefix(".SH ").map(|rest| format!(".SS {rest}")).unwrap_or(section);
-    page.extend(format!(".SH PM {}\n", command.get_name().to_uppercase()).into_bytes());
-    page.extend(section.into_bytes());
-    Ok(())
+/// What completes the command after `--`: texts that go into the script, each with the one it comes after.
+fn after_dashes(shell: Shell) -> &'static [(&'static str, &'static str)] {
+    match shell {
+        Shell::Bash => &[("_pm() {\n", BASH)],
+        Shell::Zsh => &[("_pm() {\n", ZSH)],
+        Shell::Fish => &[("function __fish_pm_needs_command\n", FISH_NO_COMMAND), ("", FISH)],
+        _ => &[],
+    }
+}
+
+/// `_comp_command_offset` is bash-completion 2.12's, `_command_offset` that of the versions before; it may be missing.
+const BASH: &str = "    \
+    local word
+    for ((word = 1; word < COMP_CWORD; word++)); do
+        if [[ ${COMP_WORDS[word]} == -- ]]; then
+            COMPREPLY=()
+            if declare -F _comp_command_offset >/dev/null; then
+                _comp_command_offset $((word + 1))
+            elif declare -F _command_offset >/dev/null; then
+                _command_offset $((word + 1))
+            elif ((COMP_CWORD == word + 1)); then
+                COMPREPLY=($(compgen -c -- \"${COMP_WORDS[COMP_CWORD]}\"))
+            fi
+            return 0
+        fi
+    done
+";
+
+const ZSH: &str = "    \
+    local dashes=${words[(i)--]}
+    if (( dashes < CURRENT )); then
+        words=(\"${(@)words[dashes + 1,-1]}\")
+        (( CURRENT -= dashes ))
+        _normal
+        return
+    fi
+";
+
+const FISH_NO_COMMAND: &str = "    \
+    contains -- -- (commandline -opc)
+    and return 1
+";
+
+/// Files only where an option wants one.
+const FISH: &str = "\
+function __fish_pm_complete_cmd
+    set -l words (commandline -opc)
+    set -l dashes (contains -i -- -- $words)
+    set -e words[1..$dashes]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
+complete -c pm -f
+complete -c pm -n \"contains -- -- (commandline -opc)\" -a \"(__fish_pm_complete_cmd)\"
+
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_completes_the_command_after_two_dashes() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = script(shell);
+            for (_, after) in after_dashes(shell) {
+                assert!(script.contains(after), "{shell}\n{script}");
+            }
+            assert!(!script.contains("The program of each worker"), "{shell}\n{script}");
+        }
+    }
+
+    #[test]
+    fn a_script_knows_every_command_and_option() {
+        let pm = args::command();
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = script(shell);
+            for command in pm.get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+                for long in command.get_arguments().filter_map(Arg::get_long) {
+                    assert!(script.contains(long), "{shell}: --{long}");
+                }
+            }
+        }
+    }
 }

@@ -1,54 +1,40 @@
-//! The machine, as plans ask after it: its files, its users, pm's environment.
+//! This machine, as plans depend on it: its files, its users, pm's environment.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::plan::FILE_BYTES_MAX;
-use crate::plan::host::{Account, Host};
+use nix::errno::Errno;
+
+use crate::plan::host::{Host, Unreadable};
+use crate::plan::text::lines;
+use crate::plan::{FILE_BYTES_MAX, Identity};
 use crate::sys::users;
 
 /// This machine.
 pub struct RealHost;
 
 impl Host for RealHost {
-    fn read(&self, path: &Path) -> Result<Option<String>, String> {
-        // A pipe without a writer would keep whoever opens it, and a running pm reads its files again.
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
+        // Without O_NONBLOCK the open of a pipe waits for a writer, and a running pm reads its files again.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(words(&error)),
+            Err(error) => return Err(unreadable(&error)),
         };
         match file.metadata() {
-            Ok(metadata) if metadata.is_dir() => return Err("it is a folder".into()),
-            Ok(metadata) if !metadata.is_file() => return Err("it is no regular file".into()),
+            Ok(metadata) if metadata.is_dir() => return Err(Unreadable::Folder),
+            Ok(metadata) if !metadata.is_file() => return Err(Unreadable::NotRegular),
             Ok(_) => {}
-            Err(error) => return Err(words(&error)),
+            Err(error) => return Err(unreadable(&error)),
         }
-        // One byte more than is read anywhere, so that what is too long is seen to be.
-        let bytes_max = u64::try_from(FILE_BYTES_MAX).expect("a MiB fits") + 1;
-        let mut bytes = Vec::new();
-        file.take(bytes_max).read_to_end(&mut bytes).map_err(|error| words(&error))?;
-        let is_cut = bytes.len() > FILE_BYTES_MAX;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
-            // Cut within a character, it is too long all the same.
-            Err(error) if is_cut => {
-                Ok(Some(String::from_utf8_lossy(error.as_bytes()).into_owned()))
-            }
-            Err(error) => {
-                let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                Err(format!("line {line} is not UTF-8"))
-            }
-        }
+        read_text(file).map(Some)
     }
 
-    fn user(&self, name: &str) -> Option<Account> {
-        let users::Account { uid, gid, groups } = users::account(name)?;
-        Some(Account { uid, gid, groups })
+    fn user(&self, name: &str) -> Option<Identity> {
+        users::identity(name)
     }
 
     fn group(&self, name: &str) -> Option<u32> {
@@ -56,7 +42,7 @@ impl Host for RealHost {
     }
 
     fn may_change_user(&self) -> bool {
-        users::may_change()
+        users::may_change_user()
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -64,11 +50,26 @@ impl Host for RealHost {
     }
 }
 
-/// What strerror(3) says, without the number that std appends.
-fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
+/// The text of a file, or its first part, long enough that it is refused, if it is too long.
+fn read_text(file: File) -> Result<String, Unreadable> {
+    let bytes_max = u64::try_from(FILE_BYTES_MAX).expect("a MiB fits") + 1;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    let is_cut = bytes.len() > FILE_BYTES_MAX;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // It may be cut within a character.
+        Err(error) if is_cut => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        Err(error) => {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            Err(Unreadable::NotUtf8 { line: lines::number(before) })
+        }
+    }
+}
+
+/// The errno of an error of open(2), fstat(2) or read(2).
+pub fn unreadable(error: &io::Error) -> Unreadable {
+    Unreadable::Os(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_or_not_there_or_said_why_it_cannot_be_read() {
+    fn a_file_is_read_or_is_not_there_or_cannot_be_read_for_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("text"), "A=ü\n").unwrap();
@@ -86,14 +87,14 @@ mod tests {
         nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(RealHost.read(&at("text")), Ok(Some("A=ü\n".into())));
         assert_eq!(RealHost.read(&at("nothing")), Ok(None));
-        assert_eq!(RealHost.read(&at("bytes")), Err("line 2 is not UTF-8".into()));
-        assert_eq!(RealHost.read(folder.path()), Err("it is a folder".into()));
-        assert_eq!(RealHost.read(&at("pipe")), Err("it is no regular file".into()));
-        assert_eq!(RealHost.read(&at("text/more")), Err("not a directory".into()));
+        assert_eq!(RealHost.read(&at("bytes")), Err(Unreadable::NotUtf8 { line: 2 }));
+        assert_eq!(RealHost.read(folder.path()), Err(Unreadable::Folder));
+        assert_eq!(RealHost.read(&at("pipe")), Err(Unreadable::NotRegular));
+        assert_eq!(RealHost.read(&at("text/more")), Err(Unreadable::Os(Errno::ENOTDIR)));
     }
 
     #[test]
-    fn a_file_that_is_too_long_is_read_just_so_far_that_it_is_seen() {
+    fn of_a_file_that_is_too_long_little_more_than_the_limit_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
         fs::write(&path, "ü".repeat(FILE_BYTES_MAX)).unwrap();

@@ -6,9 +6,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use super::host::RealHost;
-use super::load::{NoPlan, PM_TOML, PROCFILE, here};
+use super::load::{PM_TOML, PROCFILE, here};
 use super::{Ending, colour, complain, refuse, say};
-use crate::cli::args::Colouring;
+use crate::cli::args::ColourChoice;
+use crate::plan::LoadError;
 use crate::plan::host::{Document, Host};
 use crate::plan::lab;
 use crate::plan::procfile::{self, Options};
@@ -27,11 +28,11 @@ enum Unwritten {
     Write(io::Error),
 }
 
-/// Writes `./pm.toml` and says what next.
+/// Writes `./pm.toml` and says what to do next.
 pub fn init() -> Ending {
     let (text, origin) = match text() {
         Ok(text) => text,
-        Err(why) => return refuse(&why, colour::decide(Colouring::Auto).stderr),
+        Err(why) => return refuse(&why, colour::decide(ColourChoice::Auto).stderr),
     };
     match write(Path::new(PM_TOML), &text) {
         Ok(()) => say(&format!("wrote `pm.toml` {origin}; `pm check` reads it, `pm` runs it\n")),
@@ -42,11 +43,11 @@ pub fn init() -> Ending {
     }
 }
 
-/// What to write, and of what it was made.
-fn text() -> Result<(String, &'static str), NoPlan> {
+/// What to write, and what it was made from.
+fn text() -> Result<(String, &'static str), LoadError> {
     let dir = here()?;
     let procfile = RealHost.read(&dir.join(PROCFILE));
-    let procfile = procfile.map_err(|why| NoPlan::Unreadable { name: PROCFILE.into(), why })?;
+    let procfile = procfile.map_err(|why| LoadError::Unreadable { name: PROCFILE.into(), why })?;
     if let Some(text) = procfile {
         let document = Document { name: PROCFILE.into(), text, dir };
         return Ok((of_procfile(&document, &RealHost)?, "from the Procfile"));
@@ -57,18 +58,18 @@ fn text() -> Result<(String, &'static str), NoPlan> {
     Ok((TEMPLATE.into(), "with every key explained; put your command into it"))
 }
 
-/// The `pm.toml` that runs what a Procfile does, each process with the `PORT` that it has there.
+/// The `pm.toml` that runs the same as a Procfile, each process with the `PORT` that it has there.
 ///
 /// # Errors
 /// Every fault of the Procfile and of the `.env` beside it.
 fn of_procfile(document: &Document, host: &dyn Host) -> Result<String, Faults> {
     let plan = procfile::read(document, &Options::default(), host)?;
     let mut findings = Findings::default();
-    let file = findings.source(&document.name, &document.text);
+    let file = findings.add_source(&document.name, &document.text);
     let types = procfile::process_types(file, &mut findings);
     let has_dotenv = matches!(host.read(&document.resolve(Path::new(".env"))), Ok(Some(_)));
     let mut text =
-        String::from("# Made of the Procfile. `pm check` reads this file, `pm` runs it.\n");
+        String::from("# Made from the Procfile. `pm check` reads this file, `pm` runs it.\n");
     for (kind, pool) in types.iter().zip(&plan.pools) {
         let env = pool.slots.first().map(|slot| &slot.exec.env);
         let port = env.and_then(|env| env.iter().find(|(name, _)| name == "PORT"));
@@ -79,12 +80,12 @@ fn of_procfile(document: &Document, host: &dyn Host) -> Result<String, Faults> {
         if has_dotenv {
             text += "env_file = \".env\"\n";
         }
-        writeln!(text, "env = {{ PORT = {port} }}").expect("a String takes in everything");
+        writeln!(text, "env = {{ PORT = {port} }}").expect("writing to a String never fails");
     }
     Ok(text)
 }
 
-/// A string of TOML: as it is in single quotes if that can be, else with escapes.
+/// A string of TOML: in single quotes if possible, else with escapes.
 fn quoted(text: &str) -> String {
     if !text.contains('\'') && !text.chars().any(char::is_control) {
         return format!("'{text}'");
@@ -93,9 +94,9 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\x7f', "\\u007f")
 }
 
-/// Writes a file that is not there yet, or nothing.
+/// Writes a file that does not exist yet, or nothing.
 fn write(path: &Path, text: &str) -> Result<(), Unwritten> {
-    // O_EXCL: of two who write it at the same time, one is told.
+    // O_EXCL: if two write it at the same time, one of them fails.
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Unwritten::Exists,
@@ -103,7 +104,7 @@ fn write(path: &Path, text: &str) -> Result<(), Unwritten> {
     })?;
     let written = file.write_all(text.as_bytes());
     written.map_err(|error| {
-        // Half a file is worse than none. If it cannot be removed either, the first error says why.
+        // Half a file is worse than none. If it cannot be removed either, the first error is the one to report.
         let _ = remove_file(path);
         Unwritten::Write(error)
     })
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_of_a_procfile_runs_the_same_workers() {
+    fn a_pm_toml_that_is_made_from_a_procfile_runs_the_same_workers() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(".env"), "PORT=7000\nMODE=dev\n").unwrap();
         let text =
@@ -133,23 +134,27 @@ mod tests {
         let procfile = document(folder.path(), PROCFILE, text);
         let mut old = procfile::read(&procfile, &Options::default(), &RealHost).unwrap();
         let mut new = read(folder.path(), &of_procfile(&procfile, &RealHost).unwrap());
-        for pool in old.pools.iter_mut().chain(&mut new.pools) {
-            pool.slots.iter_mut().for_each(|slot| slot.exec.env.sort());
+        for (old, new) in old.pools.iter_mut().zip(&mut new.pools) {
+            for slot in old.slots.iter_mut().chain(&mut new.slots) {
+                slot.exec.env.sort();
+            }
+            assert_eq!((&new.name, &new.slots), (&old.name, &old.slots));
+            assert_eq!((new.policy, new.stop_signal), (old.policy, old.stop_signal));
         }
-        assert_eq!(new, old);
+        assert_eq!(new.pools.len(), old.pools.len());
         assert!(new.pools[1].slots[0].exec.env.contains(&("PORT".into(), "7100".into())));
     }
 
     #[test]
-    fn the_template_and_the_lab_are_right() {
+    fn the_template_and_the_file_of_the_lab_have_no_fault() {
         let folder = Path::new("/srv");
         assert_eq!(read(folder, TEMPLATE).slots().count(), 3);
         assert_eq!(read(folder, lab::TEXT).slots().count(), 3);
     }
 
     #[test]
-    fn each_line_that_the_template_shows_is_right_too() {
-        // Those that cannot stand beside the others, or need a file, a pool, a policy or root.
+    fn each_line_that_the_template_shows_has_no_fault() {
+        // These exclude the keys before them, or need a file, a pool, a policy or root.
         let alone = ["# workers", "# env_file", "# after", "# user", "# group", "# ready = { exit"];
         for line in TEMPLATE.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")) {
             if !line[2..].starts_with(|c: char| c.is_ascii_lowercase())
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_left_alone() {
+    fn a_file_that_exists_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(PM_TOML);
         write(&path, "first").unwrap();

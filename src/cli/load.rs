@@ -1,45 +1,23 @@
-//! From the command line to a plan: which file it is made of, and what the command line says over it.
+//! From the command line to a plan: which file it is made from, and what the command line overrides in it.
 
 use std::path::{Path, PathBuf};
 
-use super::args::Run;
-use super::host::RealHost;
+use super::args::RunArgs;
+use super::host::{RealHost, unreadable};
 use crate::plan::host::{Document, Host};
+use crate::plan::load_error::{OtherFile, ProcfileOption};
 use crate::plan::procfile::Options;
-use crate::plan::{CommandLinePool, Faults, Plan, PlanError, lab, pm_toml, procfile};
+use crate::plan::{CommandLinePool, LoadError, Plan, lab, pm_toml, procfile};
 use crate::supervisor::{Backoff, Policy, Restart};
 
 pub const PM_TOML: &str = "pm.toml";
 pub const PROCFILE: &str = "Procfile";
 
-/// Why there is nothing to run.
-#[derive(Debug, thiserror::Error)]
-pub enum NoPlan {
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Faults(#[from] Faults),
-    #[error(
-        "nothing to run in {folder}: there is no `pm.toml`, no `Procfile` and no `web.ts` here; \
-         `pm init` writes a `pm.toml`, or name a command, as in \
-         `pm run --ports 8080-8082 -- ./server {{port}}`"
-    )]
-    NothingHere { folder: String },
-    #[error("there is no file `{name}`; `pm init` writes a `pm.toml`")]
-    NoFile { name: String },
-    #[error("cannot read `{name}`: {why}")]
-    Unreadable { name: String, why: String },
-    #[error("`{option}` goes with a Procfile, and {file} is none; {instead}")]
-    NoProcfile { option: &'static str, file: String, instead: &'static str },
-    #[error("cannot tell which folder this is: {0}")]
-    NoFolder(std::io::Error),
-}
-
-/// What a plan is made of, and what comes out.
+/// A plan, and what it is made from.
 pub struct Loaded {
-    /// As people know it: `pm.toml`.
+    /// As messages show it: `pm.toml`.
     pub file: String,
-    /// Where it is; `None` if it is no file that could change.
+    /// Where the file is. `None` if there is no file that could change.
     pub path: Option<PathBuf>,
     pub plan: Plan,
 }
@@ -52,13 +30,13 @@ pub enum Found {
     Lab,
 }
 
-/// Makes the plan of what the command line asks for. Called again, it reads the files again.
+/// Makes the plan that the command line asks for. Each call reads the files again.
 ///
 /// # Errors
-/// If there is nothing to make a plan of, or if something is wrong with it.
-pub fn load(run: &Run) -> Result<Loaded, NoPlan> {
+/// If there is nothing to make a plan from, or if something is wrong with it.
+pub fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
     if !run.command.is_empty() {
-        return Ok(Loaded { file: "the command line".into(), path: None, plan: ad_hoc(run)? });
+        return Ok(Loaded { file: "the command line".into(), path: None, plan: of_command(run)? });
     }
     let options = Options { formation: run.formation.clone(), port: run.port };
     let mut loaded = of_file(run.file.as_deref(), &options)?;
@@ -68,14 +46,14 @@ pub fn load(run: &Run) -> Result<Loaded, NoPlan> {
     Ok(loaded)
 }
 
-/// The plan of a file: of this one, or of the one that is here.
+/// The plan of this file, or of the one that is here.
 ///
 /// # Errors
 /// As [`load`].
-pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, NoPlan> {
+pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, LoadError> {
     let (document, plan) = match find(file)? {
         Found::PmToml(document) => {
-            refuse_for(options, &document.name)?;
+            refuse(options, || OtherFile::Named(document.name.clone()))?;
             let plan = pm_toml::read(&document, &RealHost)?;
             (document, plan)
         }
@@ -84,7 +62,7 @@ pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, NoPlan>
             (document, plan)
         }
         Found::Lab => {
-            refuse_for(options, "the lab's own")?;
+            refuse(options, || OtherFile::Lab)?;
             let plan = lab::plan(&here()?);
             return Ok(Loaded { file: "the lab".into(), path: None, plan });
         }
@@ -92,16 +70,16 @@ pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, NoPlan>
     Ok(Loaded { path: Some(PathBuf::from(&document.name)), file: document.name, plan })
 }
 
-/// The file that is named, or else the one that is here.
+/// The file with this name, or else the one that is here.
 ///
 /// # Errors
 /// If there is none, or if it cannot be read.
-pub fn find(file: Option<&Path>) -> Result<Found, NoPlan> {
+pub fn find(file: Option<&Path>) -> Result<Found, LoadError> {
     let here = here()?;
     if let Some(path) = file {
         let document = document(&here, path)?;
         let document =
-            document.ok_or_else(|| NoPlan::NoFile { name: path.display().to_string() })?;
+            document.ok_or_else(|| LoadError::NoFile { name: path.display().to_string() })?;
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         return Ok(if is_toml { Found::PmToml(document) } else { Found::Procfile(document) });
     }
@@ -114,41 +92,36 @@ pub fn find(file: Option<&Path>) -> Result<Found, NoPlan> {
     if here.join(lab::SCRIPT).is_file() {
         return Ok(Found::Lab);
     }
-    Err(NoPlan::NothingHere { folder: here.display().to_string() })
+    Err(LoadError::NothingHere { folder: here.display().to_string() })
 }
 
 /// The folder that pm was started in.
-pub fn here() -> Result<PathBuf, NoPlan> {
-    std::env::current_dir().map_err(NoPlan::NoFolder)
+pub fn here() -> Result<PathBuf, LoadError> {
+    std::env::current_dir().map_err(|error| LoadError::NoFolder(unreadable(&error)))
 }
 
 /// The file at `path`, `None` if it is not there.
-fn document(here: &Path, path: &Path) -> Result<Option<Document>, NoPlan> {
+fn document(here: &Path, path: &Path) -> Result<Option<Document>, LoadError> {
     let name = path.display().to_string();
     let absolute: PathBuf = here.join(path).components().collect();
     let dir = absolute.parent().unwrap_or(here).to_owned();
     match RealHost.read(&absolute) {
         Ok(text) => Ok(text.map(|text| Document { name, text, dir })),
-        Err(why) => Err(NoPlan::Unreadable { name, why }),
+        Err(why) => Err(LoadError::Unreadable { name, why }),
     }
 }
 
-/// What only a Procfile takes is refused for another file, and said how that one has it.
-fn refuse_for(options: &Options, file: &str) -> Result<(), NoPlan> {
-    let (option, instead) = match options {
-        Options { formation: Some(_), .. } => {
-            ("-m", "set `workers` or `ports` in a `pm.toml`, or name the Procfile with `-f`")
-        }
-        Options { port: Some(_), .. } => {
-            ("--port", "set `ports` in a `pm.toml`, or name the Procfile with `-f`")
-        }
+/// Refuses the options of a Procfile for another file.
+fn refuse(options: &Options, file: impl Fn() -> OtherFile) -> Result<(), LoadError> {
+    let option = match options {
+        Options { formation: Some(_), .. } => ProcfileOption::Formation,
+        Options { port: Some(_), .. } => ProcfileOption::Port,
         Options { formation: None, port: None } => return Ok(()),
     };
-    let file = if file.contains(' ') { file.to_owned() } else { format!("`{file}`") };
-    Err(NoPlan::NoProcfile { option, file, instead })
+    Err(LoadError::NoProcfile { option, file: file() })
 }
 
-fn ad_hoc(run: &Run) -> Result<Plan, NoPlan> {
+fn of_command(run: &RunArgs) -> Result<Plan, LoadError> {
     let pool = CommandLinePool {
         command: run.command.clone(),
         ports: run.ports.clone(),
@@ -159,8 +132,8 @@ fn ad_hoc(run: &Run) -> Result<Plan, NoPlan> {
     Ok(pool.plan(&here()?)?)
 }
 
-/// What the command line says wins over every pool.
-fn with_options(run: &Run, policy: Policy) -> Policy {
+/// The policy of a pool, with what the command line overrides in every pool.
+fn with_options(run: &RunArgs, policy: Policy) -> Policy {
     let give_up_after = run.give_up_after.or(policy.backoff.give_up_after);
     Policy {
         grace: run.grace.unwrap_or(policy.grace),

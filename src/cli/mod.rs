@@ -1,57 +1,61 @@
-//! Floor 4: what people type and read. From an argv to an [`Ending`], and never an exit of its own.
+//! Floor 4: what people type and read. From an argv to an [`Ending`], never to an exit.
 //!
-//! [`args`] is the command line. [`load`] finds the file that it means and makes a plan of it, with what [`host`]
-//! answers about this machine; [`diagnostics`] shows what is wrong with one. A file for each command: [`run`], [`check`],
-//! [`init`], and [`generate`] for those that only print.
+//! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
+//! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
+//! of a file. Each command has a file: [`run`], [`check`], [`init`], [`man`]; [`generate`] has the two that only print,
+//! `pm schema` and `pm completions`.
 
 mod args;
 mod check;
 mod colour;
 pub mod diagnostics;
+pub mod exit_status;
 mod generate;
 mod host;
 mod init;
 mod load;
+mod man;
+mod notes;
 mod run;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
 use self::args::Command;
-use self::load::NoPlan;
+use crate::plan::LoadError;
 use crate::reactor::ReactorError;
 use crate::supervisor::Outcome;
 use crate::sys::guard::GuardError;
 
-/// What is left to do for `main`: print, and exit with a status.
+/// How a command ended. `main` prints what is not printed yet, and exits with the status that follows.
 #[derive(Debug)]
 pub enum Ending {
-    /// A run is over.
-    Over(Outcome),
-    /// This was the guard of a run or a command, which ended with this exit status.
-    Guarded(u8),
-    /// Nothing was started.
-    Unguarded(GuardError),
-    /// What was asked for is done and said.
+    /// A run ended.
+    RunEnded(Outcome),
+    /// This process was the guard, and what it guarded ended with this exit status.
+    GuardEnded(u8),
+    /// The guard or the command under `--init` could not be started.
+    GuardFailed(GuardError),
+    /// The command did what was asked, and its output is printed.
     Done,
-    /// The files or the folder make no sense, and people have been told.
+    /// The files or the folder are wrong, and the reason is printed.
     Refused,
-    /// The help or the version was asked for.
-    Shown(clap::Error),
-    /// The command line makes no sense.
+    /// The help or the version was asked for. It is not printed yet.
+    HelpAsked(clap::Error),
+    /// The command line is wrong. The reason is not printed yet.
     BadUsage(clap::Error),
-    /// What was to be said could not be written.
-    Unsaid(io::Error),
+    /// The output could not be written.
+    CannotPrint(io::Error),
     /// pm itself failed.
-    Broken(ReactorError),
+    ReactorFailed(ReactorError),
 }
 
-/// Does what the command line says and returns how that ended.
+/// Does what the command line asks for.
 pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
     let command = match args::read(argv) {
         Ok(command) => command,
         Err(error) if error.use_stderr() => return Ending::BadUsage(error),
-        Err(error) => return Ending::Shown(error),
+        Err(error) => return Ending::HelpAsked(error),
     };
     match command {
         Command::Run(run) => run::run(run),
@@ -59,40 +63,45 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
         Command::Init => init::init(),
         Command::Schema => generate::schema(),
         Command::Completions { shell } => generate::completions(shell),
-        Command::Man => generate::man(),
+        Command::Man(man) => man::man(&man),
     }
 }
 
-/// Says on stderr what is wrong.
+/// Prints an error on stderr.
 pub fn complain(error: &dyn std::error::Error) {
-    // Nobody is left to be told if stderr is closed.
+    // If stderr is closed, there is no other place for it.
     let _ = writeln!(io::stderr(), "pm: {error}");
 }
 
-/// Says on stderr why there is nothing to run, with pictures if it is for the faults of a file.
-fn refuse(why: &NoPlan, colour: bool) -> Ending {
+/// Prints on stderr why there is no plan: the faults of a file with their places, or one line.
+fn refuse(why: &LoadError, colour: bool) -> Ending {
     match why {
-        // As `complain`.
-        NoPlan::Faults(faults) => {
-            let _ = io::stderr().write_all(diagnostics::pictures(faults, colour).as_bytes());
+        // If stderr is closed: as in `complain`.
+        LoadError::Faults(faults) => {
+            let pictures = if colour {
+                diagnostics::pictures_in_colour(faults)
+            } else {
+                diagnostics::pictures(faults)
+            };
+            let _ = io::stderr().write_all(pictures.as_bytes());
         }
-        NoPlan::Plan(_)
-        | NoPlan::NothingHere { .. }
-        | NoPlan::NoFile { .. }
-        | NoPlan::Unreadable { .. }
-        | NoPlan::NoProcfile { .. }
-        | NoPlan::NoFolder(_) => complain(why),
+        LoadError::Plan(_)
+        | LoadError::NothingHere { .. }
+        | LoadError::NoFile { .. }
+        | LoadError::Unreadable { .. }
+        | LoadError::NoProcfile { .. }
+        | LoadError::NoFolder(_) => complain(why),
     }
     Ending::Refused
 }
 
-/// Says on stdout what was asked for.
+/// Prints on stdout what was asked for.
 fn say(text: &str) -> Ending {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ending::Done,
-        // A reader that has gone away (`pm man | head -1`) has seen what it wanted.
+        // The reader closed the pipe (`pm man | head -1`): that is no failure.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ending::Done,
-        Err(error) => Ending::Unsaid(error),
+        Err(error) => Ending::CannotPrint(error),
     }
 }

@@ -1,53 +1,51 @@
-//! `pm` and `pm run`: keep the workers of a plan alive.
+//! `pm` and `pm run`: keep the workers of a plan running. Never returns before all of them are gone.
+//!
+//! The plan is made by [`super::load`], before anything is started; the loop is [`crate::reactor`].
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::args::Run;
-use super::load::{Loaded, NoPlan, load};
+use super::args::RunArgs;
+use super::load::{Loaded, load};
 use super::{Ending, colour, refuse};
-use crate::reactor::{Conduct, Reactor, Reread};
+use crate::reactor::{Reactor, Reread, RunOptions, StaleWorkers};
 use crate::sys::guard::{self, Role};
 use crate::sys::spawn::c_string;
 
-/// Makes the plan, runs it, and returns how it ended.
-pub fn run(run: Run) -> Ending {
-    if run.init {
-        return init(run.command);
+/// Makes the plan and runs it to its end.
+pub fn run(args: RunArgs) -> Ending {
+    if args.init {
+        return init(args.command);
     }
-    let colour = colour::decide(run.paint.color);
-    let Loaded { plan, path, .. } = match load(&run) {
+    let colour = colour::decide(args.colour.color);
+    let Loaded { plan, path, .. } = match load(&args) {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour.stderr),
     };
-    match guard::stand() {
-        Ok(Role::Guard(status)) => return Ending::Guarded(status),
+    match guard::start() {
+        Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
         Ok(Role::Reactor) => {}
-        Err(error) => return Ending::Unguarded(error),
+        Err(error) => return Ending::GuardFailed(error),
     }
-    let conduct = Conduct { colour, takes_over: run.take_over, reread: reread(run, path) };
-    match Reactor::new(&plan, conduct).and_then(Reactor::run) {
-        Ok(outcome) => Ending::Over(outcome),
-        Err(error) => Ending::Broken(error),
+    let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
+    let options = RunOptions { colour, stale_workers, reread: reread(args, path) };
+    match Reactor::new(options).and_then(|reactor| reactor.run(&plan)) {
+        Ok(outcome) => Ending::RunEnded(outcome),
+        Err(error) => Ending::ReactorFailed(error),
     }
 }
 
-/// Makes the plan once more of the very file that it was made of, whatever else is here by then.
-fn reread(run: Run, path: Option<PathBuf>) -> Option<Reread> {
-    let run = Run { file: Some(path?), ..run };
-    Some(Box::new(move || load(&run).map(|loaded| loaded.plan).map_err(|why| lines(&why))))
+/// Makes the plan again from the same file, even if `pm` would find another file by then.
+fn reread(args: RunArgs, path: Option<PathBuf>) -> Option<Reread> {
+    let args = RunArgs { file: Some(path?), ..args };
+    Some(Box::new(move |counts| Ok(load(&args)?.plan.with_counts(counts))))
 }
 
-/// Why there is no plan, in lines.
-fn lines(why: &NoPlan) -> Vec<String> {
-    why.to_string().lines().map(str::to_owned).collect()
-}
-
-/// One command, guarded.
+/// Runs one command under the guard.
 fn init(command: Vec<OsString>) -> Ending {
     let argv: Vec<_> = command.into_iter().map(c_string).collect();
-    match guard::init(&argv) {
-        Ok(status) => Ending::Guarded(status),
-        Err(error) => Ending::Unguarded(error),
+    match guard::run_command(&argv) {
+        Ok(status) => Ending::GuardEnded(status),
+        Err(error) => Ending::GuardFailed(error),
     }
 }

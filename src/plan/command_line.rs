@@ -1,92 +1,124 @@
 //! A pool from the command line: `pm run --ports 8080-8082 -- CMD...`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::probe::READY_WITHIN;
-use super::text::placeholders::{Misplaced, Values};
+use super::defaults::{self, READY_WITHIN};
+use super::probe::{ProbePort, ProbeSpec};
+use super::text::explain::Explain;
+use super::text::lines;
+use super::text::placeholders::{Misplaced, PlaceholderFault, SlotPorts, Template};
 use super::{
-    ExecSpec, Plan, PlanError, Pool, Ports, Probe, Ready, SlotPlan, WORKERS_MAX, environment,
-    is_name,
+    ExecSpec, Plan, Pool, PoolSpec, Ports, Ready, ReadyBy, SlotsSpec, WORKERS_MAX, is_name,
 };
-use crate::supervisor::{Policy, Readiness};
+use crate::supervisor::Policy;
 
 /// What the command line says of a pool.
 #[derive(Clone, Debug)]
 pub struct CommandLinePool {
     pub command: Vec<OsString>,
     pub ports: Option<Ports>,
-    /// Without ports: how many workers.
+    /// Without ports: the number of workers.
     pub workers: Option<usize>,
-    /// The name of the pool, or none to take the program's.
+    /// The name of the pool. `None`: the name of the program.
     pub name: Option<String>,
-    /// Restart, rest and grace; how a worker becomes ready follows from whether it has a port.
+    /// Restart, backoff and grace. When a worker is ready follows from whether it has a port.
     pub policy: Policy,
+}
+
+/// Why there is no plan of a command line.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    #[error(
+        "there is no command to run; give it after `--`, as in `pm run --ports 8080-8082 -- ./server {{port}}`"
+    )]
+    NoCommand,
+    #[error(
+        "a command needs `--ports 8080-8082` (one worker for each port) or `--workers N` (workers without ports)"
+    )]
+    NoSlots,
+    #[error("`--workers 0` keeps no worker alive; give 1 to {WORKERS_MAX}")]
+    NoWorkers,
+    #[error("`--workers {0}` is too many; there can be at most {WORKERS_MAX}")]
+    TooManyWorkers(usize),
+    #[error("`{0}` is not a pool name; use letters, digits, `-` and `_`, as in `--name web`")]
+    Name(String),
+    #[error("cannot make a pool name from the program `{0}`; give one with `--name`")]
+    NoName(String),
+    #[error("in the argument `{argument}`, column {column}: {fault}; {}", help(fault))]
+    Placeholder { argument: String, column: usize, fault: PlaceholderFault },
 }
 
 impl CommandLinePool {
     /// The plan with this one pool. `dir` is what `{dir}` stands for.
     ///
     /// # Errors
-    /// If there is no command, no slot, no usable name, or a placeholder that is none.
+    /// If there is no command, no slot or no usable name, or if a placeholder does not exist.
     pub fn plan(self, dir: &Path) -> Result<Plan, PlanError> {
         let program = self.command.first().ok_or(PlanError::NoCommand)?;
-        let pool = match &self.name {
+        let name = match &self.name {
             Some(name) if is_name(name) => name.clone(),
             Some(name) => return Err(PlanError::Name(name.clone())),
             None => name_of(Path::new(program))?,
         };
-        let ports: Vec<Option<u16>> = match (&self.ports, self.workers) {
-            (Some(ports), _) => ports.as_slice().iter().copied().map(Some).collect(),
-            (None, Some(0)) => return Err(PlanError::NoWorkers),
-            (None, Some(count)) if count > WORKERS_MAX => {
-                return Err(PlanError::TooManyWorkers(count));
+        let slots = self.slots()?;
+        let (slot_ports, ready) = match &slots {
+            SlotsSpec::Ports(_) => {
+                let by = ReadyBy::Probe(ProbeSpec::Tcp { port: ProbePort::Own });
+                (SlotPorts::Owned, Ready { by, within: READY_WITHIN })
             }
-            (None, Some(count)) => vec![None; count],
-            (None, None) => return Err(PlanError::NoSlots),
+            SlotsSpec::Workers(_) | SlotsSpec::PortVariable { .. } => {
+                (SlotPorts::None, Ready { by: ReadyBy::Lived, within: defaults::lived() })
+            }
         };
-        let slots = ports.into_iter().zip(1..).map(|(port, n)| self.slot(&pool, n, port, dir));
-        let slots = slots.collect::<Result<_, _>>()?;
-        let policy = match self.ports {
-            Some(_) => Policy { ready: Readiness::Probe { within: READY_WITHIN }, ..self.policy },
-            None => self.policy,
+        let command = self.command.iter().map(|argument| template(argument, slot_ports));
+        let spec = PoolSpec {
+            slots,
+            dir: dir.to_owned(),
+            command: command.collect::<Result<_, _>>()?,
+            cwd: None,
+            env_files: Vec::new(),
+            env: Vec::new(),
+            exec: ExecSpec::default(),
+            ready,
+            alive: None,
+            log: None,
         };
-        let stop_signal = libc::SIGTERM;
-        let pool =
-            Pool { name: pool, after: Vec::new(), slots, policy, stop_signal, missing_hint: None };
+        let pool = Pool::new(name, spec, self.policy, defaults::STOP_SIGNAL);
         Ok(Plan { pools: vec![pool] })
     }
 
-    fn slot(
-        &self,
-        pool: &str,
-        n: usize,
-        port: Option<u16>,
-        dir: &Path,
-    ) -> Result<SlotPlan, PlanError> {
-        let name = format!("{pool}.{n}");
-        let values = Values { port, slot: &name, n, pool, dir };
-        let argv = self.command.iter().map(|argument| {
-            values.fill(argument).map_err(|mut wrong| {
-                let Misplaced { at, reason } = wrong.swap_remove(0);
-                let before = String::from_utf8_lossy(&argument.as_bytes()[..at.start]);
-                let column = before.chars().count() + 1;
-                let argument = argument.to_string_lossy().into_owned();
-                PlanError::Placeholder { argument, column, reason }
-            })
-        });
-        let exec = ExecSpec {
-            argv: argv.collect::<Result<_, _>>()?,
-            env: environment::of_slot(pool, &name, port),
-            ..ExecSpec::default()
-        };
-        let ready = port.map_or(Ready::Lived, |port| Ready::Probe(Probe::Tcp { port }));
-        Ok(SlotPlan { name, n, port, exec, ready, alive: None, log: None })
+    fn slots(&self) -> Result<SlotsSpec, PlanError> {
+        match (&self.ports, self.workers) {
+            (Some(ports), _) => Ok(SlotsSpec::Ports(ports.as_slice().to_vec())),
+            (None, Some(0)) => Err(PlanError::NoWorkers),
+            (None, Some(count)) if count > WORKERS_MAX => Err(PlanError::TooManyWorkers(count)),
+            (None, Some(count)) => Ok(SlotsSpec::Workers(count)),
+            (None, None) => Err(PlanError::NoSlots),
+        }
     }
 }
 
-/// The program's file name, up to what a pool's name cannot have.
+fn template(argument: &OsStr, ports: SlotPorts) -> Result<Template, PlanError> {
+    Template::parse(argument, ports).map_err(|mut wrong| {
+        let Misplaced { at, fault } = wrong.swap_remove(0);
+        let column = lines::column(&String::from_utf8_lossy(&argument.as_bytes()[..at.start]));
+        PlanError::Placeholder { argument: argument.to_string_lossy().into_owned(), column, fault }
+    })
+}
+
+/// What would be right, on a command line.
+fn help(fault: &PlaceholderFault) -> String {
+    match fault {
+        PlaceholderFault::NoPort => "give it ports, as in `--ports 8080-8082`".into(),
+        PlaceholderFault::Unknown(_) | PlaceholderFault::Open | PlaceholderFault::Closed => {
+            fault.help().unwrap_or_default()
+        }
+    }
+}
+
+/// The program's file name, up to the first `.`.
 fn name_of(program: &Path) -> Result<String, PlanError> {
     let file = program.file_name().unwrap_or_default().to_string_lossy();
     let name: String = file.split('.').find(|part| !part.is_empty()).unwrap_or_default().into();
@@ -96,8 +128,10 @@ fn name_of(program: &Path) -> Result<String, PlanError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Probe;
+    use crate::supervisor::Readiness;
 
-    fn ad_hoc(command: &[&str], ports: Option<&str>, workers: Option<usize>) -> CommandLinePool {
+    fn pool(command: &[&str], ports: Option<&str>, workers: Option<usize>) -> CommandLinePool {
         CommandLinePool {
             command: command.iter().map(Into::into).collect(),
             ports: ports.map(|text| text.parse().unwrap()),
@@ -107,24 +141,24 @@ mod tests {
         }
     }
 
-    fn refused(ad_hoc: CommandLinePool) -> String {
-        ad_hoc.plan(Path::new("/srv")).unwrap_err().to_string()
+    fn refused(pool: CommandLinePool) -> String {
+        pool.plan(Path::new("/srv")).unwrap_err().to_string()
     }
 
     #[test]
     fn each_port_is_a_slot_of_a_pool_named_after_the_program() {
-        let plan = ad_hoc(&["./bin/serve.sh", "-p{port}"], Some("9001-9002"), None);
+        let plan = pool(&["./bin/serve.sh", "-p{port}"], Some("9001-9002"), None);
         let plan = plan.plan(Path::new("/srv")).unwrap();
         let slots: Vec<_> = plan.slots().map(|(_, slot)| slot).collect();
         assert_eq!(slots[1].name, "serve.2");
         assert_eq!(slots[1].exec.argv, ["./bin/serve.sh", "-p9002"]);
-        assert_eq!(slots[1].ready, Ready::Probe(Probe::Tcp { port: 9002 }));
+        assert_eq!(slots[1].ready.by, ReadyBy::Probe(Probe::Tcp { port: 9002 }));
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Probe { .. }));
     }
 
     #[test]
     fn workers_without_ports_are_ready_once_they_have_lived() {
-        let plan = ad_hoc(&["job", "{n}"], None, Some(4)).plan(Path::new("/srv")).unwrap();
+        let plan = pool(&["job", "{n}"], None, Some(4)).plan(Path::new("/srv")).unwrap();
         assert_eq!(plan.slots().count(), 4);
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Lived { .. }));
     }
@@ -132,21 +166,24 @@ mod tests {
     #[test]
     fn a_wrong_placeholder_is_refused_with_argument_and_column() {
         assert_eq!(
-            refused(ad_hoc(&["job", "ü={prot}"], Some("8080"), None)),
-            "in the argument `ü={prot}`, column 3: `{prot}` is no placeholder; did you mean `{port}`?"
+            refused(pool(&["job", "ü={prot}"], Some("8080"), None)),
+            "in the argument `ü={prot}`, column 3: `{prot}` is not a placeholder; did you mean `{port}`?"
         );
-        let without = refused(ad_hoc(&["job", "{port}"], None, Some(1)));
-        assert!(without.ends_with("pool without ports; give it some with `--ports`"), "{without}");
+        let without = refused(pool(&["job", "{port}"], None, Some(1)));
+        assert!(
+            without.ends_with("pool without ports; give it ports, as in `--ports 8080-8082`"),
+            "{without}"
+        );
     }
 
     #[test]
-    fn what_makes_no_pool_is_refused_with_what_would() {
-        assert!(refused(ad_hoc(&[], Some("8080"), None)).contains("give it after `--`"));
-        assert!(refused(ad_hoc(&["job"], None, None)).contains("`--ports 8080-8082`"));
-        assert!(refused(ad_hoc(&["job"], None, Some(0))).contains("give 1 to 1000"));
-        assert!(refused(ad_hoc(&["job"], None, Some(5_000))).contains("more than the 1000"));
-        assert!(refused(ad_hoc(&["..."], None, Some(1))).contains("give one with `--name`"));
-        let named = CommandLinePool { name: Some("a b".into()), ..ad_hoc(&["job"], None, Some(1)) };
-        assert!(refused(named).contains("`a b` is no pool name"));
+    fn what_does_not_make_a_pool_is_refused_with_help() {
+        assert!(refused(pool(&[], Some("8080"), None)).contains("give it after `--`"));
+        assert!(refused(pool(&["job"], None, None)).contains("`--ports 8080-8082`"));
+        assert!(refused(pool(&["job"], None, Some(0))).contains("give 1 to 1000"));
+        assert!(refused(pool(&["job"], None, Some(5_000))).contains("at most 1000"));
+        assert!(refused(pool(&["..."], None, Some(1))).contains("give one with `--name`"));
+        let named = CommandLinePool { name: Some("a b".into()), ..pool(&["job"], None, Some(1)) };
+        assert!(refused(named).contains("`a b` is not a pool name"));
     }
 }

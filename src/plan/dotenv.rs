@@ -23,14 +23,16 @@
 
 use std::ops::Range;
 
+use super::fault_kind::{FaultKind, VariableFault};
 use super::text::diagnostics::{Fault, Findings, SourceId};
-use super::text::lines::{self, BLANKS, Line};
-use super::{FILE_BYTES_MAX, STRING_BYTES_MAX, environment};
+use super::text::explain::Explain;
+use super::text::lines::{self, BLANKS, TextLine};
+use super::{FILE_BYTES_MAX, STRING_BYTES_MAX};
 
-/// More than any worker is told.
-pub const VARIABLES_MAX: usize = 1_000;
+/// More variables than any worker needs.
+const VARIABLES_MAX: usize = 1_000;
 
-/// One variable and where its value stands.
+/// One variable, and where its value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     pub name: String,
@@ -39,40 +41,112 @@ pub struct Variable {
     named_at: Range<usize>,
 }
 
-/// Reads the variables of a file that `findings` has taken in, and notes what is wrong with it.
+/// What is wrong with a line of a `.env`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DotenvFault {
+    #[error("there are more than {VARIABLES_MAX} variables")]
+    TooMany,
+    #[error("`{0}` is set twice")]
+    SetTwice(String),
+    #[error("this line sets no variable")]
+    NoAssignment(LikelyLine),
+    #[error("a zero byte ends the value")]
+    ZeroByte,
+    #[error("the value of `{0}` is longer than the kernel accepts")]
+    TooLong(String),
+    #[error("this quote is not closed")]
+    QuoteNotClosed(char),
+    #[error("`{}` is not an escape", .0.escape_debug())]
+    Escape(String),
+    #[error("there is text after the closing quote")]
+    AfterQuote,
+}
+
+/// What a line that sets no variable was probably meant to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LikelyLine {
+    /// A variable without a value.
+    Name(String),
+    /// `A: b` or `A b`.
+    Assignment {
+        name: String,
+        value: String,
+    },
+    Unknown,
+}
+
+impl Explain for DotenvFault {
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::TooMany => Some("use several files, or fewer variables".into()),
+            Self::SetTwice(_) => Some("remove one of the two lines".into()),
+            Self::NoAssignment(LikelyLine::Name(name)) => {
+                Some(format!("write `{name}=` for an empty value"))
+            }
+            Self::NoAssignment(LikelyLine::Assignment { name, value }) => {
+                Some(format!("did you mean `{name}={value}`?"))
+            }
+            Self::NoAssignment(LikelyLine::Unknown) => {
+                Some("write `NAME=value`, or `#` before a comment".into())
+            }
+            Self::ZeroByte => Some("remove it".into()),
+            Self::TooLong(_) => Some("put it into a file of its own".into()),
+            Self::QuoteNotClosed(quote) => Some(format!("close it with `{quote}`")),
+            Self::Escape(_) => Some(
+                "the escapes are \\n, \\t, \\r, \\\", \\\\ and \\$; in single quotes a backslash is a backslash"
+                    .into(),
+            ),
+            Self::AfterQuote => {
+                Some("put all of it into the quotes, or a blank and `#` before a comment".into())
+            }
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::NoAssignment(_) => "there is no `=` in it",
+            Self::TooMany
+            | Self::SetTwice(_)
+            | Self::ZeroByte
+            | Self::TooLong(_)
+            | Self::QuoteNotClosed(_)
+            | Self::Escape(_)
+            | Self::AfterQuote => "",
+        }
+    }
+}
+
+/// Reads the variables of a source of `findings`, and adds the faults that are in it.
 pub fn read(file: SourceId, findings: &mut Findings) -> Vec<Variable> {
     let text = findings.text(file).to_owned();
     let mut variables: Vec<Variable> = Vec::new();
     let mut next = lines::first(&text);
     if text.len() > FILE_BYTES_MAX {
-        findings
-            .add(Fault::new(file, 0..0, "this file is larger than 1 MiB").help("it is no `.env`"));
+        findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));
         return variables;
     }
     while next < text.len() {
-        let (line, after) = Line::at(&text, next);
+        let (line, after) = TextLine::at(&text, next);
         next = after;
         if line.is_empty() {
             continue;
         }
         if variables.len() == VARIABLES_MAX {
-            let message = format!("{VARIABLES_MAX} variables are the most that are read");
-            findings.add(Fault::new(file, line.whole(), message));
+            findings.add(Fault::new(file, line.whole(), DotenvFault::TooMany));
             break;
         }
         match assignment(&text, line) {
             Ok((variable, after)) => {
                 next = after.max(next);
                 if let Some(first) = variables.iter().find(|known| known.name == variable.name) {
-                    let message = format!("`{}` is set twice", variable.name);
-                    let fault = Fault::new(file, variable.named_at, message);
-                    let fault = fault.help("take one of the two lines out");
+                    let kind = DotenvFault::SetTwice(variable.name);
+                    let fault = Fault::new(file, variable.named_at, kind);
                     findings.add(fault.related(first.named_at.clone(), "the first time"));
                 } else {
                     variables.push(variable);
                 }
             }
-            Err(wrong) => findings.add(wrong.fault(file)),
+            Err(Wrong { at, kind }) => findings.add(Fault::new(file, at, kind)),
         }
     }
     variables
@@ -81,40 +155,31 @@ pub fn read(file: SourceId, findings: &mut Findings) -> Vec<Variable> {
 /// What is wrong with a line, and where.
 struct Wrong {
     at: Range<usize>,
-    message: String,
-    label: &'static str,
-    help: String,
+    kind: FaultKind,
 }
 
 impl Wrong {
-    fn new(at: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { at, message: message.into(), label: "", help: help.into() }
-    }
-
-    fn fault(self, file: SourceId) -> Fault {
-        Fault::new(file, self.at, self.message).label(self.label).help(self.help)
+    fn new(at: Range<usize>, kind: impl Into<FaultKind>) -> Self {
+        Self { at, kind: kind.into() }
     }
 }
 
 /// The variable that a line sets, and where the next line starts: quotes may span lines.
-fn assignment(text: &str, line: Line<'_>) -> Result<(Variable, usize), Wrong> {
+fn assignment(text: &str, line: TextLine<'_>) -> Result<(Variable, usize), Wrong> {
     let start = line.text.trim_start_matches(BLANKS);
     let unexported = start.strip_prefix("export").filter(|rest| rest.starts_with(BLANKS));
     let start = unexported.unwrap_or(start).trim_start_matches(BLANKS);
     let Some((name, rest)) = start.split_once('=') else {
-        return Err(sets_nothing(line, start));
+        return Err(Wrong::new(line.whole(), DotenvFault::NoAssignment(likely(start))));
     };
     let name = name.trim_end_matches(BLANKS);
     let named_at = line.span(name);
     if !is_variable(name) {
         let at = if name.is_empty() { line.span(&start[..1]) } else { named_at };
-        let message = format!("`{name}` is no name of a variable");
-        let help = "use letters, digits and `_`, no digit first, as in `NAME=value`";
-        return Err(Wrong::new(at, message, help));
+        return Err(Wrong::new(at, VariableFault::NotAName(name.to_owned())));
     }
-    if environment::is_own(name) {
-        let message = format!("`{name}` is what pm itself tells a worker");
-        return Err(Wrong::new(named_at, message, "give the variable another name"));
+    if let Some(fault) = VariableFault::of_own(name) {
+        return Err(Wrong::new(named_at, fault));
     }
     let has_blank = rest.starts_with(BLANKS);
     let rest = rest.trim_start_matches(BLANKS);
@@ -129,26 +194,23 @@ fn assignment(text: &str, line: Line<'_>) -> Result<(Variable, usize), Wrong> {
     };
     if let Some(nul) = text[at.clone()].find('\0') {
         let nul = at.start + nul..at.start + nul + 1;
-        return Err(Wrong::new(nul, "a zero byte ends a variable", "take it out"));
+        return Err(Wrong::new(nul, DotenvFault::ZeroByte));
     }
     if name.len() + 1 + value.len() > STRING_BYTES_MAX {
-        let message = format!("the value of `{name}` is longer than the kernel takes");
-        return Err(Wrong::new(at, message, "put it into a file of its own"));
+        return Err(Wrong::new(at, DotenvFault::TooLong(name.to_owned())));
     }
     Ok((Variable { name: name.to_owned(), value, at, named_at }, after))
 }
 
-fn sets_nothing(line: Line<'_>, start: &str) -> Wrong {
-    let word = start.split([':', ' ', '\t']).next().unwrap_or_default();
-    let rest = start[word.len()..].trim_start_matches([':', ' ', '\t']);
-    let help = match is_variable(word) {
-        true if rest.is_empty() => format!("write `{word}=` to set it to nothing"),
-        true => format!("did you mean `{word}={rest}`?"),
-        false => "write `NAME=value`, or `#` before a comment".into(),
-    };
-    Wrong {
-        label: "there is no `=` here",
-        ..Wrong::new(line.whole(), "this line sets nothing", help)
+fn likely(line: &str) -> LikelyLine {
+    let word = line.split([':', ' ', '\t']).next().unwrap_or_default();
+    let rest = line[word.len()..].trim_start_matches([':', ' ', '\t']);
+    if !is_variable(word) {
+        LikelyLine::Unknown
+    } else if rest.is_empty() {
+        LikelyLine::Name(word.to_owned())
+    } else {
+        LikelyLine::Assignment { name: word.to_owned(), value: rest.to_owned() }
     }
 }
 
@@ -159,14 +221,14 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(is_of_name)
 }
 
-/// An unquoted value up to a `#` that has a blank before it.
+/// An unquoted value up to the first `#` that has a blank before it.
 fn without_comment(rest: &str) -> &str {
     let is_comment = |at: &usize| rest[..*at].ends_with(BLANKS);
     let comment = rest.match_indices('#').map(|(at, _)| at).find(is_comment);
     &rest[..comment.unwrap_or(rest.len())]
 }
 
-/// A value in quotes that begins at `start`: what it stands for, where it stands, and where the next line starts.
+/// A value in quotes that begins at `start`: the value, where it stands, and where the next line starts.
 fn quoted(text: &str, start: usize, quote: char) -> Result<(String, Range<usize>, usize), Wrong> {
     let mut value = String::new();
     let mut characters = text[start + 1..].char_indices().map(|(at, c)| (start + 1 + at, c));
@@ -177,28 +239,23 @@ fn quoted(text: &str, start: usize, quote: char) -> Result<(String, Range<usize>
                 let escaped = characters.next();
                 value.push(escape(escaped.map(|(_, c)| c)).ok_or_else(|| {
                     let end = escaped.map_or(at + 1, |(next, c)| next + c.len_utf8());
-                    let message = format!("`{}` is no escape", text[at..end].escape_debug());
-                    let help = "there are \\n, \\t, \\r, \\\", \\\\ and \\$; \
-                                in single quotes a backslash is a backslash";
-                    Wrong::new(at..end, message, help)
+                    Wrong::new(at..end, DotenvFault::Escape(text[at..end].to_owned()))
                 })?);
             }
             // A line break is the same in a file from Windows.
             Some((at, '\r')) if text[at..].starts_with("\r\n") => {}
             Some((_, c)) => value.push(c),
             None => {
-                let (line, _) = Line::at(text, start);
-                let help = format!("close it with `{quote}`");
-                return Err(Wrong::new(line.span(line.text), "this quote is never closed", help));
+                let (line, _) = TextLine::at(text, start);
+                return Err(Wrong::new(line.span(line.text), DotenvFault::QuoteNotClosed(quote)));
             }
         }
     };
-    let (line, next) = Line::at(text, end);
+    let (line, next) = TextLine::at(text, end);
     let rest = line.text.trim_matches(BLANKS);
     let is_comment = rest.starts_with('#') && line.text.starts_with(BLANKS);
     if !rest.is_empty() && !is_comment {
-        let help = "put all of it into the quotes, or a blank and `#` before a comment";
-        return Err(Wrong::new(line.span(rest), "there is text after the closing quote", help));
+        return Err(Wrong::new(line.span(rest), DotenvFault::AfterQuote));
     }
     Ok((value, start..end, next))
 }
@@ -219,10 +276,10 @@ mod tests {
 
     fn read_all(text: &str) -> Result<Vec<(String, String)>, String> {
         let mut findings = Findings::default();
-        let file = findings.source(".env", text);
+        let file = findings.add_source(".env", text);
         let variables = super::read(file, &mut findings);
         let variables = variables.into_iter().map(|known| (known.name, known.value)).collect();
-        findings.or(variables).map_err(|faults| faults.to_string())
+        findings.finish(variables).map_err(|faults| faults.to_string())
     }
 
     fn value(line: &str) -> String {
@@ -270,27 +327,27 @@ mod tests {
     }
 
     #[test]
-    fn any_other_line_is_a_fault_with_its_place() {
+    fn a_line_that_cannot_be_read_is_a_fault_with_its_place() {
         for (text, said) in [
-            ("A=1\nA", ".env:2:1: this line sets nothing; write `A=` to set it to nothing"),
-            ("A: b", ".env:1:1: this line sets nothing; did you mean `A=b`?"),
-            ("  export A b", ".env:1:3: this line sets nothing; did you mean `A=b`?"),
+            ("A=1\nA", ".env:2:1: this line sets no variable; write `A=` for an empty value"),
+            ("A: b", ".env:1:1: this line sets no variable; did you mean `A=b`?"),
+            ("  export A b", ".env:1:3: this line sets no variable; did you mean `A=b`?"),
             (
                 "- x",
-                ".env:1:1: this line sets nothing; write `NAME=value`, or `#` before a comment",
+                ".env:1:1: this line sets no variable; write `NAME=value`, or `#` before a comment",
             ),
-            ("1A=b", ".env:1:1: `1A` is no name of a variable"),
-            ("=b", ".env:1:1: `` is no name of a variable"),
-            ("a-b=c", ".env:1:1: `a-b` is no name of a variable"),
-            ("ü=\"b", ".env:1:1: `ü` is no name of a variable"),
-            ("A='b", ".env:1:3: this quote is never closed; close it with `'`"),
-            ("A=\"b\\x\"", ".env:1:5: `\\\\x` is no escape"),
-            ("A=\"b\\", ".env:1:5: `\\\\` is no escape"),
+            ("1A=b", ".env:1:1: `1A` is not a variable name"),
+            ("=b", ".env:1:1: `` is not a variable name"),
+            ("a-b=c", ".env:1:1: `a-b` is not a variable name"),
+            ("ü=\"b", ".env:1:1: `ü` is not a variable name"),
+            ("A='b", ".env:1:3: this quote is not closed; close it with `'`"),
+            ("A=\"b\\x\"", ".env:1:5: `\\\\x` is not an escape"),
+            ("A=\"b\\", ".env:1:5: `\\\\` is not an escape"),
             ("A=\"b\"c", ".env:1:6: there is text after the closing quote"),
             ("A='b' 'c'", ".env:1:7: there is text after the closing quote"),
             ("A='b'#c", ".env:1:6: there is text after the closing quote"),
-            ("A=b\0c", ".env:1:4: a zero byte ends a variable; take it out"),
-            ("A=1\n B=2\nA=3", ".env:3:1: `A` is set twice; take one of the two lines out"),
+            ("A=b\0c", ".env:1:4: a zero byte ends the value; remove it"),
+            ("A=1\n B=2\nA=3", ".env:3:1: `A` is set twice; remove one of the two lines"),
         ] {
             let faults = read_all(text).unwrap_err();
             assert!(faults.starts_with(said), "{text:?}: {faults}");

@@ -1,31 +1,56 @@
-//! What a worker finds in its environment.
+//! What a worker finds in its environment, and the names of the variables that pm sets and removes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use super::ExecSpec;
 
-/// Meant for pm by whoever started it, and wrong in a worker: `PM_GENERATION` and the like are those of a pm which is a worker itself,
-/// `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` are sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3) of pm's
-/// own service, `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given, and a `NODE_CHANNEL_FD` that is
-/// not open makes Deno and Node abort.
-const NOT_FOR_WORKERS: [&str; 8] = [
-    "PM_GENERATION",
-    "PM_WORKER",
-    "PM_CHECK",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
+/// The port that a worker owns.
+pub const PORT: &str = "PORT";
+/// The name of a worker's slot, as foreman and others call it.
+pub const PS: &str = "PS";
+/// The name of a worker's pool.
+pub const PM_POOL: &str = "PM_POOL";
+/// The name of a worker's slot.
+pub const PM_SLOT: &str = "PM_SLOT";
+/// The generation of a worker.
+pub const PM_GENERATION: &str = "PM_GENERATION";
+/// The worker that a process was started for. pm finds its orphans by it.
+pub const PM_WORKER: &str = "PM_WORKER";
+/// The exec probe that a process was started for. pm finds its orphans by it.
+pub const PM_PROBE: &str = "PM_PROBE";
+/// The socket on which a worker sends notifications (sd_notify(3)).
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The time within which a worker has to send WATCHDOG=1, in microseconds (sd_watchdog_enabled(3)).
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// The process that WATCHDOG_USEC is meant for (sd_watchdog_enabled(3)).
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// The folders in which a program is searched.
+pub const PATH: &str = "PATH";
+
+/// What pm sets for a worker that notifies.
+pub const FOR_NOTIFICATION: [&str; 3] = [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID];
+
+/// Set for pm itself by the program that started pm, and wrong in a worker: `PM_GENERATION`, `PM_WORKER` and `PM_PROBE`
+/// are those of a pm that is a worker itself; `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` (sd_listen_fds(3)) are those
+/// of pm's own service; `DENO_SERVE_ADDRESS` overrides the port that a Deno worker was given; and a `NODE_CHANNEL_FD`
+/// that is not open makes Deno and Node abort.
+pub(crate) const NOT_FOR_WORKERS: [&str; 8] = [
+    PM_GENERATION,
+    PM_WORKER,
+    PM_PROBE,
+    NOTIFY_SOCKET,
+    WATCHDOG_USEC,
+    WATCHDOG_PID,
     "DENO_SERVE_ADDRESS",
     "NODE_CHANNEL_FD",
 ];
-const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
+pub(crate) const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
 impl ExecSpec {
-    /// The environment of a worker in this exec, but for `PM_GENERATION`, which changes with each worker.
+    /// The environment of a worker, except `PM_GENERATION`, which changes with each worker.
     ///
-    /// `inherited` is pm's own environment. Over it come the variables of this exec, and a `PATH` with its folders in
-    /// front.
+    /// `inherited` is pm's own environment. The variables of `self` override it, and its folders are put before `PATH`.
     pub fn environment(
         &self,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
@@ -37,27 +62,27 @@ impl ExecSpec {
         let own = self.env.iter().map(|(name, value)| (name.into(), value.into()));
         variables.extend(own);
         for folder in self.path.iter().rev() {
-            let known = variables.iter().position(|(name, _)| name == "PATH");
+            let known = variables.iter().position(|(name, _)| name == PATH);
             let mut path = folder.clone().into_os_string();
             if let Some(known) = known {
                 path.push(":");
                 path.push(variables.swap_remove(known).1);
             }
-            variables.push(("PATH".into(), path));
+            variables.push((PATH.into(), path));
         }
         variables
     }
 }
 
-/// What every worker of a slot is told: who it is, and its port if it owns one.
+/// What every worker of a slot finds: the name of its slot and pool, and its `PORT` if it has one.
 pub fn of_slot(pool: &str, slot: &str, port: Option<u16>) -> Vec<(String, String)> {
-    let port = port.map(|port| ("PORT".to_owned(), port.to_string()));
-    let who = [("PS", slot), ("PM_POOL", pool), ("PM_SLOT", slot)];
-    let who = who.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    port.into_iter().chain(who).collect()
+    let port = port.map(|port| (PORT.to_owned(), port.to_string()));
+    let names = [(PS, slot), (PM_POOL, pool), (PM_SLOT, slot)];
+    let names = names.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    port.into_iter().chain(names).collect()
 }
 
-/// Each variable once, where it was set first, with what it was set to last.
+/// Each variable once: at the place where it is first set, with the value that is set last.
 pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let mut merged: Vec<(String, String)> = Vec::new();
     let mut known = BTreeMap::new();
@@ -76,9 +101,9 @@ pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(Str
     merged
 }
 
-/// True for what pm tells a worker and finds its orphans by: nobody else sets it.
+/// True for a variable that only pm sets: it identifies the worker, also for finding orphans.
 pub fn is_own(name: &str) -> bool {
-    ["PM_POOL", "PM_SLOT", "PM_GENERATION", "PM_WORKER", "PM_CHECK"].contains(&name)
+    [PM_POOL, PM_SLOT, PM_GENERATION, PM_WORKER, PM_PROBE].contains(&name)
 }
 
 fn is_for_workers(name: &OsStr) -> bool {
@@ -89,6 +114,7 @@ fn is_for_workers(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     fn environment(inherited: &[(&str, &str)]) -> Vec<(String, String)> {
         let env = of_slot("web", "web.2", Some(8081));
         let exec = ExecSpec { env, path: vec!["/srv/.deno/bin".into()], ..ExecSpec::default() };
@@ -101,12 +127,12 @@ mod tests {
     fn value<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
         let mut found = variables.iter().filter(|(known, _)| known == name);
         let value = found.next().map(|(_, value)| value.as_str());
-        assert_eq!(found.next(), None, "{name} is there twice");
+        assert_eq!(found.next(), None, "{name} is set twice");
         value
     }
 
     #[test]
-    fn a_worker_is_told_who_it_is() {
+    fn a_worker_finds_its_port_and_the_names_of_its_slot_and_pool() {
         let variables = environment(&[("PORT", "1"), ("HOME", "/root"), ("PS", "me")]);
         assert_eq!(value(&variables, "PORT"), Some("8081"));
         assert_eq!(value(&variables, "PS"), Some("web.2"));
@@ -116,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_for_pm_itself_is_left_out() {
+    fn a_variable_that_is_meant_for_pm_is_removed() {
         let meant = ["PM_GENERATION", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC"];
         let variables = environment(&meant.map(|name| (name, "x")));
         for name in meant {
@@ -125,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_the_pool_come_before_path() {
+    fn the_folders_of_a_pool_come_before_path() {
         let variables = environment(&[("PATH", "/usr/bin:/bin")]);
         assert_eq!(value(&variables, "PATH"), Some("/srv/.deno/bin:/usr/bin:/bin"));
         assert_eq!(value(&environment(&[]), "PATH"), Some("/srv/.deno/bin"));
     }
 
     #[test]
-    fn what_is_set_later_wins_and_is_there_once() {
+    fn a_variable_that_is_set_twice_has_the_later_value_once() {
         let later = [("PORT".into(), "2".into())];
         let variables = merged(of_slot("web", "web.1", Some(1)).into_iter().chain(later));
         assert_eq!(variables.iter().filter(|(name, _)| name == "PORT").count(), 1);

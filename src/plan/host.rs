@@ -1,57 +1,81 @@
-//! What a plan needs to know of the machine, and the file it is made of. Asked for here, answered by floor 4.
+//! What a plan needs to know of the machine, and the file that it is made from. Floor 4 answers.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The machine, as far as a plan asks after it.
+use nix::errno::Errno;
+
+use super::Identity;
+
+/// The machine, as far as a plan depends on it.
 pub trait Host {
     /// The text of a file, or `None` if there is no such file.
     ///
     /// # Errors
-    /// Why it cannot be read, as the end of a sentence.
-    fn read(&self, path: &Path) -> Result<Option<String>, String>;
+    /// Why it cannot be read.
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable>;
 
-    /// The user of this name, or of this number.
-    fn user(&self, name: &str) -> Option<Account>;
+    /// The user with this name, or with this number.
+    fn user(&self, name: &str) -> Option<Identity>;
 
-    /// The number of the group of this name, or of this number.
+    /// The number of the group with this name, or with this number.
     fn group(&self, name: &str) -> Option<u32>;
 
-    /// True if a worker may run as somebody else: pm is root's.
+    /// True if a worker may run as another user: pm runs as root.
     fn may_change_user(&self) -> bool;
 
     /// The value of a variable of pm's own environment.
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// A user of the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub uid: u32,
-    pub gid: u32,
-    /// The supplementary groups.
-    pub groups: Vec<u32>,
+/// Why a file cannot be read. Its `Display` is the end of a sentence: ``cannot read `a`: it is a folder``.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    Folder,
+    /// A pipe, a socket or a device.
+    NotRegular,
+    NotUtf8 {
+        line: usize,
+    },
+    Os(Errno),
 }
 
-/// A file that describes what to keep alive.
+/// A file that says what to keep alive.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// As people know it: `pm.toml`, `deploy/Procfile`.
+    /// As messages show it: `pm.toml`, `deploy/Procfile`.
     pub name: String,
     pub text: String,
-    /// The folder it is in, absolute: where its relative paths start.
+    /// The folder that the file is in, absolute. Its relative paths start here.
     pub dir: PathBuf,
 }
 
 impl Document {
-    /// The absolute path of what this file calls `path`.
+    /// The absolute path of the file that this one calls `path`.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        // Collecting the components takes the `.` out: `/srv/.` is `/srv` to people.
-        self.dir.join(path).components().collect()
+        resolve(&self.dir, path)
     }
 
-    /// How people know the file that this one calls `path`.
+    /// The name under which messages show the file that this one calls `path`.
     pub fn name_of(&self, path: &Path) -> String {
         Path::new(&self.name).with_file_name("").join(path).display().to_string()
+    }
+}
+
+/// The absolute path of `path`, which starts from `dir`. Collecting the components removes `.`: `/srv/.` is `/srv`.
+pub(crate) fn resolve(dir: &Path, path: &Path) -> PathBuf {
+    dir.join(path).components().collect()
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder => out.write_str("it is a folder"),
+            Self::NotRegular => out.write_str("it is not a regular file"),
+            Self::NotUtf8 { line } => write!(out, "line {line} is not UTF-8"),
+            // strerror(3) begins with a capital letter, for the beginning of a sentence.
+            Self::Os(errno) => out.write_str(&errno.desc().to_lowercase()),
+        }
     }
 }
 
@@ -68,5 +92,10 @@ mod tests {
         assert_eq!(document.resolve(Path::new("/log")).as_os_str(), "/log");
         assert_eq!(document.name_of(Path::new(".env")), "app/.env");
         assert_eq!(document.name_of(Path::new("/etc/env")), "/etc/env");
+    }
+
+    #[test]
+    fn an_errno_ends_a_sentence() {
+        assert_eq!(Unreadable::Os(Errno::EACCES).to_string(), "permission denied");
     }
 }

@@ -1,44 +1,58 @@
 //! Floor 1: what to keep alive. Text in, a [`Plan`] or located faults out.
 //!
-//! Pure: nothing here opens a file, reads the environment or a clock; what is needed of those comes in as an
-//! argument or through [`Host`]. A plan is complete: every placeholder is filled in, every path is absolute,
-//! every slot has its name, port and argv, so that the floors above never look at text again.
+//! Pure: nothing here opens a file, reads the environment or a clock. What is needed of those comes in as an argument
+//! or through [`Host`]. A plan is complete: every placeholder is filled in, every path is absolute, every slot has its
+//! name, port and argv. The floors above never read text again.
 //!
-//! Where to look next: [`pm_toml`] reads `pm.toml`, [`procfile`] a Procfile, [`dotenv`] a `.env`; [`ad_hoc`] makes a
-//! plan of a command line, [`lab`] is the pool that `pm` runs where nothing else is asked for. [`fault`] is how all of
-//! them say no, [`environment`] is what a worker finds in its environment.
+//! Where to look next: [`pm_toml`] reads a `pm.toml`, [`procfile`] a Procfile with its [`formation`], [`dotenv`] a
+//! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
+//! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
+//! what a worker finds in its environment; [`fault_kind`] is everything that can be wrong in a text,
+//! [`load_error`] why there is no plan at all.
 
-pub mod command_line;
+pub(crate) mod command_line;
+pub(crate) mod defaults;
 pub mod dotenv;
-pub mod environment;
-pub mod formation;
+pub(crate) mod environment;
+pub(crate) mod fault_kind;
+pub(crate) mod formation;
 pub mod host;
-pub mod lab;
+pub(crate) mod lab;
+pub(crate) mod load_error;
 pub mod pm_toml;
-pub mod probe;
+pub(crate) mod pool_spec;
+pub(crate) mod probe;
 pub mod procfile;
+pub(crate) mod restart_word;
 pub mod text;
+pub(crate) mod wrapper;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::supervisor::Policy;
 
-pub use command_line::CommandLinePool;
-pub use host::{Document, Host};
-pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready};
+pub(crate) use command_line::{CommandLinePool, PlanError};
+pub use fault_kind::FaultKind;
+pub use host::{Document, Host, Unreadable};
+pub(crate) use load_error::LoadError;
+pub use pool_spec::{PoolSpec, SlotsSpec};
+pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready, ReadyBy};
+pub use restart_word::RestartWord;
 pub use text::diagnostics::{Fault, Faults};
 pub use text::ports::Ports;
 
-/// As many slots as one plan may have.
+/// A plan has at most this many slots.
 pub const WORKERS_MAX: usize = 1_000;
 
 /// Longer than any file that a person writes.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// The kernel takes no longer argument or variable, its final zero included (execve(2), MAX_ARG_STRLEN).
-pub const STRING_BYTES_MAX: usize = 128 * 1024 - 1;
+/// The longest argument or variable that the kernel accepts, without its final zero (execve(2), MAX_ARG_STRLEN).
+pub(crate) const STRING_BYTES_MAX: usize = 128 * 1024 - 1;
 
 /// Everything that one `pm` keeps alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,24 +65,33 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     pub name: String,
-    /// The pools that are ready before this one starts and stop after it has, by index in the plan.
+    /// The pools that are ready before this one starts and stop after it has stopped, by index in the plan.
     pub after: Vec<usize>,
+    /// What the slots are made from. More or fewer of them are made from it later.
+    pub spec: PoolSpec,
     pub slots: Vec<SlotPlan>,
     pub policy: Policy,
-    /// The number of the signal that asks a worker to stop. SIGTERM unless said otherwise.
+    /// The number of the signal that asks a worker to stop.
     pub stop_signal: i32,
-    /// What to do when the program is not there, as the end of a sentence.
-    pub missing_hint: Option<String>,
+    /// What to do if the program does not exist.
+    pub missing_hint: Option<MissingHint>,
 }
 
-/// One slot: what is run there and how it is watched.
+/// What to do if the program of a pool does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingHint {
+    /// `make deno` downloads the program of the lab's web servers.
+    MakeDeno,
+}
+
+/// One slot: what is run there, and how it is known to be ready and alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotPlan {
     /// `web.2`.
     pub name: String,
     /// Its number in the pool, from 1.
     pub n: usize,
-    /// The port it owns. A Procfile's PORT is only a variable: `None` there.
+    /// The port it owns. `None` for a Procfile, whose PORT is only a variable.
     pub port: Option<u16>,
     pub exec: ExecSpec,
     pub ready: Ready,
@@ -76,16 +99,17 @@ pub struct SlotPlan {
     pub log: Option<LogFile>,
 }
 
-/// All that a worker could notice of how it was started. Slots with equal worlds run the same worker.
+/// Everything that a worker can notice of how it was started. Two slots with equal values run the same worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecSpec {
-    /// The program and its arguments, placeholders filled in. Never empty.
+    /// The program and its arguments, placeholders filled in. Never empty in the plan of a slot.
     pub argv: Vec<OsString>,
     /// The folder it runs in, absolute. `None`: pm's own.
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// Set over what pm was started with, each name once: env_file's, then PORT, PS, PM_POOL, PM_SLOT, then env's.
+    /// These override what pm was started with. Each name once; from `env_file`, then PORT, PS, PM_POOL and PM_SLOT,
+    /// then from `env`.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.
@@ -93,15 +117,15 @@ pub struct ExecSpec {
     /// -20 (first served) to 19; `None`: pm's own.
     pub nice: Option<i32>,
     pub limits: Limits,
-    /// Its stdout and stderr are a terminal of its own.
+    /// Its stdout and stderr are a terminal of the worker's own.
     pub pty: bool,
-    /// It is given a NOTIFY_SOCKET: `ready.notify` or `alive.notify` asks for it.
+    /// It finds a NOTIFY_SOCKET: `ready.notify` or `alive.notify` asks for it.
     pub notifies: bool,
-    /// What WATCHDOG_USEC says, if `alive.notify`.
+    /// The value of WATCHDOG_USEC, if `alive.notify` asks for it.
     pub watchdog: Option<Duration>,
 }
 
-/// Whom a worker runs as.
+/// The user that a worker runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub user: String,
@@ -111,7 +135,7 @@ pub struct Identity {
     pub groups: Vec<u32>,
 }
 
-/// What setrlimit(2) sets, soft and hard alike; `None` leaves what pm was started with.
+/// What setrlimit(2) sets, soft and hard limit alike. `None` keeps the limit that pm was started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     pub open_files: Option<u64>,
@@ -119,42 +143,19 @@ pub struct Limits {
     pub file_bytes: Option<u64>,
     pub core_bytes: Option<u64>,
     pub stack_bytes: Option<u64>,
-    /// Of address space.
+    /// Of the address space.
     pub memory_bytes: Option<u64>,
 }
 
-/// Where a worker's lines are kept besides the terminal.
+/// The file that a worker's lines are written to, in addition to the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     /// Absolute, placeholders filled in.
     pub path: PathBuf,
-    /// A file that has reached this is put aside for a new one.
+    /// A file that has reached this size is rotated.
     pub max_bytes: u64,
-    /// So many are kept aside.
+    /// The number of rotated files that are kept.
     pub keep: u32,
-}
-
-/// Why there is no plan of a command line.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PlanError {
-    #[error(
-        "there is no command to run; give it after `--`, as in `pm run --ports 8080-8082 -- ./server {{port}}`"
-    )]
-    NoCommand,
-    #[error(
-        "a command needs `--ports 8080-8082` (one worker a port) or `--workers N` (workers without ports)"
-    )]
-    NoSlots,
-    #[error("`--workers 0` keeps nothing alive; give 1 to {max}", max = WORKERS_MAX)]
-    NoWorkers,
-    #[error("`--workers {0}` is more than the {max} that one plan may have", max = WORKERS_MAX)]
-    TooManyWorkers(usize),
-    #[error("`{0}` is no pool name: use letters, digits, `-` and `_`, as in `--name web`")]
-    Name(String),
-    #[error("cannot make a pool name of the program `{0}`; give one with `--name`")]
-    NoName(String),
-    #[error("in the argument `{argument}`, column {column}: {reason}{}", reason.on_command_line())]
-    Placeholder { argument: String, column: usize, reason: text::placeholders::Reason },
 }
 
 impl Plan {
@@ -164,11 +165,77 @@ impl Plan {
     }
 }
 
-/// True if a pool may be called this.
-pub fn is_name(name: &str) -> bool {
+/// Other numbers of workers than a plan's text asks for, by the names of pools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(pub BTreeMap<String, usize>);
+
+impl Plan {
+    /// The plan with these numbers of workers. A pool with ports has at most one worker for each.
+    pub fn with_counts(mut self, counts: &Counts) -> Self {
+        for pool in &mut self.pools {
+            if let Some(count) = counts.0.get(&pool.name) {
+                pool.slots = pool.spec.expand(&pool.name, *count);
+            }
+        }
+        self
+    }
+}
+
+impl Pool {
+    /// The pool that a spec describes, with as many slots as the spec asks for. What makes a worker ready is in the
+    /// spec: that part of `policy` is replaced.
+    pub fn new(name: String, spec: PoolSpec, policy: Policy, stop_signal: i32) -> Self {
+        let slots = spec.expand(&name, spec.count());
+        let missing_hint = slots.first().and_then(|slot| MissingHint::of(&slot.exec.argv));
+        let policy = Policy { ready: spec.ready.readiness(), ..policy };
+        Self { name, after: Vec::new(), spec, slots, policy, stop_signal, missing_hint }
+    }
+}
+
+impl MissingHint {
+    /// What to do if the program of this argv does not exist.
+    fn of(argv: &[OsString]) -> Option<Self> {
+        let is_deno = argv.first().is_some_and(|program| program == "deno");
+        let is_lab = is_deno && argv.iter().any(|argument| argument == lab::SCRIPT);
+        is_lab.then_some(Self::MakeDeno)
+    }
+}
+
+impl fmt::Display for MissingHint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MakeDeno => out.write_str("try `make deno`"),
+        }
+    }
+}
+
+/// True if a pool may have this name.
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_of_name)
 }
 
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_pool_is_made_larger_and_smaller_from_its_spec() {
+        let command = vec!["job".into(), "{n}".into()];
+        let (ports, workers, name) = (None, Some(2), Some("jobs".to_owned()));
+        let pool = CommandLinePool { command, ports, workers, name, policy: Policy::default() };
+        let plan = pool.plan(Path::new("/")).unwrap();
+        let counts = |count| Counts(BTreeMap::from([("jobs".to_owned(), count)]));
+        let argv = |plan: Plan| {
+            plan.slots().map(|(_, slot)| slot.exec.argv[1].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(argv(plan.clone().with_counts(&counts(3))), ["1", "2", "3"]);
+        assert_eq!(argv(plan.clone().with_counts(&counts(1))), ["1"]);
+        assert_eq!(argv(plan.with_counts(&Counts::default())), ["1", "2"]);
+    }
 }

@@ -1,4 +1,7 @@
-//! How a worker is watched: what makes it ready, what keeps it from being taken for hung. Values only.
+//! How it is known that a worker is ready, and that it still serves. Values only.
+//!
+//! A probe is one question. As a pool's spec has it, its port may be "the slot's own" and its command may have
+//! placeholders: [`ProbeSpec`]. In the plan of a slot they are filled in: [`Probe`].
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,46 +11,159 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
-/// The time a worker has to become ready, unless said otherwise.
-pub const READY_WITHIN: Duration = Duration::from_secs(30);
+use super::text::placeholders::{Template, Values};
+use crate::supervisor::Readiness;
 
-/// An answer with one of these statuses is a good one, unless said otherwise.
-pub const STATUS: RangeInclusive<u16> = 200..=399;
-
-/// One look at a worker from outside.
+/// One question to a worker, from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// A connection to this port of 127.0.0.1 or ::1 is accepted.
+    /// Is a connection to this port of 127.0.0.1 or ::1 accepted?
     Tcp { port: u16 },
-    /// `GET target` is answered with a status in this range, and with this text in the body if there is one.
+    /// Is `GET target` answered with a status in this range, and with this text in the body if there is one?
     Http { port: u16, target: String, status: RangeInclusive<u16>, text: Option<String> },
-    /// This command exits 0.
+    /// Does this command exit 0?
     Exec { argv: Vec<OsString> },
 }
 
-/// What makes a worker ready. How long it may take is in the policy.
+/// A probe before the port and the placeholders of a slot are filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// It has lived as long as the policy says.
+pub enum ProbeSpec {
+    Tcp {
+        port: ProbePort,
+    },
+    /// Always on the slot's own port.
+    Http {
+        target: String,
+        status: RangeInclusive<u16>,
+        text: Option<String>,
+    },
+    Exec {
+        argv: Vec<Template>,
+    },
+}
+
+/// The port that a probe connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbePort {
+    /// The slot's own.
+    Own,
+    Other(u16),
+}
+
+/// When a worker is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready<P = Probe> {
+    pub by: ReadyBy<P>,
+    /// With [`ReadyBy::Lived`] the time it has to live, else the time after which it is a failed start.
+    pub within: Duration,
+}
+
+/// By what a worker is known to be ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadyBy<P = Probe> {
+    /// It has lived for `within`.
     Lived,
-    Probe(Probe),
-    /// It says `READY=1` (sd_notify(3)).
+    /// The probe succeeds.
+    Probe(P),
+    /// It sends `READY=1` (sd_notify(3)).
     Notify,
     /// It writes a line like this.
     Line(Line),
-    /// It ends with status 0.
+    /// It exits 0.
     Exit,
 }
 
-/// What to look for in a line of output.
+/// A line of output to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     Text(String),
     Pattern(Pattern),
 }
 
+/// A regular expression. Two are equal if they are written the same.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub Regex);
+
+/// How a worker that has been ready is found to hang, so that it is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alive<P = Probe> {
+    pub by: AliveBy<P>,
+    /// From one probe to the next, or from one notification to the next.
+    pub every: Duration,
+    /// The longest time that one probe may take.
+    pub timeout: Duration,
+    /// After this many failed probes in a row the worker hangs.
+    pub failures: NonZeroU32,
+}
+
+/// By what a worker is known to be alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliveBy<P = Probe> {
+    Probe(P),
+    /// It sends `WATCHDOG=1` (sd_notify(3)) at least once in `every`. `timeout` and `failures` do not apply.
+    Notify,
+}
+
+impl<P> Ready<P> {
+    /// What the supervisor is told of it: that it waits for a word, or for a time.
+    pub fn readiness(&self) -> Readiness {
+        match self.by {
+            ReadyBy::Lived => Readiness::Lived { after: self.within },
+            ReadyBy::Probe(_) | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => {
+                Readiness::Probe { within: self.within }
+            }
+        }
+    }
+}
+
+impl ProbeSpec {
+    /// The probe of one slot.
+    pub(super) fn fill(&self, values: &Values<'_>) -> Probe {
+        let own_port = || values.port.expect("its reader refuses it in a pool without ports");
+        match self {
+            Self::Tcp { port: ProbePort::Own } => Probe::Tcp { port: own_port() },
+            Self::Tcp { port: ProbePort::Other(port) } => Probe::Tcp { port: *port },
+            Self::Http { target, status, text } => Probe::Http {
+                port: own_port(),
+                target: target.clone(),
+                status: status.clone(),
+                text: text.clone(),
+            },
+            Self::Exec { argv } => {
+                Probe::Exec { argv: argv.iter().map(|argument| argument.fill(values)).collect() }
+            }
+        }
+    }
+}
+
+impl Ready<ProbeSpec> {
+    /// When the worker of one slot is ready.
+    pub(super) fn fill(&self, values: &Values<'_>) -> Ready {
+        let by = match &self.by {
+            ReadyBy::Lived => ReadyBy::Lived,
+            ReadyBy::Probe(probe) => ReadyBy::Probe(probe.fill(values)),
+            ReadyBy::Notify => ReadyBy::Notify,
+            ReadyBy::Line(line) => ReadyBy::Line(line.clone()),
+            ReadyBy::Exit => ReadyBy::Exit,
+        };
+        Ready { by, within: self.within }
+    }
+}
+
+impl Alive<ProbeSpec> {
+    /// How the worker of one slot is found to hang.
+    pub(super) fn fill(&self, values: &Values<'_>) -> Alive {
+        let by = match &self.by {
+            AliveBy::Probe(probe) => AliveBy::Probe(probe.fill(values)),
+            AliveBy::Notify => AliveBy::Notify,
+        };
+        let Self { every, timeout, failures, .. } = *self;
+        Alive { by, every, timeout, failures }
+    }
+}
+
 impl Line {
-    /// True if this line, without its end, is one of those looked for.
+    /// True if this line, without its line feed, is like the one that is looked for.
     pub fn is_in(&self, line: &[u8]) -> bool {
         match self {
             Self::Text(text) => memchr::memmem::find(line, text.as_bytes()).is_some(),
@@ -63,28 +179,6 @@ impl fmt::Display for Line {
             Self::Pattern(Pattern(regex)) => write!(out, "a match of `{}`", regex.as_str()),
         }
     }
-}
-
-/// A regular expression; equal if it is written the same.
-#[derive(Clone, Debug)]
-pub struct Pattern(pub Regex);
-
-/// A worker that had been ready is looked at again and again: one that hangs is replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alive {
-    pub by: AliveBy,
-    pub every: Duration,
-    /// One look may take this long.
-    pub timeout: Duration,
-    /// So many looks in a row that fail, and it is taken for hung.
-    pub failures: NonZeroU32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AliveBy {
-    Probe(Probe),
-    /// It says `WATCHDOG=1` (sd_notify(3)) at least this often: `every`. `timeout` and `failures` do not count.
-    Notify,
 }
 
 impl PartialEq for Pattern {

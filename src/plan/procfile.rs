@@ -1,24 +1,26 @@
 //! A Procfile: `web: command`, one process type a line. Strict: each line is used or is a fault.
 //!
-//! A line is what foreman takes for one, `^([A-Za-z0-9_-]+):\s*(.+)$`; `#` begins a comment line. The command goes to
-//! `sh -c` as it is. `PORT` is a base plus 100 for each process type before it in the file, those without a worker
-//! included, plus 1 for each worker before it of its own; the base is `--port`, else `PORT` in the `.env` beside the
-//! file, else `PORT` in pm's environment, else 5000.
+//! A line is what foreman reads as one, `^([A-Za-z0-9_-]+):\s*(.+)$`; `#` begins a comment line. The command goes to
+//! `sh -c` as it is. `PORT` is a base, plus 100 for each process type before it in the file, those without a worker
+//! included, plus 1 for each worker before it of its own type. The base is `--port`, else `PORT` in the `.env` beside
+//! the file, else `PORT` in pm's environment, else 5000.
 
 use std::ops::Range;
 use std::path::Path;
 
-use super::host::{Document, Host};
+use super::defaults::{self, PROCFILE_PORT};
+use super::environment::PORT;
+use super::fault_kind::FaultKind;
+use super::host::{Document, Host, Unreadable};
 use super::text::diagnostics::{Fault, Faults, Findings, SourceId};
-use super::text::lines::{BLANKS, Line, lines};
+use super::text::explain::Explain;
+use super::text::lines::{BLANKS, TextLine, lines};
+use super::text::placeholders::Template;
 use super::{
-    ExecSpec, FILE_BYTES_MAX, Plan, Pool, Ready, STRING_BYTES_MAX, SlotPlan, WORKERS_MAX, dotenv,
-    environment, formation, is_name, is_of_name,
+    ExecSpec, FILE_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy, STRING_BYTES_MAX, SlotsSpec,
+    WORKERS_MAX, dotenv, formation, is_name, is_of_name,
 };
 use crate::supervisor::Policy;
-
-/// The base of the ports where nobody names one.
-const PORT: u16 = 5_000;
 
 /// From the ports of one process type to those of the next.
 const PORT_STEP: usize = 100;
@@ -26,7 +28,7 @@ const PORT_STEP: usize = 100;
 /// What the command line says of a Procfile.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `-m`: how many of each. One of each if there is none.
+    /// `-m`: the number of workers of each process type. One of each if it is not given.
     pub formation: Option<String>,
     /// `--port`: the base of the ports.
     pub port: Option<u16>,
@@ -40,13 +42,91 @@ pub struct ProcessType {
     named_at: Range<usize>,
 }
 
+/// What is wrong with a Procfile, or with what stands around it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProcfileFault {
+    #[error("there are more than {WORKERS_MAX} process types")]
+    TooManyTypes,
+    #[error("there are two process types `{0}`")]
+    Twice(String),
+    #[error("this Procfile has no process type")]
+    Empty,
+    #[error("this line is not a process type")]
+    NotAProcessType { likely: Option<String> },
+    #[error("`{0}` in the name of a process type")]
+    NameCharacter(char),
+    #[error("there is no name before the `:`")]
+    NoName,
+    #[error("there are blanks around the name of the process type")]
+    BlanksAroundName(String),
+    #[error("`{0}` has no command")]
+    NoCommand(String),
+    #[error("a zero byte ends the command")]
+    ZeroByte,
+    #[error("the command of `{0}` is longer than the kernel accepts")]
+    CommandTooLong(String),
+    #[error("cannot read `{name}`: {why}")]
+    UnreadableDotenv { name: String, why: Unreadable },
+    #[error("`{0}` is not a port")]
+    PortBase(String),
+    #[error("the PORT of `{worker}` would be {port}")]
+    PortTooHigh { worker: String, port: usize },
+    #[error("with {count} workers the ports of `{name}` overlap those of the next process type")]
+    PortsOverlap { name: String, count: usize },
+}
+
+impl Explain for ProcfileFault {
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::TooManyTypes => "each is at least one worker: use several files".into(),
+            Self::Twice(_) => "give one of the two another name".into(),
+            Self::Empty => "write a line like `web: ./server`".into(),
+            Self::NotAProcessType { likely: Some(line) } => format!("did you mean `{line}`?"),
+            Self::NotAProcessType { likely: None } => {
+                "write `name: command`, or `#` before a comment".into()
+            }
+            Self::NameCharacter(_) => "use letters, digits, `-` and `_`".into(),
+            Self::NoName => "write `name: command`".into(),
+            Self::BlanksAroundName(name) => format!("write `{name}: command`"),
+            Self::NoCommand(_) => "write it after the `:`".into(),
+            Self::ZeroByte => "remove it".into(),
+            Self::CommandTooLong(_) => "put it into a script".into(),
+            Self::UnreadableDotenv { .. } => "make it readable, or remove it".into(),
+            Self::PortBase(_) => "give 1 to 65535".into(),
+            Self::PortTooHigh { .. } => "the highest port is 65535; give a lower `--port`".into(),
+            Self::PortsOverlap { .. } => format!(
+                "a process type has {PORT_STEP} ports; put this line last in the file, or use fewer workers"
+            ),
+        })
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::NotAProcessType { .. } => "there is no `:` after a name",
+            Self::TooManyTypes
+            | Self::Twice(_)
+            | Self::Empty
+            | Self::NameCharacter(_)
+            | Self::NoName
+            | Self::BlanksAroundName(_)
+            | Self::NoCommand(_)
+            | Self::ZeroByte
+            | Self::CommandTooLong(_)
+            | Self::UnreadableDotenv { .. }
+            | Self::PortBase(_)
+            | Self::PortTooHigh { .. }
+            | Self::PortsOverlap { .. } => "",
+        }
+    }
+}
+
 /// Makes a plan of a Procfile and the `.env` beside it.
 ///
 /// # Errors
 /// Every fault in the two files and in the options.
 pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
-    let file = findings.source(&document.name, &document.text);
+    let file = findings.add_source(&document.name, &document.text);
     let types = process_types(file, &mut findings);
     let variables = dotenv_beside(document, file, host, &mut findings);
     let base = port_base(options, &variables, host, &mut findings);
@@ -57,41 +137,36 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
     };
     check_ports(file, &types, &counts, base, &mut findings);
     if !findings.is_empty() {
-        return findings.or(Plan { pools: Vec::new() });
+        return findings.finish(Plan { pools: Vec::new() });
     }
     let kinds = types.iter().zip(&counts).enumerate().filter(|(_, (_, count))| **count > 0);
     let pools = kinds.map(|(index, (kind, count))| {
-        let first = base + PORT_STEP * index;
-        let slots = (1..=*count).map(|n| slot(kind, n, first + n - 1, &variables, &document.dir));
-        pool(&kind.name, slots.collect())
+        let first = u16::try_from(base + PORT_STEP * index).expect("`check_ports` refuses others");
+        let slots = SlotsSpec::PortVariable { workers: *count, first };
+        pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.or(Plan { pools })
+    findings.finish(Plan { pools })
 }
 
-/// The process types that a text names, in its order; what else is in it is noted as a fault.
-pub fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType> {
+/// The process types of a source of `findings`, in its order. The faults that are in it are added.
+pub(crate) fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType> {
     let text = findings.text(file).to_owned();
     let mut types: Vec<ProcessType> = Vec::new();
     if text.len() > FILE_BYTES_MAX {
-        findings.add(
-            Fault::new(file, 0..0, "this file is larger than 1 MiB").help("it is no Procfile"),
-        );
+        findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));
         return types;
     }
     for line in lines(&text).filter(|line| !line.is_empty()) {
         if types.len() == WORKERS_MAX {
-            let message = format!("{WORKERS_MAX} process types are the most that are read");
-            findings.add(Fault::new(file, line.whole(), message));
+            findings.add(Fault::new(file, line.whole(), ProcfileFault::TooManyTypes));
             break;
         }
-        match process_type(file, line) {
-            Err(fault) => findings.add(*fault),
+        match process_type(line) {
+            Err((at, kind)) => findings.add(Fault::new(file, at, kind)),
             Ok(kind) => match types.iter().find(|known| known.name == kind.name) {
                 Some(first) => {
-                    let message = format!("the process type `{}` is there twice", kind.name);
-                    let fault = Fault::new(file, kind.named_at, message);
-                    let fault = fault.help("give one of the two another name");
+                    let fault = Fault::new(file, kind.named_at, ProcfileFault::Twice(kind.name));
                     findings.add(fault.related(first.named_at.clone(), "the first one"));
                 }
                 None => types.push(kind),
@@ -99,60 +174,51 @@ pub fn process_types(file: SourceId, findings: &mut Findings) -> Vec<ProcessType
         }
     }
     if types.is_empty() && findings.is_empty() {
-        let fault = Fault::new(file, 0..0, "this Procfile keeps nothing alive");
-        findings.add(fault.help("write a line like `web: ./server`"));
+        findings.add(Fault::new(file, 0..0, ProcfileFault::Empty));
     }
     types
 }
 
-fn process_type(file: SourceId, line: Line<'_>) -> Result<ProcessType, Box<Fault>> {
+fn process_type(line: TextLine<'_>) -> Result<ProcessType, (Range<usize>, ProcfileFault)> {
     let words = line.text.trim_end_matches(BLANKS);
-    let fault =
-        |at, message: String, help: &str| Err(Box::new(Fault::new(file, at, message).help(help)));
     let Some((name, command)) = words.split_once(':') else {
-        let first = words.trim_start_matches(BLANKS).split(BLANKS).next().unwrap_or_default();
-        let help = match words.trim_start_matches(BLANKS)[first.len()..].trim_start_matches(BLANKS)
-        {
-            rest if is_name(first) && !rest.is_empty() => {
-                format!("did you mean `{first}: {rest}`?")
-            }
-            _ => "write `name: command`, or `#` before a comment".into(),
-        };
-        let fault = Fault::new(file, line.whole(), "this line is no process type").help(help);
-        return Err(Box::new(fault.label("there is no `:` after a name")));
+        let likely = likely_line(words.trim_start_matches(BLANKS));
+        return Err((line.whole(), ProcfileFault::NotAProcessType { likely }));
     };
     let bare = name.trim_matches(BLANKS);
     if let Some(bad) = bare.chars().find(|c| !is_of_name(*c)) {
         let at = line.span(bare).start + bare.find(bad).expect("it was found in it");
-        let message = format!("`{bad}` in the name of a process type");
-        return fault(at..at + bad.len_utf8(), message, "use letters, digits, `-` and `_`");
+        return Err((at..at + bad.len_utf8(), ProcfileFault::NameCharacter(bad)));
     }
     if bare.is_empty() {
-        let at = line.span(&words[name.len()..=name.len()]);
-        return fault(at, "there is no name before the `:`".into(), "write `name: command`");
+        return Err((line.span(&words[name.len()..=name.len()]), ProcfileFault::NoName));
     }
     if bare != name {
-        let message = "there are blanks around the name of the process type".to_owned();
-        return fault(line.span(name), message, &format!("write `{bare}: command`"));
+        return Err((line.span(name), ProcfileFault::BlanksAroundName(bare.to_owned())));
     }
     let command = command.trim_start();
     if command.is_empty() {
-        let message = format!("`{name}` has no command");
-        return fault(line.span(words), message, "write it after the `:`");
+        return Err((line.span(words), ProcfileFault::NoCommand(name.to_owned())));
     }
     if let Some(nul) = command.find('\0') {
         let at = line.span(command).start + nul;
-        return fault(at..at + 1, "a zero byte ends a command".into(), "take it out");
+        return Err((at..at + 1, ProcfileFault::ZeroByte));
     }
     if command.len() > STRING_BYTES_MAX {
-        let message = format!("the command of `{name}` is longer than the kernel takes");
-        return fault(line.span(command), message, "put it into a script");
+        return Err((line.span(command), ProcfileFault::CommandTooLong(name.to_owned())));
     }
     let named_at = line.span(name);
     Ok(ProcessType { name: name.to_owned(), command: command.to_owned(), named_at })
 }
 
-/// The variables of the `.env` beside the file, none if there is no such file.
+/// `web: serve`, if the line is `web serve`.
+fn likely_line(line: &str) -> Option<String> {
+    let (name, command) = line.split_once(BLANKS)?;
+    let command = command.trim_start_matches(BLANKS);
+    (is_name(name) && !command.is_empty()).then(|| format!("{name}: {command}"))
+}
+
+/// The variables of the `.env` beside the file. None if there is no such file.
 fn dotenv_beside(
     document: &Document,
     file: SourceId,
@@ -163,12 +229,12 @@ fn dotenv_beside(
     match host.read(&document.resolve(path)) {
         Ok(None) => Vec::new(),
         Ok(Some(text)) => {
-            let file = findings.source(document.name_of(path), text);
+            let file = findings.add_source(document.name_of(path), text);
             dotenv::read(file, findings).into_iter().map(|variable| (file, variable)).collect()
         }
         Err(why) => {
-            let name = document.name_of(path);
-            findings.add(Fault::new(file, 0..0, format!("cannot read `{name}` beside it: {why}")));
+            let kind = ProcfileFault::UnreadableDotenv { name: document.name_of(path), why };
+            findings.add(Fault::new(file, 0..0, kind));
             Vec::new()
         }
     }
@@ -183,20 +249,20 @@ fn port_base(
     if let Some(port) = options.port {
         return usize::from(port);
     }
-    let written = variables.iter().find(|(_, variable)| variable.name == "PORT");
-    let (file, at, value) = match (written, host.variable("PORT")) {
+    let written = variables.iter().find(|(_, variable)| variable.name == PORT);
+    let (file, at, value) = match (written, host.variable(PORT)) {
         (Some((file, variable)), _) => (*file, variable.at.clone(), variable.value.clone()),
         (None, Some(value)) => {
-            let file = findings.source("the environment", format!("PORT={value}"));
-            (file, "PORT=".len().."PORT=".len() + value.len(), value)
+            let before = format!("{PORT}=");
+            let file = findings.add_source("the environment", format!("{before}{value}"));
+            (file, before.len()..before.len() + value.len(), value)
         }
-        (None, None) => return usize::from(PORT),
+        (None, None) => return usize::from(PROCFILE_PORT),
     };
     let port = value.parse().ok().filter(|port: &u16| *port > 0);
     port.map(usize::from).unwrap_or_else(|| {
-        let fault = Fault::new(file, at, format!("`{value}` is no port to count from"));
-        findings.add(fault.help("give 1 to 65535"));
-        usize::from(PORT)
+        findings.add(Fault::new(file, at, ProcfileFault::PortBase(value)));
+        usize::from(PROCFILE_PORT)
     })
 }
 
@@ -212,51 +278,36 @@ fn check_ports(
     for (index, (kind, count)) in types.iter().zip(counts).enumerate() {
         let last = base + PORT_STEP * index + count.saturating_sub(1);
         if *count > 0 && last > usize::from(u16::MAX) {
-            let message = format!("the PORT of `{}.{count}` would be {last}", kind.name);
-            let fault = Fault::new(file, kind.named_at.clone(), message);
-            findings.add(fault.help("65535 is the last port there is; give a lower `--port`"));
+            let worker = format!("{}.{count}", kind.name);
+            let fault = ProcfileFault::PortTooHigh { worker, port: last };
+            findings.add(Fault::new(file, kind.named_at.clone(), fault));
         }
         if *count > PORT_STEP && last_in_use > Some(index) {
-            let message =
-                format!("with {count} workers, `{}` runs into the ports of the next", kind.name);
-            let fault = Fault::new(file, kind.named_at.clone(), message);
-            findings.add(fault.help(format!(
-                "{PORT_STEP} is the most; put this line last in the file, or give it fewer"
-            )));
+            let fault = ProcfileFault::PortsOverlap { name: kind.name.clone(), count: *count };
+            findings.add(Fault::new(file, kind.named_at.clone(), fault));
         }
     }
 }
 
-fn slot(
+fn pool(
     kind: &ProcessType,
-    n: usize,
-    port: usize,
+    slots: SlotsSpec,
     variables: &[(SourceId, dotenv::Variable)],
     dir: &Path,
-) -> SlotPlan {
-    let name = format!("{}.{n}", kind.name);
-    let written = variables.iter().map(|(_, variable)| variable);
-    let written = written.map(|variable| (variable.name.clone(), variable.value.clone()));
-    // Over `.env`, whose PORT is the base.
-    let port = [("PORT".to_owned(), port.to_string())];
-    let own = environment::of_slot(&kind.name, &name, None);
-    let env = environment::merged(written.chain(port).chain(own));
-    let exec = ExecSpec {
-        argv: ["/bin/sh", "-c", &kind.command].map(Into::into).to_vec(),
-        cwd: Some(dir.to_owned()),
-        env,
-        ..ExecSpec::default()
-    };
-    SlotPlan { name, n, port: None, exec, ready: Ready::Lived, alive: None, log: None }
-}
-
-fn pool(name: &str, slots: Vec<SlotPlan>) -> Pool {
-    Pool {
-        name: name.to_owned(),
-        after: Vec::new(),
+) -> Pool {
+    let variables = variables.iter().map(|(_, variable)| variable);
+    let spec = PoolSpec {
         slots,
-        policy: Policy::default(),
-        stop_signal: libc::SIGTERM,
-        missing_hint: None,
-    }
+        dir: dir.to_owned(),
+        command: ["/bin/sh", "-c", &kind.command].map(Template::literal).to_vec(),
+        cwd: Some(Template::literal(".")),
+        // PORT in a `.env` is the base: the PORT of each worker overrides it.
+        env_files: variables.map(|known| (known.name.clone(), known.value.clone())).collect(),
+        env: Vec::new(),
+        exec: ExecSpec::default(),
+        ready: Ready { by: ReadyBy::Lived, within: defaults::lived() },
+        alive: None,
+        log: None,
+    };
+    Pool::new(kind.name.clone(), spec, Policy::default(), defaults::STOP_SIGNAL)
 }

@@ -1,26 +1,48 @@
-//! The clock of a run. It stands still while pm and its workers are suspended, so that no deadline passes meanwhile:
-//! whoever had two seconds to answer still has them.
+//! The clock of a run: monotonic, read once a wakeup, and it does not advance while pm is suspended.
+//!
+//! A deadline therefore never passes while pm and its workers are stopped by Ctrl-Z.
 
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Default)]
+/// The time of the run, and how much of the machine's time does not count.
+#[derive(Debug)]
 pub struct Clock {
-    /// How long it has stood still.
-    stood: Duration,
+    now: Instant,
+    suspended: Duration,
 }
 
 impl Clock {
-    pub fn now(&self) -> Instant {
-        let now = Instant::now();
-        // It stood still no longer than the machine's has gone.
-        now.checked_sub(self.stood).unwrap_or(now)
+    /// A clock that has just been read.
+    pub fn start() -> Self {
+        Self { now: Instant::now(), suspended: Duration::ZERO }
     }
 
-    /// Stands still for as long as `suspend` takes.
-    pub fn stand_still(&mut self, suspend: impl FnOnce()) {
+    /// The time at the last [`Clock::read`]: one wakeup sees one time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Reads the machine's clock.
+    pub fn read(&mut self) {
+        self.now = self.current();
+    }
+
+    /// From this very moment until `deadline`; zero if it has passed. For the timeout of the poll.
+    pub fn until(&self, deadline: Instant) -> Duration {
+        deadline.saturating_duration_since(self.current())
+    }
+
+    /// Runs `suspend`, which returns when pm is continued, and takes its duration out of the run's time.
+    pub fn exclude(&mut self, suspend: impl FnOnce()) {
         let began = Instant::now();
         suspend();
-        self.stood += began.elapsed();
+        self.suspended += began.elapsed();
+    }
+
+    fn current(&self) -> Instant {
+        let now = Instant::now();
+        // `suspended` is a part of the time that the machine has been up, so the subtraction cannot fail.
+        now.checked_sub(self.suspended).unwrap_or(now)
     }
 }
 
@@ -29,11 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_in_suspense_does_not_count() {
-        let mut clock = Clock::default();
+    fn time_while_suspended_does_not_count() {
+        let mut clock = Clock::start();
         let (before, began) = (clock.now(), Instant::now());
         let long = Duration::from_millis(30);
-        clock.stand_still(|| while began.elapsed() < long {});
+        clock.exclude(|| while began.elapsed() < long {});
+        clock.read();
         assert!(clock.now() - before < began.elapsed() - long + Duration::from_millis(1));
     }
 }

@@ -1,8 +1,10 @@
-//! What a supervisor is told and what it answers. Plain values, no behaviour.
+//! What a supervisor is told and what it answers. Values only.
+//!
+//! Nothing is decided here: [`super::Supervisor`] turns events into actions, and the reactor carries the actions out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::ids::{Exit, SlotId, WorkerId};
+use super::ids::{Exit, Revision, SlotId, WorkerId};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,19 +13,17 @@ pub enum Event {
     Start(SlotId),
     /// The slot is wanted down.
     Stop(SlotId),
-    /// Everything is wanted down: terminate all, those first that need others; start none.
-    Shutdown,
-    /// As `Shutdown`, and nobody waits for a turn or keeps a grace: kill all.
-    Kill,
-    /// The worker serves.
+    /// pm was asked to stop.
+    Asked(Wish),
+    /// The worker is ready.
     Ready(WorkerId),
-    /// It had been ready and hangs: its alive probe failed too often.
+    /// The worker had been ready and hangs: its alive probe failed too often, or the worker reported it.
     Hung(WorkerId),
-    /// The worker was spawned: it has exec'd.
+    /// The answer to [`Action::Spawn`]: the worker has exec'd.
     Spawned(WorkerId),
-    /// The worker could not be spawned: there is no process.
+    /// The answer to [`Action::Spawn`]: there is no process.
     SpawnFailed(WorkerId),
-    /// The worker's leader is dead and reaped. `remains` tells whether its group still has members.
+    /// The worker's leader has exited and is reaped. `remains` tells whether its group still has members.
     Exited { worker: WorkerId, exit: Exit, remains: Remains },
     /// The last member of a group that had outlived its leader is gone.
     Emptied(WorkerId),
@@ -31,90 +31,136 @@ pub enum Event {
     Tick,
 }
 
+/// How pm was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// SIGINT. The first one drains, a second one kills.
+    Interrupt,
+    /// SIGTERM. As SIGINT.
+    Terminate,
+    /// SIGHUP: the terminal was closed. Drains; changes nothing while pm drains.
+    Hangup,
+    /// SIGQUIT. Kills at once.
+    Quit,
+    /// The guard was killed. As SIGHUP.
+    GuardGone,
+}
+
 /// What a dead leader left of its process group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remains {
     Nothing,
-    /// Others are still in the group. An [`Event::Emptied`] follows when they are not.
+    /// Other processes are still in the group. An [`Event::Emptied`] follows when the last of them is gone.
     Members,
 }
 
 /// Something to do, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Fork and exec this worker, and answer with [`Event::Spawned`] or [`Event::SpawnFailed`].
-    Spawn(WorkerId),
+    /// Fork and exec this worker by this revision of its launch spec; answer with [`Event::Spawned`] or
+    /// [`Event::SpawnFailed`].
+    Spawn { worker: WorkerId, revision: Revision, port: PortProbe },
     /// The stop signal to the worker's group.
     Terminate(WorkerId),
     /// SIGKILL to the worker's group.
     Kill(WorkerId),
-    /// Something a person wants to know.
+    /// Report this about a worker.
     Report(Transition),
-    /// Nothing is left to do. Said once.
-    Finish(Outcome),
+    /// Report that a wish to stop is granted. Stands before the `Terminate` and `Kill` that follow from it.
+    ReportStop(Stop),
+    /// The run is over: no worker is left, and none is spawned any more. Given once. `stopping_since` is when pm was
+    /// first asked to stop, if it was.
+    Finish { outcome: Outcome, stopping_since: Option<Instant> },
+    /// pm was asked to stop after the run was over: wait for nothing any more.
+    Leave,
 }
 
-/// What a person wants to know about a worker.
+/// Whether the port of a slot is probed before a spawn: does another process hold it?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortProbe {
+    Needed,
+    /// The last worker had been ready on this port, and its group is gone just now. The probe would delay the
+    /// replacement. If the port is held all the same, the start fails and the next spawn probes.
+    Skipped,
+}
+
+/// A granted wish to stop, with all that is to be said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    pub wish: Wish,
+    pub how: StopKind,
+    /// How many workers there are. May be 0.
+    pub workers: usize,
+    /// The longest grace of these workers. Zero if there is none.
+    pub longest_grace: Duration,
+    pub order: StopOrder,
+}
+
+/// How workers are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// By the stop signal; SIGKILL follows when the grace is over.
+    Terminate,
+    /// By SIGKILL, because of the wish or because no worker has a grace.
+    Kill,
+}
+
+/// In which order workers are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopOrder {
+    AllAtOnce,
+    /// Some worker is stopped only when the workers of pools that need its pool are gone.
+    PoolByPool,
+}
+
+/// What became of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
+    /// It is ready.
     Ready(WorkerId),
-    /// It ended without having been asked to, after it had been ready.
-    Crashed {
-        worker: WorkerId,
-        exit: Exit,
-        next: Next,
-    },
-    /// It ended before it was ready.
-    FailedStart {
-        worker: WorkerId,
-        exit: Exit,
-        next: Next,
-    },
-    /// There was no way to start it.
-    SpawnFailed {
-        worker: WorkerId,
-        next: Next,
-    },
-    /// It was not ready in time and is being terminated.
+    /// It exited after it had been ready, and had not been asked to.
+    Crashed { worker: WorkerId, exit: Exit, next: Next },
+    /// It exited before it was ready, and had not been asked to.
+    FailedStart { worker: WorkerId, exit: Exit, next: Next },
+    /// It could not be spawned.
+    SpawnFailed { worker: WorkerId, next: Next },
+    /// It was not ready in time and is terminated.
     NeverReady(WorkerId),
-    /// It hangs and is being terminated.
+    /// It hangs and is terminated.
     Hung(WorkerId),
-    /// The plan has changed: it is being terminated, and its successor is what the plan wants.
+    /// It is terminated because the plan has changed; the next worker is spawned by the new revision.
     Replacing(WorkerId),
-    /// It was to go, or its leader had crashed before the rest of its group: nothing of it is left. If the plan no
-    /// longer has its slot, the slot is forgotten now.
-    Stopped {
-        worker: WorkerId,
-        next: Next,
-    },
-    /// The grace is over and something of it is left: it is being killed.
+    /// Its group is empty after it was terminated, was killed, or crashed and left members. If the plan no longer has
+    /// its slot, the slot is forgotten now.
+    Stopped { worker: WorkerId, next: Next },
+    /// Its grace is over and its group is not empty: it is killed.
     GraceOver(WorkerId),
 }
 
-/// What comes after an exit.
+/// What comes after a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A new worker, as soon as the old group is empty.
+    /// The next worker, as soon as the group is empty.
     Spawn,
-    /// A new worker after this long.
+    /// The next worker after this wait.
     Backoff(Duration),
-    /// Nothing, until somebody asks for it: too many failed starts.
+    /// None until the slot is started again: too many failed starts in a row.
     GiveUp,
-    /// Nothing, until somebody asks for it: it was replaced too often in the time its policy allows.
+    /// None until the slot is started again: more restarts than the policy allows.
     TooManyRestarts,
-    /// Nothing: the restart policy says that this was the end.
+    /// None: the restart policy does not restart after such an exit.
     End,
-    /// Nothing: it is wanted down.
+    /// None: the slot is wanted down.
     Down,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was asked to stop and everything is gone.
+    /// pm was asked to stop, and no worker is left.
     Stopped,
-    /// Every worker ended by itself; the first exit that was not a success, if any.
+    /// Every slot ended by its restart policy. The first exit that was not a success, if any.
     Ended(Option<Exit>),
-    /// Every worker ended by itself, and at least one slot gave up.
+    /// No slot goes on by itself, and at least one has given up.
     GaveUp,
 }

@@ -1,4 +1,4 @@
-//! What pools, slots, workers and ends are called. Plain values, no behaviour but their own reading.
+//! The names of pools, slots, workers, revisions and exits. Values only.
 
 /// A pool, for life. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -8,15 +8,20 @@ pub struct PoolId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub usize);
 
-/// One worker, for ever: the slot and the how-manieth worker of that slot it is.
+/// One worker, for life: its slot, and the n-th worker of that slot.
 ///
-/// Never reused. The pid is, and so names nobody in events, actions, logs and replies.
+/// Never reused. A pid is reused, so no event, action, log or reply names a worker by its pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId {
     pub slot: SlotId,
     /// Counts from 1.
     pub generation: u64,
 }
+
+/// One version of a slot's launch spec. Unique within its slot: two workers of one slot that have the same revision
+/// were started alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
 
 /// How a process ended, as waitpid(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +37,7 @@ impl Exit {
         self == Self::Code(0)
     }
 
-    /// The one number a shell makes of it: the exit status, or 128 + n for signal n.
+    /// The status that a shell makes of it: the exit status, or 128 + n for signal n.
     pub fn status(self) -> u8 {
         match self {
             Self::Code(code) => code,
@@ -46,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_death_by_signal_is_128_more_than_its_number() {
+    fn the_status_of_a_death_by_signal_is_128_more_than_its_number() {
         assert_eq!(Exit::Signal(9).status(), 137);
         assert_eq!(Exit::Code(255).status(), 255);
         assert!(!Exit::Signal(15).is_success());

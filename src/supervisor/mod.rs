@@ -1,62 +1,88 @@
 //! Floor 0: the decisions. What a slot does next, and nothing else.
 //!
 //! A [`Supervisor`] is told what happened ([`Event`]) and when (`now`), and answers with what to do ([`Action`]).
-//! It uses nothing but `std`; it never reads a clock, sees a pid, opens a file, logs, or rolls a die. That is why
-//! `tests/simulation` can run years of bad luck through it in a second.
+//! It uses only `std`; it never reads a clock, sees a pid, opens a file, logs, or draws a random number. That is why
+//! `tests/simulation` can run years of faults through it in a second.
 //!
-//! Where to look next: [`slot`] holds the state table, [`ordering`] the rules that concern more than one slot, [`event`]
-//! what is told and answered, [`phase`] what a slot can be at, [`policy`], [`spec`] and [`restarts`] the numbers it
-//! works with, [`ids`] what things are called.
+//! Where to look next:
+//! - [`event`]: what it is told and what it answers; [`ids`]: the names in both; [`spec`]: a plan as a table
+//! - [`slot`]: the state table of one slot; [`phase`]: its states and inputs
+//! - [`policy`], [`backoff`], [`restarts`]: the rules of one slot, the wait after failed starts, the restart limit
+//! - [`ordering`], [`rollout`]: start order, stop order and rolling restarts across slots
+//! - [`stop`]: what follows when pm is asked to stop
+//! - [`table`]: all slots and their index
 
-pub mod event;
-pub mod ids;
+mod backoff;
+mod event;
+mod ids;
 mod ordering;
-pub mod phase;
-pub mod policy;
+mod phase;
+mod policy;
 mod restarts;
-pub mod slot;
-pub mod spec;
+mod rollout;
+mod slot;
+mod spec;
+mod stop;
+mod table;
+#[cfg(test)]
+mod test_table;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-pub use event::{Action, Event, Next, Outcome, Remains, Transition};
-pub use ids::{Exit, PoolId, SlotId, WorkerId};
+pub use backoff::Backoff;
+pub use event::{
+    Action, Event, Next, Outcome, PortProbe, Remains, Stop, StopKind, StopOrder, Transition, Wish,
+};
+pub use ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use ordering::Ordering;
-pub use phase::{Input, Phase, Wanted};
-pub use policy::{Backoff, MaxRestarts, Policy, Readiness, Restart};
+use phase::Input;
+pub use phase::{Phase, Wanted};
+pub use policy::{MaxRestarts, Policy, Readiness, Restart};
 pub use slot::Slot;
 pub use spec::{PoolEntry, SlotEntry, TableSpec};
+use table::SlotTable;
 
-/// The slot table, and the questions that concern all slots: whose turn is it, and is this run over?
+/// All slots, and how far the run has come.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    slots: BTreeMap<SlotId, Slot>,
+    table: SlotTable,
     ordering: Ordering,
     course: Course,
+    /// The first exit that ended a slot and was not a success.
     first_failure: Option<Exit>,
 }
 
+/// How far the run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     Running,
-    Draining,
-    Finished,
+    /// pm was asked to stop at `since`.
+    Draining {
+        since: Instant,
+    },
+    /// The run is over. `since` is when pm was first asked to stop, if it was.
+    Finished {
+        since: Option<Instant>,
+    },
 }
 
 impl Supervisor {
-    /// A table of idle slots. Nothing starts before it is told to, and nothing that comes after a pool starts before
-    /// each slot of that pool was told to start or to stop.
-    pub fn new(roster: TableSpec) -> Self {
-        let slots = roster.slots.iter().map(|entry| (entry.slot, Slot::new(entry))).collect();
+    /// A table of idle slots. No slot starts before it is told to, and no pool that comes after another starts before
+    /// each slot of the other was told to start or to stop.
+    pub fn new(spec: TableSpec) -> Self {
+        let mut table = SlotTable::default();
+        spec.slots.iter().for_each(|entry| table.insert(entry));
         let mut ordering = Ordering::default();
-        ordering.revise(roster.pools, &slots);
-        Self { slots, ordering, course: Course::Running, first_failure: None }
+        ordering.revise(spec.pools, &table);
+        Self { table, ordering, course: Course::Running, first_failure: None }
     }
 
     /// Takes in one event and appends what follows from it to `actions`.
     ///
-    /// Spurious and late events are safe: news of a worker that is not its slot's current one changes nothing, nor does
+    /// Late events are safe: an event about a worker that is not the current one of its slot changes nothing, nor does
     /// an event about a slot that is not in the table.
     pub fn handle(&mut self, event: Event, now: Instant, actions: &mut Vec<Action>) {
         match event {
@@ -66,8 +92,7 @@ impl Supervisor {
                 }
             }
             Event::Stop(slot) => self.step(slot, Input::Stop, now, actions),
-            Event::Shutdown => self.drain(Input::Stop, now, actions),
-            Event::Kill => self.drain(Input::Kill, now, actions),
+            Event::Asked(wish) => self.asked(wish, now, actions),
             Event::Ready(worker) => self.inform(worker, Input::Ready, now, actions),
             Event::Hung(worker) => self.inform(worker, Input::Hung, now, actions),
             Event::Spawned(worker) => self.inform(worker, Input::Spawned, now, actions),
@@ -82,77 +107,81 @@ impl Supervisor {
         self.settle(now, actions);
     }
 
-    /// Takes in a changed plan, and appends what follows from it to `actions`.
+    /// Takes in a changed plan and appends what follows from it to `actions`.
     ///
-    /// A slot that the roster has not is stopped and forgotten; a new one is added, idle and wanted down. The policy of
-    /// an unchanged one is replaced in place. A changed one is renewed: its next worker is the first to be kept by the
-    /// new policy. Who does not serve is renewed at once, those who serve one by one in each pool. While draining
-    /// nobody is renewed, and a run that is over takes in no plan.
-    pub fn revise(&mut self, roster: TableSpec, now: Instant, actions: &mut Vec<Action>) {
-        if self.course == Course::Finished {
+    /// A slot that the plan no longer has is stopped and forgotten. A new slot is added; it starts when it is told to.
+    /// A worker whose slot keeps its revision stays, by the new rules. A worker whose slot has another revision is
+    /// replaced: at once if it is not ready, else one after another in each pool. A plan that goes back to the revision
+    /// of the worker that is there withdraws its replacement. Until a worker is replaced it is kept by the old rules.
+    ///
+    /// While pm drains no worker is replaced. A run that is over takes in no plan.
+    pub fn revise(&mut self, spec: TableSpec, now: Instant, actions: &mut Vec<Action>) {
+        if matches!(self.course, Course::Finished { .. }) {
             return;
         }
-        let planned: BTreeSet<SlotId> = roster.slots.iter().map(|entry| entry.slot).collect();
-        debug_assert_eq!(planned.len(), roster.slots.len(), "a slot stands in a roster once");
-        for slot in self.slots.values_mut().filter(|slot| !planned.contains(&slot.id())) {
-            slot.step(Input::Remove, now, actions);
+        let planned: BTreeSet<SlotId> = spec.slots.iter().map(|entry| entry.slot).collect();
+        debug_assert_eq!(planned.len(), spec.slots.len(), "a plan has each slot once");
+        let removed = self.table.ids().filter(|slot| !planned.contains(slot));
+        for slot in Vec::from_iter(removed) {
+            self.step(slot, Input::Remove, now, actions);
         }
-        for entry in &roster.slots {
-            let slot = self.slots.entry(entry.slot).or_insert_with(|| Slot::new(entry));
-            slot.move_to(entry.pool);
-            let input = if entry.is_changed { Input::Replace } else { Input::Keep };
-            slot.step(input(entry.policy), now, actions);
+        for entry in &spec.slots {
+            self.table.insert(entry);
+            self.table.change(entry.slot, |slot| slot.plan(entry, now, actions));
         }
-        self.ordering.revise(roster.pools, &self.slots);
+        self.ordering.revise(spec.pools, &self.table);
         self.settle(now, actions);
     }
 
-    /// The earliest moment at which a [`Event::Tick`] will change something, or `None` if time changes nothing.
+    /// The earliest moment at which an [`Event::Tick`] changes something; `None` if no tick does.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.slots.values().filter_map(|slot| slot.phase().deadline()).min()
+        self.table.next_deadline()
     }
 
-    /// Every slot's id, in the order of the table.
-    pub fn ids(&self) -> impl Iterator<Item = SlotId> + use<> {
-        Vec::from_iter(self.slots.keys().copied()).into_iter()
+    /// The id of every slot, in order.
+    pub fn ids(&self) -> impl Iterator<Item = SlotId> {
+        self.table.ids()
     }
 
-    /// Every slot, in the order of the table.
+    /// Every slot, in the order of the ids.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
-        self.slots.values()
+        self.table.iter()
     }
 
-    /// How many slots there are.
     pub fn slot_count(&self) -> usize {
-        self.slots.len()
+        self.table.len()
     }
 
-    /// `None` if the plan has no such slot and nothing of it is left.
+    /// `None` if the plan has no such slot and nothing is left of it.
     pub fn slot(&self, slot: SlotId) -> Option<&Slot> {
-        self.slots.get(&slot)
+        self.table.get(slot)
     }
 
-    /// True once everything is wanted down for good.
+    /// True if no slot is started any more: pm was asked to stop, or the run is over.
     pub fn is_draining(&self) -> bool {
         self.course != Course::Running
     }
 
-    /// True if this worker was asked to stop, so that what its leader leaves behind keeps the rest of the grace.
-    pub fn keeps_grace(&self, worker: WorkerId) -> bool {
-        self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Stopping { .. }))
+    /// When pm was first asked to stop.
+    pub fn stopping_since(&self) -> Option<Instant> {
+        match self.course {
+            Course::Running => None,
+            Course::Draining { since } => Some(since),
+            Course::Finished { since } => since,
+        }
     }
 
-    /// True if this is its slot's current worker and it is not known to serve yet.
+    /// True if this is the current worker of its slot and it is not ready yet.
     pub fn awaits_ready(&self, worker: WorkerId) -> bool {
         self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Starting { .. }))
     }
 
-    /// True if this is its slot's current worker and it serves: an alive probe may go on.
-    pub fn serves(&self, worker: WorkerId) -> bool {
+    /// True if this is the current worker of its slot and it is ready.
+    pub fn is_serving(&self, worker: WorkerId) -> bool {
         self.phase_of(worker).is_some_and(|phase| matches!(phase, Phase::Ready { .. }))
     }
 
-    /// What this very worker is at, or `None` if it is history.
+    /// The phase of this worker, or `None` if it is not the current one of its slot.
     fn phase_of(&self, worker: WorkerId) -> Option<Phase> {
         let slot = self.slot(worker.slot)?;
         (slot.generation() == worker.generation).then_some(slot.phase())
@@ -165,37 +194,18 @@ impl Supervisor {
     }
 
     fn step(&mut self, slot: SlotId, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        // A command can be about a slot that the plan has just lost.
-        if let Some(slot) = self.slots.get_mut(&slot) {
-            slot.step(input, now, actions);
-            self.ordering.note(slot);
-        }
+        self.table.change(slot, |slot| slot.step(input, now, actions));
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        for slot in self.slots.values_mut() {
-            let before = slot.phase();
-            slot.step(Input::Tick, now, actions);
-            if slot.phase() != before {
-                self.ordering.note(slot);
-            }
-        }
-    }
-
-    fn drain(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        if self.course == Course::Running {
-            self.course = Course::Draining;
-        }
-        for slot in self.slots.values_mut() {
-            slot.step(input, now, actions);
-            self.ordering.note(slot);
+        for slot in self.table.due(now) {
+            self.step(slot, Input::Tick, now, actions);
         }
     }
 
     fn note_failure(&mut self, worker: WorkerId) {
-        let is_current = |slot: &&Slot| slot.worker() == worker;
-        let end = self.slot(worker.slot).filter(is_current).and_then(Slot::end);
-        if let Some(exit) = end.filter(|exit| !exit.is_success()) {
+        let slot = self.slot(worker.slot).filter(|slot| slot.worker() == worker);
+        if let Some(exit) = slot.and_then(Slot::end).filter(|exit| !exit.is_success()) {
             self.first_failure.get_or_insert(exit);
         }
     }
@@ -204,185 +214,45 @@ impl Supervisor {
     fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.settle_order(now, actions);
         self.finish_if_over(actions);
-        self.check_invariants();
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
     }
 
     fn finish_if_over(&mut self, actions: &mut Vec<Action>) {
-        let over = match self.course {
-            // Whoever waits to start now waits for one that does not come by itself, for nobody else is left to do
-            // anything.
-            Course::Running => !self.slots.is_empty() && self.slots().all(Slot::has_ended),
-            Course::Draining => self.slots().all(|slot| slot.phase() == Phase::Idle),
-            Course::Finished => false,
+        let is_over = match self.course {
+            // A slot that waits to start counts as ended: if no other slot goes on by itself, what it waits for never
+            // comes.
+            Course::Running => self.table.len() > 0 && self.table.have_all_ended(),
+            Course::Draining { .. } => self.table.are_all_idle(),
+            Course::Finished { .. } => false,
         };
-        if !over {
+        if !is_over {
             return;
         }
-        let outcome = if self.course == Course::Draining {
+        let stopping_since = self.stopping_since();
+        let outcome = if stopping_since.is_some() {
             Outcome::Stopped
         } else if self.slots().any(|slot| slot.phase() == Phase::GivenUp) {
             Outcome::GaveUp
         } else {
             Outcome::Ended(self.first_failure)
         };
-        self.course = Course::Finished;
-        actions.push(Action::Finish(outcome));
+        self.course = Course::Finished { since: stopping_since };
+        actions.push(Action::Finish { outcome, stopping_since });
     }
 
+    /// What must be true between two events.
     fn check_invariants(&self) {
-        if cfg!(debug_assertions) {
-            if self.course == Course::Finished {
+        self.table.check_invariants();
+        match self.course {
+            Course::Running => {}
+            Course::Draining { .. } => {
+                debug_assert!(!self.table.is_any_wanted_up(), "a draining pm wants no slot up");
+            }
+            Course::Finished { .. } => {
                 debug_assert!(self.next_deadline().is_none(), "a finished run waits for nothing");
             }
-            if self.course == Course::Draining {
-                let wanted = self.slots().any(|slot| slot.wanted() == Wanted::Up);
-                debug_assert!(!wanted, "nothing is wanted up while draining");
-            }
-            self.check_ordering();
-        }
-    }
-}
-
-/// A table with a clock of its own, for the tests of this floor.
-#[cfg(test)]
-mod table {
-    use std::collections::VecDeque;
-    use std::time::{Duration, Instant};
-
-    use super::*;
-
-    pub struct Table {
-        pub supervisor: Supervisor,
-        pub roster: TableSpec,
-        pub now: Instant,
-        /// What the last step told people.
-        pub news: Vec<Transition>,
-    }
-
-    pub fn slot(slot: usize) -> SlotId {
-        SlotId(slot)
-    }
-
-    pub fn worker(slot: usize, generation: u64) -> WorkerId {
-        WorkerId { slot: SlotId(slot), generation }
-    }
-
-    pub fn probed() -> Policy {
-        let within = Duration::from_secs(30);
-        Policy { ready: Readiness::Probe { within }, ..Policy::default() }
-    }
-
-    impl Table {
-        /// Pools of so many slots, each kept by the policy and after the pools given; nothing is started.
-        pub fn idle(pools: &[(usize, &[usize])], policy: Policy) -> Self {
-            let mut roster = TableSpec::default();
-            for (n, (slots, after)) in pools.iter().enumerate() {
-                let (pool, after) = (PoolId(n), after.iter().copied().map(PoolId).collect());
-                roster.pools.push(PoolEntry { pool, after });
-                for _ in 0..*slots {
-                    let slot = SlotId(roster.slots.len());
-                    roster.slots.push(SlotEntry { slot, pool, policy, is_changed: false });
-                }
-            }
-            let (supervisor, now) = (Supervisor::new(roster.clone()), Instant::now());
-            Self { supervisor, roster, now, news: Vec::new() }
-        }
-
-        /// One pool, its slots started.
-        pub fn of(slots: usize, policy: &Policy) -> Self {
-            let mut table = Self::idle(&[(slots, &[])], *policy);
-            for slot in 0..slots {
-                let spawned = table.on(Event::Start(SlotId(slot)));
-                assert_eq!(spawned, [Action::Spawn(worker(slot, 1))]);
-            }
-            table
-        }
-
-        /// One pool, its slots ready.
-        pub fn serving(slots: usize) -> Self {
-            Self::up(&[(slots, &[])], probed())
-        }
-
-        /// Started from the last slot to the first, and ready as they come.
-        pub fn up(pools: &[(usize, &[usize])], policy: Policy) -> Self {
-            let mut table = Self::idle(pools, policy);
-            let mut spawned = VecDeque::new();
-            for id in Vec::from_iter(table.supervisor.ids()).into_iter().rev() {
-                spawned.extend(table.on(Event::Start(id)));
-            }
-            while let Some(action) = spawned.pop_front() {
-                let Action::Spawn(worker) = action else { panic!("{action:?}") };
-                spawned.extend(table.on(Event::Ready(worker)));
-            }
-            assert!(
-                table.supervisor.slots().all(|slot| matches!(slot.phase(), Phase::Ready { .. }))
-            );
-            table
-        }
-
-        /// Every step returns what was asked for, news aside.
-        pub fn on(&mut self, event: Event) -> Vec<Action> {
-            let mut actions = Vec::new();
-            self.supervisor.handle(event, self.now, &mut actions);
-            self.without_news(actions)
-        }
-
-        pub fn exited(&mut self, worker: WorkerId) -> Vec<Action> {
-            self.on(Event::Exited { worker, exit: Exit::Code(255), remains: Remains::Nothing })
-        }
-
-        pub fn succeeded(&mut self, worker: WorkerId) -> Vec<Action> {
-            self.on(Event::Exited { worker, exit: Exit::Code(0), remains: Remains::Nothing })
-        }
-
-        pub fn leader_exited(&mut self, worker: WorkerId) -> Vec<Action> {
-            self.on(Event::Exited { worker, exit: Exit::Code(0), remains: Remains::Members })
-        }
-
-        /// The plan changes: these slots, and what else `alter` says.
-        pub fn revise(
-            &mut self,
-            changed: &[usize],
-            alter: impl FnOnce(&mut TableSpec),
-        ) -> Vec<Action> {
-            for entry in &mut self.roster.slots {
-                entry.is_changed = changed.contains(&entry.slot.0);
-            }
-            alter(&mut self.roster);
-            let mut actions = Vec::new();
-            self.supervisor.revise(self.roster.clone(), self.now, &mut actions);
-            self.without_news(actions)
-        }
-
-        /// Jumps to the next deadline.
-        pub fn wait(&mut self) -> Vec<Action> {
-            self.now = self.supervisor.next_deadline().expect("somebody waits for time");
-            self.on(Event::Tick)
-        }
-
-        pub fn at(&self, slot: usize) -> &Slot {
-            self.supervisor.slot(SlotId(slot)).expect("it is in the table")
-        }
-
-        pub fn phase(&self, slot: usize) -> Phase {
-            self.at(slot).phase()
-        }
-
-        fn without_news(&mut self, actions: Vec<Action>) -> Vec<Action> {
-            self.news.clear();
-            let mut rest = Vec::new();
-            for action in actions {
-                match action {
-                    Action::Report(news) => self.news.push(news),
-                    Action::Spawn(_)
-                    | Action::Terminate(_)
-                    | Action::Kill(_)
-                    | Action::Finish(_) => {
-                        rest.push(action);
-                    }
-                }
-            }
-            rest
         }
     }
 }

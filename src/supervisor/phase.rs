@@ -1,58 +1,84 @@
-//! What a slot is at, what it should come to, and what can happen to it. Values only.
+//! What a slot is at, what it is wanted to be, its part in a roll, and what can happen to it. Values only.
+//!
+//! The rules that change them are in [`super::slot`].
 
 use std::time::Instant;
 
 use super::event::Remains;
-use super::ids::Exit;
+use super::ids::{Exit, Revision};
 use super::policy::Policy;
 
-/// What the slot should come to.
+/// What a slot is wanted to be. The phase follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    Up,
+    /// The plan has it, and it was not started or stopped since. Kept down.
+    Unset,
     Down,
-    /// Down, because its last worker ended by itself and the restart policy lets that be the end.
-    Ended,
-    /// Down, because the plan no longer has this slot: it is forgotten as soon as it is empty.
+    Up,
+    /// Down, because its last worker ended and the restart policy does not restart it. The exit of that worker; `None`
+    /// while a worker that hung is being stopped.
+    Ended(Option<Exit>),
+    /// Down, because the plan no longer has it. It is forgotten when nothing of its worker is left.
     Gone,
 }
 
-/// What the slot is at.
+/// What a slot is at. A phase that ends by itself carries its deadline, so leaving the phase cancels the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// No worker. If it is wanted up, it waits for the pools that its own comes after; else none is coming.
+    /// No worker. If it is wanted up, it waits for the pools that its own pool comes after.
     Idle,
-    /// A worker is there; nothing says yet that it serves.
+    /// A worker is there and not ready yet.
     Starting { ready_by: Instant },
-    /// A worker serves.
+    /// A worker is ready.
     Ready { since: Instant },
-    /// The worker's group was sent the stop signal and is not yet gone.
+    /// The worker's group was sent the stop signal and is not empty yet.
     Stopping { kill_at: Instant },
-    /// The worker's group was sent SIGKILL and is not yet gone.
+    /// The worker's group was sent SIGKILL and is not empty yet.
     Killing { again_at: Instant },
-    /// No worker; the next one comes then.
+    /// No worker. The next one is spawned at `until`.
     Backoff { until: Instant },
-    /// No worker, and none is coming until somebody asks or the plan changes.
+    /// No worker, and none is spawned until the slot is started again or its revision changes.
     GivenUp,
 }
 
-/// What can happen to a slot. Transition of workers other than the current one never gets here.
+/// The part of a slot in the roll of its pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Roll {
+    /// It takes no part.
+    #[default]
+    None,
+    /// Its worker is to be replaced.
+    Due(Target),
+    /// Its worker was replaced, and the roll of the pool is not over.
+    Done,
+    /// As `Done`, and the plan has changed again: its worker is to be replaced once more.
+    DoneAndDue(Target),
+}
+
+/// What the next worker of a slot is spawned by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
+pub(super) struct Target {
+    pub revision: Revision,
+    pub policy: Policy,
+}
+
+/// What can happen to a slot. What happens to a worker that is not the current one of its slot never gets here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
     Start,
     Stop,
     Kill,
-    /// The plan has it, and its worker is what the plan wants.
+    /// The plan has the slot with the revision of its worker, by these rules.
     Keep(Policy),
-    /// The plan has it, and its next worker is to be another.
-    Replace(Policy),
-    /// The plan no longer has it.
+    /// The plan has the slot with another revision.
+    Replace(Target),
+    /// The plan no longer has the slot.
     Remove,
-    /// The pools that its own comes after are ready.
+    /// The pools that its pool comes after are ready.
     StartAllowed,
-    /// Those that need it and are to go are gone.
+    /// The workers that need its pool and are wanted down are gone.
     StopAllowed,
-    /// No other of its pool is away to be renewed.
+    /// No other slot of its pool keeps the roll waiting.
     RollAllowed,
     Ready,
     Hung,
@@ -63,11 +89,12 @@ pub enum Input {
         remains: Remains,
     },
     Emptied,
+    /// The deadline of the phase has come.
     Tick,
 }
 
 impl Phase {
-    /// When a tick will change this phase.
+    /// When the phase ends by itself.
     pub fn deadline(self) -> Option<Instant> {
         match self {
             Self::Starting { ready_by } => Some(ready_by),
@@ -78,12 +105,45 @@ impl Phase {
         }
     }
 
-    /// True if something of a worker is there.
+    /// True if some process of a worker is there.
     pub fn has_worker(self) -> bool {
         match self {
             Self::Starting { .. } | Self::Ready { .. } => true,
             Self::Stopping { .. } | Self::Killing { .. } => true,
             Self::Idle | Self::Backoff { .. } | Self::GivenUp => false,
         }
+    }
+}
+
+impl Roll {
+    /// What the next worker is spawned by, if the slot is due.
+    pub fn target(self) -> Option<Target> {
+        match self {
+            Self::Due(target) | Self::DoneAndDue(target) => Some(target),
+            Self::None | Self::Done => None,
+        }
+    }
+
+    pub fn is_due(self) -> bool {
+        self.target().is_some()
+    }
+
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::DoneAndDue(_))
+    }
+
+    /// The plan wants another worker there.
+    pub fn set_due(&mut self, target: Target) {
+        *self = if self.is_done() { Self::DoneAndDue(target) } else { Self::Due(target) };
+    }
+
+    /// The plan wants the worker that is there after all.
+    pub fn withdraw(&mut self) {
+        *self = if self.is_done() { Self::Done } else { Self::None };
+    }
+
+    /// The roll of the pool is over.
+    pub fn end(&mut self) {
+        *self = self.target().map_or(Self::None, Self::Due);
     }
 }

@@ -1,19 +1,22 @@
-//! The numbers a slot works with. Values only; the rules that use them stand in [`super::slot`].
+//! The rules of one slot, as numbers. Values only.
+//!
+//! What is done with them is in [`super::slot`]; the wait after failed starts is in [`super::backoff`].
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::ids::{Exit, SlotId};
+use super::backoff::Backoff;
+use super::ids::Exit;
 
-/// How one slot is kept.
+/// The rules by which one slot is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub restart: Restart,
-    /// More replacements than this and the slot gives up; `None` never.
+    /// The slot gives up at the first restart above this; never if `None`.
     pub max_restarts: Option<MaxRestarts>,
     pub ready: Readiness,
     pub backoff: Backoff,
-    /// From the stop signal to SIGKILL. Zero kills at once.
+    /// The time from the stop signal to SIGKILL. Zero: SIGKILL at once.
     pub grace: Duration,
 }
 
@@ -25,32 +28,21 @@ pub enum Restart {
     Never,
 }
 
-/// So many replacements after a crash, a failed start or a hang are borne within so long.
+/// At most `count` restarts within `within`, after crashes, failed starts and hangs together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxRestarts {
-    /// As many instants are kept of each slot, so that a plan allows 1000 at most.
+    /// Each slot stores this many instants, so a plan allows at most 1000.
     pub count: NonZeroU32,
     pub within: Duration,
 }
 
-/// How a worker comes to be ready.
+/// How a worker becomes ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// Somebody says so with [`super::Event::Ready`]. Without that, `within` makes it a failed start.
+    /// By [`super::Event::Ready`]. If that does not come within this time, the start has failed.
     Probe { within: Duration },
-    /// It has lived this long. Zero: born ready.
+    /// By having lived this long. Zero: ready as soon as it has exec'd.
     Lived { after: Duration },
-}
-
-/// The wait before the next spawn, by the number of failed starts in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// The wait after the second failed start; there is none after the first.
-    pub first: Duration,
-    /// Doubling stops here.
-    pub max: Duration,
-    /// This many failed starts in a row end it; `None` never.
-    pub give_up_after: Option<NonZeroU32>,
 }
 
 impl Default for Policy {
@@ -65,19 +57,9 @@ impl Default for Policy {
     }
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(100),
-            max: Duration::from_secs(10),
-            give_up_after: None,
-        }
-    }
-}
-
 impl Restart {
-    /// True if a worker that ended like this is to be followed by another.
-    pub fn follows(self, exit: Exit) -> bool {
+    /// True if a worker that exited like this is followed by a new one.
+    pub(super) fn follows(self, exit: Exit) -> bool {
         match self {
             Self::Always => true,
             Self::OnFailure => !exit.is_success(),
@@ -87,74 +69,26 @@ impl Restart {
 }
 
 impl Readiness {
-    /// From the spawn to the moment at which it is ready or has failed.
+    /// The time from the spawn until the worker is ready or its start has failed.
     pub fn wait(self) -> Duration {
         match self {
             Self::Probe { within } => within,
             Self::Lived { after } => after,
         }
     }
-}
 
-impl Backoff {
-    /// The wait after `failures` failed starts in a row: nothing, nothing, `first`, then doubling up to `max`.
-    ///
-    /// Up to a tenth is added so that slots which failed together do not come back together. It is a hash of slot
-    /// and count: the same history gives the same wait.
-    pub fn after(&self, failures: u32, slot: SlotId) -> Duration {
-        let Some(doublings) = failures.checked_sub(2) else {
-            return Duration::ZERO;
-        };
-        let factor = 1_u32.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u32::MAX);
-        let wait = self.first.saturating_mul(factor).min(self.max);
-        wait + wait.mul_f64(0.1 * spread(slot, failures))
+    /// True if a worker is ready as soon as it has exec'd.
+    pub(super) fn is_at_exec(self) -> bool {
+        self == Self::Lived { after: Duration::ZERO }
     }
-
-    pub fn gives_up(&self, failures: u32) -> bool {
-        self.give_up_after.is_some_and(|most| failures >= most.get())
-    }
-}
-
-/// A number in 0..1 that looks random and is not (the finalizer of splitmix64).
-fn spread(slot: SlotId, failures: u32) -> f64 {
-    let mut hash =
-        ((slot.0 as u64) << 32 | u64::from(failures)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((hash ^ (hash >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn millis(failures: u32) -> u128 {
-        Backoff::default().after(failures, SlotId(0)).as_millis()
-    }
-
     #[test]
-    fn the_rest_is_nothing_then_100_ms_then_doubles_to_10_s() {
-        assert_eq!((millis(0), millis(1)), (0, 0));
-        for (failures, wait) in
-            [(2, 100), (3, 200), (4, 400), (8, 6_400), (9, 10_000), (400, 10_000)]
-        {
-            assert!(
-                (wait..=wait * 11 / 10).contains(&millis(failures)),
-                "{failures}: {}",
-                millis(failures)
-            );
-        }
-    }
-
-    #[test]
-    fn slots_that_failed_together_rest_for_different_times() {
-        let rests: Vec<_> = (0..8).map(|slot| Backoff::default().after(9, SlotId(slot))).collect();
-        let distinct = rests.iter().collect::<std::collections::HashSet<_>>();
-        assert_eq!(distinct.len(), rests.len());
-    }
-
-    #[test]
-    fn on_failure_takes_a_signal_for_a_failure() {
+    fn a_death_by_signal_is_a_failure() {
         assert!(Restart::OnFailure.follows(Exit::Signal(9)));
         assert!(!Restart::OnFailure.follows(Exit::Code(0)));
         assert!(Restart::Always.follows(Exit::Code(0)));

@@ -1,23 +1,25 @@
-//! How often a slot was replaced of late, and whether that is too often. Told the time, like everything here.
+//! Counts the restarts of a slot and decides whether they are too many. Reads no clock: the time is passed in.
+//!
+//! What follows when they are too many is in [`super::slot`].
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::policy::MaxRestarts;
 
-/// The replacements that may still count, and the verdict.
+/// The restarts that still count, and whether they are too many.
 #[derive(Clone, Debug, Default)]
-pub struct Restarts {
-    /// When each was called for, the oldest first. Never more than the policy allows.
+pub(super) struct Restarts {
+    /// The oldest first. Never more than the policy allows.
     at: VecDeque<Instant>,
     are_too_many: bool,
 }
 
 impl Restarts {
-    /// A worker has ended, or is to go because it fails, and its policy calls for another.
+    /// A worker has failed and is to be followed by another.
     ///
-    /// The end is what counts, not the spawn that follows after the rest. Once there were too many there are, until
-    /// [`Restarts::forget`].
+    /// The moment of the failure counts, not the moment of the spawn after the backoff. Once there are too many
+    /// restarts, there are too many until [`Restarts::forget`].
     pub fn note(&mut self, allowed: Option<MaxRestarts>, now: Instant) {
         let Some(MaxRestarts { count, within }) = allowed else {
             return self.forget();
@@ -50,25 +52,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_more_than_allowed_within_the_time_is_too_many_until_forgotten() {
-        let (mut restarts, start) = (Restarts::default(), Instant::now());
-        let (count, within) = (NonZeroU32::new(2).unwrap(), Duration::from_secs(10));
-        let mut verdict = |second| {
+    fn one_restart_more_than_allowed_is_too_many_until_forgotten() {
+        let start = Instant::now();
+        let count = NonZeroU32::new(2).unwrap();
+        let within = Duration::from_secs(10);
+        let mut restarts = Restarts::default();
+        let are_too_many = [0, 9, 10, 18, 19, 40].map(|second| {
             let allowed = Some(MaxRestarts { count, within });
             restarts.note(allowed, start + Duration::from_secs(second));
             restarts.are_too_many()
-        };
-        let verdicts = [0, 9, 10, 18, 19, 40].map(&mut verdict);
-        assert_eq!(verdicts, [false, false, false, true, true, true]);
+        });
+        assert_eq!(are_too_many, [false, false, false, true, true, true]);
         assert!(restarts.at.len() <= 2);
         restarts.forget();
         assert!(!restarts.are_too_many());
     }
 
     #[test]
-    fn without_a_limit_nothing_is_remembered() {
+    fn without_a_limit_nothing_is_stored() {
         let mut restarts = Restarts::default();
         (0..10).for_each(|_| restarts.note(None, Instant::now()));
-        assert!(restarts.at.is_empty() && !restarts.are_too_many());
+        assert!(restarts.at.is_empty());
+        assert!(!restarts.are_too_many());
     }
 }

@@ -1,30 +1,30 @@
 //! The whole table as a plan wants it: which slots there are, and which pool needs which. Values only.
 
-use super::ids::{PoolId, SlotId};
+use super::ids::{PoolId, Revision, SlotId};
 use super::policy::Policy;
 
-/// Every slot of a plan, and every pool.
+/// Every slot and every pool of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableSpec {
     pub pools: Vec<PoolEntry>,
     pub slots: Vec<SlotEntry>,
 }
 
-/// What one pool needs.
+/// One pool, and the pools that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolEntry {
     pub pool: PoolId,
-    /// Its slots start when these are ready, and are gone before these are stopped. No pool comes after itself, however
-    /// long the way round. A pool that has no slots is ready.
+    /// The slots of the pool start when these pools are ready, and are gone before these are stopped. No pool comes
+    /// after itself, directly or indirectly. A pool without slots is ready.
     pub after: Vec<PoolId>,
 }
 
-/// How one slot is to be kept.
+/// One slot, its rules and its launch spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotEntry {
     pub slot: SlotId,
     pub pool: PoolId,
     pub policy: Policy,
-    /// Its worker must be replaced to become what the plan wants. Means nothing of a slot that is new.
-    pub is_changed: bool,
+    /// The launch spec that the plan wants. A worker of this revision is kept; a worker of another one is replaced.
+    pub revision: Revision,
 }

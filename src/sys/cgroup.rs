@@ -1,7 +1,8 @@
-//! A limit on memory that counts what is used, not what is reserved: memory.max of a control group (cgroups(7), v2).
+//! A limit on the memory that is used, not reserved: memory.max of a control group (cgroups(7), v2).
 //!
-//! It takes a part of the tree that is pm's to divide (systemd's Delegate=yes, or a container's own root). Where there
-//! is none, [`Cgroups::find`] says why, and RLIMIT_AS has to do.
+//! It needs a part of the tree that is delegated to pm (systemd's Delegate=yes, or the root of a container). Without
+//! one [`Cgroups::find`] returns why, and the reactor limits memory by RLIMIT_AS. A process is moved into its group by
+//! [`super::child`], never here.
 
 use std::fs::{File, OpenOptions, create_dir, read_to_string, remove_dir, write};
 use std::io;
@@ -11,11 +12,11 @@ use nix::errno::Errno;
 use nix::unistd::{getpid, getppid};
 use procfs::process::Process;
 
-/// pm's own processes move there: a group with members of its own may not limit those below (cgroups(7), "no internal
-/// processes").
+/// The group for pm's own processes: a group that has processes may not limit the groups below it (cgroups(7), "no
+/// internal processes").
 const OWN_LEAF: &str = "pm";
 
-/// Why there is no part of the tree to divide, as the end of a sentence.
+/// Why control groups cannot limit memory, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCgroup {
     #[error("there is no cgroup v2 here")]
@@ -28,7 +29,7 @@ pub enum NoCgroup {
     Refused { path: PathBuf, source: io::Error },
 }
 
-/// The part of the tree that is pm's. Dropped, it is empty again.
+/// The part of the tree that is delegated to pm. Dropping it removes the groups of workers.
 #[derive(Debug)]
 pub struct Cgroups {
     base: PathBuf,
@@ -36,15 +37,15 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Takes hold of the group that pm was started in.
+    /// Finds the group that pm was started in, and prepares it for groups of workers.
     ///
     /// # Errors
-    /// If nobody delegated it.
+    /// If it is not delegated to pm.
     pub fn find() -> Result<Self, NoCgroup> {
-        Self::take(own_group().ok_or(NoCgroup::NoTree)?)
+        Self::prepare(own_group().ok_or(NoCgroup::NoTree)?)
     }
 
-    fn take(base: PathBuf) -> Result<Self, NoCgroup> {
+    fn prepare(base: PathBuf) -> Result<Self, NoCgroup> {
         let has_memory = |file: &str| {
             let names = read_to_string(base.join(file)).unwrap_or_default();
             names.split_whitespace().any(|name| name == "memory")
@@ -69,23 +70,23 @@ impl Cgroups {
         Ok(cgroups)
     }
 
-    /// Makes a group for the workers of one slot, or finds it, and limits it to so many bytes. Who writes to the file
-    /// that comes back joins it.
+    /// Creates the group of a slot unless it exists, limits its memory to `bytes`, and opens its cgroup.procs. A
+    /// process that writes to this file joins the group.
     ///
     /// # Errors
     /// If the kernel refuses it.
     pub fn limit(&mut self, slot: &str, bytes: u64) -> io::Result<File> {
         let path = self.make(slot)?;
         write(path.join("memory.max"), bytes.to_string())?;
-        // Swap would only make the end slower. It is no controller's own everywhere.
+        // Swap would only delay the kill. Not every kernel counts it (CONFIG_SWAP).
         let _ = write(path.join("memory.swap.max"), "0");
-        // When it is too much, the whole worker goes, not its largest process.
+        // Above the limit the kernel kills the whole worker, not only its largest process.
         write(path.join("memory.oom.group"), "1")?;
         OpenOptions::new().write(true).open(path.join("cgroup.procs"))
     }
 
-    /// How often the kernel has killed for want of memory in the group of this slot.
-    pub fn kills(&self, slot: &str) -> u64 {
+    /// How many processes of this slot the kernel has killed because the group was above its limit.
+    pub fn oom_kills(&self, slot: &str) -> u64 {
         let events = read_to_string(self.base.join(slot).join("memory.events"));
         let events = events.unwrap_or_default();
         let count = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
@@ -105,14 +106,14 @@ impl Cgroups {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
-        // pm's own leaf has pm in it, and stays for whoever made the base to remove with it.
+        // pm's own group still has pm in it. It stays until the base is removed.
         for path in self.made.iter().rev() {
             let _ = remove_dir(path);
         }
     }
 }
 
-/// The folder of the v2 group that this process is in.
+/// The folder of the group (v2) that this process is in.
 pub(super) fn own_group() -> Option<PathBuf> {
     let me = Process::myself().ok()?;
     let groups = me.cgroups().ok()?;
@@ -135,20 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_the_controller_or_with_others_in_it_is_left_alone() {
+    fn a_group_without_the_controller_or_with_other_processes_is_left_unchanged() {
         let none = base("cpu io\n", "");
-        assert!(matches!(Cgroups::take(none.path().into()), Err(NoCgroup::NoController(_))));
+        assert!(matches!(Cgroups::prepare(none.path().into()), Err(NoCgroup::NoController(_))));
         let shared = base("cpu memory\n", "1\n");
-        let error = Cgroups::take(shared.path().into()).unwrap_err().to_string();
+        let error = Cgroups::prepare(shared.path().into()).unwrap_err().to_string();
         assert!(error.ends_with("has other processes too"), "{error}");
         assert!(!shared.path().join(OWN_LEAF).exists());
     }
 
     #[test]
-    fn a_delegated_group_is_divided_and_its_workers_are_limited() {
+    fn a_delegated_group_gets_a_limited_group_for_each_slot() {
         let own = getpid().to_string();
         let base = base("memory\n", &own);
-        let mut cgroups = Cgroups::take(base.path().into()).unwrap();
+        let mut cgroups = Cgroups::prepare(base.path().into()).unwrap();
         let read = |path: &str| read_to_string(base.path().join(path)).unwrap();
         assert_eq!(read("pm/cgroup.procs"), own);
         assert_eq!(read("cgroup.subtree_control"), "+memory");
@@ -158,7 +159,7 @@ mod tests {
         cgroups.limit("web.1", 1 << 20).unwrap();
         assert_eq!(read("web.1/memory.max"), "1048576");
         write(base.path().join("web.1/memory.events"), "low 0\noom_kill 2\n").unwrap();
-        assert_eq!((cgroups.kills("web.1"), cgroups.kills("web.2")), (2, 0));
+        assert_eq!((cgroups.oom_kills("web.1"), cgroups.oom_kills("web.2")), (2, 0));
     }
 
     #[test]

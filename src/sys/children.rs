@@ -1,9 +1,12 @@
-//! The pids. Every worker's process group, and the orphans that left it, from spawn to the last one's end, under the
-//! name of its [`WorkerId`].
+//! The pids: every worker's process group and every exec probe's, from spawn until the last process has ended.
 //!
-//! This is the one reaper and the one table of pids: nobody else waits for a child or signals a group, and above this
-//! floor no worker is known by its number. A number means somebody only while it cannot be given to another: as long
-//! as its process is unreaped, or as its group has members.
+//! This is the one reaper and the one table of pids. No other file waits for a child or signals a group, and above this
+//! floor a worker is known by its [`WorkerId`], a probe by its [`ProbeId`], never by a number of the kernel. Such a
+//! number is safe to use only while the kernel cannot give it to another process: as long as its process is not reaped,
+//! or its group has members.
+//!
+//! Where to look next: [`super::spawn`] starts a process, [`super::wait`] reaps it, [`super::worker_tag`] says which
+//! worker an orphan came from.
 
 use std::collections::BTreeMap;
 
@@ -11,46 +14,50 @@ use nix::errno::Errno;
 use nix::sys::signal::killpg;
 use nix::unistd::{Pid, getpgid, getpid};
 
-use super::proc::{self, ChildList, Seen, WorkerTag};
+use super::child_list::ChildList;
+use super::proc::{self, ProcessInfo};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
+use super::worker_tag::{ProbeId, WorkerTag};
 use crate::supervisor::{Exit, Remains, WorkerId};
 
-/// The workers' process groups and what has left them. Dropping it kills them: a panic leaves nobody behind.
+/// The process groups of all workers and probes, and the orphans of workers. Dropping it kills them, so a panic leaves
+/// no process behind.
 #[derive(Debug)]
 pub struct Children {
     list: ChildList,
     groups: BTreeMap<WorkerId, Group>,
-    /// Looks at workers that are under way, each in a process group of its own.
-    checks: BTreeMap<WorkerId, Pid>,
-    /// Whose each of these process groups is.
+    /// The probes that run. Each leads a process group of its own.
+    probes: BTreeMap<ProbeId, Pid>,
+    /// What each of these process groups belongs to.
     owners: BTreeMap<Pid, Owner>,
+    next_probe: ProbeId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Worker(WorkerId),
-    Check(WorkerId),
+    Probe(ProbeId),
 }
 
 #[derive(Clone, Debug)]
 struct Group {
-    /// What asked it to stop, if anything did.
+    /// The signal that asks it to stop.
     stop_signal: libc::c_int,
     /// The leader's pid, and so the group's number.
     pid: Pid,
     leader: Leader,
     /// Descendants that left the group (setsid(2)) and lost their parents: orphans, and so pm's children.
     adopted: Vec<Pid>,
-    /// What those who are adopted from now on are sent too.
+    /// The last stop signal or SIGKILL that the group was sent. Orphans that are adopted later are sent it too.
     sent: Option<libc::c_int>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leader {
     Unreaped,
-    /// Others of its group, or orphans of it, are left.
+    /// Other members of its group, or orphans of it, are left.
     Reaped,
 }
 
@@ -62,23 +69,28 @@ pub enum Reaped {
         exit: Exit,
         remains: Remains,
     },
-    /// A look at this worker, by [`Children::check`].
-    Check {
-        worker: WorkerId,
+    /// A probe that [`Children::probe`] had started.
+    Probe {
+        probe: ProbeId,
         exit: Exit,
     },
-    /// An orphan that a worker left, or a child that never got as far as exec.
+    /// A member of a worker's group, an orphan, or a child that never got as far as exec.
     Other,
 }
 
 impl Children {
     /// No workers yet.
-    pub fn none() -> Self {
-        let (groups, checks, owners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { list: ChildList::open(), groups, checks, owners }
+    pub fn empty() -> Self {
+        Self {
+            list: ChildList::open(),
+            groups: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            next_probe: ProbeId(0),
+        }
     }
 
-    /// Starts a worker and remembers its group.
+    /// Starts a worker. [`Children::terminate`] will send it `stop_signal`.
     ///
     /// # Errors
     /// As [`Launch::spawn`].
@@ -86,37 +98,42 @@ impl Children {
         &mut self,
         worker: WorkerId,
         launch: &Launch,
+        stop_signal: libc::c_int,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
-        let pid = launch.spawn(worker, given)?;
-        let (leader, adopted, sent) = (Leader::Unreaped, Vec::new(), None);
-        let stop_signal = libc::SIGTERM;
-        self.groups.insert(worker, Group { stop_signal, pid, leader, adopted, sent });
+        let tag = WorkerTag { pm: getpid(), worker, probe: None };
+        let pid = launch.spawn(tag, given)?;
+        let group =
+            Group { stop_signal, pid, leader: Leader::Unreaped, adopted: Vec::new(), sent: None };
+        self.groups.insert(worker, group);
         self.owners.insert(pid, Owner::Worker(worker));
         Ok(())
     }
 
-    /// Starts a look at a worker: a command whose exit status is the answer, a [`Reaped::Check`]. There is one at a
-    /// time for each worker.
+    /// Starts an exec probe of a worker: a command whose exit status is the answer. It is reaped as a
+    /// [`Reaped::Probe`] of the id that is returned here.
     ///
     /// # Errors
     /// As [`Launch::spawn`].
-    pub fn check(
+    pub fn probe(
         &mut self,
         worker: WorkerId,
         launch: &Launch,
         given: Inheritance<'_>,
-    ) -> Result<(), SpawnError> {
-        let pid = launch.spawn(worker, given)?;
-        self.checks.insert(worker, pid);
-        self.owners.insert(pid, Owner::Check(worker));
-        Ok(())
+    ) -> Result<ProbeId, SpawnError> {
+        let probe = self.next_probe;
+        let tag = WorkerTag { pm: getpid(), worker, probe: Some(probe) };
+        let pid = launch.spawn(tag, given)?;
+        self.next_probe = ProbeId(probe.0 + 1);
+        self.probes.insert(probe, pid);
+        self.owners.insert(pid, Owner::Probe(probe));
+        Ok(probe)
     }
 
-    /// SIGKILL to the look at this worker and its process group, if one is under way.
-    pub fn kill_check(&self, worker: WorkerId) {
-        if let Some(pid) = self.checks.get(&worker) {
-            signalled(send(group(*pid), libc::SIGKILL));
+    /// Sends SIGKILL to the process group of this probe, if it still runs.
+    pub fn kill_probe(&self, probe: ProbeId) {
+        if let Some(pid) = self.probes.get(&probe) {
+            expect_sent(send(group(*pid), libc::SIGKILL));
         }
     }
 
@@ -125,28 +142,26 @@ impl Children {
     /// The pid becomes a [`WorkerId`] here and now: after waitpid(2) the kernel may hand the number to the very next
     /// fork. SIGCHLD coalesces (signal(7)), so call this until it answers `None`.
     ///
-    /// A worker's group is swept first (SIGKILL), while its dead leader still pins the number, unless `keeps_grace`
-    /// says that the worker was asked to stop.
-    pub fn reap(&mut self, keeps_grace: impl FnOnce(WorkerId) -> bool) -> Option<Reaped> {
-        // ECHILD, the only error there can be, is: nobody to wait for.
+    /// The group of a worker is swept first (SIGKILL), while its dead leader still pins the number, unless the worker
+    /// was asked to stop: then the other members keep the rest of the grace.
+    pub fn reap(&mut self) -> Option<Reaped> {
+        // The only possible error is ECHILD: there are no children.
         let pid = wait::peek().ok().flatten()?;
         let owner = self.owners.get(&pid).copied();
         match owner {
-            Some(Owner::Worker(worker)) if !keeps_grace(worker) => {
-                self.send(worker, libc::SIGKILL);
-            }
-            Some(Owner::Check(worker)) => self.kill_check(worker),
-            Some(Owner::Worker(_)) | None => {}
+            Some(Owner::Worker(worker)) => self.sweep(worker),
+            Some(Owner::Probe(probe)) => self.kill_probe(probe),
+            None => {}
         }
         let exit = wait::reap(pid).ok().flatten()?;
         match owner {
-            Some(Owner::Worker(worker)) => Some(self.has_lost_leader(worker, exit)),
-            Some(Owner::Check(worker)) => {
-                self.checks.remove(&worker);
+            Some(Owner::Worker(worker)) => Some(self.on_leader_reaped(worker, exit)),
+            Some(Owner::Probe(probe)) => {
+                self.probes.remove(&probe);
                 self.owners.remove(&pid);
-                // What it left outside its group.
+                // The orphans of the probe, which left its group.
                 self.adopt(None);
-                Some(Reaped::Check { worker, exit })
+                Some(Reaped::Probe { probe, exit })
             }
             None => {
                 for group in self.groups.values_mut() {
@@ -157,7 +172,14 @@ impl Children {
         }
     }
 
-    fn has_lost_leader(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
+    /// Kills what a dead worker has left in its group, unless it has its grace.
+    fn sweep(&mut self, worker: WorkerId) {
+        if self.groups.get(&worker).is_some_and(|group| !group.has_grace()) {
+            self.send(worker, libc::SIGKILL);
+        }
+    }
+
+    fn on_leader_reaped(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
         self.groups.entry(worker).and_modify(|group| group.leader = Leader::Reaped);
         self.adopt(Some(worker));
         let remains = match self.groups.get(&worker) {
@@ -172,13 +194,13 @@ impl Children {
         Reaped::Worker { worker, exit, remains }
     }
 
-    /// Takes the workers whose groups had outlived their leaders and are empty by now.
+    /// Takes the workers whose leader was reaped earlier and whose group is empty now.
     ///
-    /// Members and orphans are pm's children, the subreaper's, so the end of the last one is a [`Reaped::Other`]. Ask after each, before
-    /// anything can fork: its number is free from then on.
-    pub fn emptied(&mut self) -> Vec<WorkerId> {
+    /// Members and orphans are pm's children, since pm is their subreaper, so the end of the last one is a
+    /// [`Reaped::Other`]. Call this after each of those and before the next fork, which may be given the number.
+    pub fn take_emptied(&mut self) -> Vec<WorkerId> {
         if self.groups.values().any(|group| group.leader == Leader::Reaped) {
-            // The orphans of an orphan are pm's too.
+            // The orphans of an orphan are pm's children too.
             self.adopt(None);
         }
         let is_over = |group: &mut Group| group.leader == Leader::Reaped && group.is_empty();
@@ -189,28 +211,35 @@ impl Children {
         over.into_iter().map(|(worker, _)| worker).collect()
     }
 
-    /// The stop signal to the worker's group and its orphans, and SIGCONT so that a stopped one can act on it.
-    pub fn terminate(&mut self, worker: WorkerId, stop_signal: libc::c_int) {
+    /// Sends the worker's stop signal to its group and its orphans, and SIGCONT so that a stopped process can act on
+    /// it.
+    pub fn terminate(&mut self, worker: WorkerId) {
         self.adopt(None);
+        if let Some(stop_signal) = self.groups.get(&worker).map(|group| group.stop_signal) {
+            self.send(worker, stop_signal);
+        }
+    }
+
+    /// Changes the signal that [`Children::terminate`] sends to a worker that runs.
+    pub fn set_stop_signal(&mut self, worker: WorkerId, stop_signal: libc::c_int) {
         if let Some(group) = self.groups.get_mut(&worker) {
             group.stop_signal = stop_signal;
         }
-        self.send(worker, stop_signal);
     }
 
-    /// SIGKILL to the worker's group and its orphans.
+    /// Sends SIGKILL to the worker's group and its orphans.
     pub fn kill(&mut self, worker: WorkerId) {
         self.adopt(None);
         self.send(worker, libc::SIGKILL);
     }
 
-    /// SIGSTOP to every worker: pm itself is about to be suspended.
+    /// Sends SIGSTOP to every worker: pm itself is about to be suspended.
     pub fn suspend(&mut self) {
         self.adopt(None);
         self.groups.values().for_each(|group| group.signal(libc::SIGSTOP));
     }
 
-    /// SIGCONT to every worker.
+    /// Sends SIGCONT to every worker.
     pub fn resume(&self) {
         self.groups.values().for_each(|group| group.signal(libc::SIGCONT));
     }
@@ -220,29 +249,29 @@ impl Children {
         self.groups.get(&worker).map(|group| group.pid)
     }
 
-    /// Who is left of the worker, for messages.
-    pub fn members(&mut self, worker: WorkerId) -> Vec<Seen> {
+    /// Finds the living processes of the worker, for messages.
+    pub fn find_members(&mut self, worker: WorkerId) -> Vec<ProcessInfo> {
         self.adopt(None);
         let Some(group) = self.groups.get(&worker) else {
             return Vec::new();
         };
         let mut members = proc::members_of(group.pid, group.stop_signal);
         let orphans = group.adopted.iter();
-        members.extend(orphans.filter_map(|pid| proc::look_at(*pid, group.stop_signal)));
+        members.extend(orphans.filter_map(|pid| proc::info(*pid, group.stop_signal)));
         members
     }
 
-    /// SIGKILL to every child that is left. Returns how many there were: 0 means that pm is alone.
+    /// Sends SIGKILL to every child that is left. Returns how many there were: 0 means that pm has no children.
     ///
-    /// For the end, when all groups are gone: nobody knows whose these orphans were. Their own children come to pm when
-    /// they die, so call this after each round of reaping.
+    /// For the end, when all groups are gone: which worker these orphans came from is not known. When they die, their
+    /// own children come to pm, so call this after each round of reaping.
     pub fn sweep_orphans(&self) -> usize {
         let mut count = 0;
-        // Nobody at all to wait for is the common case.
+        // Usually there are no children, and one system call shows it.
         if wait::peek() != Err(Errno::ECHILD) {
             self.list.for_each(|pid| {
                 count += 1;
-                signalled(send(pid, libc::SIGKILL));
+                expect_sent(send(pid, libc::SIGKILL));
             });
         }
         count
@@ -250,13 +279,14 @@ impl Children {
 
     /// Finds the orphans that have come to pm, and sends them what the rest of their worker was sent.
     ///
-    /// Nothing tells of an orphan's coming, so this is asked whenever it matters. An orphan belongs to the worker that
-    /// its environment names; without one, to the worker that has `just_died`, which is what made it an orphan.
+    /// The kernel gives no notice of an orphan, so this is called whenever it matters. An orphan belongs to the worker
+    /// that its tag names. One without a tag belongs to the worker that has `just_died`, whose death made it an orphan.
     fn adopt(&mut self, just_died: Option<WorkerId>) {
         let mut orphans = Vec::new();
-        let (owners, groups) = (&self.owners, &self.groups);
+        let owners = &self.owners;
+        let groups = &self.groups;
         self.list.for_each(|pid| {
-            // Members of a group that lost their parents are pm's children too, and are known by the group.
+            // Members of a group that lost their parents are pm's children too, and are known by their group.
             let is_known = owners.contains_key(&pid)
                 || getpgid(Some(pid)).is_ok_and(|group| owners.contains_key(&group))
                 || groups.values().any(|group| group.adopted.contains(&pid));
@@ -266,27 +296,27 @@ impl Children {
         });
         let me = getpid();
         for pid in orphans {
-            let employment = WorkerTag::of(pid).filter(|employment| employment.pm == me);
-            let worker = match (employment, just_died) {
-                (Some(WorkerTag { worker, is_check: true, .. }), _) => {
-                    // No part of the worker: it goes with the look that it is of.
-                    if !self.checks.contains_key(&worker) {
-                        signalled(send(pid, libc::SIGKILL));
+            let tag = WorkerTag::of(pid).filter(|tag| tag.pm == me);
+            let worker = match (tag, just_died) {
+                (Some(WorkerTag { probe: Some(probe), .. }), _) => {
+                    // Not a part of the worker: it lives as long as the probe that it belongs to.
+                    if !self.probes.contains_key(&probe) {
+                        expect_sent(send(pid, libc::SIGKILL));
                     }
                     continue;
                 }
-                (Some(WorkerTag { worker, .. }), _) | (None, Some(worker)) => worker,
+                (Some(WorkerTag { worker, probe: None, .. }), _) | (None, Some(worker)) => worker,
                 (None, None) => continue,
             };
             match self.groups.get_mut(&worker) {
                 Some(group) => {
                     group.adopted.push(pid);
                     if let Some(signal) = group.sent {
-                        send_all(signal, |signal| send(pid, signal));
+                        send_and_continue(signal, |signal| send(pid, signal));
                     }
                 }
-                // Its worker has been gone for a while.
-                None => signalled(send(pid, libc::SIGKILL)),
+                // Its worker has ended, and so has its group.
+                None => expect_sent(send(pid, libc::SIGKILL)),
             }
         }
     }
@@ -301,15 +331,20 @@ impl Children {
 
 impl Group {
     fn signal(&self, signal: libc::c_int) {
-        send_all(signal, |signal| send(group(self.pid), signal));
+        send_and_continue(signal, |signal| send(group(self.pid), signal));
         for orphan in &self.adopted {
-            send_all(signal, |signal| send(*orphan, signal));
+            send_and_continue(signal, |signal| send(*orphan, signal));
         }
     }
 
-    /// True if neither the group nor an orphan is left, dead ones that nobody has reaped included.
+    /// True if it was asked to stop and its grace is not over yet.
+    fn has_grace(&self) -> bool {
+        self.sent.is_some_and(|signal| signal != libc::SIGKILL)
+    }
+
+    /// True if neither a member of the group nor an orphan is left, dead ones that are not reaped included.
     fn is_empty(&self) -> bool {
-        // EPERM: there are some, of another user (kill(2)).
+        // EPERM: there are members, of another user (kill(2)).
         self.adopted.is_empty() && killpg(self.pid, None) == Err(Errno::ESRCH)
     }
 }
@@ -317,7 +352,7 @@ impl Group {
 impl Drop for Children {
     fn drop(&mut self) {
         self.groups.values().for_each(|group| group.signal(libc::SIGKILL));
-        self.checks.keys().for_each(|worker| self.kill_check(*worker));
+        self.probes.keys().for_each(|probe| self.kill_probe(*probe));
     }
 }
 
@@ -326,16 +361,17 @@ fn group(leader: Pid) -> Pid {
     Pid::from_raw(-leader.as_raw())
 }
 
-/// A stopped process acts on a signal only once it goes on, unless that kills it or concerns the stop itself.
-fn send_all(signal: libc::c_int, mut send: impl FnMut(libc::c_int) -> nix::Result<()>) {
-    signalled(send(signal));
+/// Sends a signal, and SIGCONT after it: a stopped process acts on a signal only once it continues. SIGKILL needs no
+/// SIGCONT, and after SIGSTOP it would undo the stop.
+fn send_and_continue(signal: libc::c_int, mut send: impl FnMut(libc::c_int) -> nix::Result<()>) {
+    expect_sent(send(signal));
     if !matches!(signal, libc::SIGKILL | libc::SIGSTOP | libc::SIGCONT) {
-        signalled(send(libc::SIGCONT));
+        expect_sent(send(libc::SIGCONT));
     }
 }
 
-/// ESRCH: it was gone before us, which is what was wanted. EPERM: all that is left belongs to another user, and stays;
-/// the wait for an empty group will name it.
-fn signalled(result: nix::Result<()>) {
+/// ESRCH: the process had ended already. EPERM: all that is left belongs to another user, and stays; messages about the
+/// delayed stop name it.
+fn expect_sent(result: nix::Result<()>) {
     debug_assert!(matches!(result, Ok(()) | Err(Errno::ESRCH | Errno::EPERM)), "{result:?}");
 }

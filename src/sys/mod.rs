@@ -2,30 +2,46 @@
 //!
 //! The only floor with `unsafe`, each with what makes it sound (SAFETY) and why no safe way would do (WHY).
 //!
-//! Where to look next: [`guard`] is the process around everything. [`children`] owns every pid: spawn, signal, reap.
-//! [`spawn`] is the fork and exec underneath, [`child`] what happens between the two. [`signals`] is the self-pipe.
-//! [`stream`] writes to a terminal, pipe or file without ever waiting; [`pty`] is a terminal for a worker, [`notify`]
-//! where it says how it is, [`cgroup`] what limits its memory. [`ports`], [`proc`] and [`stale_worker`] look things
-//! up for messages; [`own_process`] is what pm changes of itself at start.
+//! Processes:
+//! - [`guard`]: the outer process, which leaves no process behind
+//! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
+//! - [`spawn`]: fork and exec; [`child`]: what happens between the two; [`program`]: the file to execute
+//! - [`wait`]: waitpid(2) and its relatives; [`child_list`]: the kernel's list of pm's children
+//! - [`worker_tag`]: the worker that an orphan came from; [`stale_worker`]: what an earlier pm has left
+//! - [`own_process`]: what pm changes in itself; [`signals`]: the self-pipe
+//!
+//! What workers use:
+//! - [`stream`]: stdout and stderr without waiting; [`pty`]: a terminal for a worker
+//! - [`notify`]: the sockets of sd_notify(3); [`cgroup`]: limits on memory
+//!
+//! Look-ups, for messages and plans:
+//! - [`proc`]: processes; [`ports`]: ports; [`users`]: users and groups; [`strerror`](mod@strerror): errors as text
 
-pub mod cgroup;
+#![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
+
+pub(crate) mod cgroup;
 mod child;
-pub mod children;
+mod child_list;
+pub(crate) mod children;
 pub mod guard;
 pub mod notify;
-pub mod own_process;
-pub mod ports;
-pub mod proc;
-pub mod program;
+pub(crate) mod own_process;
+pub(crate) mod ports;
+pub(crate) mod proc;
+mod program;
 pub mod pty;
-pub mod signals;
-pub mod spawn;
-pub mod stale_worker;
-pub mod stream;
-pub mod users;
+pub(crate) mod signals;
+pub(crate) mod spawn;
+pub(crate) mod stale_worker;
+pub(crate) mod stream;
+mod strerror;
+pub(crate) mod users;
 mod wait;
+mod worker_tag;
 
-pub use children::{Children, Reaped};
-pub use own_process::OwnProcess;
-pub use signals::{Caught, Signals};
-pub use spawn::{Inheritance, Launch, SpawnError};
+pub(crate) use children::{Children, Reaped};
+pub(crate) use own_process::OwnProcess;
+pub(crate) use signals::{Caught, Signals};
+pub(crate) use spawn::{Inheritance, Launch, SpawnError};
+pub(crate) use strerror::strerror;
+pub(crate) use worker_tag::ProbeId;

@@ -1,7 +1,8 @@
-//! sd_notify(3): a datagram socket for each slot, on which its worker says how it is.
+//! sd_notify(3): a datagram socket for each slot, on which its worker sends notifications. What follows from one is not
+//! decided here.
 //!
-//! The socket has an abstract name that the kernel picks (unix(7), autobind): nothing is left in any folder, and no two
-//! are the same. The kernel says who wrote (SCM_CREDENTIALS), so a worker cannot speak for another.
+//! The socket has an abstract name that the kernel picks (unix(7), autobind): no file is left in any folder, and no two
+//! sockets have the same name. The kernel adds the sender (SCM_CREDENTIALS), so a worker cannot notify for another.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -14,10 +15,10 @@ use nix::sys::socket::{
 };
 use nix::unistd::{Pid, geteuid, getpgid};
 
-/// systemd's own limit; a longer datagram is cut.
+/// systemd's limit. A longer datagram is cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
-/// As much of a status as one line of a message bears.
+/// A longer status is cut, so that it fits into one line of a message.
 const STATUS_CHARS_MAX: usize = 200;
 
 /// The socket of one slot.
@@ -27,31 +28,31 @@ pub struct NotifySocket {
     name: String,
 }
 
-/// What a worker says of itself.
+/// A notification: one line of a datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// READY=1
     Ready,
     /// STOPPING=1
     Stopping,
     /// WATCHDOG=1
     Alive,
-    /// WATCHDOG=trigger: it asks to be treated as if it hung.
+    /// WATCHDOG=trigger: the worker asks to be treated as hung.
     Hung,
     /// STATUS=...
     Status(String),
-    /// MAINPID=...: not for a worker to say.
+    /// MAINPID=...: pm ignores it, since it knows the leader's pid.
     MainPid(String),
 }
 
-/// A datagram and who sent it.
+/// The notifications of one datagram, and the process that sent it.
 #[derive(Debug)]
 pub struct Datagram {
     pub sender: Sender,
-    pub notices: Vec<Notice>,
+    pub notifications: Vec<Notification>,
 }
 
-/// Whom the kernel says that it is from.
+/// The sender of a datagram, as the kernel names it (unix(7), SCM_CREDENTIALS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     pub pid: Pid,
@@ -59,7 +60,7 @@ pub struct Sender {
 }
 
 impl NotifySocket {
-    /// Opens a socket that nobody knows of yet.
+    /// Opens a socket.
     ///
     /// # Errors
     /// EMFILE or ENFILE: too many files are open.
@@ -77,7 +78,7 @@ impl NotifySocket {
         Ok(Self { socket, name })
     }
 
-    /// What NOTIFY_SOCKET is to say: an abstract name begins with `@` there.
+    /// The value of NOTIFY_SOCKET. An abstract name begins with `@` there (sd_notify(3)).
     pub fn variable(&self) -> String {
         format!("@{}", self.name)
     }
@@ -94,8 +95,8 @@ impl NotifySocket {
                 Ok(message) => {
                     let mut parts = message.cmsgs().into_iter().flatten();
                     let sender = parts.find_map(|part| match part {
-                        ControlMessageOwned::ScmCredentials(who) => {
-                            Some(Sender { pid: Pid::from_raw(who.pid()), uid: who.uid() })
+                        ControlMessageOwned::ScmCredentials(sender) => {
+                            Some(Sender { pid: Pid::from_raw(sender.pid()), uid: sender.uid() })
                         }
                         _ => None,
                     });
@@ -104,9 +105,9 @@ impl NotifySocket {
                 Err(Errno::EINTR) => continue,
                 Err(_) => return None,
             };
-            // The kernel adds the sender to all that is sent after the option was set.
+            // The kernel adds the sender to every datagram that is sent after PassCred was set.
             let Some(sender) = sender else { continue };
-            return Some(Datagram { sender, notices: read(&bytes[..count]) });
+            return Some(Datagram { sender, notifications: parse(&bytes[..count]) });
         }
     }
 }
@@ -117,39 +118,39 @@ impl AsRawFd for NotifySocket {
     }
 }
 
-/// True if `sender` may speak for the process group of `leader`, whose worker runs as `uid`: it is in the group. If it is
-/// gone and can be asked no more, as systemd-notify(1) is by the time it is heard, it has to be of that user, or root's:
-/// anybody can read the names of sockets in /proc/net/unix.
-pub fn may_speak_for(sender: Sender, leader: Pid, uid: u32) -> bool {
+/// True if `sender` may notify for the worker whose process group `leader` leads and which runs as `uid`: if it is in
+/// this group. If it has ended already, as systemd-notify(1) often has, its group is unknown; then it must have run as
+/// `uid` or as root, since every user can read the names of sockets in /proc/net/unix.
+pub fn may_notify_for(sender: Sender, leader: Pid, uid: u32) -> bool {
     match getpgid(Some(sender.pid)) {
         Ok(group) => group == leader,
         Err(_) => sender.uid == uid || sender.uid == 0,
     }
 }
 
-/// Who this process is, and so are its workers unless they are somebody else.
+/// The user that pm runs as, and its workers too unless their pool has a `user`.
 pub fn own_uid() -> u32 {
     geteuid().as_raw()
 }
 
-/// The notices in a datagram: lines `NAME=value`. What pm has no use for (FDSTORE and the like) is left out; other
-/// supervisors give it a meaning, and a worker does not know under which it runs.
-pub fn read(bytes: &[u8]) -> Vec<Notice> {
+/// The notifications in a datagram: lines `NAME=value`. Lines that pm does not use (FDSTORE=1) are left out without an
+/// error: another supervisor uses them, and a worker does not know which one it runs under.
+pub fn parse(bytes: &[u8]) -> Vec<Notification> {
     let text = String::from_utf8_lossy(bytes);
     let pairs = text.lines().filter_map(|line| line.split_once('='));
-    let notices = pairs.filter_map(|(name, value)| match (name, value.trim()) {
-        ("READY", "1") => Some(Notice::Ready),
-        ("STOPPING", "1") => Some(Notice::Stopping),
-        ("WATCHDOG", "1") => Some(Notice::Alive),
-        ("WATCHDOG", "trigger") => Some(Notice::Hung),
-        ("STATUS", status) => Some(Notice::Status(printable(status))),
-        ("MAINPID", pid) => Some(Notice::MainPid(printable(pid))),
+    let notifications = pairs.filter_map(|(name, value)| match (name, value.trim()) {
+        ("READY", "1") => Some(Notification::Ready),
+        ("STOPPING", "1") => Some(Notification::Stopping),
+        ("WATCHDOG", "1") => Some(Notification::Alive),
+        ("WATCHDOG", "trigger") => Some(Notification::Hung),
+        ("STATUS", status) => Some(Notification::Status(printable(status))),
+        ("MAINPID", pid) => Some(Notification::MainPid(printable(pid))),
         _ => None,
     });
-    notices.collect()
+    notifications.collect()
 }
 
-/// For a line on a terminal: no control character can move the cursor or ring the bell.
+/// The text without control characters, which could move the cursor of a terminal or ring its bell.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(STATUS_CHARS_MAX).collect()
 }
@@ -168,14 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_tells_what_is_said_and_by_whom() {
+    fn a_datagram_has_its_notifications_and_its_sender() {
         let socket = NotifySocket::open().unwrap();
         assert!(socket.receive().is_none());
         say(&socket, b"READY=1\nSTATUS=half\x1b[31m way\nFDSTORE=1\n");
         let heard = socket.receive().unwrap();
         let sender = Sender { pid: nix::unistd::getpid(), uid: own_uid() };
         assert_eq!(heard.sender, sender);
-        assert_eq!(heard.notices, [Notice::Ready, Notice::Status("half[31m way".into())]);
+        assert_eq!(
+            heard.notifications,
+            [Notification::Ready, Notification::Status("half[31m way".into())]
+        );
         assert!(socket.receive().is_none());
     }
 
@@ -186,29 +190,29 @@ mod tests {
     }
 
     #[test]
-    fn only_the_group_itself_speaks_for_it() {
+    fn only_a_member_of_the_group_may_notify_for_it() {
         use nix::unistd::{getpgrp, getpid};
         let me = Sender { pid: getpid(), uid: own_uid() };
         let other = Pid::from_raw(getpgrp().as_raw() + 1);
-        assert!(may_speak_for(me, getpgrp(), own_uid()));
-        assert!(!may_speak_for(me, other, own_uid()));
+        assert!(may_notify_for(me, getpgrp(), own_uid()));
+        assert!(!may_notify_for(me, other, own_uid()));
     }
 
     #[test]
-    fn one_that_is_gone_speaks_only_for_its_own_user() {
+    fn a_sender_that_has_ended_may_notify_only_for_its_own_user() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = Pid::from_raw(child.id().try_into().unwrap());
         child.wait().unwrap();
         let leader = nix::unistd::getpgrp();
-        assert!(may_speak_for(Sender { pid, uid: 1234 }, leader, 1234));
-        assert!(may_speak_for(Sender { pid, uid: 0 }, leader, 1234));
-        assert!(!may_speak_for(Sender { pid, uid: 65534 }, leader, 1234));
+        assert!(may_notify_for(Sender { pid, uid: 1234 }, leader, 1234));
+        assert!(may_notify_for(Sender { pid, uid: 0 }, leader, 1234));
+        assert!(!may_notify_for(Sender { pid, uid: 65534 }, leader, 1234));
     }
 
     #[test]
-    fn lines_that_are_no_notice_are_left_out() {
-        assert_eq!(read(b"READY=0\nREADY\n=1\n\xff\xfe\nWATCHDOG=1"), [Notice::Alive]);
-        assert_eq!(read(b"MAINPID= 12 "), [Notice::MainPid("12".into())]);
-        assert_eq!(read(b""), []);
+    fn lines_that_are_not_a_notification_are_left_out() {
+        assert_eq!(parse(b"READY=0\nREADY\n=1\n\xff\xfe\nWATCHDOG=1"), [Notification::Alive]);
+        assert_eq!(parse(b"MAINPID= 12 "), [Notification::MainPid("12".into())]);
+        assert_eq!(parse(b""), []);
     }
 }

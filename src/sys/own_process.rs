@@ -1,4 +1,7 @@
-//! What the reactor changes of its process: it hears signals, adopts orphans, and may open more files than its workers.
+//! What pm changes in its own process: signals, the adoption of orphans, the limit on open files, pages of code.
+//!
+//! Nothing here concerns a worker, except that [`OwnProcess`] keeps what a worker gets back. The guard and the reactor
+//! call it at their start; the fork between the two is [`super::guard`].
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,23 +11,24 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
 use procfs::process::{MMPermissions, MMapPath, Process};
 
-/// What pm was started with, to be given back to workers.
+/// What pm was started with and changes for itself. Workers get it back.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProcess {
-    /// The limit on open files.
+    /// The limit on open files, soft and hard.
     pub open_files: libc::rlimit,
 }
 
 impl OwnProcess {
-    /// Lets in signals, which the guard and perhaps whoever started pm had blocked, becomes the one that adopts what workers leave behind, and
-    /// raises the soft limit on open files to the hard one.
+    /// Sets up the reactor's process. It unblocks the signals, which the guard had blocked, and perhaps the program
+    /// that started pm; it ignores SIGXFSZ; it becomes the process that adopts the orphans of its descendants
+    /// (prctl(2), PR_SET_CHILD_SUBREAPER); and it raises the soft limit on open files to the hard one.
     ///
     /// # Errors
     /// If the kernel refuses one of them.
-    pub fn take() -> Result<Self, Errno> {
+    pub fn set_up() -> Result<Self, Errno> {
         SigSet::empty().thread_set_mask()?;
-        // A file that may not grow any more (RLIMIT_FSIZE) is an error to be said, not an end. Its workers get the
-        // default back.
+        // A log file that has reached RLIMIT_FSIZE must be a write error (EFBIG), not the end of pm (setrlimit(2)).
+        // Workers get the default action back.
         // SAFETY: SIG_IGN runs no code.
         // WHY: nix calls every change of an action unsafe.
         unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
@@ -35,9 +39,9 @@ impl OwnProcess {
     }
 }
 
-/// Lets go of the program's code, most of which was for the beginning: the command line, the file. What runs from now on
-/// comes back page by page from the page cache, which is where it is shared.
-pub fn let_go_of_code() {
+/// Releases the pages of the program's code. Most of it is for the start: reading the command line and the file. The
+/// rest is mapped again when it runs, page by page from the page cache, which other processes share.
+pub fn release_code_pages() {
     let maps = Process::myself().and_then(|me| me.maps());
     for map in maps.into_iter().flatten() {
         let is_code = map.perms.contains(MMPermissions::EXECUTE | MMPermissions::PRIVATE)
@@ -45,8 +49,8 @@ pub fn let_go_of_code() {
             && matches!(map.pathname, MMapPath::Path(_));
         if is_code {
             let (from, to) = map.address;
-            // SAFETY: pages of code are as they are in the file, for nobody may write to them, and they are read from
-            // it again when they are needed (madvise(2), MADV_DONTNEED).
+            // SAFETY: pages of code are unchanged copies of the file, since they are not writable, and the kernel reads
+            // them from it again when they are needed (madvise(2), MADV_DONTNEED).
             // WHY: nix calls it unsafe too, for mappings that are not like this.
             unsafe {
                 libc::madvise(from as *mut libc::c_void, (to - from) as usize, libc::MADV_DONTNEED)
@@ -55,12 +59,12 @@ pub fn let_go_of_code() {
     }
 }
 
-/// Stops this process until a SIGCONT: what SIGTSTP would have done, had it not been caught.
+/// Stops this process until a SIGCONT, as SIGTSTP would have done if pm did not catch it.
 pub fn suspend() {
     raise(Signal::SIGSTOP).expect("a process may stop itself");
 }
 
-/// What SIGPIPE did when the program started, before Rust's runtime had it ignored.
+/// The action of SIGPIPE when the program started. Rust's runtime ignores SIGPIPE after that.
 static SIGPIPE_AT_START: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
 /// Called by the loader before main and before Rust's runtime (ELF, DT_INIT_ARRAY).
@@ -68,13 +72,13 @@ static SIGPIPE_AT_START: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 // WHY: after the runtime has started there is no way to learn what SIGPIPE was.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static BEFORE_MAIN: extern "C" fn() = note_sigpipe;
+static BEFORE_MAIN: extern "C" fn() = record_sigpipe;
 
-extern "C" fn note_sigpipe() {
+extern "C" fn record_sigpipe() {
     SIGPIPE_AT_START.store(super::signals::action(libc::SIGPIPE) as usize, Ordering::Relaxed);
 }
 
-/// Lets SIGPIPE do again what it did when the program started.
+/// Gives SIGPIPE the action back that it had when the program started.
 pub fn restore_sigpipe() {
     let action = match SIGPIPE_AT_START.load(Ordering::Relaxed) {
         libc::SIG_IGN => SigHandler::SigIgn,

@@ -1,4 +1,6 @@
-//! Is a port free, and if not, who has it?
+//! Is a port free, and if not, which process holds it? It opens no connection and ends no process.
+//!
+//! Where to look next: [`super::stale_worker`] kills a process that an earlier pm has left on a port.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,29 +16,30 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::proc::{self, Seen};
+use super::proc::{self, ProcessInfo};
 use super::stale_worker;
 
-/// Who listens on a port, as far as this user may see.
+/// The process that listens on a port, as far as pm's user may see. As text, it is a noun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    Stranger {
+    Other {
         pid: Pid,
         program: String,
     },
-    /// Somebody's worker, or what it had started, whose pm is dead. It was started in this folder.
-    Orphan {
+    /// A process of an earlier pm's worker ([`stale_worker::is_stale_worker`]).
+    StaleWorker {
         pid: Pid,
         program: String,
     },
+    /// A process of another user.
     Hidden,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stranger { pid, program } => write!(out, "pid {pid} ({program})"),
-            Self::Orphan { pid, program } => {
+            Self::Other { pid, program } => write!(out, "pid {pid} ({program})"),
+            Self::StaleWorker { pid, program } => {
                 write!(out, "pid {pid} ({program}), which an earlier pm has left here")
             }
             Self::Hidden => write!(out, "a process that only root may see"),
@@ -44,22 +47,20 @@ impl fmt::Display for Holder {
     }
 }
 
-/// True if somebody listens on this port of the loopback addresses.
+/// True if a process listens on this port of a loopback address.
 ///
-/// Asked by binding without listening, a few microseconds: with SO_REUSEADDR only a listener is in the way, not a
-/// connection in TIME_WAIT (socket(7)). What else may be wrong with the port is for the worker to find out.
+/// Found by bind(2) without listen(2), in a few microseconds: with SO_REUSEADDR only a listener prevents it, not a
+/// connection in TIME_WAIT (socket(7)). Any other error of the port is left for the worker to find and report.
 pub fn is_held(port: u16) -> bool {
-    // What is free everywhere is free here: one question in the common case.
-    let anywhere = Ipv6Addr::UNSPECIFIED;
-    if bind_only(Domain::Both, &SockaddrIn6::from(SocketAddrV6::new(anywhere, port, 0, 0)))
-        == Ok(())
-    {
+    // A port that is free on all addresses is free on loopback: one bind(2) in the common case.
+    let all = SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0));
+    if bind_only(Domain::Both, &all) == Ok(()) {
         return false;
     }
     let v4 = SockaddrIn::new(127, 0, 0, 1, port);
     let v6 = SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0));
-    let taken = Err(Errno::EADDRINUSE);
-    bind_only(Domain::V4, &v4) == taken || bind_only(Domain::V6, &v6) == taken
+    let in_use = Err(Errno::EADDRINUSE);
+    bind_only(Domain::V4, &v4) == in_use || bind_only(Domain::V6, &v6) == in_use
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,8 +81,9 @@ fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
     bind(socket.as_raw_fd(), address)
 }
 
-/// Who listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if nobody does (any more). A socket whose
-/// owner goes while it is looked for is nobody's. Those that own it would run in `folder`, or else in pm's own.
+/// The process that listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if none does, or if it ended
+/// while it was searched for. A worker on this port would run in `folder`, or else in pm's own folder, and a stale
+/// worker is recognized by that.
 pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let listens =
@@ -91,10 +93,10 @@ pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
         return None;
     }
     match proc::owner_of(&sockets) {
-        Some(Seen { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
-            Some(Holder::Orphan { pid, program })
+        Some(ProcessInfo { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
+            Some(Holder::StaleWorker { pid, program })
         }
-        Some(Seen { pid, program, .. }) => Some(Holder::Stranger { pid, program }),
+        Some(ProcessInfo { pid, program, .. }) => Some(Holder::Other { pid, program }),
         None => is_held(port).then_some(Holder::Hidden),
     }
 }

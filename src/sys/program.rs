@@ -1,4 +1,4 @@
-//! Finding the file that a command names, the way a shell does.
+//! Finding the file of a program on PATH, as a shell does. It executes nothing: that is [`super::spawn`].
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::spawn::SpawnError;
+use crate::plan::environment::PATH;
+use crate::plan::wrapper;
 
 /// What execvp(3) searches when there is no `PATH`.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
 /// The file to execute for `program`: itself if it has a slash, else the first executable file of that name in the
-/// folders of `path`. What is relative starts from `folder`, where the program is to run, or else from pm's own.
+/// folders of `path`. A relative path starts in `folder`, where the program will run, or else in pm's own folder.
 ///
 /// # Errors
-/// [`SpawnError::NotFound`], or [`SpawnError::Wrapper`] if all there is is the Node wrapper around Deno.
+/// [`SpawnError::NotFound`], or [`SpawnError::Script`] if only a wrapper script was found ([`wrapper::is_wrapped`]).
 pub fn find(
     program: &OsStr,
     path: Option<&OsStr>,
@@ -30,26 +32,25 @@ pub fn find(
     if program.as_bytes().contains(&b'/') {
         return Ok(here(program.into()));
     }
-    let mut wrapper = None;
+    let mut script = None;
     for entry in std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT))) {
         let file = here(entry.join(program));
         if !file.is_file() || access(&file, AccessFlags::X_OK).is_err() {
             continue;
         }
-        if program == "deno" && is_script(&file) {
-            wrapper.get_or_insert(file);
+        if wrapper::is_wrapped(program) && is_script(&file) {
+            script.get_or_insert(file);
             continue;
         }
         return Ok(file);
     }
-    match wrapper {
-        Some(path) => Err(SpawnError::Wrapper { path }),
+    match script {
+        Some(path) => Err(SpawnError::Script { path }),
         None => Err(SpawnError::NotFound { program: program.to_os_string() }),
     }
 }
 
-/// The npm package of Deno puts a Node script of that name on `PATH`. It runs the real Deno as a child and, when it
-/// is told to stop, ends without it, so that the server stays and keeps the port.
+/// True if the kernel would start an interpreter for this file (execve(2), "Interpreter scripts").
 fn is_script(file: &Path) -> bool {
     let mut start = [0; 2];
     File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
@@ -57,7 +58,7 @@ fn is_script(file: &Path) -> bool {
 
 /// The value of `PATH` among these variables.
 pub fn path_of(variables: &[(OsString, OsString)]) -> Option<OsString> {
-    variables.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone())
+    variables.iter().find(|(name, _)| name == PATH).map(|(_, path)| path.clone())
 }
 
 #[cfg(test)]
@@ -92,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn the_node_wrapper_around_deno_is_passed_over() {
+    fn a_wrapper_script_is_passed_over_for_the_binary_of_the_same_name() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        executable(a.path(), "deno", b"#!/usr/bin/env node");
+        let script = executable(a.path(), "deno", b"#!/usr/bin/env node");
         let path = std::env::join_paths([a.path(), b.path()]).unwrap();
         let refused = find("deno".as_ref(), Some(&path), None).unwrap_err();
-        assert!(refused.to_string().contains("Node script"), "{refused}");
-        let native = executable(b.path(), "deno", b"\x7fELF");
-        assert_eq!(find("deno".as_ref(), Some(&path), None).unwrap(), native);
+        assert!(matches!(refused, SpawnError::Script { path } if path == script));
+        let binary = executable(b.path(), "deno", b"\x7fELF");
+        assert_eq!(find("deno".as_ref(), Some(&path), None).unwrap(), binary);
     }
 }

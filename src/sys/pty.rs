@@ -1,6 +1,6 @@
-//! A terminal for a worker alone (pty(7)), so that it keeps its colours and writes line by line.
+//! A terminal of a worker's own (pty(7)), so that it keeps its colours and writes line by line.
 //!
-//! pm has the side that a person would have. Nothing is typed on it: a worker reads from /dev/null with or without one.
+//! pm has the side that a person would have. It never types: with or without a terminal, a worker's stdin is /dev/null.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 
-/// What a terminal has that nobody can look at: as most programs take it.
+/// The size if pm has no terminal itself: the one that most programs assume.
 const SIZE_DEFAULT: Winsize = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
 
 /// Opens a terminal of this size: the side to read from, which never blocks, and the worker's.
@@ -24,14 +24,15 @@ pub fn open(size: Winsize) -> io::Result<(File, OwnedFd)> {
         fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     }
     fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    // Lines are to end as the worker ended them, not with a carriage return before (termios(3), ONLCR).
+    // Lines keep the ends that the worker wrote; ONLCR would put a carriage return before each (termios(3)).
     let mut modes = tcgetattr(&slave)?;
     modes.output_flags.remove(OutputFlags::OPOST);
     tcsetattr(&slave, SetArg::TCSANOW, &modes)?;
     Ok((master.into(), slave))
 }
 
-/// The size of the terminal that `fd` is, less `columns` that stand before each line; the usual size if it is none.
+/// The size of the terminal `fd`, less the `columns` that pm puts before each line; 24 rows of 80 columns if `fd` is
+/// not a terminal.
 pub fn size_within(fd: BorrowedFd<'_>, columns: u16) -> Winsize {
     let mut size = SIZE_DEFAULT;
     // SAFETY: `size` is a valid winsize for the kernel to write to, for as long as the call lasts.
@@ -43,10 +44,10 @@ pub fn size_within(fd: BorrowedFd<'_>, columns: u16) -> Winsize {
     Winsize { ws_col: size.ws_col.saturating_sub(columns).max(1), ..size }
 }
 
-/// Gives the terminal another size; the worker hears of it by SIGWINCH.
+/// Changes the size of the terminal. The kernel sends the worker SIGWINCH.
 pub fn resize(terminal: &File, size: Winsize) {
     // SAFETY: `size` is a valid winsize for the kernel to read, for as long as the call lasts.
-    // WHY: nix has no call for it. It fails only if `terminal` is no terminal.
+    // WHY: nix has no call for it. It fails only if `terminal` is not a terminal.
     unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &size) };
 }
 
@@ -64,12 +65,12 @@ mod tests {
         let mut bytes = [0; 64];
         let count = reader.read(&mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"one\ntwo\n");
-        // Nobody has the other side any more.
+        // The other side is closed.
         assert_eq!(reader.read(&mut bytes).unwrap_err().raw_os_error(), Some(libc::EIO));
     }
 
     #[test]
-    fn the_size_is_that_of_the_terminal_less_what_stands_before_each_line() {
+    fn the_size_is_that_of_the_terminal_less_the_columns_before_each_line() {
         let (terminal, worker) = open(Winsize { ws_col: 100, ..SIZE_DEFAULT }).unwrap();
         assert_eq!(size_within(worker.as_fd(), 8).ws_col, 92);
         assert_eq!(size_within(worker.as_fd(), 200).ws_col, 1);

@@ -1,7 +1,7 @@
-//! The self-pipe: signals as events of the poll loop, by signal-hook.
+//! The self-pipe: signals as events of the poll loop, by signal-hook. What a signal means is not decided here.
 //!
 //! A handler sets a flag and writes a byte; the flag is read at the next wakeup. Signals of one kind coalesce, as the
-//! kernel's own do (signal(7)); none is lost.
+//! kernel's own do (signal(7)); none is lost. The guard has no self-pipe: it waits with [`super::wait`].
 
 use std::io;
 
@@ -24,7 +24,7 @@ pub enum Caught {
     Child,
     /// SIGINT: Ctrl-C.
     Interrupt,
-    /// SIGTERM: end in good order.
+    /// SIGTERM: stop all workers and end.
     Terminate,
     /// SIGHUP: the terminal is gone.
     Hangup,
@@ -34,35 +34,37 @@ pub enum Caught {
     Suspend,
     /// SIGCONT: after a stop.
     Continue,
-    /// The guard was killed.
+    /// The guard was killed ([`guard::death_signal`]).
     GuardGone,
     /// SIGUSR1: read the file again.
     Reload,
-    /// SIGUSR2, which would end pm if it did not catch it.
+    /// SIGUSR2. Caught because its default action would end pm.
     User2,
-    /// SIGWINCH: the terminal has another size.
+    /// SIGWINCH: the size of the terminal has changed.
     Resized,
 }
 
-const ASKED: [i32; 8] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH];
+const CAUGHT_UNLESS_IGNORED: [i32; 8] =
+    [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH];
 
-/// The signals pm waits for, as one source of the poll loop.
+/// The signals that pm catches, as one source of the poll loop.
 pub struct Signals {
     delivery: Delivery,
 }
 
 impl Signals {
-    /// Catches them from now on. One that was ignored when pm started (nohup(1), or `&` in a script) stays ignored.
+    /// Catches the signals from now on. One that was ignored when pm started (nohup(1), or `&` in a script) stays
+    /// ignored.
     ///
     /// # Errors
     /// If the kernel refuses a pipe or a handler.
     pub fn catch() -> io::Result<Self> {
-        const ALWAYS: [i32; 2] = [SIGCHLD, SIGCONT];
-        let heard = ASKED.into_iter().filter(|signal| !is_ignored(*signal));
-        Ok(Self { delivery: Delivery::new(heard.chain(ALWAYS).chain([guard::gone()]))? })
+        let always = [SIGCHLD, SIGCONT, guard::death_signal()];
+        let others = CAUGHT_UNLESS_IGNORED.into_iter().filter(|signal| !is_ignored(*signal));
+        Ok(Self { delivery: Delivery::new(others.chain(always))? })
     }
 
-    /// Takes what has arrived since the last call. Never waits.
+    /// Takes the signals that have arrived since the last call. Never waits.
     pub fn take(&mut self) -> impl Iterator<Item = Caught> {
         self.delivery.pending().map(|signal| match signal {
             SIGCHLD => Caught::Child,
@@ -75,8 +77,8 @@ impl Signals {
             SIGUSR1 => Caught::Reload,
             SIGUSR2 => Caught::User2,
             SIGWINCH => Caught::Resized,
-            signal if signal == guard::gone() => Caught::GuardGone,
-            other => unreachable!("signal {other} was never asked for"),
+            signal if signal == guard::death_signal() => Caught::GuardGone,
+            other => unreachable!("signal {other} is not caught"),
         })
     }
 }
@@ -95,7 +97,7 @@ impl Source for Signals {
     }
 }
 
-/// The signals whose action is not the default one. Ask once all are caught that will be.
+/// The signals whose action in pm is not the default. Complete only after [`Signals::catch`].
 pub fn altered() -> Vec<i32> {
     (1..=SIGNAL_MAX).filter(|signal| action(*signal) != SIG_DFL as u64).collect()
 }
@@ -103,7 +105,7 @@ pub fn altered() -> Vec<i32> {
 /// Sends a signal by its number to a process, or to the process group of minus that number (kill(2)).
 ///
 /// # Errors
-/// ESRCH if nobody is there, EPERM if it is all another user's.
+/// ESRCH if there is no such process, EPERM if all of them belong to other users.
 pub(super) fn send(to: Pid, signal: i32) -> Result<(), Errno> {
     // SAFETY: a system call on numbers.
     // WHY: nix's `Signal` has no real-time signals.
@@ -117,17 +119,18 @@ fn is_ignored(signal: i32) -> bool {
     action(signal) == SIG_IGN as u64
 }
 
-/// What is done on a signal: SIG_DFL, SIG_IGN, or the address of a handler. Allocates nothing.
+/// The action of a signal: SIG_DFL, SIG_IGN, or the address of a handler. Allocates nothing.
 pub(super) fn action(signal: i32) -> u64 {
     // The kernel's own `struct sigaction`, at most four words, the handler first.
     let mut action = [0_u64; 4];
-    let (ask, mask_bytes) = (std::ptr::null::<u64>(), size_of::<u64>());
-    // SAFETY: `action` is as large as the largest that the kernel writes; a null new action only asks. What cannot be
-    // asked for (no such signal) leaves it at zeroes: the default.
-    // WHY: nix can set an action but not ask for one, and libc hides 32 and 33, which may come ignored all the same.
+    let no_new = std::ptr::null::<u64>();
+    // SAFETY: `action` is as large as the largest that the kernel writes; a null new action changes nothing. An error
+    // (no such signal) leaves it at zeroes: the default.
+    // WHY: nix can set an action but not read one, and libc hides 32 and 33, which pm may have been started with
+    // ignored.
     unsafe {
-        let answer = action.as_mut_ptr();
-        libc::syscall(libc::SYS_rt_sigaction, signal, ask, answer, mask_bytes);
+        let old = action.as_mut_ptr();
+        libc::syscall(libc::SYS_rt_sigaction, signal, no_new, old, size_of::<u64>());
     }
     action[0]
 }

@@ -1,10 +1,12 @@
-//! Fork and exec: from a prepared [`Launch`] to the first instruction of a worker.
+//! Fork and exec: from a prepared [`Launch`] to the first instruction of a worker or of an exec probe.
 //!
 //! The child is made by clone(2) with `CLONE_VM | CLONE_VFORK`: it borrows pm's memory until it execs, and pm stands
-//! still meanwhile. Nothing is copied, so a spawn costs the same however large pm is; an error of the child is a
-//! plain store that pm reads when it goes on; and when `spawn` returns, the worker has exec'd.
+//! still until then. Nothing is copied, so a spawn costs the same however large pm is; an error of the child is a plain
+//! store that pm reads when it continues; and when `spawn` returns, the worker has exec'd.
 //!
-//! Everything that needs memory is prepared in a [`Launch`] before the fork; [`super::child`] is what happens then.
+//! Everything that needs memory is prepared in a [`Launch`] before the fork. Nothing here keeps a pid: that is
+//! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec, [`super::program`]
+//! finds the file to execute.
 
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,39 +15,54 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI32;
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpid};
+use nix::unistd::Pid;
 
-use super::child::{self, Ids, Order, Step};
-use super::proc::{CHECK_VARIABLE, WorkerTag};
+use super::child::{self, ChildSetup, Ids, Step};
 use super::program;
+use super::worker_tag::WorkerTag;
+use crate::plan::environment::PM_GENERATION;
 use crate::plan::{ExecSpec, Identity, Limits};
-use crate::supervisor::WorkerId;
 
-/// Why a worker could not be spawned.
+/// Why a worker or a probe could not be spawned.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     #[error("{}: not found on PATH", .program.display())]
     NotFound { program: OsString },
-    #[error(
-        "{}: this is a Node script that starts the real Deno and leaves it behind when it is stopped",
-        .path.display()
-    )]
-    Wrapper { path: PathBuf },
-    #[error("{}: {}", .path.display(), exec_words(.path, *.errno))]
+    /// All that was found is a script that only wraps the program ([`crate::plan::wrapper`]).
+    #[error("{}: a script that wraps the real program, and does not stop it", .path.display())]
+    Script { path: PathBuf },
+    #[error("{}: {}", .path.display(), describe_exec(.path, *.errno))]
     Exec { path: PathBuf, errno: Errno },
-    #[error("cannot {what}: {}", .errno.desc())]
-    Prepare { what: String, errno: Errno },
+    #[error("cannot {preparation}: {}", .errno.desc())]
+    Prepare { preparation: Preparation, errno: Errno },
     #[error("cannot fork: {}{}", .0.desc(), if *.0 == Errno::EAGAIN { " (too many processes)" } else { "" })]
     Fork(Errno),
-    #[error("cannot open a pipe for its output: {0}")]
-    Output(std::io::Error),
-    #[error("cannot limit its memory by a control group: {0}")]
-    Cgroup(std::io::Error),
-    #[error("port {port} is held by {holder}")]
-    PortHeld { port: u16, holder: super::ports::Holder },
 }
 
-fn exec_words(path: &Path, errno: Errno) -> &'static str {
+/// What is done for a worker between fork and exec. As text, it is what comes after "cannot".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Preparation {
+    #[error("give it a process group of its own")]
+    Group,
+    #[error("give it a session and a terminal of its own")]
+    Session,
+    #[error("put it into its control group")]
+    Cgroup,
+    #[error("set its nice value to {0}")]
+    Nice(i32),
+    #[error("set its limits (is one above the hard limit that pm was started with?)")]
+    Limits,
+    #[error("make it run as {user}")]
+    Identity { user: String },
+    #[error("make it die with pm")]
+    DeathSignal,
+    #[error("give it its stdin and output")]
+    Output,
+    #[error("change to its folder {}", .0.display())]
+    Folder(PathBuf),
+}
+
+fn describe_exec(path: &Path, errno: Errno) -> &'static str {
     match errno {
         Errno::ENOENT if path.exists() => "the interpreter that its first line names is not there",
         Errno::ENOEXEC => {
@@ -57,7 +74,7 @@ fn exec_words(path: &Path, errno: Errno) -> &'static str {
     }
 }
 
-/// What is executed in one slot, prepared once.
+/// A command that is ready to be executed, prepared once for all workers of a slot.
 #[derive(Debug)]
 pub struct Launch {
     program: OsString,
@@ -72,42 +89,42 @@ pub struct Launch {
     identity: Option<Identity>,
 }
 
-/// What a worker gets from pm besides its command.
+/// What a worker inherits from pm at its spawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance<'a> {
     pub stdin: BorrowedFd<'a>,
     /// Both stdout and stderr: one pipe or terminal, so that their order is exact.
     pub output: BorrowedFd<'a>,
-    /// The limit on open files, soft and hard, that pm itself was started with.
+    /// The limit on open files, soft and hard, that pm was started with.
     pub open_files: libc::rlimit,
-    /// The signals that are not at their default in pm: caught, or ignored since before it started.
+    /// The signals whose action in pm is not the default: pm catches them, or was started with them ignored.
     pub altered_signals: &'a [libc::c_int],
     /// The cgroup.procs of the control group that it joins.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
 
 impl Launch {
-    /// Prepares what `exec` says, on top of pm's own environment; `said` are variables that only this pm knows.
+    /// Prepares the command of `exec`. `inherited` is pm's own environment; `added` are variables that the plan cannot
+    /// know.
     ///
     /// An argument or variable with a NUL byte ends there, as it would in any exec.
     pub fn new(
         exec: &ExecSpec,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
-        said: impl IntoIterator<Item = (&'static str, String)>,
+        added: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Self {
         let mut variables = exec.environment(inherited);
-        variables.extend(said.into_iter().map(|(name, value)| (name.into(), value.into())));
+        variables.extend(added.into_iter().map(|(name, value)| (name.into(), value.into())));
         Self::prepared(exec, &exec.argv, &variables)
     }
 
-    /// Prepares a look at the worker of `exec`: another command in the same host, but never in its terminal.
-    pub fn of_check(
+    /// Prepares an exec probe of the workers of `exec`: the command `argv`, run as a worker is but without a terminal.
+    pub fn of_probe(
         exec: &ExecSpec,
         argv: &[OsString],
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
-        let mut variables = exec.environment(inherited);
-        variables.push((CHECK_VARIABLE.into(), "1".into()));
+        let variables = exec.environment(inherited);
         Self { has_terminal: false, ..Self::prepared(exec, argv, &variables) }
     }
 
@@ -133,31 +150,31 @@ impl Launch {
         }
     }
 
-    /// Leaves the limit on memory to the control group that its workers join.
+    /// Drops RLIMIT_AS, for workers whose memory a control group limits.
     pub fn without_memory_limit(mut self) -> Self {
         self.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
         self
     }
 
-    /// The folder that it runs in, if that is not pm's own.
+    /// The folder that it runs in; `None`: pm's own.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(|(folder, _)| folder.as_path())
     }
 
-    /// Starts this worker in a process group of its own, and returns once it has exec'd.
+    /// Starts a worker or a probe in a process group of its own, and returns its pid once it has exec'd.
     ///
-    /// The worker has an empty signal mask and default dispositions, dies when this thread dies (prctl(2),
+    /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
     /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
     ///
     /// # Errors
-    /// If there is no such program, the kernel refuses the fork, or the child could not exec. In the last case a
-    /// dead child is left for the reaper, which does not know it.
-    pub fn spawn(&self, worker: WorkerId, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
+    /// If there is no such program, the kernel refuses the fork, or the child could not exec. In the last case a dead
+    /// child is left, and the reaper takes it for an orphan.
+    pub fn spawn(&self, tag: WorkerTag, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
         let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
         let file = c_string(path.clone().into_os_string());
-        let own =
-            [format!("PM_GENERATION={}", worker.generation), WorkerTag::variable(getpid(), worker)];
-        let own = own.map(|variable| c_string(variable.into()));
+        let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
+        let own = [generation].into_iter().chain(tag.variables());
+        let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
         let argv: Vec<_> = pointers(self.argv.iter());
         let env: Vec<_> = pointers(self.env.iter().chain(&own));
         let open_files = (libc::RLIMIT_NOFILE, given.open_files);
@@ -168,8 +185,8 @@ impl Launch {
             let (groups, groups_count) = child::array(&identity.groups);
             Ids { uid: identity.uid, gid: identity.gid, groups, groups_count }
         });
-        let order = Order {
-            parent: getpid().as_raw(),
+        let setup = ChildSetup {
+            parent: tag.pm.as_raw(),
             file: file.as_ptr(),
             argv: argv.as_ptr(),
             env: env.as_ptr(),
@@ -188,37 +205,29 @@ impl Launch {
             failed_step: AtomicI32::new(0),
             errno: AtomicI32::new(0),
         };
-        match order.carry_out().map_err(SpawnError::Fork)? {
+        match setup.start().map_err(SpawnError::Fork)? {
             (pid, None) => Ok(pid),
-            (_, Some((Step::Exec, errno))) => Err(SpawnError::Exec { path, errno }),
-            (_, Some((step, errno))) => Err(SpawnError::Prepare { what: self.words(step), errno }),
+            (_, Some((step, errno))) => Err(self.error(step, errno, path)),
         }
     }
 
-    /// What a step does, after "cannot".
-    fn words(&self, step: Step) -> String {
-        match step {
-            Step::Group if self.has_terminal => {
-                "give it a session and a terminal of its own".into()
+    fn error(&self, step: Step, errno: Errno, path: PathBuf) -> SpawnError {
+        let preparation = match step {
+            Step::Group if self.has_terminal => Preparation::Session,
+            Step::Group => Preparation::Group,
+            Step::Cgroup => Preparation::Cgroup,
+            Step::Nice => Preparation::Nice(self.nice.unwrap_or_default()),
+            Step::Limits => Preparation::Limits,
+            Step::Identity => {
+                let user = self.identity.as_ref().map(|identity| identity.user.clone());
+                Preparation::Identity { user: user.unwrap_or_default() }
             }
-            Step::Group => "give it a process group of its own".into(),
-            Step::Cgroup => "put it into its control group".into(),
-            Step::Nice => format!("set its niceness to {}", self.nice.unwrap_or_default()),
-            Step::Limits => {
-                "set its limits (is one above the hard limit that pm was started with?)".into()
-            }
-            Step::Identity => match &self.identity {
-                Some(identity) => format!("make it run as {}", identity.user),
-                None => "change its user".into(),
-            },
-            Step::Bond => "tie its life to that of pm".into(),
-            Step::Output => "give it its stdin and output".into(),
-            Step::Folder => match self.folder() {
-                Some(folder) => format!("go to its folder {}", folder.display()),
-                None => "go to its folder".into(),
-            },
-            Step::Exec => "execute it".into(),
-        }
+            Step::DeathSignal => Preparation::DeathSignal,
+            Step::Output => Preparation::Output,
+            Step::Folder => Preparation::Folder(self.folder().unwrap_or(Path::new("")).to_owned()),
+            Step::Exec => return SpawnError::Exec { path, errno },
+        };
+        SpawnError::Prepare { preparation, errno }
     }
 }
 
@@ -235,11 +244,11 @@ fn limits(limits: &Limits) -> Vec<(libc::c_uint, libc::rlimit)> {
         (libc::RLIMIT_AS, memory_bytes),
     ];
     let set = wanted.into_iter().filter_map(|(resource, limit)| Some((resource, (*limit)?)));
-    set.map(|(resource, most)| (resource, libc::rlimit { rlim_cur: most, rlim_max: most }))
+    set.map(|(resource, limit)| (resource, libc::rlimit { rlim_cur: limit, rlim_max: limit }))
         .collect()
 }
 
-/// What exec(2) takes: the text up to its first NUL byte.
+/// The text up to its first NUL byte, as exec(2) takes it.
 pub fn c_string(text: OsString) -> CString {
     let mut bytes = text.into_vec();
     bytes.truncate(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
@@ -251,161 +260,4 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::os::fd::AsFd;
-
-    use super::*;
-    use crate::supervisor::SlotId;
-
-    fn spawn(argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
-        spawn_in(ExecSpec::default(), argv)
-    }
-
-    fn spawn_in(exec: ExecSpec, argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
-        spawn_in_group(exec, argv, None)
-    }
-
-    fn spawn_in_group(
-        exec: ExecSpec,
-        argv: &[&str],
-        group: Option<&std::fs::File>,
-    ) -> (Result<Pid, SpawnError>, String) {
-        let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
-        let variables = [("PATH", "/bin:/usr/bin"), ("A", "b c")];
-        let stdin = std::fs::File::open("/dev/null").unwrap();
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        let (soft, hard) =
-            nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
-        let altered_signals = crate::sys::signals::altered();
-        let given = Inheritance {
-            altered_signals: &altered_signals,
-            stdin: stdin.as_fd(),
-            output: writer.as_fd(),
-            open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },
-            cgroup: group.map(AsFd::as_fd),
-        };
-        let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
-        let exec = ExecSpec { argv, env, ..exec };
-        let worker = WorkerId { slot: SlotId(0), generation: 7 };
-        let result = Launch::new(&exec, [], []).spawn(worker, given);
-        drop(writer);
-        let mut output = String::new();
-        reader.read_to_string(&mut output).unwrap();
-        (result, output)
-    }
-
-    #[test]
-    fn a_worker_has_its_own_group_no_foreign_files_and_a_clean_slate() {
-        // By `exec`, since a shell blocks signals while it forks.
-        let script = "echo $A $PM_GENERATION; ulimit -n; echo $(ls /proc/self/fd); echo $$ >&2; \
-                      cut -d' ' -f5 /proc/$$/stat; exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
-        let (pid, output) = spawn(&["sh", "-c", script]);
-        let pid = pid.unwrap().to_string();
-        let lines: Vec<_> = output.lines().collect();
-        let none = "0000000000000000";
-        // `ls` has its own descriptor for the folder that it lists: 3.
-        assert_eq!(lines[..3], ["b c 7", "100", "0 1 2 3"]);
-        assert_eq!(lines[3..5], [&pid, &pid]);
-        assert_eq!(lines[5..], [format!("SigBlk:\t{none}"), format!("SigIgn:\t{none}")]);
-    }
-
-    #[test]
-    fn what_cannot_be_executed_is_said_in_words() {
-        let refused = |argv: &[&str]| spawn(argv).0.unwrap_err().to_string();
-        assert_eq!(refused(&["no-such-program"]), "no-such-program: not found on PATH");
-        assert_eq!(refused(&["/no/such"]), "/no/such: No such file or directory");
-        assert_eq!(refused(&["/dev/null"]), "/dev/null: not executable: permission denied");
-        let folder = tempfile::tempdir().unwrap();
-        let script = folder.path().join("script");
-        let executable = |text: &str| {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::write(&script, text).unwrap();
-            let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&script, mode).unwrap();
-            refused(&[script.to_str().unwrap()])
-        };
-        assert!(executable("#!/no/such/interpreter").contains("interpreter that its first line"));
-        assert!(executable("echo hi").contains("not a program"));
-    }
-
-    fn printed(exec: ExecSpec, script: &str) -> String {
-        let (pid, output) = spawn_in(exec, &["sh", "-c", script]);
-        pid.unwrap();
-        output.trim_end().to_owned()
-    }
-
-    #[test]
-    fn a_worker_runs_in_its_folder_with_its_umask_niceness_and_limits() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().canonicalize().unwrap();
-        let exec = ExecSpec {
-            cwd: Some(here.clone()),
-            umask: Some(0o027),
-            nice: Some(7),
-            limits: Limits {
-                open_files: Some(50),
-                file_bytes: Some(1 << 20),
-                core_bytes: Some(0),
-                stack_bytes: Some(1 << 20),
-                memory_bytes: Some(1 << 30),
-                ..Limits::default()
-            },
-            ..ExecSpec::default()
-        };
-        let script = "pwd; umask; nice; ulimit -n; ulimit -f; ulimit -c; ulimit -s; ulimit -v";
-        let lines = printed(exec, script);
-        let pwd = here.display().to_string();
-        let expected = [&pwd, "0027", "7", "50", "2048", "0", "1024", "1048576"];
-        assert_eq!(Vec::from_iter(lines.lines()), expected);
-    }
-
-    #[test]
-    fn a_worker_can_be_another_user() {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped: only root can become another user");
-            return;
-        }
-        let identity =
-            Identity { user: "x".into(), uid: 1234, gid: 2345, groups: vec![3456, 4567] };
-        let exec = ExecSpec { identity: Some(identity), ..ExecSpec::default() };
-        let script = "exec grep -E '^(Uid|Gid|Groups)' /proc/self/status";
-        let text = printed(exec.clone(), script).replace(['\t', ' '], ",");
-        let expected =
-            ["Uid:,1234,1234,1234,1234", "Gid:,2345,2345,2345,2345", "Groups:,3456,4567"];
-        assert_eq!(Vec::from_iter(text.lines()), expected);
-        // The change of user has left this process as it was.
-        std::fs::read_dir("/proc/self/fd").unwrap();
-        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(true));
-    }
-
-    #[test]
-    fn a_worker_is_in_its_control_group_from_its_first_instruction() {
-        let name = format!("pm-test-{}", std::process::id());
-        let made = super::super::cgroup::own_group().and_then(|own| {
-            let group = own.join(&name);
-            std::fs::create_dir(&group).ok()?;
-            let procs = std::fs::OpenOptions::new().write(true).open(group.join("cgroup.procs"));
-            Some((group.clone(), procs.ok()?))
-        });
-        let Some((group, procs)) = made else {
-            println!("skipped: no cgroup v2 may be divided here");
-            return;
-        };
-        let argv = ["cat", "/proc/self/cgroup"];
-        let (pid, output) = spawn_in_group(ExecSpec::default(), &argv, Some(&procs));
-        nix::sys::wait::waitpid(pid.unwrap(), None).unwrap();
-        std::fs::remove_dir(&group).unwrap();
-        assert!(
-            output.lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),
-            "{output}"
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_prepared_is_said_with_its_name() {
-        let exec = ExecSpec { cwd: Some("/no/such".into()), ..ExecSpec::default() };
-        let refused = spawn_in(exec, &["sh"]).0.unwrap_err().to_string();
-        assert_eq!(refused, "cannot go to its folder /no/such: No such file or directory");
-    }
-}
+mod tests;

@@ -1,4 +1,7 @@
-//! What an earlier pm has left: processes that were a worker's and have no pm above them any more.
+//! Stale workers: processes that an earlier pm started and left behind when it was killed.
+//!
+//! A stale worker is not a child of this pm, and [`super::children`] does not know it. It is of interest only if it
+//! holds a port ([`super::ports`]).
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -7,10 +10,10 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
-use super::proc::WorkerTag;
+use super::worker_tag::WorkerTag;
 
-/// True if this process was a worker's, was started in `folder` or else in the one that this process is in, and has no
-/// pm above it any more.
+/// True if this process was started for a worker, runs in `folder` or else in the folder of this process, and has no pm
+/// among its ancestors.
 pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     let folder_of = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
     let here = match folder {
@@ -20,6 +23,7 @@ pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     WorkerTag::of(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
 }
 
+/// True if an ancestor has this process's name. A guard does not count: it ends with its reactor.
 fn has_pm_above(pid: Pid) -> bool {
     let Ok(me) = Process::myself().and_then(|me| me.stat()) else {
         return true;
@@ -34,10 +38,10 @@ fn has_pm_above(pid: Pid) -> bool {
     false
 }
 
-/// SIGKILL to a process that an earlier pm has left behind; `folder` as in [`is_stale_worker`].
+/// Sends SIGKILL to a stale worker; `folder` as in [`is_stale_worker`].
 ///
-/// It is nobody's child here, so its number could change hands at any moment: once there is a handle that cannot
-/// (pidfd_open(2), Linux 5.3), it is looked at again.
+/// It is not a child of this pm, so the kernel may give its number to another process at any moment. So it is checked
+/// again through a handle that stays with the process (pidfd_open(2), Linux 5.3).
 pub fn kill(pid: Pid, folder: Option<&Path>) {
     // SAFETY: a system call on numbers.
     // WHY: nix has no pidfds.
@@ -45,13 +49,14 @@ pub fn kill(pid: Pid, folder: Option<&Path>) {
     let Ok(raw) = Errno::result(opened) else {
         return;
     };
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     // WHY: no safe call returns it.
     let handle = unsafe { OwnedFd::from_raw_fd(raw as RawFd) };
     if is_stale_worker(pid, folder) {
         let no_info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: a system call on an open descriptor; a null siginfo_t stands for what kill(2) would send.
-        // WHY: as above. It fails only if the process is gone, or another user's, and then it is named again.
+        // WHY: as above. It fails only if the process has ended, or belongs to another user; then the next spawn finds
+        // it on the port again.
         unsafe {
             libc::syscall(
                 libc::SYS_pidfd_send_signal,

@@ -1,8 +1,8 @@
-//! Writing to whatever stdout or stderr is, without ever waiting for its reader.
+//! Writing to stdout or stderr, of whatever kind it is, without ever waiting for its reader. Nothing is queued here.
 //!
-//! `O_NONBLOCK` belongs to the open file description, which pm shares with the shell that started it and with
-//! whoever else has the terminal open (open(2)); setting it there would break them. So a terminal or pipe is opened
-//! once more, through /proc/self/fd, for a description of pm's own.
+//! `O_NONBLOCK` belongs to the open file description, which pm shares with the shell that started it and with every
+//! other process that has the terminal open (open(2)); setting it there would break them. So a terminal or pipe is
+//! opened once more, through /proc/self/fd, for a description of pm's own.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,61 +13,63 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
-/// As much as a pipe takes whole once poll(2) calls it writable (pipe(7), PIPE_BUF).
-const ASKED_WRITE_BYTES_MAX: usize = libc::PIPE_BUF;
+/// A pipe that poll(2) calls writable takes this much without blocking (pipe(7), PIPE_BUF).
+const POLLED_WRITE_BYTES_MAX: usize = libc::PIPE_BUF;
 
 /// An output that never blocks.
 #[derive(Debug)]
 pub struct Stream {
     file: File,
-    way: Way,
+    method: Method,
 }
 
+/// The system calls that write without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// write(2): a regular file, or a description of our own with O_NONBLOCK.
+enum Method {
+    /// write(2): to a regular file, or to a description of pm's own with O_NONBLOCK.
     Write,
-    /// send(2) with MSG_DONTWAIT: a socket cannot be opened again, but each call can decline to wait.
+    /// send(2) with MSG_DONTWAIT: to a socket, which cannot be opened again.
     Send,
-    /// poll(2), then a small write(2): what may not be opened again, such as the terminal of another user after su(1).
-    Ask,
+    /// poll(2), then a small write(2): to a file that may not be opened again, such as the terminal of another user
+    /// after su(1).
+    PollAndWrite,
 }
 
 impl Stream {
-    /// An output to what `fd` is open on.
+    /// An output to the file that `fd` is open on.
     ///
     /// # Errors
     /// If the descriptor cannot be duplicated.
     pub fn to(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let shared = || Ok::<_, io::Error>(File::from(fd.try_clone_to_owned()?));
-        let (file, way) = match kind(&fstat(fd)?) {
-            SFlag::S_IFSOCK => (shared()?, Way::Send),
+        let (file, method) = match kind(&fstat(fd)?) {
+            SFlag::S_IFSOCK => (shared()?, Method::Send),
             SFlag::S_IFIFO | SFlag::S_IFCHR => match open_again(fd) {
-                Ok(own) => (own, Way::Write),
-                Err(_) => (shared()?, Way::Ask),
+                Ok(own) => (own, Method::Write),
+                Err(_) => (shared()?, Method::PollAndWrite),
             },
-            _ => (shared()?, Way::Write),
+            _ => (shared()?, Method::Write),
         };
-        Ok(Self { file, way })
+        Ok(Self { file, method })
     }
 
-    /// Writes what fits now.
+    /// Writes as many bytes as the output takes now, and returns how many.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing does; otherwise as write(2).
+    /// `WouldBlock` if it takes none now; otherwise as write(2).
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.way {
-            Way::Write => (&self.file).write(bytes),
-            Way::Send => {
+        match self.method {
+            Method::Write => (&self.file).write(bytes),
+            Method::Send => {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 Ok(send(self.file.as_raw_fd(), bytes, flags)?)
             }
-            Way::Ask => {
-                let mut asked = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
-                if poll(&mut asked, PollTimeout::ZERO)? == 0 {
+            Method::PollAndWrite => {
+                let mut polled = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+                if poll(&mut polled, PollTimeout::ZERO)? == 0 {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                (&self.file).write(&bytes[..bytes.len().min(ASKED_WRITE_BYTES_MAX)])
+                (&self.file).write(&bytes[..bytes.len().min(POLLED_WRITE_BYTES_MAX)])
             }
         }
     }
@@ -80,7 +82,7 @@ impl AsRawFd for Stream {
 }
 
 /// True if both are open on the same file, pipe or terminal.
-pub fn are_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+pub fn is_same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
     let identity = |stat: FileStat| (stat.st_dev, stat.st_ino, stat.st_rdev);
     match (fstat(a), fstat(b)) {
         (Ok(a), Ok(b)) => identity(a) == identity(b),
@@ -88,11 +90,11 @@ pub fn are_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// /dev/null, as the stdin of workers and as all that commands which look at them read and write.
+/// Opens /dev/null: the stdin of workers, and the stdin and output of exec probes.
 ///
 /// # Errors
-/// If it is not there.
-pub fn nothing() -> io::Result<OwnedFd> {
+/// If it cannot be opened.
+pub fn open_null() -> io::Result<OwnedFd> {
     Ok(OpenOptions::new().read(true).write(true).open("/dev/null")?.into())
 }
 
@@ -113,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes until nothing fits and returns how much did.
+    /// Writes until the output takes no more, and returns how much it took.
     fn fill(stream: &Stream) -> usize {
         let mut total = 0;
         loop {
@@ -128,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_is_not_waited_for_and_stays_blocking_for_others() {
+    fn a_full_pipe_is_not_waited_for_and_stays_blocking_for_other_processes() {
         let (mut reader, writer) = io::pipe().unwrap();
         let stream = Stream::to(writer.as_fd()).unwrap();
-        assert_eq!(stream.way, Way::Write);
+        assert_eq!(stream.method, Method::Write);
         let written = fill(&stream);
         let flags = nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_GETFL).unwrap();
         assert_eq!(flags & libc::O_NONBLOCK, 0);
@@ -145,14 +147,15 @@ mod tests {
     fn a_full_socket_is_not_waited_for() {
         let (_reader, writer) = UnixStream::pair().unwrap();
         let stream = Stream::to(writer.as_fd()).unwrap();
-        assert_eq!(stream.way, Way::Send);
+        assert_eq!(stream.method, Method::Send);
         assert!(fill(&stream) > 0);
     }
 
     #[test]
-    fn what_cannot_be_opened_again_is_asked_before_each_write() {
+    fn a_file_that_cannot_be_opened_again_is_polled_before_each_write() {
         let (_reader, writer) = io::pipe().unwrap();
-        let stream = Stream { file: File::from(OwnedFd::from(writer)), way: Way::Ask };
+        let stream =
+            Stream { file: File::from(OwnedFd::from(writer)), method: Method::PollAndWrite };
         assert!(fill(&stream) >= 4096);
     }
 
@@ -166,7 +169,7 @@ mod tests {
         io::Seek::rewind(&mut file).unwrap();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "before after");
-        assert!(are_same(file.as_fd(), stream.file.as_fd()));
-        assert!(!are_same(file.as_fd(), tempfile::tempfile().unwrap().as_fd()));
+        assert!(is_same_file(file.as_fd(), stream.file.as_fd()));
+        assert!(!is_same_file(file.as_fd(), tempfile::tempfile().unwrap().as_fd()));
     }
 }

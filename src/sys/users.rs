@@ -1,38 +1,34 @@
-//! Who the users and groups of the machine are, and whether pm may be somebody else.
+//! The users and groups of the machine (passwd(5), group(5)), and whether pm may run a worker as another user.
+//!
+//! A lookup may take time where the database is on a network. Nothing is kept: each call reads the database.
 
 use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist};
 
-/// A user as the user database has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub uid: u32,
-    pub gid: u32,
-    /// Every group the user is in (getgrouplist(3)), its own included.
-    pub groups: Vec<u32>,
-}
+use crate::plan::Identity;
 
-/// The user of this name, or of this number if no one has that name (passwd(5)).
+/// The user of this name, or of this number if no user has that name. Its groups are all that it is in
+/// (getgrouplist(3)), its own included.
 ///
-/// A database that cannot be asked knows nobody.
-pub fn account(name: &str) -> Option<Account> {
+/// `None` too if the database cannot be read.
+pub fn identity(name: &str) -> Option<Identity> {
     let by_name = User::from_name(name).ok().flatten();
     let user = by_name.or_else(|| User::from_uid(Uid::from_raw(name.parse().ok()?)).ok()?)?;
     let groups = getgrouplist(&CString::new(user.name).ok()?, user.gid).ok()?;
     let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Some(Account { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+    Some(Identity { user: name.to_owned(), uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
 }
 
-/// The number of the group of this name, or of this number if none has that name (group(5)).
+/// The number of the group of this name, or of this number if no group has that name.
 pub fn group(name: &str) -> Option<u32> {
     let by_name = Group::from_name(name).ok().flatten();
     let group = by_name.or_else(|| Group::from_gid(Gid::from_raw(name.parse().ok()?)).ok()?)?;
     Some(group.gid.as_raw())
 }
 
-/// True if pm may take on any user.
-pub fn may_change() -> bool {
+/// True if pm may run a worker as any user.
+pub fn may_change_user() -> bool {
     geteuid().is_root()
 }
 
@@ -41,18 +37,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_goes_by_name_and_by_number() {
-        let root = account("root").unwrap();
+    fn root_is_found_by_name_and_by_number() {
+        let root = identity("root").unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(root.groups.contains(&0));
-        assert_eq!(account("0"), Some(root));
+        assert_eq!(identity("0").map(|by_number| by_number.groups), Some(root.groups));
         assert_eq!((group("root"), group("0")), (Some(0), Some(0)));
     }
 
     #[test]
-    fn nobody_goes_by_a_name_that_is_not_there() {
-        assert_eq!(account("no such user"), None);
-        assert_eq!(account("nul\0"), None);
+    fn a_name_that_is_not_in_the_database_is_none() {
+        assert_eq!(identity("no such user"), None);
+        assert_eq!(identity("nul\0"), None);
         assert_eq!(group("no such group"), None);
     }
 }

@@ -1,12 +1,13 @@
-//! waitid(2), waitpid(2) and sigwaitinfo(2), thinly. Only [`super::children`] may wait for a worker, and only
-//! [`super::guard`] for the reactor.
+//! waitid(2), waitpid(2) and sigwaitinfo(2) as functions of Rust. They keep nothing and know no worker.
+//!
+//! Only [`super::children`] may wait for a worker, and only [`super::guard`] for the reactor.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::supervisor::Exit;
 
-/// A child that is dead and not yet reaped, so that its number still belongs to it; `None` if there is none now.
+/// A child that is dead and not reaped yet, so that its number still belongs to it; `None` if there is none now.
 ///
 /// # Errors
 /// ECHILD if there are no children at all.
@@ -28,7 +29,7 @@ pub fn peek() -> Result<Option<Pid>, Errno> {
 /// Reaps this one child, which [`peek`] has shown to be dead.
 ///
 /// # Errors
-/// ECHILD if it is no child of ours, EINTR never (WNOHANG).
+/// ECHILD if it is not a child of pm. Never EINTR (WNOHANG).
 pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
     let mut status = 0;
     // SAFETY: `status` is a valid int for the kernel to write to, for as long as the call lasts.
@@ -38,15 +39,15 @@ pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
     Ok((reaped == pid.as_raw()).then(|| exit(status)))
 }
 
-/// What a child has come to.
+/// How the state of a child has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Ended(Exit),
-    /// By this signal.
+    /// This signal has stopped it.
     Stopped(libc::c_int),
 }
 
-/// Takes the next child that has ended (and reaps it) or was stopped, or `None` when no more have.
+/// Takes the next child that has ended or was stopped, and reaps it if it has ended; `None` when no more are waiting.
 pub fn next_change() -> Option<(Pid, Change)> {
     changed(libc::WNOHANG | libc::WUNTRACED).ok().flatten()
 }
@@ -64,9 +65,10 @@ fn changed(flags: libc::c_int) -> Result<Option<(Pid, Change)>, Errno> {
     // SAFETY: `status` is a valid int for the kernel to write to, for as long as the call lasts.
     // WHY: as in `peek`.
     let pid = Errno::result(unsafe { libc::waitpid(-1, &mut status, flags) })?;
-    let change = match libc::WIFSTOPPED(status) {
-        true => Change::Stopped(libc::WSTOPSIG(status)),
-        false => Change::Ended(exit(status)),
+    let change = if libc::WIFSTOPPED(status) {
+        Change::Stopped(libc::WSTOPSIG(status))
+    } else {
+        Change::Ended(exit(status))
     };
     Ok((pid > 0).then(|| (Pid::from_raw(pid), change)))
 }
@@ -80,7 +82,7 @@ pub fn next_signal() -> libc::c_int {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&mut all);
         loop {
-            // EINTR: this process was stopped and goes on (signal(7)).
+            // EINTR: this process was stopped and continues (signal(7)).
             let signal = libc::sigwaitinfo(&all, std::ptr::null_mut());
             if signal > 0 {
                 return signal;

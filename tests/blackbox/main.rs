@@ -1,27 +1,25 @@
-//! The binary against real workers: what a user of pm sees, and what is left when it has ended.
+//! The real binary with real workers: what a user of pm sees, and that no process is left when pm has ended.
 //!
-//! Each test starts a pm of its own ([`harness`]), on ports of its own, with workers that do what they are told
-//! (`tests/fixtures/worker.rs`), and waits for facts, never for time to pass. Whatever happens in a test, nothing of
-//! it stays behind.
+//! Each test starts its own pm ([`support::pool`]) on its own ports. Its workers obey orders
+//! (`tests/fixtures/worker.rs`). A test waits for facts, not for time to pass. A test that fails ends everything that
+//! it has started.
 //!
-//! `PM_TEST_BIN` names another pm to test, such as the release build, the memory of which is limited too;
-//! `PM_TEST_FLOOD_MB` and `PM_TEST_IDLE_S` say how long the flood and the look at an idle pm are, and `PM_PROOF` makes
-//! them as long as the README claims.
+//! `PM_TEST_BIN` names another pm to test, such as the release build; only there the memory of an idle pm is asserted.
+//! `PM_TEST_FLOOD_MB` and `PM_TEST_IDLE_S` set the size of the flood and the time for which an idle pm is observed.
+//! `PM_PROOF` sets both to the values in the README.
 
-mod after;
 mod crash;
-mod faults;
-mod given;
-mod harness;
-mod init;
-mod lines;
+mod exec_environment;
+mod health;
+mod init_option;
 mod matrix;
 mod output;
-mod processes;
+mod pool_order;
+mod pool_settings;
 mod procfile;
+mod random_ends;
 mod reload;
 mod start;
 mod stop;
-mod terminal;
-mod watch;
-mod world;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,4 +1,4 @@
-//! No survivors: every way in which pm can die, times every kind of descendant that a worker can have.
+//! No survivors: each way in which pm can end, with each kind of descendant that a worker can have.
 //!
 //! Each test is a row of the table in the README; `make matrix` prints it. The number in a cell is how many processes
 //! of the pool are left.
@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::harness::{Pm, Pool, eventually, shell, worker_binary};
-use crate::processes::{self, send};
-use crate::terminal::Terminal;
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::processes::{self, send};
+use crate::support::programs::{pm_binary, shell, worker_binary};
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
-/// What a worker does before it serves, and how many processes it then is.
+/// The kind, what a worker does before it listens, and how many processes there are then.
 const DESCENDANTS: [(&str, &str, usize); 7] = [
     ("worker", "", 1),
     ("child", "sleep 1000 &", 2),
@@ -33,17 +36,17 @@ fn serve(before: &str) -> Vec<OsString> {
     shell(&format!("{before} exec {} listen {{port}} stay", worker_binary().display()))
 }
 
-/// Ends a pm on a worker with these descendants, and returns who is left of the pool.
+/// Ends a pm whose worker has these descendants. Returns the processes that are left of the pool.
 fn survivors(way: Way, (_, before, count): (&str, &str, usize)) -> Vec<Pid> {
     let terminal = Terminal::open();
     let pool = Pool::of(serve(before)).on_ports(1).option("--grace", "1s");
     let mut pm = pool.in_terminal(&terminal).start();
-    pm.is_ready(1, 1);
-    pm.has_members(count);
+    pm.wait_ready(1, 1);
+    pm.wait_members(count);
     way(&mut pm, Some(terminal));
-    pm.ends();
+    pm.wait_end();
     let mut left = Vec::new();
-    // The reactor of a killed guard has its grace; then all must be gone.
+    // If the guard was killed, the reactor still gives its workers the grace.
     eventually_or_not(|| {
         left = pm.members().iter().map(|member| member.pid).collect();
         left.is_empty()
@@ -51,7 +54,7 @@ fn survivors(way: Way, (_, before, count): (&str, &str, usize)) -> Vec<Pid> {
     left
 }
 
-/// Gives a fact the time of the grace and two seconds more to come true.
+/// Waits for a fact, for the grace and two seconds more.
 fn eventually_or_not(mut fact: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(3);
     while !fact() && Instant::now() < until {
@@ -59,10 +62,10 @@ fn eventually_or_not(mut fact: impl FnMut() -> bool) {
     }
 }
 
-/// A row of the table. One at a time: there are a few hundred processes in each.
+/// One row of the table. The rows run one after another, since each has some hundred processes.
 fn row(name: &str, way: Way) -> Vec<(&'static str, usize)> {
     static ONE_ROW: Mutex<()> = Mutex::new(());
-    // A row that failed has ended what it had started.
+    // A poisoned lock is fine: the row that failed has ended its processes.
     let _alone = ONE_ROW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let cells: Vec<_> = thread::scope(|scope| {
         let cells = DESCENDANTS.map(|kind| (kind.0, scope.spawn(move || survivors(way, kind))));
@@ -73,26 +76,26 @@ fn row(name: &str, way: Way) -> Vec<(&'static str, usize)> {
     cells
 }
 
-fn leaves_nobody(name: &str, way: Way) {
+fn leaves_no_process(name: &str, way: Way) {
     for (kind, count) in row(name, way) {
         assert_eq!(count, 0, "{name}: {kind}");
     }
 }
 
 #[test]
-fn ctrl_c_leaves_nobody() {
-    leaves_nobody("Ctrl-C", |_, terminal| terminal.expect("a terminal").type_keys("\x03"));
+fn ctrl_c_leaves_no_process() {
+    leaves_no_process("Ctrl-C", |_, terminal| terminal.expect("a terminal").type_keys("\x03"));
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_nobody() {
-    leaves_nobody("second Ctrl-C", |pm, terminal| {
+fn a_second_ctrl_c_leaves_no_process() {
+    leaves_no_process("second Ctrl-C", |pm, terminal| {
         let terminal = terminal.expect("a terminal");
         terminal.type_keys("\x03");
-        // Where nothing holds it up it has ended by now, and with it the terminal and what nobody had read.
-        let heard = || (pm.has_ended() || !pm.says.with("SIGINT: ").is_empty()).then_some(());
-        eventually("the first is heard", heard);
-        eventually("it ends for whoever insists", || {
+        // If no worker delays the stop, pm may have ended, and its unread output is lost with the terminal.
+        let is_received = || (pm.has_ended() || !pm.says.with("SIGINT: ").is_empty()).then_some(());
+        eventually("pm has received the first", is_received);
+        eventually("pm ends after another Ctrl-C", || {
             terminal.type_keys("\x03");
             pm.has_ended().then_some(())
         });
@@ -100,41 +103,59 @@ fn a_second_ctrl_c_leaves_nobody() {
 }
 
 #[test]
-fn sigterm_leaves_nobody() {
-    leaves_nobody("TERM", |pm, _terminal| ended_by(pm, Signal::SIGTERM));
+fn sigterm_leaves_no_process() {
+    leaves_no_process("TERM", |pm, _terminal| ended_by(pm, Signal::SIGTERM));
 }
 
 #[test]
-fn sighup_leaves_nobody() {
-    leaves_nobody("HUP", |pm, _terminal| ended_by(pm, Signal::SIGHUP));
+fn sighup_leaves_no_process() {
+    leaves_no_process("HUP", |pm, _terminal| ended_by(pm, Signal::SIGHUP));
 }
 
 #[test]
-fn sigquit_leaves_nobody() {
-    leaves_nobody("QUIT", |pm, _terminal| ended_by(pm, Signal::SIGQUIT));
+fn sigquit_leaves_no_process() {
+    leaves_no_process("QUIT", |pm, _terminal| ended_by(pm, Signal::SIGQUIT));
 }
 
 #[test]
-fn an_aborted_reactor_leaves_nobody() {
-    leaves_nobody("reactor aborted", |pm, _terminal| send(Signal::SIGABRT, pm.reactor()));
+fn an_aborted_reactor_leaves_no_process() {
+    leaves_no_process("reactor aborted", |pm, _terminal| send(Signal::SIGABRT, pm.reactor()));
 }
 
 #[test]
-fn a_killed_reactor_leaves_nobody() {
-    leaves_nobody("reactor killed with -9", |pm, _terminal| send(Signal::SIGKILL, pm.reactor()));
-}
-
-#[test]
-fn a_killed_guard_leaves_nobody() {
-    leaves_nobody("guard killed with -9", |pm, _terminal| {
-        pm.signal(Signal::SIGKILL);
-        pm.ends();
+fn a_killed_reactor_leaves_no_process() {
+    leaves_no_process("reactor killed with -9", |pm, _terminal| {
+        send(Signal::SIGKILL, pm.reactor())
     });
 }
 
 #[test]
-fn a_stopped_and_killed_reactor_leaves_nobody() {
-    leaves_nobody("reactor stopped, then killed", |pm, _terminal| {
+fn killing_every_process_named_pm_leaves_no_process() {
+    leaves_no_process("killall -9 pm", |pm, _terminal| {
+        let own = pm_binary().file_name().expect("a program").to_string_lossy().into_owned();
+        // In ps, a name has at most 15 bytes (proc(5), /proc/PID/comm).
+        let is_named_pm = |pid: &Pid| processes::status(*pid, "Name") == own[..own.len().min(15)];
+        let (guard, reactor) = (pm.pid(), pm.reactor());
+        eventually("the guard has its name", || {
+            (processes::status(guard, "Name") == "pm-guard").then_some(())
+        });
+        let killed: Vec<_> = [guard, reactor].into_iter().filter(is_named_pm).collect();
+        assert_eq!(killed, [reactor]);
+        killed.into_iter().for_each(|pid| send(Signal::SIGKILL, pid));
+    });
+}
+
+#[test]
+fn a_killed_guard_leaves_no_process() {
+    leaves_no_process("guard killed with -9", |pm, _terminal| {
+        pm.signal(Signal::SIGKILL);
+        pm.wait_end();
+    });
+}
+
+#[test]
+fn a_suspended_and_killed_reactor_leaves_no_process() {
+    leaves_no_process("reactor stopped, then killed", |pm, _terminal| {
         let reactor = pm.reactor();
         send(Signal::SIGSTOP, reactor);
         let is_stopped = || (processes::state(reactor) == Some('T')).then_some(());
@@ -144,20 +165,20 @@ fn a_stopped_and_killed_reactor_leaves_nobody() {
 }
 
 #[test]
-fn a_closed_terminal_leaves_nobody() {
-    leaves_nobody("terminal closed", |pm, terminal| {
+fn a_closed_terminal_leaves_no_process() {
+    leaves_no_process("terminal closed", |pm, terminal| {
         drop(terminal);
-        pm.ends();
+        pm.wait_end();
     });
 }
 
-/// Without root the kernel offers nothing that outlives both: a worker's own death signal does not reach its children.
-/// Whoever needs this cell has a pid namespace or a cgroup around pm.
+/// Without root the kernel has nothing that outlives both processes: the death signal of a worker does not reach its
+/// children (prctl(2), PR_SET_PDEATHSIG). A pid namespace or a cgroup around pm kills them too.
 #[test]
-fn both_killed_at_once_leave_no_worker() {
+fn guard_and_reactor_killed_at_once_leave_no_worker() {
     let cells = row("both killed with -9 at once", |pm, _terminal| {
         let reactor = pm.reactor();
-        // Stopped, neither can act on the other's death.
+        // While both are suspended, neither can react to the death of the other.
         send(Signal::SIGSTOP, reactor);
         send(Signal::SIGSTOP, pm.pid());
         send(Signal::SIGKILL, reactor);
@@ -169,5 +190,5 @@ fn both_killed_at_once_leave_no_worker() {
 fn ended_by(pm: &mut Pm, signal: Signal) {
     pm.signal(signal);
     // The terminal stays open until pm has ended.
-    pm.ends();
+    pm.wait_end();
 }

@@ -1,4 +1,4 @@
-//! What workers say, on its way to whoever reads it, and what happens when nobody does.
+//! The output of workers: it arrives complete and in order, and a reader that does not read blocks no worker.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -7,16 +7,21 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pool, ask, eventually, shell, size, worker};
-use crate::processes::send;
-use crate::terminal::Terminal;
+use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::ports::is_free;
+use crate::support::processes::send;
+use crate::support::programs::{shell, worker};
+use crate::support::run_mode::size;
+use crate::support::terminal::Terminal;
+use crate::support::waiting::eventually;
 
-/// The numbered lines of the fixture, up to a size: how many of them.
+/// How many numbered lines of the fixture worker there are in this many bytes.
 fn lines_in(bytes: u64) -> u64 {
     bytes / 104
 }
 
-/// Takes the lines of the fixture's flood and sees that each is whole.
+/// Takes the numbered lines of the fixture worker and checks that none is lost, torn or out of order.
 #[derive(Default)]
 struct Flood {
     next: u64,
@@ -28,18 +33,18 @@ impl Flood {
         let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok());
         let (n, length) = (number(), number());
         let dots = parts.next().expect("dots");
-        assert_eq!(n, Some(self.next), "no line is lost or out of order: {line}");
-        assert_eq!(length, Some(dots.len() as u64), "no line is torn: {line}");
+        assert_eq!(n, Some(self.next), "a line is lost or out of order: {line}");
+        assert_eq!(length, Some(dots.len() as u64), "a line is torn: {line}");
         assert!(parts.next().is_none() && dots.bytes().all(|byte| byte == b'.'), "{line}");
         self.next += 1;
     }
 }
 
 #[test]
-fn every_line_stands_behind_the_name_of_its_slot() {
+fn every_line_begins_with_the_name_of_its_slot() {
     let orders = "say one print half wait 50 say -way exit 0";
     let mut pm = Pool::of(worker(orders)).of_size(2).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let mut lines = pm.prints.all_to_the_end();
     lines.sort();
     let expected = [1, 2].map(|n| {
@@ -53,7 +58,7 @@ fn every_line_stands_behind_the_name_of_its_slot() {
 fn stdout_and_stderr_of_a_worker_keep_their_order() {
     let script = "i=0; while test $i -lt 200; do echo out $i; echo err $i >&2; i=$((i + 1)); done";
     let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let slot = pm.slot(1);
     let expected: Vec<_> =
         (0..200).flat_map(|i| [format!("{slot} | out {i}"), format!("{slot} | err {i}")]).collect();
@@ -61,11 +66,11 @@ fn stdout_and_stderr_of_a_worker_keep_their_order() {
 }
 
 #[test]
-fn the_last_words_of_a_worker_need_no_newline_and_stand_before_the_news_of_its_end() {
+fn the_last_line_of_a_worker_needs_no_newline_and_comes_before_the_report_of_its_exit() {
     let terminal = Terminal::open();
     let pool = Pool::of(worker("say one print two exit 5")).of_size(1).in_terminal(&terminal);
     let mut pm = pool.option("--restart", "never").with("NO_COLOR", "1").start();
-    pm.ends_with(5);
+    pm.wait_exit(5);
     let lines = pm.prints.all_to_the_end();
     let at = |text: &str| lines.iter().position(|line| line.ends_with(text) || line.contains(text));
     assert!(at("| two").is_some(), "{lines:?}");
@@ -73,10 +78,10 @@ fn the_last_words_of_a_worker_need_no_newline_and_stand_before_the_news_of_its_e
 }
 
 #[test]
-fn a_line_that_is_too_long_goes_on_behind_a_plus() {
+fn a_long_line_is_cut_and_continues_after_a_plus() {
     let script = "head -c 150000 /dev/zero | tr '\\0' x; echo; echo after";
     let mut pm = Pool::of(shell(script)).of_size(1).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let slot = pm.slot(1);
     let lines = pm.prints.all_to_the_end();
     let (last, pieces) = lines.split_last().unwrap();
@@ -88,13 +93,13 @@ fn a_line_that_is_too_long_goes_on_behind_a_plus() {
 }
 
 #[test]
-fn a_flood_into_a_file_is_whole() {
+fn a_flood_into_a_file_is_complete() {
     let count = lines_in(size("PM_TEST_FLOOD_MB", 20, 200) * 1_000_000 / 2);
     let file = tempfile::tempfile().unwrap();
     let pool = Pool::of(worker(&format!("flood {count}"))).of_size(2);
     let pool = pool.option("--restart", "never").into_file(file.try_clone().unwrap());
     let mut pm = pool.start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let prefixes = [1, 2].map(|n| format!("{} | ", pm.slot(n)));
     let mut floods = [Flood::default(), Flood::default()];
     let mut file = file;
@@ -108,7 +113,7 @@ fn a_flood_into_a_file_is_whole() {
 }
 
 #[test]
-fn a_flood_through_a_pipe_that_is_read_slowly_is_whole() {
+fn a_flood_through_a_slow_pipe_is_complete() {
     let count = lines_in(4_000_000);
     let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
     let mut pm = pool.option("--restart", "never").into_pipe().start();
@@ -119,23 +124,23 @@ fn a_flood_through_a_pipe_that_is_read_slowly_is_whole() {
         flood.take(line.unwrap().strip_prefix(&prefix).expect("the slot"));
     }
     assert_eq!(flood.next, count);
-    pm.ends_with(0);
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("dropped"), [""; 0]);
 }
 
 #[test]
-fn the_last_lines_wait_for_a_reader_that_still_moves() {
-    // All of it is in pm's hands when its worker ends, and takes the reader another two seconds.
+fn the_last_lines_wait_for_a_slow_reader() {
+    // pm has read all of it when its worker ends. The reader needs another two seconds.
     let count = lines_in(300_000);
     let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
     let mut pm = pool.option("--restart", "never").into_pipe().start();
     let slow = Slow(pm.stdout(), Duration::from_millis(30));
     let lines = BufReader::with_capacity(4 * 1024, slow).lines().count();
     assert_eq!(lines as u64, count);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
-/// A reader that takes a little, and so much later some more.
+/// A reader that waits before each read.
 struct Slow<R>(R, Duration);
 
 impl<R: Read> Read for Slow<R> {
@@ -146,13 +151,13 @@ impl<R: Read> Read for Slow<R> {
 }
 
 #[test]
-fn workers_are_replaced_and_heard_of_when_stdout_is_closed_from_the_start() {
+fn workers_are_replaced_and_reported_when_stdout_is_closed_from_the_start() {
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1);
     let pm = pool.after("exec >&-").start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     for generation in 2..=5 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
     pm.stop();
 }
@@ -161,13 +166,13 @@ fn workers_are_replaced_and_heard_of_when_stdout_is_closed_from_the_start() {
 fn workers_are_replaced_when_the_reader_of_stdout_goes_away() {
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1).into_pipe();
     let mut pm = pool.start();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     let mut line = String::new();
     BufReader::new(pm.stdout()).read_line(&mut line).unwrap();
     assert_eq!(line, format!("{} | up\n", pm.slot(1)));
     for generation in 2..=5 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
     pm.says.wait_for("stdout is closed: the workers go on");
     assert_eq!(pm.says.with("stdout is closed").len(), 1);
@@ -175,52 +180,52 @@ fn workers_are_replaced_when_the_reader_of_stdout_goes_away() {
 }
 
 #[test]
-fn workers_are_replaced_when_everything_of_pm_is_closed() {
+fn workers_are_replaced_when_stdin_stdout_and_stderr_are_closed() {
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(1);
     let mut pm = pool.after("exec >&- 2>&- <&-").start();
     for generation in 1..=3 {
         eventually("the next generation", || {
             pm.members().iter().any(|member| member.generation == generation).then_some(())
         });
-        eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+        eventually("it serves", || (!is_free(pm.ports[0])).then_some(()));
         send(Signal::SIGKILL, pm.members()[0].pid);
     }
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_holds_up_no_worker_and_its_gap_is_told() {
+fn an_unread_pipe_blocks_no_worker_and_the_dropped_lines_are_counted() {
     let mut pm = Pool::of(worker("listen {port} flood 0")).on_ports(1).into_pipe().start();
     let stdout = pm.stdout();
-    pm.is_ready(1, 1);
+    pm.wait_ready(1, 1);
     for generation in 2..=4 {
         ask(pm.ports[0], "exit 255");
-        pm.is_ready(1, generation);
+        pm.wait_ready(1, generation);
     }
-    // Only workers that are read go on from here: the pipe, pm's queue and the worker's pipe are full.
-    eventually("the reader counts as stalled, and a worker is free to write", || {
+    // The pipe, pm's queue and the worker's pipe are full now. The worker writes more only if pm reads it.
+    eventually("the reader counts as stalled, and the worker can write", || {
         let lines = ask(pm.ports[0], "written").parse::<u64>().expect("a number");
         (lines > lines_in(4_000_000)).then_some(())
     });
     let mut stdout = BufReader::new(stdout);
     let mut line = String::new();
-    eventually("the gap is told", || {
+    eventually("the dropped lines are reported", || {
         line.clear();
         stdout.read_line(&mut line).unwrap();
-        pm.says.with("lines of output: nobody had read any for 2s").pop()
+        pm.says.with("lines of output: nothing was read for 2s").pop()
     });
-    // A reader that goes on reading: pm has something to write to the end.
+    // pm writes until its end, so the reader must go on.
     thread::spawn(move || stdout.lines().map_while(Result::ok).count());
     pm.stop();
 }
 
 #[test]
-fn workers_are_replaced_while_the_terminal_is_held_by_ctrl_s() {
+fn workers_are_replaced_while_ctrl_s_stops_the_terminal() {
     let terminal = Terminal::open();
     let pool = Pool::of(worker("say up listen {port} stay")).on_ports(2).with("NO_COLOR", "1");
     let pm = pool.in_terminal(&terminal).start();
-    let before = pm.are_ready(2);
+    let before = pm.wait_all_ready(2);
     terminal.type_keys("\x13");
     for (n, pid) in (1..).zip(&before) {
         send(Signal::SIGKILL, *pid);
@@ -229,8 +234,8 @@ fn workers_are_replaced_while_the_terminal_is_held_by_ctrl_s() {
             pm.members().into_iter().find(|member| member.slot == slot && member.generation == 2)
         });
     }
-    // Enough to fill whatever is between pm and the screen.
-    eventually("it serves", || (!crate::harness::is_free(pm.ports[0])).then_some(()));
+    // Enough to fill all buffers between pm and the screen.
+    eventually("it serves", || (!is_free(pm.ports[0])).then_some(()));
     ask(pm.ports[0], "flood 20000");
     assert_eq!(pm.says.with("was killed by SIGKILL"), [""; 0]);
     terminal.type_keys("\x11");
@@ -246,7 +251,7 @@ fn a_pipe_gets_no_colour_unless_asked_for() {
         let pool = pool.option("--color", option);
         let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
         let mut pm = pool.start();
-        pm.ends_with(0);
+        pm.wait_exit(0);
         let is_coloured = |lines: Vec<String>| lines.iter().any(|line| line.contains('\x1b'));
         (is_coloured(pm.prints.all_to_the_end()), is_coloured(pm.says.all_to_the_end()))
     };
@@ -264,7 +269,7 @@ fn a_terminal_gets_colour_unless_no_color_is_set() {
         let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
         let pool = variable.into_iter().fold(pool, |pool, (name, value)| pool.with(name, value));
         let mut pm = pool.in_terminal(&terminal).start();
-        pm.ends_with(0);
+        pm.wait_exit(0);
         pm.prints.all_to_the_end().iter().any(|line| line.contains('\x1b'))
     };
     assert!(run(None));
@@ -273,14 +278,14 @@ fn a_terminal_gets_colour_unless_no_color_is_set() {
 }
 
 #[test]
-fn a_file_that_pm_shares_with_others_keeps_what_they_wrote() {
+fn a_shared_output_file_keeps_what_others_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let file = File::create(&path).unwrap();
     std::io::Write::write_all(&mut &file, b"before\n").unwrap();
     let pool = Pool::of(worker("say up")).of_size(1).option("--restart", "never");
     let mut pm = pool.into_file(file).start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("before\n{} | up\n", pm.slot(1)));
 }

@@ -1,11 +1,13 @@
-//! A Procfile, as those who come from foreman expect it.
+//! A Procfile, as users of foreman expect it.
 
 use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pool, pm_binary};
+use crate::support::pool::Pool;
+use crate::support::processes;
+use crate::support::programs::pm_binary;
 
 fn procfile(folder: &Path, text: &str) -> Pool {
     Pool::of_file(folder, "Procfile", 0, text)
@@ -28,12 +30,12 @@ POOL-job: echo \"job $PORT {n} ${HOME:+home}\"; exec sleep 1000
     pm.prints.wait_for(&format!("{name}-web.1 | web 7000 {name}-web.1 from .env"));
     pm.prints.wait_for(&format!("{name}-web.2 | web 7001 {name}-web.2 from .env"));
     pm.prints.wait_for(&format!("{name}-job.1 | job 7200 {{n}} home"));
-    pm.has_members(3);
+    pm.wait_members(3);
     pm.stop();
 }
 
 #[test]
-fn the_command_line_says_where_ports_begin() {
+fn the_option_port_sets_the_first_port() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "PORT=7000\n").unwrap();
     let pool = procfile(folder.path(), "POOL: echo $PORT; exec sleep 1000\n");
@@ -43,17 +45,17 @@ fn the_command_line_says_where_ports_begin() {
 }
 
 #[test]
-fn a_process_type_that_dies_is_started_again() {
+fn a_killed_process_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let pm = procfile(folder.path(), "POOL: exec WORKER stay\n").start();
-    let worker = pm.is_up(".1", 1);
-    crate::processes::send(Signal::SIGKILL, worker);
-    pm.is_up(".1", 2);
+    let worker = pm.wait_slot_ready(".1", 1);
+    processes::send(Signal::SIGKILL, worker);
+    pm.wait_slot_ready(".1", 2);
     pm.stop();
 }
 
 #[test]
-fn a_run_of_tests_ends_with_the_first_status_that_is_no_success() {
+fn with_restart_never_pm_exits_with_the_first_status_that_is_not_0() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
 POOL-unit: exec WORKER say fine
@@ -61,14 +63,14 @@ POOL-lint: exec WORKER wait 100 exit 3
 POOL-slow: exec WORKER wait 300 exit 4
 ";
     let mut pm = procfile(folder.path(), text).option("--restart", "never").start();
-    pm.ends_with(3);
+    pm.wait_exit(3);
     let well = text.replace("exit 3", "exit 0").replace("exit 4", "exit 0");
     let mut pm = procfile(folder.path(), &well).option("--restart", "never").start();
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
-fn what_is_no_process_type_is_refused_at_its_place() {
+fn a_line_that_is_not_a_process_type_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Procfile"), "web: ./serve\nworker ./work\n").unwrap();
     let output = Command::new(pm_binary()).current_dir(folder.path()).output().unwrap();
@@ -79,7 +81,7 @@ fn what_is_no_process_type_is_refused_at_its_place() {
 }
 
 #[test]
-fn pm_alone_runs_pm_toml_before_a_procfile() {
+fn without_arguments_pm_runs_pm_toml_rather_than_a_procfile() {
     let folder = tempfile::tempdir().unwrap();
     let run = || {
         let mut pm = Command::new(pm_binary());
@@ -94,14 +96,14 @@ fn pm_alone_runs_pm_toml_before_a_procfile() {
 }
 
 #[test]
-fn a_reload_reads_the_file_that_was_read_at_first() {
+fn a_reload_reads_the_same_file_as_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let text = "POOL: exec WORKER stay\n";
     let pool = procfile(folder.path(), text).found_by_itself();
     let pm = pool.in_folder(folder.path()).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     std::fs::write(folder.path().join("pm.toml"), "nonsense").unwrap();
     pm.signal(Signal::SIGUSR1);
-    pm.says.wait_for("reload: 1 worker stays as it is");
+    pm.says.wait_for("reload: kept 1 worker");
     pm.stop();
 }

@@ -1,11 +1,13 @@
-//! A changed file: what is the same stays, what is different takes its turn.
+//! SIGUSR1 reads the file again: unchanged workers stay, changed ones are replaced one by one.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Pm, Pool, ask, for_as_long_as};
-use crate::processes::is_alive;
+use crate::support::pm::{Pm, ask};
+use crate::support::pool::Pool;
+use crate::support::processes::{self, is_alive};
+use crate::support::waiting::{eventually, for_as_long_as};
 
 const BEFORE: &str = "
 [pool.POOL-web]
@@ -23,7 +25,7 @@ fn started() -> (tempfile::TempDir, Pm) {
     let folder = tempfile::tempdir().unwrap();
     let pm = Pool::of_file(folder.path(), "pm.toml", 4, BEFORE).start();
     for n in 1..=3 {
-        pm.is_up(&format!("-web.{n}"), 1);
+        pm.wait_slot_ready(&format!("-web.{n}"), 1);
     }
     (folder, pm)
 }
@@ -33,11 +35,11 @@ fn pids(pm: &Pm) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_says_the_same_changes_nothing() {
+fn a_file_with_the_same_meaning_changes_nothing() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&format!("# a comment\n{BEFORE}"));
-    pm.says.wait_for("reload: 5 workers stay as they are");
+    pm.says.wait_for("reload: kept 5 workers");
     assert_eq!(pids(&pm), before);
     pm.stop();
 }
@@ -45,14 +47,14 @@ fn a_file_that_says_the_same_changes_nothing() {
 #[test]
 fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
     let (_folder, pm) = started();
-    let jobs = [pm.is_up("-job.1", 1), pm.is_up("-job.2", 1)];
+    let jobs = [pm.wait_slot_ready("-job.1", 1), pm.wait_slot_ready("-job.2", 1)];
     pm.reload(&BEFORE.replace("'one'", "'two'").replace("'listen'", "'wait', '200', 'listen'"));
-    // While one is on its way, the other two serve.
+    // While one is being replaced, the other two serve.
     for n in 1..=3 {
-        pm.says.wait_for(&format!("{}-web.{n} makes way for generation 2", pm.name));
+        pm.says.wait_for(&format!("{}-web.{n}: replacing generation 1", pm.name));
         let mut others = (1..=3).filter(|other| *other != n);
         assert!(others.all(|other| !ask(pm.ports[other - 1], "pid").is_empty()));
-        pm.is_up(&format!("-web.{n}"), 2);
+        pm.wait_slot_ready(&format!("-web.{n}"), 2);
     }
     assert_eq!(pm.prints.with("MODE=two").len(), 3);
     assert!(jobs.into_iter().all(is_alive));
@@ -61,21 +63,21 @@ fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
 }
 
 #[test]
-fn what_a_worker_cannot_notice_does_not_cost_it_its_life() {
+fn a_change_that_a_worker_cannot_notice_does_not_replace_it() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     let alive = "alive = { tcp = true, every = '20ms', timeout = '20ms' }";
-    let rules = format!("stop = {{ grace = '1s' }}\nrest = {{ first = '1s' }}\n{alive}\n");
+    let rules = format!("stop = {{ grace = '1s' }}\nbackoff = {{ first = '1s' }}\n{alive}\n");
     pm.reload(&BEFORE.replace("env     =", &format!("{rules}env     =")));
-    pm.says.wait_for("reload: 5 workers stay as they are");
+    pm.says.wait_for("reload: kept 5 workers");
     for_as_long_as(Duration::from_millis(200), || assert_eq!(pids(&pm), before));
     pm.signal(Signal::SIGTERM);
     pm.says.wait_for("SIGKILL in 5s");
-    pm.stop_now();
+    pm.wait_stopped();
 }
 
 #[test]
-fn a_changed_stop_signal_is_for_the_worker_that_is_there() {
+fn a_changed_stop_signal_applies_to_the_running_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -84,16 +86,16 @@ fn a_changed_stop_signal_is_for_the_worker_that_is_there() {
         stop    = { signal = 'TERM' }
     ";
     let mut pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.reload(&text.replace("TERM", "USR2"));
-    pm.says.wait_for("reload: 1 worker stays as it is");
+    pm.says.wait_for("reload: kept 1 worker");
     pm.signal(Signal::SIGTERM);
     pm.prints.wait_for("caught");
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
-fn another_way_to_be_ready_is_for_the_worker_that_starts() {
+fn a_changed_ready_key_applies_to_a_starting_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -103,25 +105,25 @@ fn another_way_to_be_ready_is_for_the_worker_that_starts() {
     let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
     pm.prints.wait_for("up");
     pm.reload(&text.replace("nothing of the kind", "serving"));
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.stop();
 }
 
 #[test]
-fn a_slot_that_comes_after_one_that_went_is_another() {
+fn a_slot_that_is_removed_and_added_again_is_a_new_one() {
     let (_folder, pm) = started();
     let more = BEFORE.replace("workers = 2", "workers = 3");
     for generation in 1..=3 {
         pm.reload(&more);
         pm.says.wait_for_many(generation, "-job.3 is ready");
         pm.reload(BEFORE);
-        pm.says.wait_for_many(generation, "-job.3 is gone");
+        pm.says.wait_for_many(generation, "-job.3 stopped");
     }
     pm.stop();
 }
 
 #[test]
-fn pools_and_slots_come_and_go() {
+fn pools_and_slots_are_added_and_removed() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     let text = "
@@ -134,31 +136,31 @@ fn pools_and_slots_come_and_go() {
         ready   = { after = '0s' }
     ";
     pm.reload(text);
-    pm.is_up("-web.4", 1);
-    pm.is_up("-new.1", 1);
+    pm.wait_slot_ready("-web.4", 1);
+    pm.wait_slot_ready("-new.1", 1);
     for n in [1, 2] {
-        pm.says.wait_for(&format!("{}-job.{n} is gone", pm.name));
+        pm.says.wait_for(&format!("{}-job.{n} stopped", pm.name));
     }
     assert_eq!(pids(&pm), before);
-    pm.has_members(5);
+    pm.wait_members(5);
     // And back again.
     pm.reload(BEFORE);
-    pm.says.wait_for("-web.4 is gone");
-    pm.says.wait_for("-new.1 is gone");
-    pm.has_members(5);
+    pm.says.wait_for("-web.4 stopped");
+    pm.says.wait_for("-new.1 stopped");
+    pm.wait_members(5);
     assert_eq!(pids(&pm), before);
     pm.stop();
 }
 
 #[test]
-fn a_port_stays_with_its_worker_when_the_list_moves() {
+fn a_slot_keeps_its_port_when_its_number_changes() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&BEFORE.replace("PORT1, PORT2, PORT3", "PORT2, PORT3"));
-    pm.says.wait_for_all(&["-web.1", "is gone"]);
-    // What was web.2 is web.1 now, which its environment says too, so it was replaced, but never away from its port.
-    pm.is_up("-web.2", 2);
-    pm.has_members(4);
+    pm.says.wait_for_all(&["-web.1", "stopped"]);
+    // web.2 is web.1 now. Its environment has the name, so the worker was replaced, on the same port.
+    pm.wait_slot_ready("-web.2", 2);
+    pm.wait_members(4);
     let after = [1, 2].map(|n| ask(pm.ports[n], "pid"));
     assert!(after.iter().all(|pid| !before.contains(pid)));
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
@@ -167,7 +169,7 @@ fn a_port_stays_with_its_worker_when_the_list_moves() {
 }
 
 #[test]
-fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
+fn two_workers_with_the_same_name_are_not_confused() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -177,14 +179,14 @@ fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
         stop    = { grace = '1500ms' }
     ";
     let pm = Pool::of_file(folder.path(), "pm.toml", 2, text).start();
-    crate::processes::send(Signal::SIGKILL, pm.is_up(".1", 1));
-    let old = pm.is_up(".1", 2);
-    pm.is_up(".2", 1);
-    // What was the second of its slot on the other port is the second of this name too.
+    processes::send(Signal::SIGKILL, pm.wait_slot_ready(".1", 1));
+    let old = pm.wait_slot_ready(".1", 2);
+    pm.wait_slot_ready(".2", 1);
+    // The worker on the other port is generation 2 of its slot, so it is generation 2 of this name too.
     pm.reload(&text.replace("[PORT1, PORT2]", "[PORT2]"));
     pm.says.wait_for(&format!("{} is ready on port {}", pm.slot(1), pm.ports[1]));
     let new = ask(pm.ports[1], "pid");
-    let helper = crate::harness::eventually("the daemon of the new one", || {
+    let helper = eventually("the daemon of the new one", || {
         let members = pm.members().into_iter();
         let mut daemons = members.filter(|member| member.pid == member.group);
         daemons.find(|member| {
@@ -192,9 +194,9 @@ fn two_workers_that_have_one_name_for_a_while_are_not_taken_for_each_other() {
             !is_leader && worker_of(member.pid) == worker_of(pid_of(&new))
         })
     });
-    crate::harness::eventually("the old one is gone", || (!is_alive(old)).then_some(()));
+    eventually("the old one is gone", || (!is_alive(old)).then_some(()));
     pm.says.wait_for("did not stop within 1.5s");
-    pm.has_members(2);
+    pm.wait_members(2);
     for_as_long_as(Duration::from_millis(100), || assert!(is_alive(helper.pid)));
     pm.stop();
 }
@@ -203,12 +205,53 @@ fn pid_of(text: &str) -> nix::unistd::Pid {
     nix::unistd::Pid::from_raw(text.parse().unwrap())
 }
 
-/// What pm calls the worker that this process is of.
+/// The tag of the worker that this process belongs to.
 fn worker_of(pid: nix::unistd::Pid) -> String {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let own = environment.split('\0').find(|variable| variable.starts_with("PM_WORKER="));
     own.unwrap().to_owned()
+}
+
+#[test]
+fn every_message_about_a_worker_has_the_name_that_the_worker_started_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL-web]
+        command = ['WORKER', 'ignore', 'TERM', 'listen', '{port}', 'stay']
+        ports   = PORT1
+        stop    = { grace = '1500ms' }
+    ";
+    let mut pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
+    pm.wait_slot_ready("-web.1", 1);
+    let before = pm.says.all().len();
+    pm.reload(&text.replace("POOL-web", "POOL-api"));
+    let new = pm.wait_slot_ready("-api.1", 2);
+    processes::send(Signal::SIGKILL, new);
+    pm.says.wait_for("was killed by SIGKILL");
+    pm.wait_slot_ready("-api.1", 3);
+    pm.signal(Signal::SIGTERM);
+    pm.wait_exit(0);
+
+    let says = pm.says.all().split_off(before);
+    let of = |pool: &str| {
+        let slot = format!("{}-{pool}.1", pm.name);
+        let says = says.iter().enumerate();
+        // What a reload does with the slots is not about one worker.
+        says.filter(move |(_, line)| line.contains(&slot) && !line.contains("reload: "))
+    };
+    let ready = says.iter().position(|line| line.contains("is ready")).expect("a ready worker");
+    // Until the new worker is ready, it has no message of its own: all are about the old one.
+    let early: Vec<_> = of("api").filter(|(n, _)| *n < ready).collect();
+    assert!(early.is_empty(), "the old worker is web.1: {early:?} in {says:#?}");
+    let late: Vec<_> = of("web").filter(|(n, _)| *n > ready).collect();
+    assert!(late.is_empty(), "the new worker is api.1: {late:?} in {says:#?}");
+    for part in ["still stopping", "did not stop within"] {
+        let (_, line) = of("web").find(|(_, line)| line.contains(part)).expect(part);
+        assert!(line.contains("ignores SIGTERM"), "{line}");
+    }
+    assert!(of("web").count() >= 4, "replaced, still stopping, killed, gone: {says:#?}");
+    assert!(of("api").any(|(_, line)| line.contains("was killed by SIGKILL")), "{says:#?}");
 }
 
 #[test]
@@ -220,15 +263,15 @@ fn a_port_that_goes_to_another_pool_is_free_before_it_is_used_there() {
         ports   = [PORT2]
     ";
     pm.reload(&format!("{}{other}", BEFORE.replace("PORT1, PORT2, PORT3", "PORT1, PORT3")));
-    pm.is_up("-other.1", 2);
-    pm.has_members(5);
+    pm.wait_slot_ready("-other.1", 2);
+    pm.wait_members(5);
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     assert_eq!(pm.says.with("before it was ready"), [""; 0]);
     pm.stop();
 }
 
 #[test]
-fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
+fn a_log_file_and_a_probe_can_be_added_to_a_running_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
@@ -236,12 +279,12 @@ fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
         ports   = PORT1
     ";
     let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
-    pm.is_up(".1", 1);
+    pm.wait_slot_ready(".1", 1);
     pm.reload(&format!("{text}log = {{ file = '{{slot}}.log' }}\n"));
-    pm.says.wait_for("reload: 1 worker stays as it is");
+    pm.says.wait_for("reload: kept 1 worker");
     ask(pm.ports[0], "say written");
     let log = folder.path().join(format!("{}.log", pm.slot(1)));
-    crate::harness::eventually("it is in the file", || {
+    eventually("it is in the file", || {
         (std::fs::read_to_string(&log).ok()? == "written\n").then_some(())
     });
     let alive = "alive = { http = '/', every = '50ms', timeout = '50ms' }";
@@ -251,24 +294,24 @@ fn a_file_for_lines_and_a_watch_begin_without_another_worker() {
 }
 
 #[test]
-fn a_file_with_a_fault_changes_nothing_and_says_why() {
+fn a_file_with_a_fault_changes_nothing_and_the_fault_is_reported() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(&BEFORE.replace("command", "comand").replace("workers = 2", "workers = 'two'"));
     pm.says.wait_for("pm.toml:3:1: unknown key `comand`; did you mean `command`?");
-    pm.says.wait_for("everything goes on as it was");
+    pm.says.wait_for("nothing has changed");
     assert_eq!(pids(&pm), before);
     std::fs::remove_file(_folder.path().join("pm.toml")).unwrap();
     pm.signal(Signal::SIGUSR1);
     pm.says.wait_for("there is no file `");
     pm.reload(BEFORE);
-    pm.says.wait_for("reload: 5 workers stay as they are");
+    pm.says.wait_for("reload: kept 5 workers");
     assert_eq!(pids(&pm), before);
     pm.stop();
 }
 
 #[test]
-fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does() {
+fn a_roll_pauses_while_the_new_worker_fails_and_continues_once_it_is_ready() {
     let (_folder, pm) = started();
     let before = pids(&pm);
     pm.reload(
@@ -285,23 +328,23 @@ fn a_roll_stands_still_while_the_new_plan_does_not_work_and_goes_on_once_it_does
         pm.says.wait_for_all(&[&format!("-web.{n} is ready"), "ms ("]);
     }
     pm.prints.wait_for_many(3, "MODE=three");
-    pm.says.wait_for(&format!("{}-web.3 makes way", pm.name));
+    pm.says.wait_for(&format!("{}-web.3: replacing", pm.name));
     pm.stop();
 }
 
 #[test]
-fn a_reload_while_everything_stops_starts_nothing() {
+fn a_reload_during_a_stop_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let text =
         BEFORE.replace("['WORKER', 'stay']", "['WORKER', 'drain', '400', 'say', 'up', 'stay']");
     let mut pm = Pool::of_file(folder.path(), "pm.toml", 4, &text).start();
-    pm.is_up("-web.3", 1);
+    pm.wait_slot_ready("-web.3", 1);
     pm.prints.wait_for_many(2, "up");
     pm.rewrite(&text.replace("PORT1, PORT2, PORT3", "PORT1, PORT2, PORT3, PORT4"));
     pm.signal(Signal::SIGTERM);
     pm.says.wait_for("SIGTERM: stopping");
     pm.signal(Signal::SIGUSR1);
-    pm.says.wait_for("SIGUSR1: everything is being stopped; the file is not read again");
-    pm.ends_with(0);
+    pm.says.wait_for("reload refused: pm is stopping; nothing has changed");
+    pm.wait_exit(0);
     assert_eq!(pm.says.with("-web.4"), [""; 0]);
 }

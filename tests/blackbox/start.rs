@@ -1,4 +1,4 @@
-//! What stands in the way of a start.
+//! What can prevent a start: a used port, a missing program, a limit; and what pm prints when it runs nothing.
 
 use std::fs::{Permissions, copy, set_permissions, write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,58 +9,61 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::harness::{Pool, ask, for_as_long_as, pm_binary, worker, worker_binary};
-use crate::processes::{is_alive, send};
+use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::processes::{is_alive, send};
+use crate::support::programs::{pm_binary, worker, worker_binary};
+use crate::support::run_mode::skip;
+use crate::support::waiting::for_as_long_as;
 
 #[test]
-fn a_stranger_on_a_port_is_named_once_and_does_not_hinder_the_others() {
+fn a_foreign_process_on_a_port_is_named_once_and_the_other_slots_start() {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(3);
-    let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, pool.number_of_port(2))).unwrap();
+    let foreign = TcpListener::bind((Ipv4Addr::LOCALHOST, pool.number_of_port(2))).unwrap();
     let pm = pool.start();
-    pm.is_ready(1, 1);
-    pm.is_ready(3, 1);
+    pm.wait_ready(1, 1);
+    pm.wait_ready(3, 1);
     let line = pm.says.wait_for("cannot start");
     let (slot, port, pid) = (pm.slot(2), pm.ports[1], std::process::id());
     let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
     let named = format!("{slot} cannot start: port {port} is held by pid {pid} ({})", comm.trim());
     assert!(line.contains(&named), "{line}");
-    // As many tries as fit into this: the first at once, the next three within 0.8 s.
+    // Several attempts happen in this time: the first at once, the next three within 0.8 s.
     for_as_long_as(Duration::from_secs(1), || {
         assert_eq!(pm.says.with("cannot start").len(), 1);
     });
-    drop(stranger);
+    drop(foreign);
     pm.says.wait_for(&format!("{slot} is ready on port {port}"));
     pm.stop();
 }
 
 #[test]
-fn a_stranger_on_the_other_loopback_address_is_in_the_way_too() {
+fn a_foreign_process_on_the_ipv6_loopback_blocks_the_port_too() {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1);
-    let Ok(stranger) = TcpListener::bind(("::1", pool.number_of_port(1))) else {
-        println!("skipped: there is no IPv6 here");
-        return;
+    let Ok(foreign) = TcpListener::bind(("::1", pool.number_of_port(1))) else {
+        return skip("there is no IPv6 here");
     };
     let pm = pool.start();
     pm.says.wait_for(&format!("port {} is held by", pm.ports[0]));
-    drop(stranger);
+    drop(foreign);
     pm.says.wait_for("is ready on port");
     pm.stop();
 }
 
 #[test]
-fn what_an_earlier_pm_left_on_a_port_is_named_and_killed_only_when_asked_to() {
+fn a_worker_of_an_earlier_pm_is_named_and_killed_only_with_take_over() {
     let folder = tempfile::tempdir().unwrap();
-    // Both killed at once: the one way in which something can be left. The heir has the listening socket.
+    // Guard and reactor killed at once: the only way that leaves a process. The heir has the listening socket.
     let orders = "listen {port} heir stay stay";
     let mut dead = Pool::of(worker(orders)).on_ports(1).in_folder(folder.path()).start();
-    dead.is_ready(1, 1);
-    dead.has_members(2);
+    dead.wait_ready(1, 1);
+    dead.wait_members(2);
     let reactor = dead.reactor();
     send(Signal::SIGSTOP, dead.pid());
     send(Signal::SIGKILL, reactor);
     send(Signal::SIGKILL, dead.pid());
-    dead.ends();
-    let heir = dead.has_members(1)[0].pid;
+    dead.wait_end();
+    let heir = dead.wait_members(1)[0].pid;
 
     let port = dead.ports[0].to_string();
     let again = || {
@@ -87,23 +90,23 @@ fn what_an_earlier_pm_left_on_a_port_is_named_and_killed_only_when_asked_to() {
 }
 
 #[test]
-fn a_connection_that_a_worker_left_behind_does_not_keep_its_port() {
+fn a_connection_in_time_wait_does_not_block_the_port() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
-    pm.is_ready(1, 1);
-    // The worker's side is closed first, by its death, and is in TIME_WAIT afterwards.
+    pm.wait_ready(1, 1);
+    // The side of the worker is closed first, by its death. It is in TIME_WAIT afterwards (tcp(7)).
     let client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, pm.ports[0])).unwrap();
     ask(pm.ports[0], "exit 255");
-    pm.is_ready(1, 2);
+    pm.wait_ready(1, 2);
     drop(client);
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     pm.stop();
 }
 
 #[test]
-fn a_program_that_is_nowhere_is_a_failed_start() {
+fn a_program_that_does_not_exist_is_a_failed_start() {
     let pm = Pool::of(vec!["no-such-program".into()]).on_ports(1).start();
     let lines = pm.says.wait_for_many(3, "cannot start: no-such-program: not found on PATH; ");
-    assert!(lines[0].ends_with("trying again at once"), "{lines:?}");
+    assert!(lines[0].ends_with("trying again"), "{lines:?}");
     assert!(lines[2].contains("next try in 2"), "{lines:?}");
     pm.stop();
 }
@@ -124,27 +127,26 @@ fn a_file_that_is_not_executable_is_a_failed_start() {
 }
 
 #[test]
-fn no_descriptor_for_a_pipe_is_a_failed_start_and_tried_again() {
+fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
     let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 16");
     let pm = pool.start();
     let line = pm.says.wait_for("cannot open a pipe for its output: Too many open files");
-    assert!(line.contains("; trying again at once") || line.contains("; next try in "), "{line}");
-    // There is room for one again, and somebody takes it.
+    assert!(line.ends_with("; trying again") || line.contains("; next try in "), "{line}");
+    // There is room for one worker again, and a slot uses it.
     let worker = pm.members()[0].clone();
     let before = pm.members().len();
     send(Signal::SIGKILL, worker.pid);
     pm.says.wait_for("was killed by SIGKILL");
-    pm.has_members(before);
+    pm.wait_members(before);
     pm.stop();
 }
 
 #[test]
-fn no_process_for_a_worker_is_a_failed_start_and_tried_again() {
+fn too_many_processes_are_a_failed_start_that_is_retried() {
     if !geteuid().is_root() {
-        println!("skipped: only root can become a user who has no process yet");
-        return;
+        return skip("only root can become a user that has no process yet");
     }
-    // That user need not be able to reach the place where the programs were built.
+    // The other user may have no access to the folder in which the programs were built.
     let folder = tempfile::tempdir().unwrap();
     set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let own = folder.path().join("worker");
@@ -153,29 +155,28 @@ fn no_process_for_a_worker_is_a_failed_start_and_tried_again() {
     copy(pm_binary(), &pm).unwrap();
     let user = 100_000 + std::process::id() % 1_000_000;
     let pool = Pool::of(vec![own.into(), "stay".into()]).of_size(4).by_user(user);
-    // dash calls the number of processes p, bash calls it u.
+    // The limit on processes is `-p` in dash and `-u` in bash.
     let limit = "ulimit -p 4 2>/dev/null || ulimit -u 4";
     let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
     let line = pm.says.wait_for("cannot fork: ");
     assert!(line.contains("(too many processes); "), "{line}");
-    let members = pm.has_members(2);
+    let members = pm.wait_members(2);
     send(Signal::SIGKILL, members[0].pid);
     pm.says.wait_for("was killed by SIGKILL");
-    let after = pm.has_members(2);
+    let after = pm.wait_members(2);
     assert!(!is_alive(members[0].pid) && after != members);
     pm.stop();
 }
 
 #[test]
-fn a_probe_that_meets_itself_is_no_worker() {
+fn a_probe_that_connects_to_itself_makes_no_worker_ready() {
     let has_own_network =
         Command::new("unshare").args(["-n", "ip", "link", "set", "lo", "up"]).status();
     if !has_own_network.is_ok_and(|status| status.success()) {
-        println!("skipped: only root can make a network of its own, with unshare and ip");
-        return;
+        return skip("only root can make a network namespace, with unshare and ip");
     }
     let pool = Pool::of(worker("say up stay")).on_ports(1);
-    // A connect to a port that nobody listens on succeeds if the kernel picks that very port for its other end.
+    // A connect to a port without a listener succeeds if the kernel chooses that same port for the other end.
     let port = pool.number_of_port(1);
     let range = format!("echo {port} {} > /proc/sys/net/ipv4/ip_local_port_range", port + 1);
     let inside = format!("ip link set lo up; {range}; exec \"$@\"");
@@ -185,22 +186,22 @@ fn a_probe_that_meets_itself_is_no_worker() {
         assert_eq!(pm.says.with("is ready"), [""; 0]);
     });
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
-fn a_worker_that_accepts_nothing_is_not_called_ready() {
+fn a_worker_that_does_not_listen_is_not_ready() {
     let mut pm = Pool::of(worker("say up stay")).on_ports(1).start();
     pm.prints.wait_for("up");
     for_as_long_as(Duration::from_millis(500), || {
         assert_eq!(pm.says.with("is ready"), [""; 0]);
     });
     pm.signal(Signal::SIGTERM);
-    pm.ends_with(0);
+    pm.wait_exit(0);
 }
 
 #[test]
-fn in_a_pid_namespace_with_a_foreign_proc_nothing_is_started() {
+fn nothing_is_started_in_a_pid_namespace_without_its_own_proc() {
     for arguments in
         [&["run", "--workers", "1", "--", "true"][..], &["run", "--init", "--", "true"]]
     {
@@ -209,8 +210,7 @@ fn in_a_pid_namespace_with_a_foreign_proc_nothing_is_started() {
         let output = unshare.output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         if text.starts_with("unshare: ") {
-            println!("skipped: only root can make a pid namespace: {text}");
-            return;
+            return skip(format!("only root can make a pid namespace: {text}"));
         }
         assert_eq!(output.status.code(), Some(3), "{text}");
         assert!(text.contains("`unshare --pid --fork --mount-proc`"), "{text}");
@@ -228,7 +228,7 @@ fn an_empty_folder_has_nothing_to_run() {
 }
 
 #[test]
-fn help_and_version_are_no_errors() {
+fn help_and_version_exit_0() {
     for (argument, text) in [("--help", "Usage: pm"), ("--version", "pm ")] {
         let output = Command::new(pm_binary()).arg(argument).output().unwrap();
         assert!(output.status.success(), "{argument}");
@@ -237,12 +237,12 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
-fn the_first_line_says_what_is_kept_and_how_to_end_it() {
+fn the_first_message_names_the_slots_the_ports_and_ctrl_c() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(3).start();
     let line = pm.says.wait_for("keeping");
     let (first, last) = (pm.slot(1), pm.slot(3));
     assert!(line.contains(&format!("keeping {first} to {last} on ports ")), "{line}");
-    assert!(line.ends_with("; Ctrl-C ends it"), "{line}");
+    assert!(line.ends_with("; Ctrl-C stops it"), "{line}");
     assert_eq!(pm.says.all()[0], line);
     pm.stop();
 }

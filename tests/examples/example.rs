@@ -1,7 +1,7 @@
-//! An example as its reader starts it: a copy of its folder, on ports that are free, a pm on it, and visitors.
+//! Runs an example as its reader does: a copy of its folder, on free ports, with a pm on it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,14 +12,16 @@ use nix::unistd::Pid;
 use procfs::process::all_processes;
 use tempfile::TempDir;
 
-use crate::harness::{DEADLINE, eventually, have_no_signal_ignored, is_free, pm_binary};
-use crate::lines::Lines;
-use crate::processes;
+use crate::support::lines::Lines;
+use crate::support::ports::{Port, is_free};
+use crate::support::processes;
+use crate::support::programs::{pm_binary, project, reset_ignored_signals};
+use crate::support::waiting::{DEADLINE, eventually};
 
-/// What pm runs in an example is one of these.
+/// The file of an example that pm runs has one of these names.
 pub const FILES: [&str; 2] = ["pm.toml", "Procfile"];
 
-/// All that an example starts has this in its environment, whatever becomes of its group, session and parent.
+/// Every process of an example has this variable, in whatever group, session and parent it is.
 const MARK: &str = "PM_EXAMPLE_TEST";
 
 /// A copy of an example, not started yet.
@@ -30,7 +32,7 @@ pub struct Example {
     ports: Vec<Port>,
 }
 
-/// An example that runs. Dropped, it is ended.
+/// A running example. Drop ends it.
 pub struct Running {
     pub folder: TempDir,
     pub says: Lines,
@@ -47,24 +49,13 @@ pub struct Answer {
     pub body: String,
 }
 
-/// A port that no other test uses.
-struct Port {
-    number: u16,
-    /// The UDP port of the same number: a lock that other test processes see too.
-    _lock: UdpSocket,
-}
-
-/// The example of this name, as it is in the project.
+/// The folder of the example with this name.
 pub fn folder_of(name: &str) -> PathBuf {
     project().join("examples").join(name)
 }
 
-pub fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 impl Example {
-    /// Copies it, without what a user of it has made in its folder: that is in folders of its own.
+    /// Copies the files of the example. Folders are left out: they are made by its users.
     pub fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for entry in folder_of(name).read_dir().expect("an example") {
@@ -81,14 +72,14 @@ impl Example {
         Self { folder, file, text, ports: Vec::new() }
     }
 
-    /// Puts other words into the file that pm runs. The old ones have to be there.
+    /// Replaces a text in the file that pm runs. The text must be there.
     pub fn replace(&mut self, old: &str, new: &str) -> &mut Self {
         assert!(self.text.contains(old), "there is no {old} in {}", self.text);
         self.text = self.text.replace(old, new);
         self
     }
 
-    /// The same with another file of the example.
+    /// Replaces a text in another file of the example.
     pub fn replace_in(&self, name: &str, old: &str, new: &str) {
         let path = self.folder.path().join(name);
         let text = std::fs::read_to_string(&path).expect("text");
@@ -96,7 +87,7 @@ impl Example {
         std::fs::write(&path, text.replace(old, new)).expect("the file");
     }
 
-    /// Puts free ports in the place of these, written as `8080` or `8080-8082`, and returns them.
+    /// Replaces these ports, written as `8080` or `8080-8082`, by free ones. Returns them.
     pub fn move_ports(&mut self, old: &str) -> Vec<u16> {
         let (first, last) = old.split_once('-').unwrap_or((old, old));
         let [first, last] = [first, last].map(|port| port.parse::<u16>().expect("a port"));
@@ -109,17 +100,15 @@ impl Example {
         new
     }
 
-    /// So many free ports in a row.
+    /// This many consecutive free ports.
     pub fn take_ports(&mut self, count: u16) -> Vec<u16> {
-        let row = std::iter::repeat_with(|| fastrand::u16(Port::RANGE))
-            .find_map(|first| (first..first + count).map(Port::lock).collect::<Option<Vec<_>>>());
-        let row = row.expect("there is always another try");
+        let row = Port::take_consecutive(count);
         let numbers = row.iter().map(|port| port.number).collect();
         self.ports.extend(row);
         numbers
     }
 
-    /// Gives the copy what the project's own folder has at this name.
+    /// Makes a symbolic link in the copy.
     pub fn link(&self, name: &str, target: &Path) {
         symlink(target, self.folder.path().join(name)).expect("a link");
     }
@@ -135,7 +124,7 @@ impl Example {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        have_no_signal_ignored();
+        reset_ignored_signals();
         let mut pm = command.spawn().expect("pm can be started");
         let says = Lines::of(pm.stderr.take().expect("a pipe"));
         let prints = Lines::of(pm.stdout.take().expect("a pipe"));
@@ -144,8 +133,8 @@ impl Example {
 }
 
 impl Running {
-    /// Waits until this generation of the slot is ready, and returns the pid that pm gives it.
-    pub fn is_up(&self, slot: &str, generation: u64) -> Pid {
+    /// Waits until this generation of the slot is ready. Returns the pid in that message.
+    pub fn wait_slot_ready(&self, slot: &str, generation: u64) -> Pid {
         let wanted = [&format!("| {slot} is ready"), &format!("generation {generation})")];
         let line = self.says.wait_for_all(&wanted.map(String::as_str));
         let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(','));
@@ -153,16 +142,16 @@ impl Running {
     }
 
     /// Waits until the first worker of each slot is ready.
-    pub fn are_up(&self, slots: &[&str]) -> Vec<Pid> {
-        slots.iter().map(|slot| self.is_up(slot, 1)).collect()
+    pub fn wait_slots_ready(&self, slots: &[&str]) -> Vec<Pid> {
+        slots.iter().map(|slot| self.wait_slot_ready(slot, 1)).collect()
     }
 
-    /// Kills the first worker of the slot and waits for the second. Those of the other slots stay as they are.
-    pub fn comes_back(&self, slot: &str, others: &[&str]) {
-        let others = self.are_up(others);
-        let first = self.is_up(slot, 1);
+    /// Kills the first worker of the slot and waits for the second. The workers of the other slots must live on.
+    pub fn kill_and_wait_ready(&self, slot: &str, others: &[&str]) {
+        let others = self.wait_slots_ready(others);
+        let first = self.wait_slot_ready(slot, 1);
         processes::send(Signal::SIGKILL, first);
-        let second = self.is_up(slot, 2);
+        let second = self.wait_slot_ready(slot, 2);
         assert!(!processes::is_alive(first) && processes::is_alive(second));
         assert!(others.into_iter().all(processes::is_alive), "the other workers are left alone");
     }
@@ -171,18 +160,18 @@ impl Running {
         processes::send(signal, self.pid());
     }
 
-    /// Asks it to stop; see [`Self::has_stopped`].
+    /// Stops it with SIGTERM; see [`Self::wait_stopped`].
     pub fn stop(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
-        self.has_stopped()
+        self.wait_stopped()
     }
 
-    /// Waits for the end that was asked for: with status 0, nobody left, none of its workers killed because its grace
-    /// was over, and its ports free. Returns what pm has said.
-    pub fn has_stopped(mut self) -> Vec<String> {
-        let status = self.ends();
+    /// Waits until it has stopped: with status 0, no process left, its ports free, and no worker killed at the end of its
+    /// grace. Returns the messages of pm.
+    pub fn wait_stopped(mut self) -> Vec<String> {
+        let status = self.wait_end();
         assert_eq!(status.code(), Some(0), "{status}");
-        assert_eq!(marked(&self.mark), [], "nobody is left");
+        assert_eq!(marked(&self.mark), [], "no process is left");
         for port in &self.ports {
             assert!(is_free(port.number), "{} is free again", port.number);
         }
@@ -195,7 +184,7 @@ impl Running {
         Pid::from_raw(self.pm.id().try_into().expect("a pid"))
     }
 
-    fn ends(&mut self) -> ExitStatus {
+    fn wait_end(&mut self) -> ExitStatus {
         eventually("pm ends", || self.pm.try_wait().expect("a child"))
     }
 }
@@ -205,25 +194,15 @@ impl Drop for Running {
         if !matches!(self.pm.try_wait(), Ok(None)) {
             return;
         }
-        // A failed test: what it has started goes at once.
+        // The test has failed: everything is killed at once.
         let _ = kill(self.pid(), Signal::SIGQUIT);
-        let _ = self.ends();
+        let _ = self.wait_end();
         for pid in marked(&self.mark) {
             let _ = kill(pid, Signal::SIGKILL);
         }
-        for (who, lines) in [("pm", &self.says), ("its workers", &self.prints)] {
-            eprintln!("{who} said:\n{}", lines.all().join("\n"));
+        for (source, lines) in [("pm", &self.says), ("its workers", &self.prints)] {
+            eprintln!("{source} said:\n{}", lines.all().join("\n"));
         }
-    }
-}
-
-impl Port {
-    /// Below the range that the kernel takes from for outgoing connections, so that none of these is in the way.
-    const RANGE: std::ops::Range<u16> = 10_000..32_000;
-
-    fn lock(number: u16) -> Option<Self> {
-        let _lock = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        is_free(number).then_some(Self { number, _lock })
     }
 }
 
@@ -240,7 +219,7 @@ fn marked(mark: &str) -> Vec<Pid> {
 
 /// What the server on this port answers to a GET.
 ///
-/// HTTP/1.0: the end of the answer is the end of the connection (RFC 1945), whatever the server would like best.
+/// In HTTP/1.0 the end of the connection is the end of the answer (RFC 1945).
 pub fn get(port: u16, path: &str) -> Answer {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
@@ -256,21 +235,4 @@ pub fn get(port: u16, path: &str) -> Answer {
 /// A good answer with this body.
 pub fn good(body: &str) -> Answer {
     Answer { status: 200, body: body.into() }
-}
-
-/// True if there is all of this on PATH or at these paths. If not, says that its test is skipped; where nothing is to be
-/// skipped (`PM_SKIP_NOTHING`, as in continuous integration), the test fails.
-pub fn is_there(programs: &[PathBuf]) -> bool {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&folders).collect();
-    // A path that is absolute stays what it is when it is joined.
-    let is_missing = |program: &&PathBuf| !folders.iter().any(|path| path.join(program).is_file());
-    let Some(missing) = programs.iter().find(is_missing) else { return true };
-    let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    let skipped = format!("skipped: {test}: there is no {}\n", missing.display());
-    assert!(std::env::var_os("PM_SKIP_NOTHING").is_none(), "{skipped}");
-    // Not eprint: cargo would keep it for itself, as it does with all that a test says which passes.
-    std::io::stderr().write_all(skipped.as_bytes()).expect("stderr");
-    false
 }

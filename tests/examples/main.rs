@@ -1,23 +1,11 @@
-//! The examples do what they say: each is started as its first lines tell, on free ports, and asked, hit and stopped.
+//! The examples work: each is started with the command in its first lines, on free ports; then it is asked, a worker is
+//! killed, and it is stopped.
 //!
-//! One whose runtime is not here is skipped, and says so; with `PM_SKIP_NOTHING` set, that is a failure.
+//! An example without its runtime is skipped. With `PM_SKIP_NOTHING` set, it fails.
 
 mod example;
-#[path = "../blackbox/harness.rs"]
-#[allow(
-    dead_code,
-    reason = "this is the toolbox of the black-box tests; the examples need a part of it"
-)]
-mod harness;
-#[path = "../blackbox/lines.rs"]
-#[allow(dead_code, reason = "as above")]
-mod lines;
-#[path = "../blackbox/processes.rs"]
-#[allow(dead_code, reason = "as above")]
-mod processes;
-#[path = "../blackbox/terminal.rs"]
-#[allow(dead_code, reason = "as above")]
-mod terminal;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -25,9 +13,14 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use example::{Answer, Example, FILES, folder_of, get, good, is_there, project};
-use harness::{eventually, for_as_long_as, is_free, pm_binary};
 use nix::sys::signal::Signal;
+
+use crate::example::{Answer, Example, FILES, folder_of, get, good};
+use crate::support::ports::is_free;
+use crate::support::processes;
+use crate::support::programs::{pm_binary, project};
+use crate::support::run_mode::{skip_without, skip_without_deno};
+use crate::support::waiting::{eventually, for_as_long_as};
 
 const NOT_FOUND: u16 = 404;
 
@@ -41,7 +34,7 @@ fn all() -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn each_file_is_right_and_says_how_to_run_it() {
+fn each_example_passes_pm_check_and_names_its_command() {
     let all = all();
     assert!(all.len() >= 5, "{all:?}");
     for (name, file) in all {
@@ -57,8 +50,8 @@ fn each_file_is_right_and_says_how_to_run_it() {
 }
 
 #[test]
-fn a_procfile_is_run_with_the_counts_and_the_port_it_is_given() {
-    if !is_there(&["python3".into()]) {
+fn a_procfile_runs_with_the_given_counts_and_port() {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("procfile");
@@ -66,16 +59,16 @@ fn a_procfile_is_run_with_the_counts_and_the_port_it_is_given() {
     let port = ports[0].to_string();
     let running = example.start(&["-m", "web=2,clock=1", "--port", &port]);
     for (slot, port) in ["web.1", "web.2"].into_iter().zip(&ports) {
-        running.is_up(slot, 1);
+        running.wait_slot_ready(slot, 1);
         assert_eq!(answer_of(*port), good(&format!("Hello from {slot}\n")));
     }
-    running.comes_back("web.2", &["web.1", "clock.1"]);
+    running.kill_and_wait_ready("web.2", &["web.1", "clock.1"]);
     assert_eq!(answer_of(ports[1]), good("Hello from web.2\n"));
     running.stop();
 }
 
 #[test]
-fn the_clock_of_the_procfile_reads_its_pace_from_the_env_file() {
+fn the_clock_of_the_procfile_reads_its_interval_from_the_env_file() {
     let example = Example::of("procfile");
     example.replace_in(".env", "CLOCK_SECONDS=10", "CLOCK_SECONDS=0.1");
     let running = example.start(&["-m", "web=0,clock=1"]);
@@ -84,8 +77,8 @@ fn the_clock_of_the_procfile_reads_its_pace_from_the_env_file() {
 }
 
 #[test]
-fn node_workers_answer_on_their_ports_and_come_back_there() {
-    if !is_there(&["node".into()]) {
+fn node_workers_answer_on_their_ports_and_are_replaced_there() {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
@@ -99,53 +92,53 @@ fn node_workers_answer_on_their_ports_and_come_back_there() {
             assert_eq!(get(*port, "/nothing").status, NOT_FOUND);
         }
     };
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     ask_all();
-    running.comes_back("web.3", &["web.1", "web.2", "web.4"]);
+    running.kill_and_wait_ready("web.3", &["web.1", "web.2", "web.4"]);
     ask_all();
     running.stop();
 }
 
 #[test]
 fn a_node_worker_that_is_asked_to_stop_finishes_its_answer() {
-    if !is_there(&["node".into()]) {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
     let port = example.move_ports("3000-3003")[1];
     let running = example.start(&[]);
-    running.is_up("web.2", 1);
+    running.wait_slot_ready("web.2", 1);
     let visitor = thread::spawn(move || get(port, "/slow"));
     running.prints.wait_for("web.2 | a slow answer has begun");
     running.signal(Signal::SIGTERM);
     eventually("the others are gone, and so is the door", || is_free(port).then_some(()));
     assert_eq!(visitor.join().expect("an answer"), good("Hello from web.2\n"));
-    running.has_stopped();
+    running.wait_stopped();
 }
 
 #[test]
 fn a_node_worker_that_hangs_is_replaced() {
-    if !is_there(&["node".into()]) {
+    if skip_without(&["node".into()]) {
         return;
     }
     let mut example = Example::of("node");
     let port = example.move_ports("3000-3003")[0];
     example.replace("every = \"2s\", timeout = \"1s\"", "every = \"300ms\", timeout = \"300ms\"");
     let running = example.start(&[]);
-    processes::send(Signal::SIGSTOP, running.is_up("web.1", 1));
+    processes::send(Signal::SIGSTOP, running.wait_slot_ready("web.1", 1));
     running.says.wait_for("web.1 hangs");
-    running.is_up("web.1", 2);
+    running.wait_slot_ready("web.1", 2);
     assert_eq!(get(port, "/"), good("Hello from web.1\n"));
     running.stop();
 }
 
 #[test]
-fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
+fn gunicorn_and_uvicorn_answer_on_their_ports_and_are_replaced_there() {
     let venvs = [folder_of("python").join(".venv"), target().join("venv")];
     let programs = |venv: &Path| ["gunicorn", "uvicorn"].map(|name| venv.join("bin").join(name));
     let is_whole = |venv: &&PathBuf| programs(venv).iter().all(|program| program.is_file());
     let venv = venvs.iter().find(is_whole).unwrap_or(&venvs[1]);
-    if !is_there(&programs(venv)) {
+    if skip_without(&programs(venv)) {
         return;
     }
     let mut example = Example::of("python");
@@ -158,18 +151,17 @@ fn gunicorn_and_uvicorn_answer_on_their_ports_and_come_back_there() {
             assert_eq!(get(*port, "/"), good(&format!("Hello from {slot}\n")));
         }
     };
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     ask_all();
-    running.comes_back("web.1", &["web.2", "api.1", "api.2"]);
-    running.comes_back("api.2", &["web.2", "api.1"]);
+    running.kill_and_wait_ready("web.1", &["web.2", "api.1", "api.2"]);
+    running.kill_and_wait_ready("api.2", &["web.2", "api.1"]);
     ask_all();
     running.stop();
 }
 
 #[test]
-fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
-    let own = project().join(".deno/bin/deno");
-    if !own.is_file() && !is_there(&["deno".into()]) {
+fn the_lab_and_its_proxy_run_from_one_file_and_no_request_fails() {
+    if skip_without_deno() {
         return;
     }
     let mut example = Example::of("deno");
@@ -179,59 +171,59 @@ fn the_lab_and_its_proxy_are_one_command_and_no_visitor_meets_the_monkey() {
     example.replace(r#""8080", "8081", "8082""#, list.trim_matches(['[', ']']));
     let proxy = example.move_ports("1337")[0];
     let running = example.start(&[]);
-    running.is_up("proxy.1", 1);
+    running.wait_slot_ready("proxy.1", 1);
     for port in web {
-        // The monkey strikes only at files that are there.
+        // A request for a missing file never crashes the server.
         assert_eq!(get(port, "/nothing").status, NOT_FOUND);
     }
-    running.comes_back("web.2", &["web.1", "web.3", "proxy.1"]);
-    running.comes_back("proxy.1", &["web.1", "web.3"]);
+    running.kill_and_wait_ready("web.2", &["web.1", "web.3", "proxy.1"]);
+    running.kill_and_wait_ready("proxy.1", &["web.1", "web.3"]);
     let page = std::fs::read_to_string(project().join("www/index.html")).expect("the page");
     for _ in 0..100 {
         assert_eq!(get(proxy, "/"), good(&page));
     }
     let says = running.stop();
-    let gone = |slot: &str| says.iter().position(|line| line.contains(&format!("{slot} is gone")));
+    let gone = |slot: &str| says.iter().position(|line| line.contains(&format!("{slot} stopped")));
     let web = ["web.1", "web.2", "web.3"].map(|slot| gone(slot).expect("it is gone"));
     assert!(web.iter().all(|web| gone("proxy.1").expect("it is gone") < *web), "{says:?}");
 }
 
 #[test]
 fn a_job_in_the_spool_is_done_once() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let running = Example::of("ready").start(&[]);
     let slots = ["worker.1", "worker.2"];
-    running.are_up(&slots);
+    running.wait_slots_ready(&slots);
     let spool = running.folder.path().join("spool");
     for job in 0..20 {
         std::fs::write(spool.join(format!("letter-{job}")), "").expect("a job");
     }
     running.prints.wait_for_many(20, " is done");
-    running.comes_back("worker.1", &["worker.2"]);
+    running.kill_and_wait_ready("worker.1", &["worker.2"]);
     assert_eq!(running.prints.with(" is done").len(), 20);
     running.stop();
 }
 
 #[test]
-fn a_worker_that_says_no_more_that_it_lives_is_replaced() {
-    if !is_there(&["python3".into()]) {
+fn a_worker_that_stops_sending_watchdog_messages_is_replaced() {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("ready");
     example.replace("every = \"5s\"", "every = \"1s\"");
     let running = example.start(&[]);
-    processes::send(Signal::SIGSTOP, running.is_up("worker.2", 1));
+    processes::send(Signal::SIGSTOP, running.wait_slot_ready("worker.2", 1));
     running.says.wait_for("worker.2 hangs");
-    running.is_up("worker.2", 2);
+    running.wait_slot_ready("worker.2", 2);
     assert_eq!(running.says.with("worker.1 hangs"), [""; 0]);
     running.stop();
 }
 
 #[test]
 fn no_worker_starts_before_a_slow_migration_has_ended() {
-    if !is_there(&["python3".into()]) {
+    if skip_without(&["python3".into()]) {
         return;
     }
     let mut example = Example::of("ready");
@@ -239,24 +231,24 @@ fn no_worker_starts_before_a_slow_migration_has_ended() {
     example.replace(r#"["python3", "migrate.py"]"#, slow);
     let running = example.start(&[]);
     running.says.wait_for("worker waits for migrate");
-    // Longer than a worker lives until it counts as ready where nothing is said of it.
+    // Longer than the default `ready.after` of a worker without a port (1 s).
     for_as_long_as(Duration::from_millis(1_500), || {
         assert_eq!(running.says.with("| worker.1"), [""; 0]);
     });
     std::fs::write(running.folder.path().join("go"), "").expect("a file");
-    running.is_up("worker.1", 1);
+    running.wait_slot_ready("worker.1", 1);
     let says = running.stop();
     let at = |text: &str| says.iter().position(|line| line.contains(text)).expect(text);
     assert!(at("migrate.1 exited 0") < at("worker.1 is ready"), "{says:?}");
 }
 
-/// The answer of a server that pm has not looked at itself.
+/// The answer of a server that pm does not probe.
 fn answer_of(port: u16) -> Answer {
     eventually("a server", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
     get(port, "/")
 }
 
-/// Where cargo puts what it builds.
+/// The target folder of cargo.
 fn target() -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_pm")).parent().expect("a folder");
     profile.parent().expect("a folder").into()

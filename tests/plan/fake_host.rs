@@ -1,32 +1,32 @@
-//! A machine made up for a test, and texts to read on it.
+//! A machine that exists only in a test, and texts to read on it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pm::cli::diagnostics::pictures;
-use pm::plan::host::{Account, Document, Host};
+use pm::plan::host::{Document, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
-use pm::plan::{Faults, Plan, Pool, pm_toml};
+use pm::plan::{Faults, Identity, Plan, Pool, pm_toml};
 
-/// What the texts of these tests find around them.
+/// The files, variables and users that the texts of these tests find.
 #[derive(Default)]
 pub struct FakeHost {
-    files: BTreeMap<PathBuf, Result<String, String>>,
+    files: BTreeMap<PathBuf, Result<String, Unreadable>>,
     variables: BTreeMap<String, String>,
     is_root: bool,
 }
 
 impl FakeHost {
-    /// A host in which pm is root's, and which has some files.
-    pub fn of_root() -> Self {
+    /// A host on which pm runs as root, with some files.
+    pub fn as_root() -> Self {
         let host = Self { is_root: true, ..Self::default() };
         let host = host.file(".env", "MODE=file\nONLY=here\n").file("more.env", "MODE=more\n");
         let host = host.file("wrong.env", "MODE=a\nMODE=b\nmode");
-        host.unreadable("secret.env", "permission denied")
+        host.unreadable("secret.env")
     }
 
-    pub fn of_nobody() -> Self {
-        Self { is_root: false, ..Self::of_root() }
+    pub fn as_user() -> Self {
+        Self { is_root: false, ..Self::as_root() }
     }
 
     /// With a file beside the one that is read.
@@ -35,8 +35,10 @@ impl FakeHost {
         self
     }
 
-    pub fn unreadable(mut self, name: &str, why: &str) -> Self {
-        self.files.insert(Path::new("/srv").join(name), Err(why.into()));
+    /// With a file beside it that pm may not read.
+    pub fn unreadable(mut self, name: &str) -> Self {
+        let why = Unreadable::Os(nix::errno::Errno::EACCES);
+        self.files.insert(Path::new("/srv").join(name), Err(why));
         self
     }
 
@@ -60,12 +62,13 @@ pub fn document(name: &str, text: &str) -> Document {
 }
 
 impl Host for FakeHost {
-    fn read(&self, path: &Path) -> Result<Option<String>, String> {
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
         self.files.get(path).cloned().transpose()
     }
 
-    fn user(&self, name: &str) -> Option<Account> {
-        (name == "www-data").then(|| Account { uid: 33, gid: 33, groups: vec![33, 44] })
+    fn user(&self, name: &str) -> Option<Identity> {
+        let is_known = name == "www-data";
+        is_known.then(|| Identity { user: name.into(), uid: 33, gid: 33, groups: vec![33, 44] })
     }
 
     fn group(&self, name: &str) -> Option<u32> {
@@ -81,7 +84,7 @@ impl Host for FakeHost {
     }
 }
 
-/// Lines of a pool named `web` that lacks nothing, or a whole file if the first line is a table's.
+/// A whole file: these lines as those of a pool `web` that has a command, or as they are if the first names a table.
 pub fn whole(lines: &str) -> String {
     if lines.starts_with('[') || lines.starts_with("pool") {
         return format!("{lines}\n");
@@ -93,14 +96,14 @@ pub fn whole(lines: &str) -> String {
 
 pub fn first_pool(lines: &str) -> Pool {
     let text = whole(lines);
-    let plan = FakeHost::of_root().pm_toml(&text);
+    let plan = FakeHost::as_root().pm_toml(&text);
     plan.unwrap_or_else(|faults| panic!("{text}\n{faults}")).pools.remove(0)
 }
 
-/// What people are shown of the faults of a text that has some.
-pub fn shown(plan: Result<Plan, Faults>, text: &str) -> String {
+/// The pictures of the faults of a text that has some.
+pub fn pictures_of(plan: Result<Plan, Faults>, text: &str) -> String {
     match plan {
         Ok(plan) => panic!("this has no fault:\n{text}\n{plan:#?}"),
-        Err(faults) => pictures(&faults, false),
+        Err(faults) => pictures(&faults),
     }
 }

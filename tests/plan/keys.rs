@@ -1,15 +1,15 @@
-//! The table of keys: each key of `pm.toml` is in it, its right values come out in the plan, and of its wrong values
-//! people are shown what the snapshots say.
+//! Every key of `pm.toml` has a row in [`ROWS`]. Its right values come out in the plan; for its wrong values the
+//! snapshots have the pictures of the faults.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::fake_host::{FakeHost, first_pool, shown, whole};
+use crate::fake_host::{FakeHost, first_pool, pictures_of, whole};
 use crate::rows::ROWS;
 
 #[test]
-fn a_right_value_comes_out_in_the_plan() {
+fn a_right_value_is_in_the_plan() {
     for row in ROWS {
         assert!(!row.right.is_empty(), "{}", row.key);
         for (lines, holds) in row.right {
@@ -20,16 +20,16 @@ fn a_right_value_comes_out_in_the_plan() {
 }
 
 #[test]
-fn a_wrong_value_is_shown_with_its_place_and_what_would_be_right() {
+fn a_wrong_value_is_a_fault_with_its_place_and_help() {
     for row in ROWS {
         assert!(!row.wrong.is_empty(), "{}", row.key);
-        let said = row.wrong.iter().map(|lines| {
+        let pictures = row.wrong.iter().map(|lines| {
             let text = whole(lines);
-            shown(FakeHost::of_root().pm_toml(&text), &text)
+            pictures_of(FakeHost::as_root().pm_toml(&text), &text)
         });
-        let said = said.collect::<Vec<_>>().join("\n----\n\n");
+        let pictures = pictures.collect::<Vec<_>>().join("\n----\n\n");
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(row.key, said);
+            insta::assert_snapshot!(row.key, pictures);
         });
     }
 }
@@ -37,19 +37,49 @@ fn a_wrong_value_is_shown_with_its_place_and_what_would_be_right() {
 #[test]
 fn only_root_may_name_a_user() {
     let text = whole("user = 'www-data'");
-    let said = shown(FakeHost::of_nobody().pm_toml(&text), &text);
-    assert!(said.contains("only root may run workers as `www-data`"), "{said}");
-    assert!(said.contains("start pm as root, or take `user` out"), "{said}");
+    let pictures = pictures_of(FakeHost::as_user().pm_toml(&text), &text);
+    assert!(pictures.contains("only root may run workers as `www-data`"), "{pictures}");
+    assert!(pictures.contains("start pm as root, or remove `user`"), "{pictures}");
 }
 
 #[test]
-fn every_key_of_the_schema_is_in_the_table() {
+fn every_key_of_the_schema_has_a_row() {
     let schema = pm::plan::pm_toml::schema();
     let mut keys = BTreeSet::from(["pool".to_owned()]);
     collect(&schema, &schema["$defs"]["PoolTable"], "", &mut keys);
     let known: BTreeSet<_> = ROWS.iter().map(|row| row.key.to_owned()).collect();
     assert_eq!(known, keys);
-    assert_eq!(known.len(), ROWS.len(), "a key is there twice");
+    assert_eq!(known.len(), ROWS.len(), "a key has two rows");
+}
+
+#[test]
+fn the_documents_name_every_default_of_the_schema() {
+    let documents =
+        [include_str!("../../docs/pm.toml.md"), include_str!("../../src/cli/init.toml")];
+    let schema = pm::plan::pm_toml::schema();
+    let mut defaults = 0;
+    for (table, definition) in schema["$defs"].as_object().unwrap() {
+        for (key, child) in definition["properties"].as_object().unwrap() {
+            // An empty table or list is not worth a line of the template.
+            let Some(default) = child.get("default").filter(|value| !is_empty(value)) else {
+                continue;
+            };
+            defaults += 1;
+            let [page, template] = documents;
+            assert!(
+                page.contains(&default.to_string()),
+                "{table}.{key}: {default} in docs/pm.toml.md"
+            );
+            let line = format!("{key} = {default}");
+            assert!(template.contains(&line), "{table}.{key}: `{line}` in src/cli/init.toml");
+        }
+    }
+    assert!(defaults >= 15, "{defaults}");
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
+        || value.as_object().is_some_and(|map| map.is_empty())
 }
 
 /// Every key below a part of the schema.
@@ -60,7 +90,8 @@ fn collect(schema: &Value, part: &Value, above: &str, keys: &mut BTreeSet<String
     };
     for (name, child) in part["properties"].as_object().into_iter().flatten() {
         let key = format!("{above}{name}");
-        assert!(child["description"].is_string() || above == "max_restarts.", "{key} says nothing");
+        let description = child["description"].as_str().unwrap_or_default();
+        assert!(!description.is_empty() && !description.contains('\n'), "{key}: {description:?}");
         collect(schema, child, &format!("{key}."), keys);
         keys.insert(key);
     }

@@ -1,5 +1,8 @@
-//! The readers of `pm.toml`, Procfile and `.env`, from outside: what comes out of a text, and what is said of a wrong
-//! one. What people read is compared whole, as a picture, with `snapshots/`.
+//! The readers of `pm.toml`, Procfile and `.env`, from outside: the plan of a right text and the faults of a wrong one.
+//! The pictures of faults, as people see them, are compared with `snapshots/`.
+//!
+//! [`rows`] has right and wrong values for each key of a `pm.toml`, [`keys`] tries them; [`faults`] is about several
+//! faults at once, [`procfile`] about Procfiles; [`properties`] tries random texts. [`fake_host`] is the machine.
 
 mod fake_host;
 mod faults;

@@ -1,10 +1,10 @@
-//! Procfiles and the `.env` beside them, as foreman, honcho and shoreman have them.
+//! Procfiles and the `.env` beside them, as foreman, honcho and shoreman read them.
 
 use pm::plan::Plan;
 use pm::plan::procfile::Options;
 use pm::supervisor::{Readiness, Restart};
 
-use crate::fake_host::{FakeHost, shown};
+use crate::fake_host::{FakeHost, pictures_of};
 
 fn read(text: &str) -> Vec<(String, String)> {
     let plan = FakeHost::default().procfile(text, &Options::default());
@@ -37,7 +37,7 @@ fn scaled(formation: &str, port: Option<u16>) -> Options {
 }
 
 #[test]
-fn each_line_is_a_pool_and_its_command_goes_to_sh_as_it_is() {
+fn each_line_is_a_pool_whose_command_goes_to_sh_unchanged() {
     let both = pairs(&[("web", "serve -p $PORT {n} #1"), ("work-er_2", "a: b")]);
     for text in [
         "web: serve -p $PORT {n} #1\nwork-er_2: a: b\n",
@@ -60,7 +60,7 @@ fn a_worker_of_a_procfile_is_always_restarted_and_ready_once_it_has_lived() {
 }
 
 #[test]
-fn what_is_no_line_of_a_procfile_is_shown() {
+fn a_line_that_is_not_a_process_type_is_a_fault() {
     for (name, text) in [
         (
             "procfile-lines",
@@ -69,9 +69,9 @@ fn what_is_no_line_of_a_procfile_is_shown() {
         ("procfile-empty", "# nothing\n\n"),
         ("procfile-nul", "web: a\0b\n"),
     ] {
-        let said = shown(FakeHost::default().procfile(text, &Options::default()), text);
+        let pictures = pictures_of(FakeHost::default().procfile(text, &Options::default()), text);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, said);
+            insta::assert_snapshot!(name, pictures);
         });
     }
 }
@@ -86,7 +86,7 @@ fn port_counts_from_a_base_by_100_for_each_type_and_by_1_for_each_worker() {
 }
 
 #[test]
-fn the_base_is_that_of_the_option_then_of_dotenv_then_of_the_environment() {
+fn the_base_comes_from_the_option_else_dotenv_else_the_environment() {
     let first = |host: &FakeHost, port| {
         ports(&host.procfile(THREE, &Options { formation: None, port }).unwrap())[0].1
     };
@@ -99,7 +99,7 @@ fn the_base_is_that_of_the_option_then_of_dotenv_then_of_the_environment() {
 }
 
 #[test]
-fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
+fn the_variables_of_dotenv_are_set_except_the_workers_own() {
     let host = FakeHost::default().file(".env", "PORT=6000\nPS=me\nexport MODE='a b'\n");
     let plan = host.procfile(THREE, &Options::default()).unwrap();
     let env = &plan.pools[1].slots[0].exec.env;
@@ -110,31 +110,27 @@ fn a_worker_finds_what_dotenv_says_but_for_what_is_its_own() {
 }
 
 #[test]
-fn what_is_wrong_around_a_procfile_is_shown() {
+fn a_wrong_dotenv_formation_or_base_is_a_fault() {
     let none = Options::default;
     let dotenv = |text: &str| FakeHost::default().file(".env", text);
     for (name, host, options) in [
         ("around-dotenv", dotenv("A=1\nB\nA=2\n"), none()),
         ("around-dotenv-port", dotenv("PORT=http\n"), none()),
-        (
-            "around-dotenv-unreadable",
-            FakeHost::default().unreadable(".env", "permission denied"),
-            none(),
-        ),
+        ("around-dotenv-unreadable", FakeHost::default().unreadable(".env"), none()),
         ("around-environment-port", FakeHost::default().variable("PORT", "0"), none()),
         ("around-formation", FakeHost::default(), scaled("web=1,wroker=2,clock=x", None)),
         ("around-ports-overlap", FakeHost::default(), scaled("web=101,worker=1", None)),
         ("around-ports-end", FakeHost::default(), scaled("all=1", Some(65_400))),
     ] {
-        let said = shown(host.procfile(THREE, &options), THREE);
+        let pictures = pictures_of(host.procfile(THREE, &options), THREE);
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, said);
+            insta::assert_snapshot!(name, pictures);
         });
     }
 }
 
 #[test]
-fn a_hundred_workers_fit_and_the_last_type_may_have_more() {
+fn a_type_has_a_hundred_ports_and_the_last_type_has_all_above() {
     let plan = FakeHost::default().procfile(THREE, &scaled("web=100,clock=200", None)).unwrap();
     let ports: std::collections::BTreeSet<_> =
         ports(&plan).into_iter().map(|(_, port)| port).collect();

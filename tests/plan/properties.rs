@@ -1,4 +1,4 @@
-//! What holds of every text.
+//! Random texts: whatever is written down reads back.
 
 use pm::plan::dotenv;
 use pm::plan::procfile::Options;
@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use crate::fake_host::FakeHost;
 
-/// A name of a pool, and an argument that may have anything in it.
+/// The name of a pool.
 fn name() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_-]{1,12}"
 }
 
+/// Any text without a zero byte.
 fn text() -> impl Strategy<Value = String> {
     "[^\\x00]{0,20}"
 }
@@ -25,7 +26,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_plan_that_is_written_down_reads_back(
+    fn a_plan_written_as_pm_toml_reads_back(
         pools in prop::collection::btree_map(
             name(),
             (prop::collection::vec(text(), 0..4), 1_usize..4, text(), 0_u64..86_400_000),
@@ -57,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn a_variable_that_is_written_in_double_quotes_reads_back(value in text()) {
+    fn a_variable_written_in_double_quotes_reads_back(value in text()) {
         let mut written = String::new();
         for c in value.chars() {
             match c {
@@ -68,7 +69,7 @@ proptest! {
             }
         }
         let mut findings = Findings::default();
-        let file = findings.source(".env", format!("A=\"{written}\" # a comment\nB=1\n"));
+        let file = findings.add_source(".env", format!("A=\"{written}\" # a comment\nB=1\n"));
         let read = dotenv::read(file, &mut findings);
         prop_assert!(findings.is_empty());
         prop_assert_eq!(&read[0].value, &value);
@@ -76,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_command_of_a_procfile_is_what_is_after_its_colon(
+    fn a_command_of_a_procfile_is_the_text_after_the_colon(
         name in name(),
         command in "[^\\x00\\s][^\\x00\\r\\n]{0,20}[^\\x00\\s]",
     ) {

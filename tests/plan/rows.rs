@@ -1,16 +1,16 @@
-//! For each key of `pm.toml`: right values with what comes of them, and wrong ones.
+//! For each key of `pm.toml`: right values with what they make of the pool, and wrong values.
 
 use std::path::Path;
 use std::time::Duration;
 
-use pm::plan::{Alive, AliveBy, Line, Pool, Probe, Ready};
+use pm::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy};
 use pm::supervisor::{MaxRestarts, Readiness, Restart};
 
-/// Lines of a `pm.toml`, and what is to be true of the pool.
+/// Lines of a `pm.toml`, and what must be true of the pool.
 type Right = (&'static str, fn(&Pool));
 
 pub struct Row {
-    /// From the pool's table on: `stop.grace`.
+    /// Below the pool's table: `stop.grace`.
     pub key: &'static str,
     pub right: &'static [Right],
     pub wrong: &'static [&'static str],
@@ -27,15 +27,23 @@ fn ports(pool: &Pool) -> Vec<Option<u16>> {
 fn variable<'a>(pool: &'a Pool, n: usize, name: &str) -> Option<&'a str> {
     let mut found = pool.slots[n].exec.env.iter().filter(|(known, _)| known == name);
     let value = found.next().map(|(_, value)| value.as_str());
-    assert_eq!(found.next(), None, "{name} is there twice");
+    assert_eq!(found.next(), None, "{name} is set twice");
     value
 }
 
+/// The time a worker has to become ready, which the supervisor is told too.
 fn within(pool: &Pool) -> Duration {
-    match pool.policy.ready {
-        Readiness::Probe { within } => within,
-        Readiness::Lived { after } => panic!("lived {after:?}"),
-    }
+    let within = pool.slots[0].ready.within;
+    assert_eq!(pool.policy.ready, Readiness::Probe { within });
+    within
+}
+
+/// The time a worker has to live to be ready, which the supervisor is told too.
+fn lived(pool: &Pool) -> Duration {
+    let after = pool.slots[0].ready.within;
+    assert_eq!(pool.slots[0].ready.by, ReadyBy::Lived);
+    assert_eq!(pool.policy.ready, Readiness::Lived { after });
+    after
 }
 
 fn alive(pool: &Pool) -> &Alive {
@@ -78,7 +86,7 @@ pub const ROWS: &[Row] = &[
                 assert_eq!(argv(pool, 1), ["/bin/sh", "-c", "echo web.2 2 web /srv"]);
             }),
             ("command = ['deno', 'run', 'web.ts']", |pool| {
-                assert_eq!(pool.missing_hint.as_deref(), Some("try `make deno`"));
+                assert_eq!(pool.missing_hint, Some(MissingHint::MakeDeno));
             }),
             ("command = ['deno', 'run', 'other.ts']", |pool| assert_eq!(pool.missing_hint, None)),
         ],
@@ -104,7 +112,7 @@ pub const ROWS: &[Row] = &[
             ("ports = '8080-8082'", |pool| {
                 assert_eq!(ports(pool), [Some(8080), Some(8081), Some(8082)]);
                 assert_eq!(variable(pool, 2, "PORT"), Some("8082"));
-                assert_eq!(pool.slots[2].ready, Ready::Probe(Probe::Tcp { port: 8082 }));
+                assert_eq!(pool.slots[2].ready.by, ReadyBy::Probe(Probe::Tcp { port: 8082 }));
                 assert_eq!(within(pool), secs(30));
             }),
             ("ports = '8080, 8090'", |pool| assert_eq!(ports(pool), [Some(8080), Some(8090)])),
@@ -136,8 +144,7 @@ pub const ROWS: &[Row] = &[
             ("", |pool| {
                 assert_eq!(ports(pool), [None]);
                 assert_eq!(variable(pool, 0, "PORT"), None);
-                assert_eq!(pool.slots[0].ready, Ready::Lived);
-                assert_eq!(pool.policy.ready, Readiness::Lived { after: secs(1) });
+                assert_eq!(lived(pool), secs(1));
             }),
         ],
         wrong: &["workers = 0", "workers = 1001", "workers = '3'", "workers = 2\nports = 80"],
@@ -288,7 +295,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready",
         right: &[("ports = 80", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Tcp { port: 80 }));
+            assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(Probe::Tcp { port: 80 }));
         })],
         wrong: &[
             "ready = 'tcp'",
@@ -302,10 +309,10 @@ pub const ROWS: &[Row] = &[
         key: "ready.tcp",
         right: &[
             ("ports = '80-81'\nready = { tcp = true }", |pool| {
-                assert_eq!(pool.slots[1].ready, Ready::Probe(Probe::Tcp { port: 81 }));
+                assert_eq!(pool.slots[1].ready.by, ReadyBy::Probe(Probe::Tcp { port: 81 }));
             }),
             ("ready = { tcp = 9000 }", |pool| {
-                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Tcp { port: 9000 }));
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(Probe::Tcp { port: 9000 }));
                 assert_eq!(within(pool), secs(30));
             }),
         ],
@@ -319,7 +326,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.http",
         right: &[("ports = 80\nready = { http = '/health' }", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Probe(http(80)));
+            assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(http(80)));
         })],
         wrong: &[
             "ports = 80\nready = { http = '/up/{port}' }",
@@ -334,13 +341,13 @@ pub const ROWS: &[Row] = &[
         key: "ready.status",
         right: &[
             ("ports = 80\nready = { http = '/health', status = 204 }", |pool| {
-                let Ready::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready else {
+                let ReadyBy::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready.by else {
                     panic!()
                 };
                 assert_eq!(*status, 204..=204);
             }),
             ("ports = 80\nready = { http = '/health', status = '200-299' }", |pool| {
-                let Ready::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready else {
+                let ReadyBy::Probe(Probe::Http { status, .. }) = &pool.slots[0].ready.by else {
                     panic!()
                 };
                 assert_eq!(*status, 200..=299);
@@ -357,7 +364,9 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.text",
         right: &[("ports = 80\nready = { http = '/health', text = 'ok' }", |pool| {
-            let Ready::Probe(Probe::Http { text, .. }) = &pool.slots[0].ready else { panic!() };
+            let ReadyBy::Probe(Probe::Http { text, .. }) = &pool.slots[0].ready.by else {
+                panic!()
+            };
             assert_eq!(text.as_deref(), Some("ok"));
         })],
         wrong: &[
@@ -370,11 +379,11 @@ pub const ROWS: &[Row] = &[
         right: &[
             ("ready = { exec = ['./is-ready', '{n}'] }", |pool| {
                 let argv = vec!["./is-ready".into(), "1".into()];
-                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Exec { argv }));
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(Probe::Exec { argv }));
             }),
             ("ready = { exec = 'is-ready {slot}' }", |pool| {
                 let argv = vec!["/bin/sh".into(), "-c".into(), "is-ready web.1".into()];
-                assert_eq!(pool.slots[0].ready, Ready::Probe(Probe::Exec { argv }));
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(Probe::Exec { argv }));
             }),
         ],
         wrong: &[
@@ -387,7 +396,7 @@ pub const ROWS: &[Row] = &[
         key: "ready.notify",
         right: &[
             ("ready = { notify = true }", |pool| {
-                assert_eq!(pool.slots[0].ready, Ready::Notify);
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Notify);
                 assert!(pool.slots[0].exec.notifies);
                 assert_eq!(pool.slots[0].exec.watchdog, None);
             }),
@@ -398,9 +407,8 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.exit",
         right: &[("restart = 'never'\nready = { exit = true, within = '10m' }", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Exit);
-            let within = Duration::from_secs(600);
-            assert_eq!(pool.policy.ready, Readiness::Probe { within });
+            assert_eq!(pool.slots[0].ready.by, ReadyBy::Exit);
+            assert_eq!(within(pool), secs(600));
         })],
         wrong: &[
             "ready = { exit = true }",
@@ -411,14 +419,14 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.line",
         right: &[("ready = { line = 'listening on {' }", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Line(Line::Text("listening on {".into())));
+            assert_eq!(pool.slots[0].ready.by, ReadyBy::Line(Line::Text("listening on {".into())));
         })],
         wrong: &["ready = { line = 'ready on {port}' }", "ready = { line = 5 }"],
     },
     Row {
         key: "ready.line_regex",
         right: &[("ready = { line_regex = '^port: [0-9]+$' }", |pool| {
-            let Ready::Line(Line::Pattern(pattern)) = &pool.slots[0].ready else { panic!() };
+            let ReadyBy::Line(Line::Pattern(pattern)) = &pool.slots[0].ready.by else { panic!() };
             assert!(pattern.0.is_match("port: 8080") && !pattern.0.is_match("port: "));
         })],
         wrong: &["ready = { line_regex = '(' }", "ready = { line_regex = 5 }"],
@@ -426,8 +434,7 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "ready.after",
         right: &[("ports = 80\nready = { after = '0s' }", |pool| {
-            assert_eq!(pool.slots[0].ready, Ready::Lived);
-            assert_eq!(pool.policy.ready, Readiness::Lived { after: Duration::ZERO });
+            assert_eq!(lived(pool), Duration::ZERO);
         })],
         wrong: &[
             "ready = { after = 1 }",
@@ -537,43 +544,48 @@ pub const ROWS: &[Row] = &[
         wrong: &["alive = { tcp = 80, failures = 0 }", "alive = { tcp = 80, failures = 1.5 }"],
     },
     Row {
-        key: "rest",
+        key: "backoff",
         right: &[("", |pool| assert_eq!(pool.policy.backoff, pm::supervisor::Backoff::default()))],
         wrong: &[
-            "restart = 'never'\nrest = { give_up_after = 2 }",
-            "rest = '1s'",
-            "rest = { fist = '1s' }",
+            "restart = 'never'\nbackoff = { give_up_after = 2 }",
+            "backoff = '1s'",
+            "rest = { first = '1s' }",
+            "backoff = { fist = '1s' }",
         ],
     },
     Row {
-        key: "rest.first",
-        right: &[("rest = { first = '1s' }", |pool| {
+        key: "backoff.first",
+        right: &[("backoff = { first = '1s' }", |pool| {
             assert_eq!(pool.policy.backoff.first, secs(1))
         })],
-        wrong: &["rest = { first = '0s' }", "rest = { first = '20s' }", "rest = { first = -1 }"],
+        wrong: &[
+            "backoff = { first = '0s' }",
+            "backoff = { first = '20s' }",
+            "backoff = { first = -1 }",
+        ],
     },
     Row {
-        key: "rest.max",
-        right: &[("rest = { first = '1m', max = '1m' }", |pool| {
+        key: "backoff.max",
+        right: &[("backoff = { first = '1m', max = '1m' }", |pool| {
             assert_eq!(pool.policy.backoff.max, secs(60));
         })],
         wrong: &[
-            "rest = { max = '50ms' }",
-            "rest = { first = '2s', max = '1s' }",
-            "rest = { max = '-1s' }",
+            "backoff = { max = '50ms' }",
+            "backoff = { first = '2s', max = '1s' }",
+            "backoff = { max = '-1s' }",
         ],
     },
     Row {
-        key: "rest.give_up_after",
+        key: "backoff.give_up_after",
         right: &[
-            ("rest = { give_up_after = 5 }", |pool| {
+            ("backoff = { give_up_after = 5 }", |pool| {
                 assert_eq!(pool.policy.backoff.give_up_after.unwrap().get(), 5);
             }),
-            ("rest = { give_up_after = 0 }", |pool| {
+            ("backoff = { give_up_after = 0 }", |pool| {
                 assert_eq!(pool.policy.backoff.give_up_after, None);
             }),
         ],
-        wrong: &["rest = { give_up_after = -1 }", "rest = { give_up_after = 'never' }"],
+        wrong: &["backoff = { give_up_after = -1 }", "backoff = { give_up_after = 'never' }"],
     },
     Row {
         key: "stop",

@@ -1,14 +1,16 @@
-//! What a run came by, so that a simulation in which nothing happens is not taken for one that holds.
+//! Counts what happened in the runs: a simulation in which little happens proves little.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use pm::supervisor::{
-    Action, Event, Next, Outcome, Phase, Remains, Slot, SlotId, TableSpec, Transition, Wanted,
+    Action, Event, Next, Outcome, Phase, PortProbe, Remains, Slot, SlotId, Stop, StopKind,
+    StopOrder, TableSpec, Transition, Wanted,
 };
 
-use crate::facts::{Due, Facts, Wish};
-use crate::laws::Told;
-use crate::record::Record;
+use crate::facts::Facts;
+use crate::laws::{Told, is_late};
+use crate::record::{Grant, Record};
 
 #[derive(Default)]
 pub struct Coverage {
@@ -16,18 +18,26 @@ pub struct Coverage {
     pairs: BTreeMap<(&'static str, &'static str), u64>,
     actions: BTreeMap<&'static str, u64>,
     nexts: BTreeMap<&'static str, u64>,
-    /// How often the table was seen in a state that makes a rule worth having.
+    /// How often the table was in a state that some rule is for.
     situations: BTreeMap<&'static str, u64>,
 }
 
 impl Coverage {
-    pub fn count(&mut self, told: Told, late: bool, slots_before: &[Slot], actions: &[Action]) {
+    /// Counts one answer. `record` is what was known before.
+    pub fn count(
+        &mut self,
+        told: Told,
+        record: &Record,
+        now: Instant,
+        slots_before: &[Slot],
+        actions: &[Action],
+    ) {
         for seen in slots_before {
             let name = match told {
-                Told::Plan(roster) => Some(plan_name(roster, seen)),
+                Told::Plan(spec) => Some(plan_name(spec, seen)),
                 Told::Event(event) => {
-                    let (name, slot) = event_name(event);
-                    let name = if late { "Late" } else { name };
+                    let (name, slot) = event_name(event, record, now);
+                    let name = if is_late(event, record) { "Late" } else { name };
                     slot.is_none_or(|slot| slot == seen.id()).then_some(name)
                 }
             };
@@ -44,32 +54,37 @@ impl Coverage {
         }
     }
 
-    /// Looks at what an observer sees.
-    pub fn look(&mut self, record: &Record) {
+    /// Counts the situations that an observer sees.
+    pub fn count_situations(&mut self, record: &Record) {
         for facts in &record.slots {
-            let rolls = facts.wish == Wish::Up && facts.stale.is_some();
+            let is_due = facts.is_to_be_replaced();
             let pool = || record.slots_of(facts.pool).filter(|other| other.slot != facts.slot);
             let other = |seen: fn(&Facts) -> bool| pool().any(seen);
             let seen = [
-                ("waits to start", facts.life.is_none() && facts.due == Due::Turn),
-                ("waits to stop", facts.is_undisturbed() && facts.is_to_go()),
-                ("waits to stop in a drain", record.draining && facts.is_undisturbed()),
-                ("waits to be renewed", rolls && facts.serves()),
+                ("waits to start", facts.waits_to_start()),
+                ("waits to stop", facts.is_unsignalled() && facts.is_wanted_down()),
+                ("waits to stop in a drain", record.is_draining() && facts.is_unsignalled()),
+                ("waits to be replaced", is_due && facts.is_ready()),
                 (
-                    "a roll stands still",
-                    rolls && other(|other| other.renewed && other.is_at_an_end()),
+                    "a roll is blocked for good",
+                    is_due && other(|other| other.was_replaced && other.has_ended()),
                 ),
                 (
-                    "a roll waits for a crash",
-                    rolls && other(|other| other.renewed && !other.away && !other.serves()),
+                    "a roll waits for a crashed worker",
+                    is_due
+                        && other(|other| other.was_replaced && !other.is_away && !other.is_ready()),
                 ),
-                ("is away to be renewed", facts.away),
-                ("is gone and not yet empty", facts.wish == Wish::Gone),
+                ("is being replaced", facts.is_away),
                 (
-                    "has come back and nobody says why",
-                    facts.wish == Wish::Unsaid && facts.life.is_some(),
+                    "is replaced by its own revision",
+                    facts.replacement.is_some_and(|next| next.revision == facts.revision),
                 ),
-                ("hung and is not yet gone", facts.life.as_ref().is_some_and(|life| life.hung)),
+                ("is gone and not yet empty", facts.wanted == Wanted::Gone),
+                (
+                    "is back in the plan and not started",
+                    facts.wanted == Wanted::Unset && facts.life.is_some(),
+                ),
+                ("hung and is not yet gone", facts.life.as_ref().is_some_and(|life| life.has_hung)),
             ];
             for (name, _) in seen.into_iter().filter(|(_, is_seen)| *is_seen) {
                 *self.situations.entry(name).or_default() += 1;
@@ -87,20 +102,24 @@ impl Coverage {
         }
     }
 
-    /// Every event met every phase it can meet, and every action and every sequel was the answer, many times.
+    /// Every event met every phase that it can meet, and every action, every next step and every situation was seen,
+    /// many times.
     pub fn assert_ample(&self) {
         const OFTEN: u64 = 20;
         for event in EVENTS {
             for phase in PHASES.into_iter().filter(|phase| can_meet(phase, event)) {
                 let met = self.pairs.get(&(phase, event)).copied().unwrap_or_default();
-                assert!(met >= OFTEN, "{event} met {phase} only {met} times: the run is too tame");
+                assert!(
+                    met >= OFTEN,
+                    "{event} met {phase} only {met} times: the run does too little"
+                );
             }
         }
         let counts = [&self.actions, &self.nexts, &self.situations];
         for name in ACTIONS.into_iter().chain(NEXTS).chain(SITUATIONS) {
             let seen =
                 counts.iter().find_map(|counts| counts.get(name)).copied().unwrap_or_default();
-            assert!(seen >= OFTEN, "{name} was seen only {seen} times: the run is too tame");
+            assert!(seen >= OFTEN, "{name} was seen only {seen} times: the run does too little");
         }
     }
 
@@ -110,12 +129,13 @@ impl Coverage {
             let met: Vec<String> = met.map(|((phase, _), n)| format!("{phase} {n}")).collect();
             println!("{event:9} met {}", met.join(", "));
         }
-        println!("answers: {:?}\nsequels: {:?}", self.actions, self.nexts);
+        println!("actions: {:?}\nnext: {:?}", self.actions, self.nexts);
         println!("situations: {:?}", self.situations);
     }
 }
 
-/// False for what a reactor never says: a leader is reaped once, and only what was just spawned fails to spawn.
+/// False for what a reactor never tells: a leader is reaped once, and only a worker that was just spawned can fail to
+/// spawn. A run is over when all slots are idle or have given up.
 fn can_meet(phase: &str, event: &str) -> bool {
     let has_worker = !matches!(phase, "Idle" | "Backoff" | "GivenUp");
     match event {
@@ -123,17 +143,21 @@ fn can_meet(phase: &str, event: &str) -> bool {
         "Emptied" => matches!(phase, "Stopping" | "Killing"),
         "Spawned" | "SpawnFailed" => phase == "Starting",
         "Again" => has_worker,
+        "Leave" => matches!(phase, "Idle" | "GivenUp"),
+        "SameWish" => phase != "GivenUp" && phase != "Backoff" && phase != "Starting",
         _ => true,
     }
 }
 
 const PHASES: [&str; 7] =
     ["Idle", "Starting", "Ready", "Stopping", "Killing", "Backoff", "GivenUp"];
-const EVENTS: [&str; 17] = [
+const EVENTS: [&str; 19] = [
     "Start",
     "Stop",
-    "Shutdown",
+    "Drain",
     "Kill",
+    "Leave",
+    "SameWish",
     "Ready",
     "Spawned",
     "SpawnFailed",
@@ -144,12 +168,13 @@ const EVENTS: [&str; 17] = [
     "Late",
     "Hung",
     "Keep",
-    "Renew",
+    "Replace",
     "Remove",
     "Again",
 ];
-const ACTIONS: [&str; 16] = [
+const ACTIONS: [&str; 22] = [
     "Spawn",
+    "Respawn",
     "Terminate",
     "Kill",
     "Transition::Ready",
@@ -161,29 +186,35 @@ const ACTIONS: [&str; 16] = [
     "Transition::Replacing",
     "Transition::Stopped",
     "Transition::GraceOver",
+    "Stop::Terminate",
+    "Stop::PoolByPool",
+    "Stop::Kill",
+    "Stop::Empty",
+    "Leave",
     "Finish::Stopped",
     "Finish::Ended",
-    "Finish::EndedBadly",
+    "Finish::Failed",
     "Finish::GaveUp",
 ];
 const NEXTS: [&str; 6] = [
     "Next::Spawn",
-    "Next::Rest",
+    "Next::Backoff",
     "Next::GiveUp",
     "Next::TooManyRestarts",
     "Next::End",
     "Next::Down",
 ];
-const SITUATIONS: [&str; 10] = [
+const SITUATIONS: [&str; 11] = [
     "waits to start",
     "waits to stop",
     "waits to stop in a drain",
-    "waits to be renewed",
-    "a roll stands still",
-    "a roll waits for a crash",
-    "is away to be renewed",
+    "waits to be replaced",
+    "a roll is blocked for good",
+    "a roll waits for a crashed worker",
+    "is being replaced",
+    "is replaced by its own revision",
     "is gone and not yet empty",
-    "has come back and nobody says why",
+    "is back in the plan and not started",
     "hung and is not yet gone",
 ];
 
@@ -199,22 +230,26 @@ pub fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// What a new plan says of a slot that is in the table.
-fn plan_name(roster: &TableSpec, slot: &Slot) -> &'static str {
-    match roster.slots.iter().find(|entry| entry.slot == slot.id()) {
+/// What a new plan means for a slot that is in the table.
+fn plan_name(spec: &TableSpec, slot: &Slot) -> &'static str {
+    match spec.slots.iter().find(|entry| entry.slot == slot.id()) {
         None => "Remove",
         Some(_) if slot.wanted() == Wanted::Gone => "Again",
-        Some(entry) if entry.is_changed => "Renew",
+        Some(entry) if entry.revision != slot.revision() => "Replace",
         Some(_) => "Keep",
     }
 }
 
-fn event_name(event: Event) -> (&'static str, Option<SlotId>) {
+fn event_name(event: Event, record: &Record, now: Instant) -> (&'static str, Option<SlotId>) {
     match event {
         Event::Start(slot) => ("Start", Some(slot)),
         Event::Stop(slot) => ("Stop", Some(slot)),
-        Event::Shutdown => ("Shutdown", None),
-        Event::Kill => ("Kill", None),
+        Event::Asked(wish) => match record.grant(wish, now) {
+            Grant::Drain => ("Drain", None),
+            Grant::Kill => ("Kill", None),
+            Grant::Leave => ("Leave", None),
+            Grant::Nothing => ("SameWish", None),
+        },
         Event::Ready(worker) => ("Ready", Some(worker.slot)),
         Event::Hung(worker) => ("Hung", Some(worker.slot)),
         Event::Spawned(worker) => ("Spawned", Some(worker.slot)),
@@ -228,7 +263,8 @@ fn event_name(event: Event) -> (&'static str, Option<SlotId>) {
 
 fn action_name(action: Action) -> (&'static str, Option<Next>) {
     match action {
-        Action::Spawn(_) => ("Spawn", None),
+        Action::Spawn { port: PortProbe::Needed, .. } => ("Spawn", None),
+        Action::Spawn { port: PortProbe::Skipped, .. } => ("Respawn", None),
         Action::Terminate(_) => ("Terminate", None),
         Action::Kill(_) => ("Kill", None),
         Action::Report(Transition::Ready(_)) => ("Transition::Ready", None),
@@ -244,17 +280,24 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Report(Transition::Replacing(_)) => ("Transition::Replacing", None),
         Action::Report(Transition::Stopped { next, .. }) => ("Transition::Stopped", Some(next)),
         Action::Report(Transition::GraceOver(_)) => ("Transition::GraceOver", None),
-        Action::Finish(Outcome::Stopped) => ("Finish::Stopped", None),
-        Action::Finish(Outcome::Ended(None)) => ("Finish::Ended", None),
-        Action::Finish(Outcome::Ended(Some(_))) => ("Finish::EndedBadly", None),
-        Action::Finish(Outcome::GaveUp) => ("Finish::GaveUp", None),
+        Action::ReportStop(Stop { workers: 0, .. }) => ("Stop::Empty", None),
+        Action::ReportStop(Stop { how: StopKind::Kill, .. }) => ("Stop::Kill", None),
+        Action::ReportStop(Stop { how: StopKind::Terminate, order, .. }) => match order {
+            StopOrder::AllAtOnce => ("Stop::Terminate", None),
+            StopOrder::PoolByPool => ("Stop::PoolByPool", None),
+        },
+        Action::Leave => ("Leave", None),
+        Action::Finish { outcome: Outcome::Stopped, .. } => ("Finish::Stopped", None),
+        Action::Finish { outcome: Outcome::Ended(None), .. } => ("Finish::Ended", None),
+        Action::Finish { outcome: Outcome::Ended(Some(_)), .. } => ("Finish::Failed", None),
+        Action::Finish { outcome: Outcome::GaveUp, .. } => ("Finish::GaveUp", None),
     }
 }
 
 fn next_name(next: Next) -> &'static str {
     match next {
         Next::Spawn => "Next::Spawn",
-        Next::Backoff(_) => "Next::Rest",
+        Next::Backoff(_) => "Next::Backoff",
         Next::GiveUp => "Next::GiveUp",
         Next::TooManyRestarts => "Next::TooManyRestarts",
         Next::End => "Next::End",

@@ -1,9 +1,10 @@
-//! What an observer knows of one slot: wishes, births, signals and deaths, and what must follow from them.
+//! What an observer knows of one slot: commands, spawns, signals and exits, and what must follow from them.
 
 use std::time::{Duration, Instant};
 
 use pm::supervisor::{
-    Exit, MaxRestarts, Policy, PoolId, Readiness, Remains, Restart, SlotEntry, SlotId, WorkerId,
+    Exit, MaxRestarts, Policy, PoolId, Readiness, Remains, Restart, Revision, SlotEntry, SlotId,
+    Wanted, WorkerId,
 };
 
 use crate::life::Life;
@@ -12,61 +13,56 @@ use crate::life::Life;
 pub struct Facts {
     pub slot: SlotId,
     pub pool: PoolId,
-    /// What the worker that is there is kept by, or the next one.
+    /// Of the worker that is there, or of the next one. So is the revision.
     pub policy: Policy,
-    pub wish: Wish,
+    pub revision: Revision,
+    /// What the last plan that had this slot wants there.
+    pub planned: Revision,
+    /// What the slot must be wanted to be.
+    pub wanted: Wanted,
     /// The worker that fills it, from its spawn until its group is empty.
     pub life: Option<Life>,
     pub generation: u64,
     /// Failed starts in a row.
     pub failed_starts: u32,
-    /// When its workers failed of late, each time to be replaced.
-    pub failures: Vec<Instant>,
-    /// How many of them its policy bore at the last.
-    pub borne: Option<MaxRestarts>,
-    /// It failed once more than its policy bears.
-    pub failed_too_often: bool,
-    /// What it is due while it is empty, settled when it became so.
+    /// When its workers failed and were to be restarted.
+    pub failed_at: Vec<Instant>,
+    /// The restart limit at the last failure.
+    pub limit: Option<MaxRestarts>,
+    /// It failed more often than the limit allows.
+    pub has_too_many_restarts: bool,
+    /// What is due while it is empty, fixed when it became empty.
     pub due: Due,
     pub empty_since: Instant,
-    /// Its worker is not what the plan wants: the next is to be kept by this.
-    pub stale: Option<Policy>,
-    /// It was renewed in the roll that is under way in its pool.
-    pub renewed: bool,
-    /// A roll took its worker away while it served, and the next does not serve yet.
-    pub away: bool,
+    /// Its worker is to be replaced by this.
+    pub replacement: Option<Replacement>,
+    /// Its worker was replaced in the roll that goes on in its pool.
+    pub was_replaced: bool,
+    /// A roll took its ready worker away, and the next one is not ready yet.
+    pub is_away: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// It is in the plan, and nobody has said anything of it yet.
-    Unsaid,
-    Up,
-    Down,
-    /// It ended by itself and its policy wants no other.
-    Ended {
-        well: bool,
-    },
-    /// The plan no longer has it.
-    Gone,
+pub struct Replacement {
+    pub revision: Revision,
+    pub policy: Policy,
 }
 
-/// What an empty slot is due.
+/// What is due to an empty slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    Nobody,
-    /// A worker, as soon as the pools that its own comes after are ready.
-    Turn,
-    GivenUp,
-    /// Nobody, for it was replaced too often.
-    TooOften,
-    /// The next worker, not before this much rest, and not later than a tenth more.
-    Worker {
-        rest: Duration,
+    Nothing,
+    /// The start from idle, as soon as the pools that its pool comes after are ready.
+    Start,
+    GiveUp,
+    TooManyRestarts,
+    /// The next worker after this backoff, or up to a tenth later.
+    Spawn {
+        backoff: Duration,
     },
 }
 
-const AT_ONCE: Due = Due::Worker { rest: Duration::ZERO };
+const AT_ONCE: Due = Due::Spawn { backoff: Duration::ZERO };
 
 impl Facts {
     pub fn new(entry: &SlotEntry, now: Instant) -> Self {
@@ -74,52 +70,50 @@ impl Facts {
             slot: entry.slot,
             pool: entry.pool,
             policy: entry.policy,
-            wish: Wish::Unsaid,
+            revision: entry.revision,
+            planned: entry.revision,
+            wanted: Wanted::Unset,
             life: None,
             generation: 0,
             failed_starts: 0,
-            failures: Vec::new(),
-            borne: None,
-            failed_too_often: false,
-            due: Due::Nobody,
+            failed_at: Vec::new(),
+            limit: None,
+            has_too_many_restarts: false,
+            due: Due::Nothing,
             empty_since: now,
-            stale: None,
-            renewed: false,
-            away: false,
+            replacement: None,
+            was_replaced: false,
+            is_away: false,
         }
     }
 
-    /// What the slot is due if it is empty, or will be if it is empty soon.
+    /// What is due if the slot is empty, or would be if it were empty now.
     pub fn prospect(&self) -> Due {
-        if self.life.is_none() { self.due } else { self.sequel() }
+        if self.life.is_none() { self.due } else { self.due_when_empty() }
     }
 
-    /// What comes after a worker that is gone now.
-    fn sequel(&self) -> Due {
-        let rest = &self.policy.backoff;
-        let most = match self.policy.restart {
-            Restart::Never => 1,
-            Restart::Always | Restart::OnFailure => {
-                rest.give_up_after.map_or(u32::MAX, |most| most.get())
-            }
-        };
-        if self.wish != Wish::Up {
-            Due::Nobody
-        } else if self.stale.is_some() {
+    fn due_when_empty(&self) -> Due {
+        let rules = &self.policy.backoff;
+        let is_once = self.policy.restart == Restart::Never;
+        let limit = rules.give_up_after.map_or(u32::MAX, |limit| limit.get());
+        let most = if is_once { 1 } else { limit };
+        if self.wanted != Wanted::Up {
+            Due::Nothing
+        } else if self.replacement.is_some() {
             AT_ONCE
         } else if self.failed_starts >= most {
-            Due::GivenUp
-        } else if self.failed_too_often {
-            Due::TooOften
+            Due::GiveUp
+        } else if self.has_too_many_restarts {
+            Due::TooManyRestarts
         } else {
             let doublings = self.failed_starts.saturating_sub(2).min(20);
-            let wait = (rest.first * 2_u32.pow(doublings)).min(rest.max);
-            Due::Worker { rest: if self.failed_starts < 2 { Duration::ZERO } else { wait } }
+            let wait = (rules.first * 2_u32.pow(doublings)).min(rules.max);
+            Due::Spawn { backoff: if self.failed_starts < 2 { Duration::ZERO } else { wait } }
         }
     }
 
-    /// True if a worker serves as soon as it has exec'd.
-    pub fn is_born_ready(&self) -> bool {
+    /// True if a worker is ready as soon as it has exec'd.
+    pub fn is_ready_at_exec(&self) -> bool {
         self.policy.ready == Readiness::Lived { after: Duration::ZERO }
     }
 
@@ -127,248 +121,278 @@ impl Facts {
         matches!(self.policy.ready, Readiness::Probe { .. })
     }
 
-    /// True if the time to become ready is over at `now`, and it did not.
-    pub fn missed_ready(&self, now: Instant) -> bool {
+    /// True if the time to become ready is over and the worker is not ready.
+    pub fn is_never_ready(&self, now: Instant) -> bool {
         let Readiness::Probe { within } = self.policy.ready else { return false };
-        self.life.as_ref().is_some_and(|life| life.is_unready() && now >= life.born + within)
+        self.life.as_ref().is_some_and(|life| life.is_starting() && now >= life.spawned_at + within)
     }
 
-    pub fn serves(&self) -> bool {
-        self.life.as_ref().is_some_and(Life::serves)
+    pub fn is_ready(&self) -> bool {
+        self.life.as_ref().is_some_and(Life::is_ready)
     }
 
-    /// Alive and not told to go.
-    pub fn is_undisturbed(&self) -> bool {
-        self.life.as_ref().is_some_and(Life::is_undisturbed)
+    pub fn is_unsignalled(&self) -> bool {
+        self.life.as_ref().is_some_and(Life::is_unsignalled)
     }
 
-    /// True if it is to be down: by command, by plan, or because nobody has said yet that it is to be up.
-    pub fn is_to_go(&self) -> bool {
-        matches!(self.wish, Wish::Down | Wish::Gone | Wish::Unsaid)
+    /// True if it is to be down: by a command, by the plan, or because it was never started.
+    pub fn is_wanted_down(&self) -> bool {
+        matches!(self.wanted, Wanted::Down | Wanted::Gone | Wanted::Unset)
     }
 
-    /// It is to go, and something of it is left.
-    pub fn is_leaving(&self) -> bool {
-        self.life.is_some() && self.is_to_go()
+    /// True if what its pool comes after must stay because of it.
+    pub fn blocks_stop(&self) -> bool {
+        self.life.is_some() && self.is_wanted_down()
     }
 
-    /// True if those that come after its pool need not wait for it.
+    /// True if the pools that come after its pool need not wait for it.
     pub fn is_met(&self) -> bool {
-        match self.wish {
-            Wish::Unsaid => false,
-            Wish::Up => self.serves(),
-            Wish::Down | Wish::Gone => true,
-            Wish::Ended { well } => well && self.life.is_none(),
+        match self.wanted {
+            Wanted::Unset => false,
+            Wanted::Up => self.is_ready(),
+            Wanted::Down | Wanted::Gone => true,
+            Wanted::Ended(exit) => exit == Some(Exit::Code(0)) && self.life.is_none(),
         }
     }
 
-    /// It is about to be renewed or was, and does not serve: the roll of its pool waits for it.
-    pub fn holds_the_roll(&self) -> bool {
-        self.wish == Wish::Up && (self.stale.is_some() || self.renewed) && !self.serves()
+    /// True if the roll of its pool waits for it: it is part of the roll and not ready.
+    pub fn blocks_roll(&self) -> bool {
+        let is_rolling = self.replacement.is_some() || self.was_replaced;
+        self.wanted == Wanted::Up && is_rolling && !self.is_ready()
     }
 
-    /// True if nothing more comes of it: it ended, or gave up.
-    pub fn is_at_an_end(&self) -> bool {
-        let ended = matches!(self.wish, Wish::Ended { .. });
-        self.life.is_none() && (ended || matches!(self.due, Due::GivenUp | Due::TooOften))
+    /// True if its worker waits to be replaced, or is about to be.
+    pub fn is_to_be_replaced(&self) -> bool {
+        self.wanted == Wanted::Up && self.replacement.is_some()
     }
 
-    /// Nothing of it is left, and the plan has no such slot.
+    /// True if it is empty and waits for other pools.
+    pub fn waits_to_start(&self) -> bool {
+        self.life.is_none() && self.due == Due::Start
+    }
+
+    /// True if it is empty and has given up.
+    pub fn has_given_up(&self) -> bool {
+        self.life.is_none() && matches!(self.due, Due::GiveUp | Due::TooManyRestarts)
+    }
+
+    /// True if nothing more comes of it: it has ended or given up.
+    pub fn has_ended(&self) -> bool {
+        let ended = self.life.is_none() && matches!(self.wanted, Wanted::Ended(_));
+        ended || self.has_given_up()
+    }
+
+    /// True if the plan has no such slot and nothing of its worker is left.
     pub fn is_forgotten(&self) -> bool {
-        self.wish == Wish::Gone && self.life.is_none()
+        self.wanted == Wanted::Gone && self.life.is_none()
     }
 
-    /// Somebody asks for it: what went before no longer counts, unless it is on its way up already.
+    /// What went before no longer counts, unless it is on its way up already.
     pub fn start(&mut self, now: Instant) {
-        let ends = !self.is_undisturbed();
-        let gave_up = ends && matches!(self.prospect(), Due::GivenUp | Due::TooOften);
-        if self.wish == Wish::Up && !gave_up {
+        let gives_up = matches!(self.prospect(), Due::GiveUp | Due::TooManyRestarts);
+        let is_restarted = gives_up && !self.is_unsignalled();
+        if self.wanted == Wanted::Up && !is_restarted {
             return;
         }
         if self.life.is_none() {
-            self.due = if gave_up { AT_ONCE } else { Due::Turn };
+            self.due = if is_restarted { AT_ONCE } else { Due::Start };
             self.empty_since = now;
         }
-        self.wish = Wish::Up;
+        self.wanted = Wanted::Up;
         self.forget_failures();
     }
 
     pub fn stop(&mut self) {
-        if self.wish != Wish::Gone {
-            self.wish = Wish::Down;
+        if self.wanted != Wanted::Gone {
+            self.wanted = Wanted::Down;
         }
-        self.is_wanted_no_more();
+        self.go_down();
     }
 
     pub fn remove(&mut self) {
-        self.wish = Wish::Gone;
-        self.is_wanted_no_more();
+        self.wanted = Wanted::Gone;
+        self.go_down();
     }
 
-    fn is_wanted_no_more(&mut self) {
-        self.away = false;
+    fn go_down(&mut self) {
+        self.is_away = false;
         if self.life.is_none() {
-            self.lie_idle();
+            self.be_idle();
         }
     }
 
     /// The plan has it, perhaps again.
     pub fn revise(&mut self, entry: &SlotEntry, now: Instant) {
-        if self.wish == Wish::Gone {
-            self.wish = Wish::Unsaid;
+        if self.wanted == Wanted::Gone {
+            self.wanted = Wanted::Unset;
         }
         self.pool = entry.pool;
-        let is_leaving = self.life.is_some() && !self.is_undisturbed();
+        self.planned = entry.revision;
+        let replacement = Replacement { revision: entry.revision, policy: entry.policy };
+        let is_ending = self.life.is_some() && !self.is_unsignalled();
         let is_empty = self.life.is_none();
-        if is_empty && matches!(self.due, Due::Nobody | Due::Turn) {
-            self.policy = entry.policy;
-        } else if entry.is_changed {
-            self.stale = Some(entry.policy);
+        if is_empty && matches!(self.due, Due::Nothing | Due::Start) {
+            self.adopt(replacement);
+        } else if entry.revision != self.revision {
+            self.replacement = Some(replacement);
             if is_empty {
                 self.due = AT_ONCE;
                 self.empty_since = now;
             }
-        } else if is_leaving && self.stale.is_some() {
-            self.stale = Some(entry.policy);
+        } else if is_ending && self.replacement.is_some() {
+            self.replacement = Some(replacement);
         } else {
-            self.stale = None;
+            self.replacement = None;
             self.policy = entry.policy;
         }
     }
 
-    pub fn said_to_serve(&mut self) {
-        if let Some(life) = self.life.as_mut().filter(|life| life.is_unready()) {
-            life.ready = true;
+    pub fn become_ready(&mut self) {
+        if let Some(life) = self.life.as_mut().filter(|life| life.is_starting()) {
+            life.was_ready = true;
             self.failed_starts = 0;
-            self.away = false;
+            self.is_away = false;
         }
     }
 
-    pub fn said_to_hang(&mut self, now: Instant) {
-        let Some(life) = self.life.as_mut().filter(|life| life.serves()) else { return };
-        life.hung = true;
-        if self.wish != Wish::Up {
+    pub fn hang(&mut self, now: Instant) {
+        let Some(life) = self.life.as_mut().filter(|life| life.is_ready()) else { return };
+        life.has_hung = true;
+        if self.wanted != Wanted::Up {
             return;
         }
         match self.policy.restart {
-            Restart::Never => self.wish = Wish::Ended { well: false },
-            Restart::Always | Restart::OnFailure => self.fails(now),
+            Restart::Never => self.wanted = Wanted::Ended(None),
+            Restart::Always | Restart::OnFailure => self.fail(now),
         }
     }
 
-    pub fn time_passed(&mut self, now: Instant) {
+    pub fn pass_time(&mut self, now: Instant) {
         let Readiness::Lived { after } = self.policy.ready else { return };
-        if self.life.as_ref().is_some_and(|life| now >= life.born + after) {
-            self.said_to_serve();
+        if self.life.as_ref().is_some_and(|life| now >= life.spawned_at + after) {
+            self.become_ready();
         }
     }
 
-    /// The failure that its slot ended with, if that was the end of the slot too.
-    pub fn leader_died(&mut self, exit: Exit, now: Instant) -> Option<Exit> {
+    /// Returns the failure that ended the slot, if it was one that did.
+    pub fn lose_leader(&mut self, exit: Exit, now: Instant) -> Option<Exit> {
         let life = self.life.as_mut()?;
-        life.led = false;
+        life.has_leader = false;
         let is_success = exit == Exit::Code(0);
-        if life.asked.is_some() || life.killed.is_some() {
-            let ended = life.hung && self.wish == Wish::Ended { well: false };
-            return ended.then_some(if is_success { Exit::Code(1) } else { exit });
+        if life.was_signalled() {
+            if !life.has_hung || self.wanted != Wanted::Ended(None) {
+                return None;
+            }
+            let failure = if is_success { Exit::Code(1) } else { exit };
+            self.wanted = Wanted::Ended(Some(failure));
+            return Some(failure);
         }
-        life.killed = Some(now);
-        self.failed_starts += u32::from(!life.ready);
-        if self.wish != Wish::Up {
+        life.killed_at = Some(now);
+        self.failed_starts += u32::from(!life.was_ready);
+        if self.wanted != Wanted::Up {
             return None;
         }
-        let ended = match self.policy.restart {
+        let ends = match self.policy.restart {
             Restart::Always => false,
             Restart::OnFailure => is_success,
             Restart::Never => true,
         };
-        if !ended {
-            self.fails(now);
+        if !ends {
+            self.fail(now);
             return None;
         }
-        self.wish = Wish::Ended { well: is_success };
-        self.away = false;
+        self.wanted = Wanted::Ended(Some(exit));
+        self.is_away = false;
         (!is_success).then_some(exit)
     }
 
-    /// There was no way to start it.
-    pub fn unspawned(&mut self, now: Instant) {
+    pub fn fail_spawn(&mut self, now: Instant) {
         self.failed_starts += 1;
-        if self.wish == Wish::Up {
-            self.fails(now);
+        if self.wanted == Wanted::Up {
+            self.fail(now);
         }
-        self.emptied(Remains::Nothing, now);
+        self.be_emptied(Remains::Nothing, now);
     }
 
-    pub fn emptied(&mut self, remains: Remains, now: Instant) {
+    pub fn be_emptied(&mut self, remains: Remains, now: Instant) {
         if remains == Remains::Nothing {
             self.life = None;
             self.empty_since = now;
-            self.due = self.sequel();
-            if self.due == Due::Nobody {
-                self.lie_idle();
+            self.due = self.due_when_empty();
+            if self.due == Due::Nothing {
+                self.be_idle();
             }
         }
     }
 
-    pub fn spawned(&mut self, worker: WorkerId, succeeded: bool, now: Instant) {
-        if let Some(policy) = self.stale.take() {
-            self.policy = policy;
-            self.renewed = true;
+    /// A spawn was carried out. `life` is that of the worker, if there is one.
+    pub fn be_spawned(&mut self, worker: WorkerId, life: Option<Life>) {
+        if let Some(replacement) = self.replacement.take() {
+            self.adopt(replacement);
+            self.was_replaced = true;
             self.forget_failures();
         }
         self.generation = worker.generation;
         self.due = AT_ONCE;
-        if succeeded {
-            self.life = Some(Life::new(worker, now));
+        self.life = life;
+    }
+
+    pub fn be_killed(&mut self, now: Instant) {
+        self.be_signalled(now);
+        if let Some(life) = &mut self.life {
+            life.killed_at = Some(now);
         }
     }
 
-    /// A signal to one who is wanted up, does not serve and is what the plan wants can only mean that its start took
-    /// too long.
-    pub fn signalled(&mut self, kill: bool, now: Instant) {
+    /// A first signal to a worker that is wanted up, not ready and not to be replaced can only mean that it was never
+    /// ready.
+    pub fn be_signalled(&mut self, now: Instant) {
         let Some(life) = &mut self.life else { return };
-        let undisturbed = life.is_undisturbed();
-        if life.killed.is_none() && life.asked.is_none() {
-            life.asked = Some(now);
+        let is_first = life.is_unsignalled();
+        if !life.was_signalled() {
+            life.signalled_at = Some(now);
             life.grace = self.policy.grace;
         }
-        if kill {
-            life.killed = Some(now);
-        }
-        let (ready, hung) = (life.ready, life.hung);
-        if undisturbed && self.wish == Wish::Up {
-            if self.stale.is_none() && !ready {
+        let (was_ready, has_hung) = (life.was_ready, life.has_hung);
+        if is_first && self.wanted == Wanted::Up {
+            if self.replacement.is_none() && !was_ready {
                 self.failed_starts += 1;
-                self.fails(now);
+                self.fail(now);
             }
-            self.away |= self.stale.is_some() && ready && !hung;
+            self.is_away |= self.replacement.is_some() && was_ready && !has_hung;
         }
     }
 
-    /// It is to be replaced because it fails.
-    fn fails(&mut self, now: Instant) {
-        self.borne = self.policy.max_restarts;
+    /// A worker has failed and is to be followed by another.
+    fn fail(&mut self, now: Instant) {
+        self.limit = self.policy.max_restarts;
         let Some(MaxRestarts { count, within }) = self.policy.max_restarts else {
-            self.failures.clear();
-            self.failed_too_often = false;
+            self.failed_at.clear();
+            self.has_too_many_restarts = false;
             return;
         };
-        self.failures.retain(|at| now < *at + within);
-        self.failures.push(now);
-        self.failed_too_often |= self.failures.len() > count.get() as usize;
+        self.failed_at.retain(|at| now < *at + within);
+        self.failed_at.push(now);
+        self.has_too_many_restarts |= self.failed_at.len() > count.get() as usize;
     }
 
     fn forget_failures(&mut self) {
         self.failed_starts = 0;
-        self.failures.clear();
-        self.failed_too_often = false;
+        self.failed_at.clear();
+        self.has_too_many_restarts = false;
     }
 
-    fn lie_idle(&mut self) {
-        self.due = Due::Nobody;
-        self.policy = self.stale.take().unwrap_or(self.policy);
-        self.renewed = false;
-        self.away = false;
+    fn be_idle(&mut self) {
+        self.due = Due::Nothing;
+        if let Some(replacement) = self.replacement.take() {
+            self.adopt(replacement);
+        }
+        self.was_replaced = false;
+        self.is_away = false;
+    }
+
+    fn adopt(&mut self, replacement: Replacement) {
+        self.policy = replacement.policy;
+        self.revision = replacement.revision;
     }
 }

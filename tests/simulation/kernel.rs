@@ -1,9 +1,9 @@
-//! A hostile kernel: processes, groups and pids, and nothing of what pm makes of them.
+//! The fake kernel: processes, groups and pids. It knows nothing of slots.
 //!
-//! Its pids are so few that numbers come back at once. It fails spawns, delays deaths, lets workers ignore SIGTERM
-//! and members outlive their leader, lets a fork slip through a SIGKILL, and hands out the dead in any order. It
-//! never breaks what Linux promises: a number is not given out again while a process or a group has it, and what a
-//! dead leader leaves behind becomes pm's own child (pm is its subreaper).
+//! It has few pids, so that they are reused at once. It fails spawns, delays deaths, lets workers ignore SIGTERM and
+//! members outlive their leader, lets a fork miss a SIGKILL, and returns dead children in any order. It never breaks
+//! what Linux promises: a pid is not reused while a process or a group has it, and what a dead leader leaves behind
+//! becomes pm's own child (pm is its subreaper).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use pm::supervisor::{Exit, WorkerId};
 
 pub type Pid = u16;
 
-/// Numbers for all, even for those who are slow to leave.
-const PIDS_OF_KINDNESS: Pid = 64;
+/// Enough for all workers, even for slow ones that are still dying.
+const PIDS_WHEN_CALM: Pid = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -30,18 +30,18 @@ pub struct Kernel {
     last_pid: Pid,
     /// One spawn in this many fails.
     spawns_per_failure: u32,
-    /// From now on spawns succeed, and workers live and serve.
-    kind: bool,
+    /// Spawns succeed, and no worker dies unless it is signalled.
+    is_calm: bool,
 }
 
 struct Process {
-    /// What it finds in its environment.
+    /// The worker that it was spawned as, or whose descendant it is.
     worker: WorkerId,
     group: Pid,
-    /// How long it takes to leave after SIGTERM; `None` ignores it.
-    leaves_after: Option<Duration>,
-    /// It got a signal that it obeys.
-    is_doomed: bool,
+    /// How long it takes to exit after SIGTERM; `None` ignores it.
+    exits_after: Option<Duration>,
+    /// It was sent a signal that ends it.
+    is_ending: bool,
     state: State,
 }
 
@@ -56,33 +56,34 @@ impl Kernel {
         Self {
             now,
             processes: BTreeMap::new(),
-            pid_max: Pid::try_from(pids).expect("a handful of slots"),
+            pid_max: Pid::try_from(pids).expect("there are few slots"),
             last_pid: 0,
             spawns_per_failure: [2, 4, 16, u32::MAX][rng.usize(0..4)],
-            kind: false,
+            is_calm: false,
             rng,
         }
     }
 
-    /// From now on nobody dies unasked, nothing fails, there are numbers for all, and whoever is spawned obeys.
-    pub fn turn_kind(&mut self) {
-        self.kind = true;
-        self.pid_max = self.pid_max.saturating_mul(4).max(PIDS_OF_KINDNESS);
+    /// From now on no process dies unless it is signalled, no spawn fails, there are pids for all, and each process
+    /// obeys SIGTERM.
+    pub fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.pid_max = self.pid_max.saturating_mul(4).max(PIDS_WHEN_CALM);
         for process in self.processes.values_mut() {
             if let State::Running { death } = &mut process.state
-                && !process.is_doomed
+                && !process.is_ending
             {
                 *death = None;
             }
         }
     }
 
-    /// A new process in a group of its own, perhaps with children; `None` if it failed.
+    /// A new process in a group of its own, perhaps with children; `None` if the spawn failed.
     pub fn spawn(&mut self, worker: WorkerId) -> Option<Pid> {
-        let fails = !self.kind && self.rng.u32(0..self.spawns_per_failure) == 0;
+        let fails = !self.is_calm && self.rng.u32(0..self.spawns_per_failure) == 0;
         let leader = self.free_pid().filter(|_| !fails)?;
         self.add(leader, leader, worker);
-        let members = if self.kind { 0 } else { [0, 0, 0, 1, 2][self.rng.usize(0..5)] };
+        let members = if self.is_calm { 0 } else { [0, 0, 0, 1, 2][self.rng.usize(0..5)] };
         for _ in 0..members {
             self.fork(leader, worker);
         }
@@ -95,23 +96,23 @@ impl Kernel {
         for process in processes.values_mut().filter(|process| process.group == group) {
             let (wait, exit) = match signal {
                 Signal::Kill => (Some(uninterruptible(rng)), Exit::Signal(9)),
-                Signal::Terminate if rng.bool() => (process.leaves_after, Exit::Code(0)),
-                Signal::Terminate => (process.leaves_after, Exit::Signal(15)),
+                Signal::Terminate if rng.bool() => (process.exits_after, Exit::Code(0)),
+                Signal::Terminate => (process.exits_after, Exit::Signal(15)),
             };
             if let (State::Running { death }, Some(wait)) = (&mut process.state, wait) {
                 let at = *now + wait;
-                process.is_doomed = true;
+                process.is_ending = true;
                 if death.is_none_or(|(sooner, _)| at < sooner) {
                     *death = Some((at, exit));
                 }
             }
         }
-        if signal == Signal::Kill && !self.kind && self.rng.u32(0..16) == 0 {
-            self.slip_through(group);
+        if signal == Signal::Kill && !self.is_calm && self.rng.u32(0..16) == 0 {
+            self.miss_signal(group);
         }
     }
 
-    /// One who was dead already: `waitpid(-1, WNOHANG)`, in no particular order.
+    /// Reaps one dead child, as `waitpid(-1, WNOHANG)` does, in random order.
     pub fn reap(&mut self) -> Option<(Pid, Exit)> {
         let mut dead = Vec::new();
         for (pid, process) in &self.processes {
@@ -126,12 +127,12 @@ impl Kernel {
         Some((pid, exit))
     }
 
-    /// True while anybody is in the group, dead but not reaped or alive: `kill(-group, 0)`.
+    /// True while some process is in the group, alive or not reaped, as `kill(-group, 0)` tells.
     pub fn group_exists(&self, group: Pid) -> bool {
         self.processes.values().any(|process| process.group == group)
     }
 
-    /// The worker that each group there is was spawned as.
+    /// The worker of each group.
     pub fn groups(&self) -> Vec<WorkerId> {
         let of = |process: &Process| (process.group, process.worker);
         let mut groups: Vec<_> = self.processes.values().map(of).collect();
@@ -145,7 +146,7 @@ impl Kernel {
         self.processes.values().filter_map(|process| process.state.death()).min()
     }
 
-    /// Lets time pass: those whose time has come die.
+    /// Lets time pass: processes whose death is due die.
     pub fn run_until(&mut self, now: Instant) {
         self.now = now;
         for process in self.processes.values_mut() {
@@ -164,13 +165,13 @@ impl Kernel {
     }
 
     fn add(&mut self, pid: Pid, group: Pid, worker: WorkerId) {
-        let leaves_after = match self.rng.u32(0..4) {
-            0 if !self.kind => None,
+        let exits_after = match self.rng.u32(0..4) {
+            0 if !self.is_calm => None,
             1 => Some(Duration::from_millis(self.rng.u64(0..8_000))),
             _ => Some(Duration::from_millis(self.rng.u64(0..20))),
         };
         let life_millis = match self.rng.u32(0..8) {
-            _ if self.kind => None,
+            _ if self.is_calm => None,
             0 | 1 => Some(self.rng.u64(0..5)),
             2..=4 => Some(self.rng.u64(0..1_000)),
             5 => Some(self.rng.u64(0..30_000)),
@@ -183,8 +184,7 @@ impl Kernel {
         };
         let death = life_millis.map(|millis| (self.now + Duration::from_millis(millis), exit));
         let state = State::Running { death };
-        self.processes
-            .insert(pid, Process { worker, group, leaves_after, is_doomed: false, state });
+        self.processes.insert(pid, Process { worker, group, exits_after, is_ending: false, state });
     }
 
     fn fork(&mut self, group: Pid, worker: WorkerId) {
@@ -193,15 +193,15 @@ impl Kernel {
         }
     }
 
-    /// A fork that was under way when the signal came: its child did not get it.
-    fn slip_through(&mut self, group: Pid) {
+    /// A fork was under way when the signal came: the child has not received it.
+    fn miss_signal(&mut self, group: Pid) {
         let parent = self.processes.values().find(|process| process.group == group);
         if let Some(worker) = parent.map(|process| process.worker) {
             self.fork(group, worker);
         }
     }
 
-    /// The next number in a circle that nobody has, as a process or as a group.
+    /// The next pid, in a circle, that no process and no group has.
     fn free_pid(&mut self) -> Option<Pid> {
         let circle = (self.last_pid + 1..=self.pid_max).chain(1..=self.last_pid);
         let taken = |pid: &Pid| self.processes.contains_key(pid) || self.group_exists(*pid);
@@ -220,7 +220,7 @@ impl State {
     }
 }
 
-/// SIGKILL waits for a process that is deep in a system call.
+/// SIGKILL takes effect when an uninterruptible system call is over.
 fn uninterruptible(rng: &mut Rng) -> Duration {
     let millis = if rng.u32(0..8) == 0 { rng.u64(0..2_500) } else { rng.u64(0..3) };
     Duration::from_millis(millis)

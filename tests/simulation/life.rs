@@ -2,51 +2,63 @@
 
 use std::time::{Duration, Instant};
 
-use pm::supervisor::WorkerId;
+use pm::supervisor::{Revision, WorkerId};
 
 #[derive(Clone, Debug)]
 pub struct Life {
     pub worker: WorkerId,
-    pub born: Instant,
-    pub ready: bool,
-    /// It was said to hang.
-    pub hung: bool,
-    /// Its leader is not known to be dead.
-    pub led: bool,
-    /// When the first stop signal was sent.
-    pub asked: Option<Instant>,
-    /// The grace that it had when it was asked.
+    pub revision: Revision,
+    pub spawned_at: Instant,
+    /// It was reported ready, or has lived long enough.
+    pub was_ready: bool,
+    /// It was reported to hang.
+    pub has_hung: bool,
+    /// Its leader is not known to have exited.
+    pub has_leader: bool,
+    /// When the first signal was sent to it.
+    pub signalled_at: Option<Instant>,
+    /// Its grace at that moment.
     pub grace: Duration,
-    /// When SIGKILL was last sent, by command, by grace or as a sweep.
-    pub killed: Option<Instant>,
+    /// When SIGKILL was last sent: by a wish, at the end of the grace, or as a sweep.
+    pub killed_at: Option<Instant>,
 }
 
 impl Life {
-    pub fn new(worker: WorkerId, now: Instant) -> Self {
+    pub fn new(worker: WorkerId, revision: Revision, now: Instant) -> Self {
         Self {
             worker,
-            born: now,
-            ready: false,
-            hung: false,
-            led: true,
-            asked: None,
+            revision,
+            spawned_at: now,
+            was_ready: false,
+            has_hung: false,
+            has_leader: true,
+            signalled_at: None,
             grace: Duration::ZERO,
-            killed: None,
+            killed_at: None,
         }
     }
 
-    /// Alive, not told to go, and nothing says yet that it serves.
-    pub fn is_unready(&self) -> bool {
-        self.is_undisturbed() && !self.ready
+    /// Alive, not signalled, and not ready yet.
+    pub fn is_starting(&self) -> bool {
+        self.is_unsignalled() && !self.was_ready
     }
 
-    /// Alive, not told to go, and said to serve.
-    pub fn serves(&self) -> bool {
-        self.is_undisturbed() && self.ready
+    /// Alive, not signalled, and ready.
+    pub fn is_ready(&self) -> bool {
+        self.is_unsignalled() && self.was_ready
     }
 
-    /// Alive and not told to go.
-    pub fn is_undisturbed(&self) -> bool {
-        self.led && self.asked.is_none() && self.killed.is_none()
+    /// Alive and not signalled.
+    pub fn is_unsignalled(&self) -> bool {
+        self.has_leader && !self.was_signalled()
+    }
+
+    pub fn was_signalled(&self) -> bool {
+        self.signalled_at.is_some() || self.killed_at.is_some()
+    }
+
+    /// It was sent the stop signal and no SIGKILL: what its leader leaves behind keeps the grace.
+    pub fn keeps_grace(&self) -> bool {
+        self.signalled_at.is_some() && self.killed_at.is_none()
     }
 }

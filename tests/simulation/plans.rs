@@ -1,95 +1,108 @@
-//! Plans at random: pools that come after others, policies of every kind, and what an editor makes of them.
+//! Random plans: pools that come after others, policies of every kind, and edits.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fastrand::Rng;
 use pm::supervisor::{
-    Backoff, MaxRestarts, Policy, PoolEntry, PoolId, Readiness, Restart, SlotEntry, SlotId,
-    TableSpec,
+    Backoff, MaxRestarts, Policy, PoolEntry, PoolId, Readiness, Restart, Revision, SlotEntry,
+    SlotId, TableSpec,
 };
 
 use crate::record::Record;
 
-/// A plan with as many slots as this gets no more.
+/// A plan with this many slots gets no more.
 const SLOTS_MAX: usize = 6;
 
-/// Nor one with as many pools.
+/// A plan with this many pools gets no more.
 const POOLS_MAX: usize = 3;
 
-/// The plan as it is, and what was ever in one.
+/// The plan as it is now, and how far its ids are used up.
 pub struct Plans {
     rng: Rng,
-    pub roster: TableSpec,
+    pub spec: TableSpec,
     next_slot: usize,
     next_pool: usize,
+    next_revision: u64,
 }
 
 impl Plans {
     pub fn new(mut rng: Rng) -> Self {
         let pools = rng.usize(1..=POOLS_MAX);
         let slots = if rng.u32(0..64) == 0 { 0 } else { rng.usize(1..=4) };
-        let mut plans = Self { rng, roster: TableSpec::default(), next_slot: 0, next_pool: 0 };
+        let spec = TableSpec::default();
+        let mut plans = Self { rng, spec, next_slot: 0, next_pool: 0, next_revision: 0 };
         (0..pools).for_each(|_| plans.add_pool());
         (0..slots).for_each(|_| plans.add_slot());
-        plans.order_anew();
+        plans.reorder_pools();
         plans
     }
 
     /// Every slot that was ever in a plan.
-    pub fn ever(&self) -> impl Iterator<Item = SlotId> + use<> {
+    pub fn all_slots(&self) -> impl Iterator<Item = SlotId> + use<> {
         (0..self.next_slot).map(SlotId)
     }
 
-    /// Edits the plan. Which slots were changed is what a reactor would say: relative to the workers that are there.
+    /// Edits the plan. A slot may get a new revision, or go back to the revision of the worker that is there.
     pub fn edit(&mut self, record: &Record) {
         let drops_per_slot = [0, 0, 1, 1, 10][self.rng.usize(0..5)];
-        self.roster.slots.retain(|_| self.rng.u32(0..12) >= drops_per_slot);
-        if self.rng.u32(0..16) == 0 && self.roster.pools.len() > 1 {
-            let pool = self.roster.pools.remove(self.rng.usize(0..self.roster.pools.len())).pool;
-            self.roster.slots.retain(|entry| entry.pool != pool);
-            self.roster.pools.iter_mut().for_each(|entry| entry.after.retain(|id| *id != pool));
+        self.spec.slots.retain(|_| self.rng.u32(0..12) >= drops_per_slot);
+        if self.rng.u32(0..16) == 0 && self.spec.pools.len() > 1 {
+            let pool = self.spec.pools.remove(self.rng.usize(0..self.spec.pools.len())).pool;
+            self.spec.slots.retain(|entry| entry.pool != pool);
+            self.spec.pools.iter_mut().for_each(|entry| entry.after.retain(|id| *id != pool));
         }
-        self.add_again(record);
-        if self.rng.u32(0..12) == 0 && self.roster.pools.len() < POOLS_MAX {
+        self.take_back(record);
+        if self.rng.u32(0..12) == 0 && self.spec.pools.len() < POOLS_MAX {
             self.add_pool();
         }
-        if self.rng.u32(0..4) == 0 && self.roster.slots.len() < SLOTS_MAX {
+        if self.rng.u32(0..4) == 0 && self.spec.slots.len() < SLOTS_MAX {
             self.add_slot();
         }
         if self.rng.u32(0..4) == 0 {
-            self.order_anew();
+            self.reorder_pools();
         }
-        let changes_per_slot = [0, 3, 6, 8][self.rng.usize(0..4)];
-        for entry in &mut self.roster.slots {
-            let was_due = record.of(entry.slot).is_some_and(|facts| facts.stale.is_some());
-            entry.is_changed =
-                self.rng.u32(0..8) < changes_per_slot || (was_due && self.rng.u32(0..4) > 0);
+        let revisions_per_slot = [0, 3, 6, 8][self.rng.usize(0..4)];
+        for entry in &mut self.spec.slots {
+            if self.rng.u32(0..8) < revisions_per_slot {
+                entry.revision = Revision(self.next_revision);
+                self.next_revision += 1;
+            } else if self.rng.u32(0..4) == 0
+                && let Some(facts) = record.of(entry.slot)
+            {
+                entry.revision = facts.revision;
+            }
             if self.rng.u32(0..8) < 3 {
                 entry.policy = policy(&mut self.rng);
             }
         }
     }
 
-    /// Somebody saves the plan half-written.
+    /// The file was saved when it was half-written.
     pub fn drop_most(&mut self) {
-        self.roster.slots.retain(|_| self.rng.u32(0..6) == 0);
-        let used = |entry: &PoolEntry| self.roster.slots.iter().any(|slot| slot.pool == entry.pool);
-        self.roster.pools.retain(used);
-        let known: Vec<PoolId> = self.roster.pools.iter().map(|entry| entry.pool).collect();
-        self.roster.pools.iter_mut().for_each(|entry| entry.after.retain(|id| known.contains(id)));
+        self.spec.slots.retain(|_| self.rng.u32(0..6) == 0);
+        let is_used =
+            |entry: &PoolEntry| self.spec.slots.iter().any(|slot| slot.pool == entry.pool);
+        self.spec.pools.retain(is_used);
+        let known: Vec<PoolId> = self.spec.pools.iter().map(|entry| entry.pool).collect();
+        self.spec.pools.iter_mut().for_each(|entry| entry.after.retain(|id| known.contains(id)));
     }
 
-    /// Somebody has second thoughts on slots that were dropped, before they are gone.
-    fn add_again(&mut self, record: &Record) {
+    /// Slots that were dropped come back before they are forgotten.
+    fn take_back(&mut self, record: &Record) {
         let comebacks_per_slot = [0, 1, 4][self.rng.usize(0..3)];
         for facts in &record.slots {
-            let is_dropped = !self.roster.slots.iter().any(|entry| entry.slot == facts.slot);
+            let is_dropped = !self.spec.slots.iter().any(|entry| entry.slot == facts.slot);
             if is_dropped && self.rng.u32(0..4) < comebacks_per_slot {
-                let (slot, pool, policy) = (facts.slot, facts.pool, facts.policy);
-                self.roster.slots.push(SlotEntry { slot, pool, policy, is_changed: false });
-                if !self.roster.pools.iter().any(|entry| entry.pool == pool) {
-                    self.roster.pools.push(PoolEntry { pool, after: Vec::new() });
+                let pool = facts.pool;
+                self.spec.slots.push(SlotEntry {
+                    slot: facts.slot,
+                    pool,
+                    policy: facts.policy,
+                    revision: facts.revision,
+                });
+                if !self.spec.pools.iter().any(|entry| entry.pool == pool) {
+                    self.spec.pools.push(PoolEntry { pool, after: Vec::new() });
                 }
             }
         }
@@ -98,28 +111,31 @@ impl Plans {
     fn add_pool(&mut self) {
         let pool = PoolId(self.next_pool);
         self.next_pool += 1;
-        self.roster.pools.push(PoolEntry { pool, after: Vec::new() });
+        self.spec.pools.push(PoolEntry { pool, after: Vec::new() });
     }
 
     fn add_slot(&mut self) {
-        let pool = self.roster.pools[self.rng.usize(0..self.roster.pools.len())].pool;
-        let (slot, policy) = (SlotId(self.next_slot), policy(&mut self.rng));
+        let pool = self.spec.pools[self.rng.usize(0..self.spec.pools.len())].pool;
+        let slot = SlotId(self.next_slot);
+        let policy = policy(&mut self.rng);
+        let revision = Revision(self.next_revision);
         self.next_slot += 1;
-        self.roster.slots.push(SlotEntry { slot, pool, policy, is_changed: self.rng.bool() });
+        self.next_revision += 1;
+        self.spec.slots.push(SlotEntry { slot, pool, policy, revision });
     }
 
-    /// Each pool comes after some of those before it in a line of them all.
-    fn order_anew(&mut self) {
-        let mut line: Vec<PoolId> = self.roster.pools.iter().map(|entry| entry.pool).collect();
-        self.rng.shuffle(&mut line);
-        for entry in &mut self.roster.pools {
-            let sooner = line.iter().take_while(|pool| **pool != entry.pool).copied();
-            entry.after = sooner.filter(|_| self.rng.u32(0..3) > 0).collect();
+    /// Each pool comes after some of the pools before it in a random order, so that no pool comes after itself.
+    fn reorder_pools(&mut self) {
+        let mut order: Vec<PoolId> = self.spec.pools.iter().map(|entry| entry.pool).collect();
+        self.rng.shuffle(&mut order);
+        for entry in &mut self.spec.pools {
+            let before = order.iter().take_while(|pool| **pool != entry.pool).copied();
+            entry.after = before.filter(|_| self.rng.u32(0..3) > 0).collect();
         }
     }
 }
 
-/// A policy at random: every kind of each, and times on both sides of what the kernel takes.
+/// A random policy: every kind of each rule, and times shorter and longer than what the kernel takes.
 fn policy(rng: &mut Rng) -> Policy {
     let millis = |rng: &mut Rng, most| Duration::from_millis(rng.u64(1..=most));
     let restart = match rng.u32(0..5) {

@@ -1,39 +1,54 @@
-//! What an observer knows of the whole table: commands and plans, who needs whom, and how the run must end.
+//! What an observer knows of the whole table: commands, wishes and plans, which pool needs which, and how the run must
+//! end.
 //!
-//! The laws compare this with what the supervisor says and does. Nothing here is asked of the supervisor under test;
-//! only its actions are noted, when they have been carried out. What is known of one slot is in `facts.rs`.
+//! The laws compare this with what the supervisor answers. Nothing here is asked of the supervisor under test; only its
+//! actions are noted, when they have been carried out. What is known of one slot is in `facts.rs`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pm::supervisor::{Action, Event, Exit, Outcome, PoolId, SlotId, TableSpec, WorkerId};
+use pm::supervisor::{
+    Action, Event, Exit, Outcome, PoolId, Remains, SlotId, TableSpec, Wish, WorkerId,
+};
 
-use crate::facts::{Due, Facts, Wish};
+use crate::facts::Facts;
 use crate::life::Life;
+
+/// Two wishes within this time are one.
+const ONE_WISH: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 pub struct Record {
-    /// What each pool comes after; that of a pool which the plan has lost is as it was then.
+    /// What each pool comes after. A pool that the plan has lost is kept as it was.
     pub pools: Vec<(PoolId, Vec<PoolId>)>,
     /// In the order of their ids.
     pub slots: Vec<Facts>,
-    /// Shutdown or Kill was commanded.
-    pub draining: bool,
-    /// Kill was commanded.
-    pub killing: bool,
+    /// When pm was first asked to stop.
+    pub asked_at: Option<Instant>,
+    /// A wish has led to a kill.
+    pub is_killing: bool,
     pub finished: Vec<Outcome>,
-    /// The first exit that was not a success among those that ended their slot.
+    /// The first exit that was not a success among the exits that ended their slots.
     pub first_failure: Option<Exit>,
 }
 
+/// What a wish must lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    Drain,
+    Kill,
+    Leave,
+    Nothing,
+}
+
 impl Record {
-    pub fn new(roster: &TableSpec, now: Instant) -> Self {
-        let slots = roster.slots.iter().map(|entry| Facts::new(entry, now));
-        let pools = roster.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
+    pub fn new(spec: &TableSpec, now: Instant) -> Self {
+        let slots = spec.slots.iter().map(|entry| Facts::new(entry, now));
+        let pools = spec.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
         Self {
             pools: pools.collect(),
             slots: slots.collect(),
-            draining: false,
-            killing: false,
+            asked_at: None,
+            is_killing: false,
             finished: Vec::new(),
             first_failure: None,
         }
@@ -49,7 +64,7 @@ impl Record {
         self.of(worker.slot).is_some_and(|facts| facts.generation == worker.generation)
     }
 
-    /// The life of this very worker, while it lasts.
+    /// The life of this worker, while it lasts.
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
         self.of(worker.slot)?.life.as_ref().filter(|life| life.worker == worker)
     }
@@ -58,42 +73,64 @@ impl Record {
         self.slots.iter().filter(move |facts| facts.pool == pool)
     }
 
+    pub fn is_draining(&self) -> bool {
+        self.asked_at.is_some()
+    }
+
+    pub fn is_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    /// What this wish must lead to now.
+    pub fn grant(&self, wish: Wish, now: Instant) -> Grant {
+        let may_repeat = wish != Wish::Quit && wish != Wish::GuardGone;
+        let is_repeated = self.asked_at.is_some_and(|at| now - at < ONE_WISH) && may_repeat;
+        let is_gentle = matches!(wish, Wish::Hangup | Wish::GuardGone);
+        let is_first = !self.is_draining() && !self.is_finished();
+        if is_repeated || (is_gentle && !is_first) {
+            Grant::Nothing
+        } else if self.is_finished() {
+            Grant::Leave
+        } else if is_first && wish != Wish::Quit {
+            Grant::Drain
+        } else {
+            Grant::Kill
+        }
+    }
+
     /// The pools that this one comes after and that are not ready.
     pub fn unmet(&self, pool: PoolId) -> Vec<PoolId> {
         let unmet = |pool: &&PoolId| self.slots_of(**pool).any(|facts| !facts.is_met());
         self.after(pool).iter().filter(unmet).copied().collect()
     }
 
-    /// True if `pool` comes after `needed`, directly or by way of others.
+    /// True if `pool` comes after `needed`, directly or indirectly.
     pub fn comes_after(&self, pool: PoolId, needed: PoolId) -> bool {
         self.after(pool).iter().any(|direct| *direct == needed || self.comes_after(*direct, needed))
     }
 
-    /// Somebody who is to go, is not gone, and needs this pool.
-    pub fn leaving_that_needs(&self, pool: PoolId) -> Option<SlotId> {
-        let needs = |facts: &&Facts| facts.is_leaving() && self.comes_after(facts.pool, pool);
+    /// A slot that needs this pool, is wanted down and is not empty.
+    pub fn stopping_that_needs(&self, pool: PoolId) -> Option<SlotId> {
+        let needs = |facts: &&Facts| facts.blocks_stop() && self.comes_after(facts.pool, pool);
         self.slots.iter().find(needs).map(|facts| facts.slot)
     }
 
     /// True if nothing is left to do.
     pub fn is_over(&self) -> bool {
         let mut left = self.slots.iter().filter(|facts| !facts.is_forgotten()).peekable();
-        if self.draining {
+        if self.is_draining() {
             return left.all(|facts| facts.life.is_none());
         }
-        let blocked = |facts: &Facts| facts.due == Due::Turn && !self.unmet(facts.pool).is_empty();
-        let idle = |facts: &Facts| facts.life.is_none() && blocked(facts);
-        left.peek().is_some() && left.all(|facts| facts.is_at_an_end() || idle(facts))
+        let is_blocked =
+            |facts: &Facts| facts.waits_to_start() && !self.unmet(facts.pool).is_empty();
+        left.peek().is_some() && left.all(|facts| facts.has_ended() || is_blocked(facts))
     }
 
     /// The outcome that a run which is over must have.
     pub fn outcome(&self) -> Outcome {
-        let gave_up = |facts: &Facts| {
-            facts.life.is_none() && matches!(facts.due, Due::GivenUp | Due::TooOften)
-        };
-        if self.draining {
+        if self.is_draining() {
             Outcome::Stopped
-        } else if self.slots.iter().any(gave_up) {
+        } else if self.slots.iter().any(Facts::has_given_up) {
             Outcome::GaveUp
         } else {
             Outcome::Ended(self.first_failure)
@@ -101,16 +138,19 @@ impl Record {
     }
 
     /// Notes what happened, before the answer to it is carried out.
-    pub fn happened(&mut self, event: Event, now: Instant) {
-        let alive = worker_of(event).is_none_or(|worker| self.life(worker).is_some());
-        let may_start = !self.draining && self.finished.is_empty();
+    pub fn note_event(&mut self, event: Event, now: Instant) {
+        let is_alive = worker_of(event).is_none_or(|worker| self.life(worker).is_some());
+        let may_start = !self.is_draining() && !self.is_finished();
         match event {
-            Event::Shutdown | Event::Kill => {
-                self.draining = true;
-                self.killing |= event == Event::Kill;
-                self.slots.iter_mut().for_each(Facts::stop);
-            }
-            Event::Tick => self.slots.iter_mut().for_each(|facts| facts.time_passed(now)),
+            Event::Asked(wish) => match self.grant(wish, now) {
+                Grant::Drain => self.be_asked(now),
+                Grant::Kill => {
+                    self.be_asked(now);
+                    self.is_killing = true;
+                }
+                Grant::Leave | Grant::Nothing => {}
+            },
+            Event::Tick => self.slots.iter_mut().for_each(|facts| facts.pass_time(now)),
             Event::Start(slot) => {
                 if let Some(facts) = self.slot(slot).filter(|_| may_start) {
                     facts.start(now);
@@ -122,75 +162,81 @@ impl Record {
                 }
             }
             Event::SpawnFailed(worker) => {
-                if self.is_latest(worker) && !alive {
-                    self.facts(worker).unspawned(now);
+                if self.is_latest(worker) && !is_alive {
+                    self.facts(worker).fail_spawn(now);
                 }
             }
-            Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !alive => {}
-            Event::Exited { .. } | Event::Emptied(_) if !alive => {}
-            Event::Ready(worker) => self.facts(worker).said_to_serve(),
-            Event::Hung(worker) => self.facts(worker).said_to_hang(now),
+            Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !is_alive => {}
+            Event::Exited { .. } | Event::Emptied(_) if !is_alive => {}
+            Event::Ready(worker) => self.facts(worker).become_ready(),
+            Event::Hung(worker) => self.facts(worker).hang(now),
             Event::Spawned(worker) => {
-                if self.facts(worker).is_born_ready() {
-                    self.facts(worker).said_to_serve();
+                if self.facts(worker).is_ready_at_exec() {
+                    self.facts(worker).become_ready();
                 }
             }
             Event::Exited { worker, exit, remains } => {
-                self.facts(worker).time_passed(now);
-                if let Some(failure) = self.facts(worker).leader_died(exit, now) {
+                self.facts(worker).pass_time(now);
+                if let Some(failure) = self.facts(worker).lose_leader(exit, now) {
                     self.first_failure.get_or_insert(failure);
                 }
-                self.facts(worker).emptied(remains, now);
+                self.facts(worker).be_emptied(remains, now);
             }
-            Event::Emptied(worker) => {
-                self.facts(worker).emptied(pm::supervisor::Remains::Nothing, now);
-            }
+            Event::Emptied(worker) => self.facts(worker).be_emptied(Remains::Nothing, now),
         }
     }
 
-    /// Notes that the plan has changed, before the answer to it is carried out. It comes too late for a run that is
-    /// over.
-    pub fn revised(&mut self, roster: &TableSpec, now: Instant) {
-        if !self.finished.is_empty() {
+    /// Notes that the plan has changed, before the answer to it is carried out. A run that is over takes in no plan.
+    pub fn note_plan(&mut self, spec: &TableSpec, now: Instant) {
+        if self.is_finished() {
             return;
         }
-        let planned = |id: &SlotId| roster.slots.iter().any(|entry| entry.slot == *id);
-        for facts in self.slots.iter_mut().filter(|facts| !planned(&facts.slot)) {
+        let is_planned = |id: &SlotId| spec.slots.iter().any(|entry| entry.slot == *id);
+        for facts in self.slots.iter_mut().filter(|facts| !is_planned(&facts.slot)) {
             facts.remove();
         }
-        for entry in &roster.slots {
+        for entry in &spec.slots {
             match self.slot(entry.slot) {
                 Some(facts) => facts.revise(entry, now),
                 None => self.slots.push(Facts::new(entry, now)),
             }
         }
         self.slots.sort_by_key(|facts| facts.slot);
-        self.pools.retain(|(pool, _)| !roster.pools.iter().any(|entry| entry.pool == *pool));
-        self.pools.extend(roster.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
+        self.pools.retain(|(pool, _)| !spec.pools.iter().any(|entry| entry.pool == *pool));
+        self.pools.extend(spec.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
     }
 
-    /// Notes what was done. `spawned` tells whether a spawn succeeded.
-    pub fn done(&mut self, action: Action, spawned: bool, now: Instant) {
+    /// Notes what was done. `has_process` tells whether a spawn succeeded.
+    pub fn note_action(&mut self, action: Action, has_process: bool, now: Instant) {
         match action {
-            Action::Spawn(worker) => self.facts(worker).spawned(worker, spawned, now),
-            Action::Terminate(worker) => self.facts(worker).signalled(false, now),
-            Action::Kill(worker) => self.facts(worker).signalled(true, now),
-            Action::Finish(outcome) => self.finished.push(outcome),
-            Action::Report(_) => {}
+            Action::Spawn { worker, revision, port: _ } => {
+                let life = has_process.then(|| Life::new(worker, revision, now));
+                self.facts(worker).be_spawned(worker, life);
+            }
+            Action::Terminate(worker) => self.facts(worker).be_signalled(now),
+            Action::Kill(worker) => self.facts(worker).be_killed(now),
+            Action::Finish { outcome, stopping_since: _ } => self.finished.push(outcome),
+            Action::Report(_) | Action::ReportStop(_) | Action::Leave => {}
         }
     }
 
-    /// All that followed at once was done: who is gone is forgotten, and a roll in which all serve is over.
+    /// All that followed at once was done: forgets the slots that are gone, and ends the rolls in which all slots are
+    /// ready.
     pub fn settle(&mut self) {
         self.slots.retain(|facts| !facts.is_forgotten());
         for pool in Vec::from_iter(self.slots.iter().map(|facts| facts.pool)) {
-            let wanted = |facts: &Facts| facts.wish == Wish::Up;
-            let goes_on = |facts: &Facts| facts.stale.is_some() || facts.holds_the_roll();
-            if !self.slots_of(pool).any(|facts| wanted(facts) && goes_on(facts)) {
+            let goes_on = |facts: &Facts| facts.is_to_be_replaced() || facts.blocks_roll();
+            if !self.slots_of(pool).any(goes_on) {
                 let slots = self.slots.iter_mut().filter(|facts| facts.pool == pool);
-                slots.for_each(|facts| facts.renewed = false);
+                slots.for_each(|facts| facts.was_replaced = false);
             }
         }
+    }
+
+    /// A wish to stop was granted.
+    fn be_asked(&mut self, now: Instant) {
+        self.asked_at.get_or_insert(now);
+        self.slots.iter_mut().for_each(Facts::stop);
     }
 
     fn after(&self, pool: PoolId) -> &[PoolId] {
@@ -203,11 +249,11 @@ impl Record {
     }
 
     fn facts(&mut self, worker: WorkerId) -> &mut Facts {
-        self.slot(worker.slot).expect("the laws have seen to it that there is such a slot")
+        self.slot(worker.slot).expect("a law has checked that there is such a slot")
     }
 }
 
-/// The worker that this is news of.
+/// The worker that this event is about.
 pub fn worker_of(event: Event) -> Option<WorkerId> {
     match event {
         Event::Ready(worker)
@@ -216,6 +262,6 @@ pub fn worker_of(event: Event) -> Option<WorkerId> {
         | Event::SpawnFailed(worker)
         | Event::Exited { worker, .. }
         | Event::Emptied(worker) => Some(worker),
-        Event::Start(_) | Event::Stop(_) | Event::Shutdown | Event::Kill | Event::Tick => None,
+        Event::Start(_) | Event::Stop(_) | Event::Asked(_) | Event::Tick => None,
     }
 }

@@ -1,14 +1,13 @@
-//! What is run: a list, or text for a shell.
+//! A command: a list of the program and its arguments, or text for a shell.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::any_value::AnyValue;
+use super::faults::{Expected, ValueFault};
 use super::field::Field;
 use super::types::Text;
+use super::value::{AnyValue, FileFaults, FromValue, Value};
 
 /// An argv, or text for `sh -c`.
 #[derive(Clone, Debug)]
@@ -17,32 +16,16 @@ pub enum Command {
     Shell(Text),
 }
 
-impl<'t> Deserialize<'t> for Command {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(CommandVisitor)
-    }
-}
-
-struct CommandVisitor;
-
-impl<'t> Visitor<'t> for CommandVisitor {
-    type Value = Command;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list of the program and its arguments, or a string for `sh -c`")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
-        let text = Text::try_from(AnyValue::Text(text.to_owned())).map_err(E::custom)?;
-        Ok(Command::Shell(text))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'t>>(self, mut elements: A) -> Result<Command, A::Error> {
-        let mut argv = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            argv.push(element);
+impl FromValue for Command {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        if let Some(elements) = value.elements() {
+            let argv = elements.map(|element| Field::read(&element, faults));
+            return Ok(Self::Argv(argv.collect()));
         }
-        Ok(Command::Argv(argv))
+        let AnyValue::Text(text) = value.any()? else {
+            return Err(value.must_be(Expected::Command));
+        };
+        Ok(Self::Shell(AnyValue::Text(text).try_into()?))
     }
 }
 

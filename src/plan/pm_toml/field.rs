@@ -2,37 +2,33 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// By these names [`super::tree`] knows what it is asked for.
-pub const FIELD: &str = "pm::Field";
-pub const MANY: &str = "pm::Many";
+use super::faults::{Expected, ValueFault};
+use super::value::{AnyValue, FileFaults, FromValue, Value};
 
-/// What a key may have been given.
+/// A key of a table: left out, or given.
 #[derive(Clone, Debug)]
 pub struct Field<T>(Option<Given<T>>);
 
-/// What a key has been given.
+/// A key that stands in the file.
 #[derive(Clone, Debug)]
 pub struct Given<T> {
-    /// Where the key stands. Of an element of a list: where the list's key stands.
+    /// Where the key stands. For an element of a list: where the list's key stands.
     pub key: Range<usize>,
     /// Where the value stands.
     pub at: Range<usize>,
-    /// `None` if it cannot be used: that has been noted.
+    /// `None` if the value cannot be used. Then there is a fault already.
     pub value: Option<T>,
 }
 
-/// One value, or a list of them.
+/// One value, or a list of values.
 #[derive(Clone, Debug)]
 pub struct Many<T>(pub Vec<Field<T>>);
 
-/// Keys of the user's own, in the order of the file.
+/// A table whose keys are names of the user's own, in the order of the file.
 #[derive(Clone, Debug)]
 pub struct Names<T>(pub Vec<(String, Field<T>)>);
 
@@ -45,15 +41,35 @@ impl<T> Field<T> {
         self.0.is_some()
     }
 
-    /// The value, if there is one that can be used.
+    /// Where the key stands, if it is given.
+    pub fn key(&self) -> Option<Range<usize>> {
+        self.0.as_ref().map(|given| given.key.clone())
+    }
+
+    /// The value, if it is given and can be used.
     pub fn value(&self) -> Option<&T> {
         self.0.as_ref()?.value.as_ref()
     }
 
-    /// The value with its place, if there is one that can be used.
+    /// The value with its place, if it is given and can be used.
     pub fn usable(&self) -> Option<(&T, &Given<T>)> {
         let given = self.0.as_ref()?;
         given.value.as_ref().map(|value| (value, given))
+    }
+}
+
+impl<T: FromValue> Field<T> {
+    /// Reads a value. If it cannot be used, the fault is added to `faults`.
+    pub fn read(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Self {
+        let (key, at) = (value.key.clone(), value.at.clone());
+        let value = match T::from_value(value, faults) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                faults.add(at.clone(), fault);
+                None
+            }
+        };
+        Self(Some(Given { key, at, value }))
     }
 }
 
@@ -69,74 +85,29 @@ impl<T> Default for Field<T> {
     }
 }
 
-struct Parts<T>(PhantomData<T>);
-struct Elements<T>(PhantomData<T>);
-struct Entries<T>(PhantomData<T>);
-
-impl<'t, T: Deserialize<'t>> Deserialize<'t> for Field<T> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(FIELD, Parts(PhantomData))
+impl<T: FromValue> FromValue for Many<T> {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        Ok(Self(match value.elements() {
+            Some(elements) => elements.map(|element| Field::read(&element, faults)).collect(),
+            None => vec![Field::read(value, faults)],
+        }))
     }
 }
 
-impl<'t, T: Deserialize<'t>> Visitor<'t> for Parts<T> {
-    type Value = Field<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a value with its place")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'t>>(self, mut parts: A) -> Result<Field<T>, A::Error> {
-        let mut number = || parts.next_element::<usize>().map(Option::unwrap_or_default);
-        let key = number()?..number()?;
-        let at = number()?..number()?;
-        // What is wrong with it has been noted where it was found; the rest of the file is to be read.
-        let value = parts.next_element().unwrap_or_default();
-        Ok(Field(Some(Given { key, at, value })))
+impl<T: FromValue> FromValue for Names<T> {
+    fn from_value(value: &Value<'_>, faults: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        let entries = value.entries()?;
+        let read = |entry: &Value<'_>| (entry.name.to_owned(), Field::read(entry, faults));
+        Ok(Self(entries.iter().map(read).collect()))
     }
 }
 
-impl<'t, T: Deserialize<'t>> Deserialize<'t> for Many<T> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(MANY, Elements(PhantomData))
-    }
-}
-
-impl<'t, T: Deserialize<'t>> Visitor<'t> for Elements<T> {
-    type Value = Many<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list")
-    }
-
-    fn visit_seq<A: de::SeqAccess<'t>>(self, mut elements: A) -> Result<Many<T>, A::Error> {
-        let mut all = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            all.push(element);
-        }
-        Ok(Many(all))
-    }
-}
-
-impl<'t, T: Deserialize<'t>> Deserialize<'t> for Names<T> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
-}
-
-impl<'t, T: Deserialize<'t>> Visitor<'t> for Entries<T> {
-    type Value = Names<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a table")
-    }
-
-    fn visit_map<A: de::MapAccess<'t>>(self, mut entries: A) -> Result<Names<T>, A::Error> {
-        let mut all = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            all.push(entry);
-        }
-        Ok(Names(all))
+impl FromValue for bool {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        let AnyValue::Boolean(boolean) = value.any()? else {
+            return Err(value.must_be(Expected::Boolean));
+        };
+        Ok(boolean)
     }
 }
 

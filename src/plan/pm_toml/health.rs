@@ -1,41 +1,42 @@
-//! `ready` and `alive`: from the tables to what is looked at, and how often.
+//! `ready` and `alive`: from the tables to probes, and how often they are made.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::command::Command;
+use super::faults::{HealthFault, PoolFault};
 use super::field::{Field, Given};
-use super::keys::{AliveTable, ReadyTable, RestartWord};
-use super::pool::{PoolEntry, Reader, SlotContext};
-use super::types::{Status, Target, TcpPort, Text, Time};
-use crate::plan::probe::{READY_WITHIN, STATUS};
-use crate::plan::text::suggest::listed;
-use crate::plan::{Alive, AliveBy, Line, Probe, Ready};
-use crate::supervisor::{Policy, Readiness};
+use super::keys::{AliveTable, ReadyTable};
+use super::pool::{PoolEntry, Reader};
+use super::types::{Status, Target, Text, Time};
+use crate::plan::defaults::{
+    self, ALIVE_EVERY, ALIVE_FAILURES, ALIVE_TIMEOUT, HTTP_STATUS, READY_WITHIN,
+};
+use crate::plan::probe::{ProbePort, ProbeSpec};
+use crate::plan::text::placeholders::SlotPorts;
+use crate::plan::{Alive, AliveBy, Line, Ready, ReadyBy, RestartWord};
 
-/// From one look at a worker to the next, and how long one may take, unless said otherwise.
-const EVERY: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(2);
-const FAILURES: NonZeroU32 = NonZeroU32::new(3).expect("3 is not 0");
-
-/// The keys that `ready` and `alive` share.
-struct Look<'a> {
-    tcp: &'a Field<TcpPort>,
+/// The keys of a probe, which `ready` and `alive` share.
+struct ProbeKeys<'a> {
+    tcp: &'a Field<ProbePort>,
     http: &'a Field<Target>,
     status: &'a Field<Status>,
     text: &'a Field<Text>,
     exec: &'a Field<Command>,
 }
 
-impl<'a> From<&'a ReadyTable> for Look<'a> {
+/// A key that says when a worker is ready or alive, and where it stands if it is given.
+type Condition = (&'static str, Option<Range<usize>>);
+
+impl<'a> From<&'a ReadyTable> for ProbeKeys<'a> {
     fn from(table: &'a ReadyTable) -> Self {
         let ReadyTable { tcp, http, status, text, exec, .. } = table;
         Self { tcp, http, status, text, exec }
     }
 }
 
-impl<'a> From<&'a AliveTable> for Look<'a> {
+impl<'a> From<&'a AliveTable> for ProbeKeys<'a> {
     fn from(table: &'a AliveTable) -> Self {
         let AliveTable { tcp, http, status, text, exec, .. } = table;
         Self { tcp, http, status, text, exec }
@@ -43,206 +44,191 @@ impl<'a> From<&'a AliveTable> for Look<'a> {
 }
 
 impl Reader<'_> {
-    /// How the supervisor learns that a worker is ready. Notes what is wrong with the table as a whole.
-    pub fn readiness(&mut self, field: &Field<ReadyTable>, named: &PoolEntry<'_>) -> Readiness {
-        let has_ports = named.table.ports.is_given();
-        let Some((table, given)) = field.usable() else {
-            let probe = Readiness::Probe { within: READY_WITHIN };
-            return if has_ports { probe } else { Policy::default().ready };
+    /// When a worker of a pool is ready.
+    pub fn ready(&mut self, entry: &PoolEntry<'_>) -> Ready<ProbeSpec> {
+        let ports = entry.slot_ports();
+        let Some((table, given)) = entry.table.ready.usable() else {
+            return match ports {
+                SlotPorts::Owned => {
+                    let by = ReadyBy::Probe(ProbeSpec::Tcp { port: ProbePort::Own });
+                    Ready { by, within: READY_WITHIN }
+                }
+                SlotPorts::None => Ready { by: ReadyBy::Lived, within: defaults::lived() },
+            };
         };
-        let ways = [
-            ("tcp", key(&table.tcp)),
-            ("http", key(&table.http)),
-            ("exec", key(&table.exec)),
-            ("notify", key(&table.notify)),
-            ("line", key(&table.line)),
-            ("line_regex", key(&table.line_regex)),
-            ("exit", key(&table.exit)),
-            ("after", key(&table.after)),
+        let conditions = [
+            ("tcp", table.tcp.key()),
+            ("http", table.http.key()),
+            ("exec", table.exec.key()),
+            ("notify", table.notify.key()),
+            ("line", table.line.key()),
+            ("line_regex", table.line_regex.key()),
+            ("exit", table.exit.key()),
+            ("after", table.after.key()),
         ];
-        self.check_ways("ready", given, &ways);
-        self.check_look(&table.into(), has_ports);
+        self.check_conditions("ready", given, &conditions);
+        self.check_probe(&table.into(), ports);
+        self.check_ready(table, entry.table.restart.value());
+        let by = if let Some(probe) = self.probe(&table.into(), ports) {
+            ReadyBy::Probe(probe)
+        } else if table.notify.value().is_some() {
+            ReadyBy::Notify
+        } else if let Some(Text(text)) = table.line.value() {
+            ReadyBy::Line(Line::Text(text.clone()))
+        } else if let Some(pattern) = table.line_regex.value() {
+            ReadyBy::Line(Line::Pattern(pattern.clone()))
+        } else if table.exit.value().is_some() {
+            ReadyBy::Exit
+        } else {
+            let lived = table.after.value().map_or(defaults::lived(), |after| after.0);
+            return Ready { by: ReadyBy::Lived, within: lived };
+        };
+        Ready { by, within: table.within.value().map_or(READY_WITHIN, |within| within.0) }
+    }
+
+    /// The keys of `ready` together.
+    fn check_ready(&mut self, table: &ReadyTable, restart: Option<&RestartWord>) {
         if let Some((Text(line), given)) = table.line.usable() {
-            self.refuse_placeholders(line, &given.at, "`line`");
+            self.refuse_placeholders(line, &given.at, "line");
         }
-        let restart = named.table.restart.value();
-        if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.given(), restart) {
-            let message = "`exit` in a pool whose workers are always restarted";
-            let help = "set `restart = \"never\"` or `\"on-failure\"` for a job that ends";
-            self.note(exit.key.clone(), message, help);
+        if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.key(), restart) {
+            self.add_fault(exit, HealthFault::ExitAlwaysRestarted);
         }
-        if let (Some(after), Some(within)) = (table.after.given(), table.within.given()) {
-            let message = "`within` does not go with `after`";
-            let fault = self.fault(within.key.clone(), message);
-            let fault = fault.help("`after` alone says how long it takes");
-            self.findings.add(fault.related(after.key.clone(), "this is how long it takes"));
+        if let (Some(after), Some(within)) = (table.after.key(), table.within.key()) {
+            self.add_related_fault(within, HealthFault::WithinWithAfter, after, "the time itself");
         }
         if let Some((_, given)) = table.within.usable().filter(|(within, _)| within.0.is_zero()) {
-            let help = "`ready = { after = \"0s\" }` makes a worker ready at once";
-            self.note(given.at.clone(), "nobody is ready within no time", help);
-        }
-        match table.after.value() {
-            Some(after) => Readiness::Lived { after: after.0 },
-            None => {
-                let within = table.within.value().map_or(READY_WITHIN, |within| within.0);
-                Readiness::Probe { within }
-            }
+            self.add_fault(given.at.clone(), HealthFault::WithinZero);
         }
     }
 
-    /// What makes the worker of a slot ready.
-    pub fn ready(&mut self, field: &Field<ReadyTable>, seat: &SlotContext<'_>) -> Ready {
-        let own_port = seat.values.port.filter(|_| seat.owns_port);
-        let Some(table) = field.value() else {
-            return own_port.map_or(Ready::Lived, |port| Ready::Probe(Probe::Tcp { port }));
-        };
-        if let Some(check) = self.check(&table.into(), seat) {
-            Ready::Probe(check)
-        } else if table.notify.value().is_some() {
-            Ready::Notify
-        } else if let Some(Text(text)) = table.line.value() {
-            Ready::Line(Line::Text(text.clone()))
-        } else if let Some(pattern) = table.line_regex.value() {
-            Ready::Line(Line::Pattern(pattern.clone()))
-        } else if table.exit.value().is_some() {
-            Ready::Exit
-        } else {
-            Ready::Lived
-        }
-    }
-
-    /// How a worker of a slot is found to hang.
-    pub fn alive(&mut self, field: &Field<AliveTable>, seat: &SlotContext<'_>) -> Option<Alive> {
+    /// How a worker that hangs is found.
+    pub fn alive(
+        &mut self,
+        field: &Field<AliveTable>,
+        ports: SlotPorts,
+    ) -> Option<Alive<ProbeSpec>> {
         let (table, given) = field.usable()?;
-        let ways = [
-            ("tcp", key(&table.tcp)),
-            ("http", key(&table.http)),
-            ("exec", key(&table.exec)),
-            ("notify", key(&table.notify)),
+        let conditions = [
+            ("tcp", table.tcp.key()),
+            ("http", table.http.key()),
+            ("exec", table.exec.key()),
+            ("notify", table.notify.key()),
         ];
-        self.check_ways("alive", given, &ways);
-        self.check_look(&table.into(), seat.owns_port);
-        let every = self.time_of(&table.every, "`every`").unwrap_or(EVERY);
-        let timeout = self.time_of(&table.timeout, "`timeout`");
+        self.check_conditions("alive", given, &conditions);
+        self.check_probe(&table.into(), ports);
+        let every = self.time(&table.every, "every", "every = \"5s\"").unwrap_or(ALIVE_EVERY);
+        let timeout = self.time(&table.timeout, "timeout", "timeout = \"2s\"");
         if let (Some(timeout), Some(given)) = (timeout, table.timeout.given())
             && timeout > every
         {
-            let message = "`timeout` is longer than `every`";
-            let help = "give it less, so that a look is over before the next";
-            self.note(given.at.clone(), message, help);
+            self.add_fault(given.at.clone(), HealthFault::TimeoutLonger);
         }
-        let failures = table.failures.value().and_then(|count| u32::try_from(count.0).ok());
-        let failures = failures.and_then(NonZeroU32::new).unwrap_or(FAILURES);
-        if let Some(notify) = table.notify.given() {
-            let unfit = [("timeout", key(&table.timeout)), ("failures", key(&table.failures))];
-            for (name, at) in unfit {
+        if let Some(notify) = table.notify.key() {
+            let useless = [("timeout", table.timeout.key()), ("failures", table.failures.key())];
+            for (name, at) in useless {
                 let Some(at) = at else { continue };
-                let fault = self.fault(at, format!("`{name}` does not go with `notify`"));
-                let fault = fault.help("a worker that is silent for `every` hangs; take this out");
-                self.findings.add(fault.related(notify.key.clone(), "the worker itself says so"));
+                self.add_related_fault(
+                    at,
+                    HealthFault::WithNotify(name),
+                    notify.clone(),
+                    "given here",
+                );
             }
         }
-        let by = match self.check(&table.into(), seat) {
-            Some(check) => AliveBy::Probe(check),
-            None => AliveBy::Notify,
-        };
-        let timeout = timeout.unwrap_or(TIMEOUT.min(every));
-        Some(Alive { by, every, timeout, failures })
+        let failures = table.failures.value().and_then(|count| u32::try_from(count.0).ok());
+        let probe = self.probe(&table.into(), ports);
+        Some(Alive {
+            by: probe.map_or(AliveBy::Notify, AliveBy::Probe),
+            every,
+            timeout: timeout.unwrap_or(ALIVE_TIMEOUT.min(every)),
+            failures: failures.and_then(NonZeroU32::new).unwrap_or(ALIVE_FAILURES),
+        })
     }
 
-    /// What WATCHDOG_USEC tells a worker.
-    pub fn watchdog(&self, field: &Field<AliveTable>) -> Option<Duration> {
-        let table = field.value()?;
-        table.notify.value()?;
-        Some(table.every.value().map_or(EVERY, |every| every.0))
-    }
-
-    fn time_of(&mut self, field: &Field<Time>, name: &str) -> Option<Duration> {
+    /// A time that is greater than 0.
+    fn time(
+        &mut self,
+        field: &Field<Time>,
+        key: &'static str,
+        example: &'static str,
+    ) -> Option<Duration> {
         let (time, given) = field.usable()?;
         if time.0.is_zero() {
-            let message = format!("{name} cannot be no time at all");
-            self.note(given.at.clone(), message, "give `100ms` or more");
+            self.add_fault(given.at.clone(), PoolFault::Zero { key, example });
         }
         Some(time.0)
     }
 
-    /// Exactly one way is given.
-    fn check_ways<T>(
+    /// Exactly one condition is given.
+    fn check_conditions<T>(
         &mut self,
-        table: &str,
+        table: &'static str,
         given: &Given<T>,
-        ways: &[(&str, Option<Range<usize>>)],
+        conditions: &[Condition],
     ) {
         let mut named: Vec<_> =
-            ways.iter().filter_map(|(name, at)| Some((*name, at.clone()?))).collect();
+            conditions.iter().filter_map(|(name, at)| Some((*name, at.clone()?))).collect();
         named.sort_by_key(|(_, at)| at.start);
         match named.as_slice() {
             [] => {
-                let names: Vec<_> = ways.iter().map(|(name, _)| *name).collect();
-                if self.is_misspelt(&given.at, &names) {
-                    return;
+                let conditions: Vec<_> = conditions.iter().map(|(name, _)| *name).collect();
+                if !self.is_misspelt(&given.at, &conditions) {
+                    self.add_fault(
+                        given.at.clone(),
+                        HealthFault::NoCondition { table, conditions },
+                    );
                 }
-                let names = listed(names);
-                let message = format!("`{table}` does not say by what");
-                self.note(given.at.clone(), message, format!("give it exactly one of {names}"));
             }
             [(first, first_at), others @ ..] => {
-                for (name, at) in others {
-                    let message = format!("`{table}` cannot have both `{first}` and `{name}`");
-                    let fault = self.fault(at.clone(), message).help("take one of the two out");
-                    self.findings.add(fault.related(first_at.clone(), "the first"));
+                for (second, at) in others {
+                    let fault = HealthFault::TwoConditions { table, first, second };
+                    self.add_related_fault(at.clone(), fault, first_at.clone(), "the first");
                 }
             }
         }
     }
 
-    /// `status` and `text` go with `http`, and `http` and `tcp = true` with ports.
-    fn check_look(&mut self, look: &Look<'_>, has_ports: bool) {
-        if let Some((Target(target), given)) = look.http.usable() {
-            self.refuse_placeholders(target, &given.at, "`http`");
+    /// `status` and `text` need `http`; `http` and `tcp = true` need ports.
+    fn check_probe(&mut self, keys: &ProbeKeys<'_>, ports: SlotPorts) {
+        if let Some((Target(target), given)) = keys.http.usable() {
+            self.refuse_placeholders(target, &given.at, "http");
         }
-        if let Some((Text(text), given)) = look.text.usable() {
-            self.refuse_placeholders(text, &given.at, "`text`");
+        if let Some((Text(text), given)) = keys.text.usable() {
+            self.refuse_placeholders(text, &given.at, "text");
         }
-        if !look.http.is_given() {
-            for (name, at) in [("status", key(look.status)), ("text", key(look.text))] {
+        if !keys.http.is_given() {
+            for (name, at) in [("status", keys.status.key()), ("text", keys.text.key())] {
                 let Some(at) = at else { continue };
-                self.note(at, format!("`{name}` goes with `http` only"), "take it out");
+                self.add_fault(at, HealthFault::WithoutHttp(name));
             }
         }
-        if has_ports {
+        if ports == SlotPorts::Owned {
             return;
         }
-        if let Some(given) = look.http.given() {
-            let message = "`http` asks the worker's own port, and this pool has no ports";
-            self.note(given.key.clone(), message, "give it some, as in `ports = \"8080-8082\"`");
+        if let Some(key) = keys.http.key() {
+            self.add_fault(key, HealthFault::HttpWithoutPorts);
         }
-        if let Some((TcpPort::Own, given)) = look.tcp.usable() {
-            let message = "`tcp = true` asks the worker's own port, and this pool has no ports";
-            self.note(given.key.clone(), message, "name the port, as in `tcp = 8080`");
+        if let Some((ProbePort::Own, given)) = keys.tcp.usable() {
+            self.add_fault(given.key.clone(), HealthFault::TcpWithoutPorts);
         }
     }
 
-    fn check(&mut self, look: &Look<'_>, seat: &SlotContext<'_>) -> Option<Probe> {
-        let own_port = seat.values.port.filter(|_| seat.owns_port);
-        if let Some(tcp) = look.tcp.value() {
-            return match tcp {
-                TcpPort::Own => own_port.map(|port| Probe::Tcp { port }),
-                TcpPort::Other(port) => Some(Probe::Tcp { port: *port }),
-            };
+    /// The probe that these keys describe. None if there is no such key, or a fault in it.
+    fn probe(&mut self, keys: &ProbeKeys<'_>, ports: SlotPorts) -> Option<ProbeSpec> {
+        match (keys.tcp.value(), ports) {
+            (Some(ProbePort::Own), SlotPorts::None) => return None,
+            (Some(port), _) => return Some(ProbeSpec::Tcp { port: *port }),
+            (None, _) => {}
         }
-        if let Some(Target(target)) = look.http.value() {
-            let (target, port) = (target.clone(), own_port?);
-            let status = look.status.value().map_or(STATUS, |status| status.0.clone());
-            let text = look.text.value().map(|text| text.0.clone());
-            return Some(Probe::Http { port, target, status, text });
+        if let Some(Target(target)) = keys.http.value() {
+            return (ports == SlotPorts::Owned).then(|| ProbeSpec::Http {
+                target: target.clone(),
+                status: keys.status.value().map_or(HTTP_STATUS, |status| status.0.clone()),
+                text: keys.text.value().map(|text| text.0.clone()),
+            });
         }
-        let (command, given) = look.exec.usable()?;
-        Some(Probe::Exec { argv: self.argv(command, given, seat) })
+        let (command, given) = keys.exec.usable()?;
+        Some(ProbeSpec::Exec { argv: self.argv(command, given, ports) })
     }
-}
-
-/// Where the key stands, if it is there.
-fn key<T>(field: &Field<T>) -> Option<Range<usize>> {
-    field.given().map(|given| given.key.clone())
 }

@@ -1,32 +1,39 @@
 //! `pm.toml`: text in, a plan or every fault of the text out.
 //!
-//! A text goes through three stages. The `toml` crate makes a tree of it ([`syntax`] says what it could not read);
-//! [`tree`] reads the tree into the types of [`keys`], with the help of [`field`], [`types`] and [`command`], and
-//! notes each key and value that is wrong; [`pool`] and [`health`] make pools of the tables, and [`pools`] looks at
-//! what concerns several pools. A stage begins only if the one before it left no doubt: a line that could not be read
-//! is not reported as missing as well.
+//! A text goes through three stages. The `toml` crate makes a tree of it; [`syntax`] words what the crate could not
+//! read. [`value`] and [`field`] read the tree into the tables of [`keys`], with the single values of [`types`] and
+//! [`command`]; each key and value that is wrong is a fault. Then [`pool`], [`policy`] and [`health`] make a pool of
+//! each table, and [`pools`] and [`order`] look at all of them together. What can be wrong, in words, is in [`faults`].
+//! A stage begins only if the one before it found everything: a line that could not be read is not reported as missing
+//! as well.
 
-mod any_value;
 mod command;
+mod faults;
 mod field;
 mod health;
 mod keys;
+mod order;
+mod policy;
 mod pool;
 mod pools;
 mod syntax;
-mod tree;
 mod types;
+mod value;
 
-use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use self::field::Field;
 use self::keys::File;
 use self::pool::Reader;
-use self::tree::{Node, Notes};
+use self::value::{FileFaults, Value};
+use super::fault_kind::FaultKind;
 use super::host::{Document, Host};
 use super::text::diagnostics::{Fault, Faults, Findings};
 use super::{FILE_BYTES_MAX, Plan};
+
+pub use faults::{CommandForm, Expected, HealthFault, Noun, PoolFault, PoolsFault, ValueFault};
+pub use syntax::{SyntaxFault, TomlProblem};
+pub use value::Actual;
 
 /// Makes a plan of a `pm.toml`.
 ///
@@ -35,30 +42,32 @@ use super::{FILE_BYTES_MAX, Plan};
 pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
     let nothing = Plan { pools: Vec::new() };
-    let file = findings.source(&document.name, &document.text);
+    let file = findings.add_source(&document.name, &document.text);
     if document.text.len() > FILE_BYTES_MAX {
-        let fault = Fault::new(file, 0..0, "this file is larger than 1 MiB");
-        findings.add(fault.help("take what is no configuration out of it"));
-        return findings.or(nothing);
+        findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));
+        return findings.finish(nothing);
     }
     let (tree, errors) = DeTable::parse_recoverable(&document.text);
     let at = tree.span();
-    syntax::note(&document.text, tree.get_ref(), &errors, file, &mut findings);
+    syntax::add_parser_errors(&document.text, tree.get_ref(), &errors, file, &mut findings);
     let is_whole = findings.is_empty();
     let tree = DeValue::Table(tree.into_inner());
     let mut found = Findings::default();
-    let same = found.source(&document.name, &document.text);
-    let notes = Notes::new(same, &mut found);
-    let read: Field<File> =
-        Field::deserialize(Node::root(&tree, at, &notes)).expect("a field takes in every value");
-    let found = found.faults();
-    syntax::note_elsewhere(&document.text, found, file, &mut findings);
+    let same_file = found.add_source(&document.name, &document.text);
+    let mut faults = FileFaults { file: same_file, findings: &mut found };
+    let read: Field<File> = Field::read(&Value::root(&tree, at), &mut faults);
+    syntax::add_faults_elsewhere(
+        &document.text,
+        found.faults_so_far().cloned(),
+        file,
+        &mut findings,
+    );
     let Some(read) = read.value().filter(|_| is_whole) else {
-        return findings.or(nothing);
+        return findings.finish(nothing);
     };
-    let mut reader = Reader::new(document, file, host, &mut findings);
+    let mut reader = Reader { document, file, host, findings: &mut findings };
     let plan = pools::plan(&mut reader, read);
-    findings.or(plan)
+    findings.finish(plan)
 }
 
 /// The JSON schema of a `pm.toml`, for editors.

@@ -1,77 +1,84 @@
-//! What concerns several pools: their ports, their order, how many workers there are in all.
+//! All pools of a file together: their ports, their log files, and how many workers there are. Their order is in
+//! [`super::order`].
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
+use super::faults::PoolsFault;
 use super::keys::File;
 use super::pool::{PoolEntry, Reader};
-use super::types::{PortsText, Text};
+use super::types::PortsText;
 use crate::plan::text::ports;
-use crate::plan::text::suggest::{advice, listed};
-use crate::plan::{Fault, LogFile, Plan, Pool, WORKERS_MAX};
+use crate::plan::{LogFile, Plan, Pool, SlotsSpec, WORKERS_MAX, defaults};
 
-/// Any port: where a pool's own are wrong, the rest of it is looked at with this.
-const SOME_PORT: u16 = 1;
+/// The ports of all pools so far, each with the place where it stands.
+type TakenPorts = BTreeMap<u16, Range<usize>>;
 
-/// The plan of a whole file; what is wrong with it is in the reader's findings.
+/// The plan of a whole file. What is wrong with it is in the reader's findings.
 pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
-    let mut pools: Vec<PoolEntry<'_>> = Vec::new();
+    let entries = entries(file);
+    if entries.is_empty() && reader.findings.is_empty() {
+        reader.add_fault(0..0, PoolsFault::NoPool);
+    }
+    let mut taken = TakenPorts::new();
+    let mut total = 0;
+    let mut pools = Vec::new();
+    for entry in &entries {
+        let mut slots = reader.slots(entry, &mut taken);
+        let before = total;
+        total += count(&slots);
+        if total > WORKERS_MAX {
+            if before <= WORKERS_MAX {
+                reader.add_fault(entry.key.clone(), PoolsFault::TooManyWorkers(total));
+            }
+            // A plan that is refused is not expanded.
+            slots = SlotsSpec::Workers(0);
+        }
+        pools.push(reader.pool(entry, slots));
+    }
+    reader.order(&entries, &mut pools);
+    reader.check_log_files(&entries, &pools);
+    Plan { pools }
+}
+
+/// The tables of all pools that can be read.
+fn entries(file: &File) -> Vec<PoolEntry<'_>> {
+    let mut entries: Vec<PoolEntry<'_>> = Vec::new();
     for (name, field) in file.pool.value().into_iter().flat_map(|pools| &pools.0) {
         if let Some((table, given)) = field.usable() {
             let key = given.key.clone();
-            if let Some(last) = pools.last_mut() {
+            if let Some(last) = entries.last_mut() {
                 last.extent.end = key.start;
             }
-            pools.push(PoolEntry { name, extent: key.start..usize::MAX, key, table });
+            entries.push(PoolEntry { name, extent: key.start..usize::MAX, key, table });
         }
     }
-    if pools.is_empty() && reader.findings.is_empty() {
-        let message = "this file keeps nothing alive: there is no pool in it";
-        reader.note(0..0, message, "write `[pool.web]` and `command = [\"./server\"]` below it");
+    entries
+}
+
+fn count(slots: &SlotsSpec) -> usize {
+    match slots {
+        SlotsSpec::Ports(ports) => ports.len(),
+        SlotsSpec::Workers(count) | SlotsSpec::PortVariable { workers: count, .. } => *count,
     }
-    let mut taken = BTreeMap::new();
-    let mut total = 0;
-    let mut made = Vec::new();
-    for named in &pools {
-        let mut ports = reader.ports(named, &mut taken);
-        let before = total;
-        total += ports.len();
-        if total > WORKERS_MAX {
-            if before <= WORKERS_MAX {
-                let message = format!("with this pool there are {total} workers");
-                reader.note(named.key.clone(), message, format!("{WORKERS_MAX} is the most"));
-            }
-            ports.truncate(1);
-        }
-        made.push(reader.pool(named, &ports));
-    }
-    reader.order(&pools, &mut made);
-    reader.logs(&pools, &made);
-    Plan { pools: made }
 }
 
 impl Reader<'_> {
-    /// The port of each slot of a pool, none for those of a pool without ports.
-    fn ports(
-        &mut self,
-        named: &PoolEntry<'_>,
-        taken: &mut BTreeMap<u16, Range<usize>>,
-    ) -> Vec<Option<u16>> {
-        let table = named.table;
-        if let (Some(workers), Some(ports)) = (table.workers.given(), table.ports.given()) {
-            let fault = self.fault(workers.key.clone(), "`workers` does not go with `ports`");
-            let fault = fault.help("there is one worker for each port; take one of the two out");
-            self.findings.add(fault.related(ports.key.clone(), "the ports"));
+    /// The slots of a pool.
+    fn slots(&mut self, entry: &PoolEntry<'_>, taken: &mut TakenPorts) -> SlotsSpec {
+        let table = entry.table;
+        if let (Some(workers), Some(ports)) = (table.workers.key(), table.ports.key()) {
+            self.add_related_fault(workers, PoolsFault::WorkersWithPorts, ports, "the ports");
         }
         if !table.ports.is_given() {
             let workers = table.workers.value().and_then(|count| usize::try_from(count.0).ok());
-            return vec![None; workers.unwrap_or(1)];
+            return SlotsSpec::Workers(workers.unwrap_or(defaults::WORKERS));
         }
         let mut own = Vec::new();
-        let Some((list, given)) = table.ports.usable() else { return vec![Some(SOME_PORT)] };
+        let Some((list, given)) = table.ports.usable() else { return SlotsSpec::Ports(own) };
         if list.0.is_empty() {
-            self.note(given.at.clone(), "there is no port in this list", "give 8080, say");
+            self.add_fault(given.at.clone(), PoolsFault::NoPort);
         }
         for (text, given) in list.usable() {
             match text {
@@ -84,85 +91,44 @@ impl Reader<'_> {
                         }
                     }
                     Err((part, error)) => {
-                        // Of an empty part there is nothing to be shown.
+                        // An empty part cannot be marked: the whole string is.
                         let at = self.inside(text, &given.at, part);
                         let at = if at.is_empty() { given.at.clone() } else { at };
-                        self.findings.add(Fault::of(self.file, at, error));
+                        self.add_fault(at, error);
                     }
                 },
             }
-            // More than can be: what is wrong with it is said once, by the number of workers.
+            // The number of workers is refused already.
             if own.len() > WORKERS_MAX {
                 break;
             }
         }
-        if own.is_empty() { vec![Some(SOME_PORT)] } else { own }
+        SlotsSpec::Ports(own)
     }
 
-    /// Gives ports to the pool, or says who has the first that is taken.
+    /// Gives ports to a pool, or reports the first that another slot has.
     fn take(
         &mut self,
-        ports: std::ops::RangeInclusive<u16>,
+        ports: RangeInclusive<u16>,
         at: &Range<usize>,
-        taken: &mut BTreeMap<u16, Range<usize>>,
-        own: &mut Vec<Option<u16>>,
+        taken: &mut TakenPorts,
+        own: &mut Vec<u16>,
     ) {
         if let Some((port, first)) = taken.range(ports.clone()).next() {
-            let fault = self.fault(at.clone(), format!("port {port} is there twice"));
-            let fault = fault.help("a slot owns its port alone; give one of the two another");
-            self.findings.add(fault.related(first.clone(), "the first time"));
+            let fault = PoolsFault::PortTwice(*port);
+            self.add_related_fault(at.clone(), fault, first.clone(), "the first time");
         }
         for port in ports {
             taken.entry(port).or_insert_with(|| at.clone());
-            own.push(Some(port));
-        }
-    }
-
-    /// Fills in which pool comes after which.
-    fn order(&mut self, pools: &[PoolEntry<'_>], made: &mut [Pool]) {
-        let names: Vec<_> = pools.iter().map(|named| named.name).collect();
-        let index: BTreeMap<_, _> = names.iter().zip(0..).map(|(name, n)| (*name, n)).collect();
-        let mut places = BTreeMap::new();
-        for (own, named) in pools.iter().enumerate() {
-            let after = named.table.after.value();
-            for (Text(name), given) in after.into_iter().flat_map(|after| after.usable()) {
-                match index.get(name.as_str()) {
-                    Some(other) if *other == own => {
-                        let message = format!("`{name}` cannot come after itself");
-                        self.note(given.at.clone(), message, "name another pool");
-                    }
-                    Some(other) if made[own].after.contains(other) => {
-                        let message = format!("`{name}` is there twice");
-                        self.note(given.at.clone(), message, "once is enough");
-                    }
-                    Some(other) => {
-                        made[own].after.push(*other);
-                        places.insert((own, *other), given.at.clone());
-                    }
-                    None if self.findings.is_full() => {}
-                    None => {
-                        let message = format!("there is no pool `{name}`");
-                        let others = names.iter().copied().filter(|other| *other != named.name);
-                        self.note(given.at.clone(), message, meant(name, others));
-                    }
-                }
-            }
-        }
-        for cycle in cycles(made) {
-            let mut words: Vec<_> = cycle.iter().map(|pool| made[*pool].name.as_str()).collect();
-            words.push(words[0]);
-            let words = words.join(" -> ");
-            let at = places[&(cycle[0], *cycle.get(1).unwrap_or(&cycle[0]))].clone();
-            let message = format!("these pools wait for each other: {words}");
-            self.note(at, message, "take one of them out of an `after`");
+            own.push(port);
         }
     }
 
     /// No two slots write to one file.
-    fn logs(&mut self, pools: &[PoolEntry<'_>], made: &[Pool]) {
+    fn check_log_files(&mut self, entries: &[PoolEntry<'_>], pools: &[Pool]) {
         let mut writers: BTreeMap<PathBuf, (&str, Range<usize>)> = BTreeMap::new();
-        for (named, pool) in pools.iter().zip(made) {
-            let log = named.table.log.value();
+        for (entry, pool) in entries.iter().zip(pools) {
+            let log = entry.table.log.value();
             let Some(given) = log.and_then(|log| log.file.given()) else { continue };
             for slot in &pool.slots {
                 let Some(log) = &slot.log else { continue };
@@ -172,20 +138,22 @@ impl Reader<'_> {
                     writers.extend(files_of(log).map(|path| (path, writer.clone())));
                     continue;
                 };
-                let message = format!("`{first}` and `{}` would write to one file", slot.name);
-                let fault = self.fault(given.at.clone(), message);
-                let fault = fault.help("put `{slot}` in it");
-                let is_here = *at == given.at;
-                let at = at.clone();
-                self.findings.add(if is_here { fault } else { fault.related(at, "the first") });
+                let (first, second) = ((*first).to_owned(), slot.name.clone());
+                let fault = PoolsFault::OneLogFile { first, second };
+                if *at == given.at {
+                    self.add_fault(given.at.clone(), fault);
+                } else {
+                    self.add_related_fault(given.at.clone(), fault, at.clone(), "the first");
+                }
                 break;
             }
         }
     }
 }
 
-/// The file and those that it is put aside as. More than a few nobody gives such names by accident.
+/// A log file, and the files that it is rotated to.
 fn files_of(log: &LogFile) -> impl Iterator<Item = PathBuf> {
+    // A higher number is not a name that another log file has by accident.
     const NUMBERED_MAX: u32 = 100;
     let numbered = (1..=log.keep.min(NUMBERED_MAX)).map(|n| {
         let mut path = log.path.clone().into_os_string();
@@ -193,62 +161,4 @@ fn files_of(log: &LogFile) -> impl Iterator<Item = PathBuf> {
         path.into()
     });
     std::iter::once(log.path.clone()).chain(numbered)
-}
-
-fn meant<'a>(written: &str, others: impl Iterator<Item = &'a str> + Clone) -> String {
-    // A screen of names helps nobody.
-    const NAMED_MAX: usize = 10;
-    match others.clone().count() {
-        0 => "this is the only pool; take `after` out".into(),
-        1..=NAMED_MAX => advice(written, others),
-        _ => match crate::plan::text::suggest::nearest(written, others.clone()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there is {} and more", listed(others.take(NAMED_MAX))),
-        },
-    }
-}
-
-/// The pools that wait for themselves by way of others, each cycle once, from the pool that stands first in it.
-fn cycles(pools: &[Pool]) -> Vec<Vec<usize>> {
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Visit {
-        Never,
-        Now,
-        Done,
-    }
-    let mut visits = vec![Visit::Never; pools.len()];
-    let mut found = Vec::new();
-    for start in 0..pools.len() {
-        if visits[start] != Visit::Never {
-            continue;
-        }
-        // The way to where we are, and how many of its last one's `after` have been followed.
-        let mut way = vec![(start, 0)];
-        visits[start] = Visit::Now;
-        while let Some((pool, followed)) = way.last_mut() {
-            let Some(next) = pools[*pool].after.get(*followed).copied() else {
-                visits[*pool] = Visit::Done;
-                way.pop();
-                continue;
-            };
-            *followed += 1;
-            match visits[next] {
-                Visit::Never => {
-                    visits[next] = Visit::Now;
-                    way.push((next, 0));
-                }
-                Visit::Now => {
-                    let begin = way.iter().position(|(pool, _)| *pool == next);
-                    let begin = begin.expect("what is being visited is on the way");
-                    let mut cycle: Vec<_> = way[begin..].iter().map(|(pool, _)| *pool).collect();
-                    let first = cycle.iter().enumerate().min_by_key(|(_, pool)| **pool);
-                    let first = first.map_or(0, |(index, _)| index);
-                    cycle.rotate_left(first);
-                    found.push(cycle);
-                }
-                Visit::Done => {}
-            }
-        }
-    }
-    found
 }

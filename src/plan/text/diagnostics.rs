@@ -1,43 +1,42 @@
-//! What is wrong with a text, and where. All of it at once, in the order of the file.
+//! Faults of a text at their places: all of them at once, in the order of the text.
 //!
-//! Here is the one-line form, `pm.toml:12:3: unknown key `restrat`; did you mean `restart`?`. Pictures of the place
-//! are drawn in floor 4.
+//! What a fault is, and what would be right, is its [`FaultKind`]. Here it becomes one line,
+//! `pm.toml:12:3: unknown key `restrat`; did you mean `restart`?`. Pictures of the place are drawn in floor 4.
 
 use std::fmt;
 use std::ops::Range;
 
-/// More of them help nobody.
+use super::explain::Explain;
+use super::lines;
+use crate::plan::fault_kind::FaultKind;
+
+/// More faults than these are only counted.
 pub const FAULTS_MAX: usize = 100;
 
-/// Which of the texts: an index into [`Faults::sources`].
+/// Identifies one text: an index into [`Faults::sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceId(usize);
 
-/// A text that somebody wrote: a file, or the value of an option.
+/// A text in which faults are looked for: a file, or the value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// As people know it: `pm.toml`.
+    /// The name that messages show: `pm.toml`.
     pub name: String,
     pub text: String,
 }
 
-/// One thing that is wrong.
+/// One fault at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub file: SourceId,
     /// The bytes that are wrong, within the text and on its characters' boundaries.
     pub span: Range<usize>,
-    /// The whole of it in one phrase.
-    pub message: String,
-    /// What the underlined text is. May be empty.
-    pub label: String,
-    /// What would be right.
-    pub help: Option<String>,
-    /// Another place in the same file that has to do with it, and what it is.
-    pub related: Option<(Range<usize>, String)>,
+    pub kind: FaultKind,
+    /// Another place in the same text that belongs to the fault, and what it is.
+    pub related: Option<(Range<usize>, &'static str)>,
 }
 
-/// What is wrong: at least one fault, with the texts that they are in.
+/// At least one fault, with the texts that they are in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     sources: Vec<Source>,
@@ -54,7 +53,7 @@ pub struct Place {
     pub end_column: usize,
 }
 
-/// What has been found so far by a reader that goes on after a fault.
+/// The faults found so far by a reader that continues after a fault.
 #[derive(Debug, Default)]
 pub struct Findings {
     sources: Vec<Source>,
@@ -63,30 +62,27 @@ pub struct Findings {
 }
 
 impl Fault {
-    pub fn new(file: SourceId, span: Range<usize>, message: impl Into<String>) -> Self {
-        let (label, message) = (String::new(), message.into());
-        Self { file, span, message, label, help: None, related: None }
+    pub fn new(file: SourceId, span: Range<usize>, kind: impl Into<FaultKind>) -> Self {
+        Self { file, span, kind: kind.into(), related: None }
     }
 
-    /// A fault in words of the form `what is wrong; what would be right`.
-    pub fn of(file: SourceId, span: Range<usize>, error: impl fmt::Display) -> Self {
-        let words = error.to_string();
-        match words.rsplit_once("; ") {
-            Some((message, help)) => Self::new(file, span, message).help(help),
-            None => Self::new(file, span, words),
-        }
+    pub fn related(self, span: Range<usize>, label: &'static str) -> Self {
+        Self { related: Some((span, label)), ..self }
     }
 
-    pub fn label(self, label: impl Into<String>) -> Self {
-        Self { label: label.into(), ..self }
+    /// What is wrong, in one phrase on one line.
+    pub fn message(&self) -> String {
+        one_line(&self.kind.to_string())
     }
 
-    pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+    /// What would be right, on one line.
+    pub fn help(&self) -> Option<String> {
+        self.kind.help().as_deref().map(one_line)
     }
 
-    pub fn related(self, span: Range<usize>, label: impl Into<String>) -> Self {
-        Self { related: Some((span, label.into())), ..self }
+    /// What the marked text is. Often empty.
+    pub fn label(&self) -> &'static str {
+        self.kind.label()
     }
 }
 
@@ -104,7 +100,7 @@ impl Faults {
         &self.sources[fault.file.0]
     }
 
-    /// How many more there were than [`FAULTS_MAX`].
+    /// The number of faults beyond [`FAULTS_MAX`].
     pub fn left_out(&self) -> usize {
         self.left_out
     }
@@ -125,8 +121,8 @@ impl Faults {
     fn line(&self, fault: &Fault) -> String {
         let Place { line, column, .. } = self.place(fault);
         let name = &self.source(fault).name;
-        let help = fault.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-        format!("{name}:{line}:{column}: {}{help}", fault.message)
+        let help = fault.help().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{name}:{line}:{column}: {}{help}", fault.message())
     }
 }
 
@@ -140,8 +136,8 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 impl Findings {
-    /// Takes in a text that faults may be found in.
-    pub fn source(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+    /// Adds a text in which faults may be found.
+    pub fn add_source(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         self.sources.push(Source { name: name.into(), text: text.into() });
         SourceId(self.sources.len() - 1)
     }
@@ -150,7 +146,7 @@ impl Findings {
         &self.sources[file.0].text
     }
 
-    /// Notes a fault. A span that is not on the boundaries of characters is widened to them.
+    /// Adds a fault. A span that is not on the boundaries of characters is widened to them.
     pub fn add(&mut self, mut fault: Fault) {
         if self.is_full() {
             self.left_out += 1;
@@ -161,33 +157,15 @@ impl Findings {
         if let Some((span, _)) = &mut fault.related {
             *span = on_characters(text, span);
         }
-        fault.message = one_line(&fault.message);
-        fault.help = fault.help.as_deref().map(one_line);
         self.faults.push(fault);
     }
 
-    /// What has been noted, in that order.
+    /// The faults so far, in the order in which they were added.
     pub fn faults_so_far(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter()
     }
 
-    /// All that has been noted.
-    pub fn faults(self) -> Vec<Fault> {
-        self.faults
-    }
-
-    /// How many have been noted.
-    pub fn count(&self) -> usize {
-        self.faults.len() + self.left_out
-    }
-
-    /// Forgets what has been noted since there were `count` faults.
-    pub fn forget_since(&mut self, count: usize) {
-        self.faults.truncate(count);
-        self.left_out = count - self.faults.len();
-    }
-
-    /// True if what is added is only counted.
+    /// True if a further fault would only be counted.
     pub fn is_full(&self) -> bool {
         self.faults.len() >= FAULTS_MAX
     }
@@ -196,11 +174,11 @@ impl Findings {
         self.faults.is_empty()
     }
 
-    /// The faults in the order of the text, if there are any, else `value`.
+    /// Returns `value` if there is no fault.
     ///
     /// # Errors
-    /// All that has been noted.
-    pub fn or<T>(mut self, value: T) -> Result<T, Faults> {
+    /// All faults, in the order of the text.
+    pub fn finish<T>(mut self, value: T) -> Result<T, Faults> {
         if self.faults.is_empty() {
             return Ok(value);
         }
@@ -210,7 +188,7 @@ impl Findings {
     }
 }
 
-/// What was written may be quoted in a message: it is not to break the line or to fill the screen.
+/// Escapes and shortens a phrase: it may quote a text that would break the line or fill the screen.
 fn one_line(words: &str) -> String {
     const CHARACTERS_MAX: usize = 300;
     let mut line = String::new();
@@ -231,59 +209,62 @@ fn on_characters(text: &str, span: &Range<usize>) -> Range<usize> {
 
 /// Line and column of a byte, from 1.
 fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
-    (line, column)
+    let line = lines::around(text, at);
+    (lines::number(&text.as_bytes()[..at]), lines::column(&text[line.start..at]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::dotenv::DotenvFault;
+
+    fn set_twice(name: &str) -> DotenvFault {
+        DotenvFault::SetTwice(name.into())
+    }
 
     #[test]
     fn faults_stand_in_the_order_of_the_text_with_line_and_column() {
         let mut findings = Findings::default();
-        let file = findings.source("pm.toml", "ä = 1\nbü = 2\n");
-        findings.add(Fault::of(file, 13..14, "`2` is wrong; did you mean `3`?"));
-        findings.add(Fault::new(file, 0..2, "unknown key `ä`"));
-        let faults = findings.or(()).unwrap_err();
+        let file = findings.add_source(".env", "ä = 1\nbü = 2\n");
+        findings.add(Fault::new(file, 13..14, DotenvFault::ZeroByte));
+        findings.add(Fault::new(file, 0..2, set_twice("ä")));
+        let faults = findings.finish(()).unwrap_err();
         assert_eq!(
             faults.to_string(),
-            "pm.toml:1:1: unknown key `ä`\npm.toml:2:6: `2` is wrong; did you mean `3`?"
+            ".env:1:1: `ä` is set twice; remove one of the two lines\n\
+             .env:2:6: a zero byte ends the value; remove it"
         );
     }
 
     #[test]
     fn a_span_is_kept_within_the_text_and_on_its_characters() {
         let mut findings = Findings::default();
-        let file = findings.source("a", "aä");
-        findings.add(Fault::new(file, 2..2, "inside"));
-        findings.add(Fault::new(file, 9..12, "beyond"));
-        let faults = findings.or(()).unwrap_err();
+        let file = findings.add_source("a", "aä");
+        findings.add(Fault::new(file, 2..2, DotenvFault::ZeroByte));
+        findings.add(Fault::new(file, 9..12, DotenvFault::ZeroByte));
+        let faults = findings.finish(()).unwrap_err();
         let spans: Vec<_> = faults.iter().map(|fault| fault.span.clone()).collect();
         assert_eq!(spans, [1..3, 3..3]);
     }
 
     #[test]
-    fn what_is_quoted_neither_breaks_the_line_nor_fills_the_screen() {
+    fn a_quoted_text_neither_breaks_the_line_nor_fills_the_screen() {
         let mut findings = Findings::default();
-        let file = findings.source("a", "a");
-        findings.add(Fault::new(file, 0..1, format!("`\x1b\n{}`", "x".repeat(1_000))));
-        let line = findings.or(()).unwrap_err().to_string();
-        assert!(line.starts_with("a:1:1: `\\u{1b}\\nxxx") && line.ends_with("x…"), "{line}");
+        let file = findings.add_source("a", "a");
+        findings.add(Fault::new(file, 0..1, set_twice(&format!("\x1b\n{}", "x".repeat(1_000)))));
+        let line = findings.finish(()).unwrap_err().to_string();
+        assert!(line.starts_with("a:1:1: `\\u{1b}\\nxxx") && line.contains("x…"), "{line}");
         assert!(line.len() < 400);
     }
 
     #[test]
-    fn what_is_too_much_is_counted() {
+    fn faults_beyond_the_bound_are_counted() {
         let mut findings = Findings::default();
-        let file = findings.source("a", "a");
+        let file = findings.add_source("a", "a");
         for _ in 0..FAULTS_MAX + 3 {
-            findings.add(Fault::new(file, 0..1, "wrong"));
+            findings.add(Fault::new(file, 0..1, DotenvFault::ZeroByte));
         }
-        let faults = findings.or(()).unwrap_err();
+        let faults = findings.finish(()).unwrap_err();
         assert_eq!(faults.lines().last().as_deref(), Some("and 3 more"));
         assert_eq!(faults.iter().count(), FAULTS_MAX);
     }

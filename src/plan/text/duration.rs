@@ -5,24 +5,44 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::fmt::friendly::{FractionalUnit, SpanPrinter};
 
-/// Longer than anybody waits for a worker, and far from every overflow.
+use super::explain::{Explain, Sentence};
+
+/// Longer than any wait for a worker, and far from every overflow.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a text is no duration.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Why a text is not a duration.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DurationError {
-    #[error("`{0}` has no unit; did you mean `{0}s`?")]
+    #[error("`{0}` has no unit")]
     NoUnit(String),
-    #[error("`{0}` is no duration; write it like `5s`, `100ms` or `1m30s`")]
+    #[error("`{0}` is not a duration")]
     NotADuration(String),
     #[error("`{0}` is longer than a day")]
     TooLong(String),
 }
 
+impl Explain for DurationError {
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NoUnit(number) => Some(format!("did you mean `{number}s`?")),
+            Self::NotADuration(_) => Some("write it like `5s`, `100ms` or `1m30s`".into()),
+            Self::TooLong(_) => Some("give at most `24h`".into()),
+        }
+    }
+}
+
+/// Reads a duration that is an argument of the command line.
+///
+/// # Errors
+/// As [`parse`], with the help.
+pub fn argument(text: &str) -> Result<Duration, Sentence<DurationError>> {
+    parse(text).map_err(Sentence)
+}
+
 /// Reads a duration.
 ///
 /// # Errors
-/// If there is no unit, if it is negative or no duration at all, or if it is longer than a day.
+/// If there is no unit, if it is negative or not a duration at all, or if it is longer than a day.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let text = text.trim();
     if text.parse::<f64>().is_ok_and(|number| number >= 0.0) {
@@ -37,7 +57,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// Writes a duration for a person: three digits at most, `34ms`, `2.1s`, `1m 30s`.
+/// Writes a duration for people, with at most three digits: `34ms`, `2.1s`, `1m 30s`.
 pub fn words(duration: Duration) -> String {
     let printer = SpanPrinter::new();
     let (printer, rounded) = match duration.as_millis() {
@@ -69,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_what_is() {
-        assert_eq!(parse("5").unwrap_err().to_string(), "`5` has no unit; did you mean `5s`?");
+    fn what_is_not_a_duration_is_refused_with_an_example() {
+        assert_eq!(argument("5").unwrap_err().to_string(), "`5` has no unit; did you mean `5s`?");
         for bad in ["", "s", "five", "-5s", "5 parsecs"] {
             assert!(matches!(parse(bad), Err(DurationError::NotADuration(_))), "{bad}");
         }

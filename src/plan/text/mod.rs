@@ -1,13 +1,16 @@
 //! Reading text and pointing into it: what every reader of this floor shares.
 //!
 //! [`lines`] and [`placeholders`] take text apart; [`duration`], [`size`], [`ports`] and [`signal`] read one value;
-//! [`suggest`] finds the word that was probably meant; [`diagnostics`] is how a reader reports a fault at its place.
+//! [`suggest`] finds the name that was probably meant. [`explain`] is how a kind of fault is put into words,
+//! [`diagnostics`] how a reader reports it at its place; [`phrase`] words lists, counts and ports, for all floors.
 
 pub mod diagnostics;
-pub mod duration;
-pub mod lines;
+pub(crate) mod duration;
+pub(crate) mod explain;
+pub(crate) mod lines;
+pub mod phrase;
 pub mod placeholders;
-pub mod ports;
-pub mod signal;
-pub mod size;
-pub mod suggest;
+pub(crate) mod ports;
+pub(crate) mod signal;
+pub(crate) mod size;
+pub(crate) mod suggest;

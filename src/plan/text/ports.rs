@@ -1,25 +1,39 @@
-//! Which ports a pool owns: `8080-8082`, `8080,8090` or both.
+//! The ports that a pool owns: `8080-8082`, `8080,8090` or both.
 
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
+use super::explain::{Explain, Sentence};
 use crate::plan::WORKERS_MAX;
 
 /// Ports, each once, in the order given. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ports(Vec<u16>);
 
-/// Why a text is no list of ports.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Why a text is not a list of ports.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PortsError {
-    #[error("`{0}` is no port; give 1 to 65535, as in `8080-8082` or `8080,8090`")]
+    #[error("`{0}` is not a port")]
     NotAPort(String),
-    #[error("`{0}-{1}` ends before it begins; did you mean `{1}-{0}`?")]
+    #[error("the range `{0}-{1}` is backwards")]
     Backwards(u16, u16),
-    #[error("port {0} is there twice; a slot owns its port alone")]
+    #[error("port {0} is listed twice")]
     Twice(u16),
-    #[error("with `{0}-{1}` there are {2} ports; one pool may have {max}", max = WORKERS_MAX)]
-    TooMany(u16, u16, usize),
+    #[error("with `{first}-{last}` there are {total} ports")]
+    TooMany { first: u16, last: u16, total: usize },
+}
+
+impl Explain for PortsError {
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NotAPort(_) => "give 1 to 65535, as in `8080-8082` or `8080,8090`".into(),
+            Self::Backwards(first, last) => format!("did you mean `{last}-{first}`?"),
+            Self::Twice(_) => {
+                "each slot owns its port alone; use another port for one of them".into()
+            }
+            Self::TooMany { .. } => format!("a pool may have at most {WORKERS_MAX}"),
+        })
+    }
 }
 
 impl Ports {
@@ -35,10 +49,10 @@ pub struct Part {
     pub ports: RangeInclusive<u16>,
 }
 
-/// Reads a list of ports part by part; whether a port is there twice is for the caller to see.
+/// Reads a list of ports part by part. It does not notice a port that is listed twice.
 ///
 /// # Errors
-/// What is wrong with the first part that is no port or range of ports, and where it stands.
+/// The first part that is not a port or a range of ports: where it stands, and what is wrong with it.
 pub fn parts(text: &str) -> Result<Vec<Part>, (Range<usize>, PortsError)> {
     let (mut parts, mut total, mut next) = (Vec::new(), 0, 0);
     for part in text.split(',') {
@@ -50,7 +64,7 @@ pub fn parts(text: &str) -> Result<Vec<Part>, (Range<usize>, PortsError)> {
         total += ports.len();
         if total > WORKERS_MAX {
             let (first, last) = ports.into_inner();
-            return Err((at, PortsError::TooMany(first, last, total)));
+            return Err((at, PortsError::TooMany { first, last, total }));
         }
         parts.push(Part { at, ports });
     }
@@ -66,14 +80,14 @@ fn range(part: &str) -> Result<RangeInclusive<u16>, PortsError> {
 }
 
 impl FromStr for Ports {
-    type Err = PortsError;
+    type Err = Sentence<PortsError>;
 
-    fn from_str(text: &str) -> Result<Self, PortsError> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = parts(text).map_err(|(_, error)| Sentence(error))?;
         let mut ports = Vec::new();
-        for port in parts(text).map_err(|(_, error)| error)?.into_iter().flat_map(|part| part.ports)
-        {
+        for port in parts.into_iter().flat_map(|part| part.ports) {
             if ports.contains(&port) {
-                return Err(PortsError::Twice(port));
+                return Err(Sentence(PortsError::Twice(port)));
             }
             ports.push(port);
         }
@@ -106,17 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_port_is_refused_with_what_is() {
+    fn what_is_not_a_port_is_refused_with_the_range_of_ports() {
         for bad in ["", "0", "65536", "80a", "+80", "8080-", "8080,,8081", "-1"] {
-            assert!(ports(bad).unwrap_err().contains("is no port; give 1 to 65535"), "{bad}");
+            assert!(ports(bad).unwrap_err().contains("is not a port; give 1 to 65535"), "{bad}");
         }
     }
 
     #[test]
     fn a_backward_range_a_repeated_port_and_too_many_are_refused() {
         let backwards = ports("8082-8080").unwrap_err();
-        assert_eq!(backwards, "`8082-8080` ends before it begins; did you mean `8080-8082`?");
-        assert!(ports("8080-8082,8081").unwrap_err().contains("port 8081 is there twice"));
+        assert_eq!(backwards, "the range `8082-8080` is backwards; did you mean `8080-8082`?");
+        assert!(ports("8080-8082,8081").unwrap_err().contains("port 8081 is listed twice"));
         assert!(ports("1-65535").unwrap_err().contains("there are 65535 ports"));
     }
 

@@ -2,28 +2,43 @@
 
 use nix::sys::signal::Signal;
 
+use super::explain::Explain;
 use super::suggest::nearest;
 
 /// The greatest number of a signal on Linux (signal(7), SIGRTMAX).
 const MAX: i64 = 64;
 
-/// Why something is no stop signal.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Why a text or a number is not a stop signal.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StopSignalError {
-    #[error("there is no signal `{0}`; {advice}", advice = meant(.0))]
+    #[error("there is no signal `{0}`")]
     Unknown(String),
-    #[error("{0} is no signal; their numbers are 1 to 64")]
-    NoNumber(i64),
-    #[error("SIGKILL leaves no time to stop; `grace = \"0s\"` kills at once")]
+    #[error("{0} is not a signal")]
+    NotASignal(i64),
+    #[error("SIGKILL leaves no time to stop")]
     Kill,
-    #[error("SIGSTOP only halts a worker and never ends it; leave `signal` out for SIGTERM")]
+    #[error("SIGSTOP suspends a worker and never ends it")]
     Stop,
+}
+
+impl Explain for StopSignalError {
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Unknown(written) => match meant(written) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "write it like `TERM`, `INT` or `QUIT`".into(),
+            },
+            Self::NotASignal(_) => format!("the numbers of signals are 1 to {MAX}"),
+            Self::Kill => "`grace = \"0s\"` kills at once".into(),
+            Self::Stop => "remove `signal`: the default is TERM".into(),
+        })
+    }
 }
 
 /// The number of a signal by its name, with or without SIG, in any case, or by its number.
 ///
 /// # Errors
-/// If there is no such signal, or if it is one that no worker can catch.
+/// If there is no such signal, or if it is one that a worker cannot catch.
 pub fn by_name(written: &str) -> Result<i32, StopSignalError> {
     let upper = written.trim().to_ascii_uppercase();
     if let Ok(number) = upper.parse() {
@@ -41,9 +56,9 @@ pub fn by_name(written: &str) -> Result<i32, StopSignalError> {
 /// As [`by_name`].
 pub fn by_number(number: i64) -> Result<i32, StopSignalError> {
     if !(1..=MAX).contains(&number) {
-        return Err(StopSignalError::NoNumber(number));
+        return Err(StopSignalError::NotASignal(number));
     }
-    let number = i32::try_from(number).expect("64 at most");
+    let number = i32::try_from(number).expect("at most 64");
     match Signal::try_from(number) {
         Ok(Signal::SIGKILL) => Err(StopSignalError::Kill),
         Ok(Signal::SIGSTOP) => Err(StopSignalError::Stop),
@@ -51,13 +66,18 @@ pub fn by_number(number: i64) -> Result<i32, StopSignalError> {
     }
 }
 
-fn meant(written: &str) -> String {
+/// `SIGTERM`, or `signal 34` for one that has no name of its own (signal(7), real-time signals).
+pub fn name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) => format!("signal {number}"),
+    }
+}
+
+fn meant(written: &str) -> Option<&'static str> {
     let upper = written.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    match nearest(name, Signal::iterator().map(|signal| &signal.as_str()[3..])) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => "write it like `TERM`, `INT` or `QUIT`".into(),
-    }
+    nearest(name, Signal::iterator().map(|signal| &signal.as_str()[3..]))
 }
 
 #[cfg(test)]
@@ -65,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_goes_by_its_name_in_any_case_or_by_its_number() {
+    fn a_signal_is_known_by_its_name_in_any_case_and_by_its_number() {
         for written in ["TERM", "SIGTERM", "term", "SigTerm", " 15 "] {
             assert_eq!(by_name(written), Ok(15), "{written}");
         }
@@ -73,12 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stop_a_worker_is_refused_with_why() {
+    fn a_signal_is_named_and_a_real_time_signal_is_numbered() {
+        assert_eq!((name(15), name(34)), ("SIGTERM".into(), "signal 34".into()));
+    }
+
+    #[test]
+    fn a_signal_that_cannot_stop_a_worker_is_refused_with_the_reason() {
         assert_eq!(by_name("kill"), Err(StopSignalError::Kill));
         assert_eq!(by_number(19), Err(StopSignalError::Stop));
-        assert_eq!(by_number(65), Err(StopSignalError::NoNumber(65)));
+        assert_eq!(by_number(65), Err(StopSignalError::NotASignal(65)));
         assert!(by_name("0").is_err() && by_name("SIG").is_err());
-        let error = by_name("SIGTREM").unwrap_err().to_string();
-        assert_eq!(error, "there is no signal `SIGTREM`; did you mean `TERM`?");
+        let error = by_name("SIGTREM").unwrap_err();
+        assert_eq!(error.to_string(), "there is no signal `SIGTREM`");
+        assert_eq!(error.help().as_deref(), Some("did you mean `TERM`?"));
     }
 }

@@ -2,22 +2,35 @@
 
 use bytesize::ByteSize;
 
+use super::explain::Explain;
+
 /// More than any disk has; the kernel takes greater numbers for "no limit" (setrlimit(2), RLIM_INFINITY).
 const MAX: u64 = 1 << 60;
 
-/// Why a text is no size.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Why a text is not a size.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SizeError {
-    #[error("`{0}` is no size; write it like `512MB`, `1GiB` or as a number of bytes")]
+    #[error("`{0}` is not a size")]
     NotASize(String),
     #[error("`{0}` is more than 1 EiB")]
     TooLarge(String),
 }
 
+impl Explain for SizeError {
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NotASize(_) => {
+                Some("write it like `512MB`, `1GiB` or as a number of bytes".into())
+            }
+            Self::TooLarge(_) => None,
+        }
+    }
+}
+
 /// Reads a size, in bytes. `MB` are millions, `MiB` are 1024 times 1024.
 ///
 /// # Errors
-/// If it is none, or more than an EiB.
+/// If it is not a size, or more than 1 EiB.
 pub fn parse(text: &str) -> Result<u64, SizeError> {
     let size: Result<ByteSize, _> = text.trim().parse();
     match size {
@@ -25,6 +38,25 @@ pub fn parse(text: &str) -> Result<u64, SizeError> {
         Ok(_) => Err(SizeError::TooLarge(text.to_owned())),
         Err(_) => Err(SizeError::NotASize(text.to_owned())),
     }
+}
+
+/// A size as it is written in a `pm.toml`: `10MB`.
+pub fn written(bytes: u64) -> String {
+    in_exact_unit(bytes).map_or(bytes.to_string(), |(number, unit)| format!("{number}{unit}"))
+}
+
+/// The number of the largest unit in which it is a whole one, and that unit.
+pub fn in_exact_unit(bytes: u64) -> Option<(u64, &'static str)> {
+    const UNITS: [(u64, &str); 6] = [
+        (1_000_000_000, "GB"),
+        (1 << 30, "GiB"),
+        (1_000_000, "MB"),
+        (1 << 20, "MiB"),
+        (1_000, "kB"),
+        (1 << 10, "KiB"),
+    ];
+    let exact = UNITS.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
+    exact.map(|(unit, name)| (bytes / unit, name))
 }
 
 #[cfg(test)]
@@ -40,7 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn a_written_size_reads_back() {
+        assert_eq!(written(10_000_000), "10MB");
+        assert_eq!(parse(&written(1_500)).unwrap(), 1_500);
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused() {
         for bad in ["", "MB", "-1", "1 potato", "1..2MB", "0x10", "∞"] {
             assert!(matches!(parse(bad), Err(SizeError::NotASize(_))), "{bad}");
         }

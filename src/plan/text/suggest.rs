@@ -1,8 +1,52 @@
-//! What somebody meant who wrote something else.
+//! The name that was probably meant by a name that does not exist.
 
-/// The word among `words` that is nearest to `written`, if one is near enough to be meant.
+use std::fmt;
+
+use super::phrase::list_or;
+
+/// What to write instead of a name that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suggestion {
+    /// This name: it is spelled almost the same.
+    Meant(String),
+    /// One of these names, or of as many `more`.
+    OneOf { names: Vec<String>, more: usize },
+}
+
+impl Suggestion {
+    /// The nearest of these names, or else all of them.
+    pub fn of<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+        // More than the keys of a pool, and not more than a few lines of a terminal.
+        const NAMES_MAX: usize = 25;
+        if let Some(name) = nearest(written, names.clone()) {
+            return Self::Meant(name.to_owned());
+        }
+        let all = names.clone().into_iter().count();
+        let names = names.into_iter().take(NAMES_MAX).map(str::to_owned).collect();
+        Self::OneOf { names, more: all.saturating_sub(NAMES_MAX) }
+    }
+}
+
+impl fmt::Display for Suggestion {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Meant(name) => write!(out, "did you mean `{name}`?"),
+            Self::OneOf { names, more: 0 } => write!(out, "use {}", list_or(&quoted(names))),
+            Self::OneOf { names, more } => {
+                write!(out, "use {} or one of {more} others", quoted(names).join(", "))
+            }
+        }
+    }
+}
+
+/// Each name in backticks.
+pub fn quoted(names: &[impl AsRef<str>]) -> Vec<String> {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect()
+}
+
+/// The word among `words` that is nearest to `written`, if it is near enough to be meant.
 pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A third of it may be wrong. Beyond a screen's width nobody has written one of our words.
+    // Longer than every name of pm.
     const LENGTH_MAX: usize = 64;
     if written.len() > LENGTH_MAX {
         return None;
@@ -10,27 +54,10 @@ pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> O
     let lower = written.to_lowercase();
     let distance = |word: &&str| strsim::damerau_levenshtein(&lower, &word.to_lowercase());
     let nearest = words.into_iter().min_by_key(distance)?;
+    // A third of the letters may differ, one in a short word, and never all of them.
     let letters = nearest.chars().count();
-    let may_be_wrong = (letters / 3).max(1).min(letters.saturating_sub(1));
-    (distance(&nearest) <= may_be_wrong).then_some(nearest)
-}
-
-/// `a`, `b` and `c`, each in backticks.
-pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
-    match words.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [several @ .., last] => format!("{} and {last}", several.join(", ")),
-    }
-}
-
-/// "did you mean" the nearest of these words, or else which there are.
-pub fn advice<'a>(written: &str, words: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match nearest(written, words.clone()) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None => format!("there is {}", listed(words)),
-    }
+    let differing_max = (letters / 3).max(1).min(letters.saturating_sub(1));
+    (distance(&nearest) <= differing_max).then_some(nearest)
 }
 
 #[cfg(test)]
@@ -38,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_misspelt_word_is_near_and_another_word_is_not() {
         let words = ["restart", "ready", "rest", "cwd"];
         assert_eq!(nearest("restrat", words), Some("restart"));
         assert_eq!(nearest("Restart", words), Some("restart"));
@@ -49,8 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn words_are_listed_with_an_and() {
-        assert_eq!(listed(["a", "b", "c"]), "`a`, `b` and `c`");
-        assert_eq!(advice("x", ["pool"]), "there is `pool`");
+    fn the_nearest_name_is_suggested_or_else_all_names_up_to_a_bound() {
+        let suggest =
+            |written, names: &[&str]| Suggestion::of(written, names.iter().copied()).to_string();
+        assert_eq!(suggest("pol", &["pool"]), "did you mean `pool`?");
+        assert_eq!(suggest("x", &["web", "db"]), "use `web` or `db`");
+        let many = suggest("x", &["web"; 30]);
+        assert!(many.ends_with("`web` or one of 5 others"), "{many}");
     }
 }

@@ -1,90 +1,86 @@
-//! What a slot says of itself to the rules that concern more than one: what it waits for, and who must wait for it.
+//! What a slot shows to the rules across slots: what it waits for, and which other slots must wait for it.
 //!
-//! Nothing is changed or decided here; [`super::super::ordering`] does that.
+//! Nothing is changed or decided here. The flags are kept by [`super::super::table`] and used by
+//! [`super::super::ordering`] and [`super::super::rollout`].
 
 use super::super::ids::Exit;
 use super::super::phase::{Phase, Wanted};
 use super::Slot;
 
-/// Something about a slot that concerns others, or that it waits for others to allow.
+/// One fact about a slot that concerns other slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Flag {
-    /// It starts when the pools that its own comes after are ready.
+    /// It starts when the pools that its pool comes after are ready.
     WaitsToStart,
-    /// It serves or is about to, and is told to stop when those that need it and are to go are gone.
+    /// Its pool is not ready because of it.
+    BlocksStart,
+    /// It is stopped when the workers that need its pool and are wanted down are gone.
     WaitsToStop,
-    /// It serves, and its worker is replaced when nobody holds the roll of its pool.
+    /// It is wanted down and its group is not empty, so that what it needs must stay.
+    BlocksStop,
+    /// It is ready, and its worker is replaced when no slot of its pool blocks the roll.
     WaitsToRoll,
-    /// Its worker is to be replaced, and nobody would miss it.
+    /// It is part of a roll and not ready, so that the ready slots of its pool must wait.
+    BlocksRoll,
+    /// Its worker is to be replaced and is not ready, so that it need not wait.
     RollsAtOnce,
-    /// The plan no longer has it, and nothing of it is left.
-    IsForgotten,
-    /// Its pool is not ready, because of it.
-    IsUnmet,
-    /// It is to go and something of it is left, so that what it needs must stay.
-    IsLeaving,
-    /// It is in a roll: its worker is to be replaced, or was.
+    /// It is part of a roll: its worker is to be replaced, or was.
     IsRolling,
-    /// It is in a roll and does not serve: those of its pool that do must wait.
-    HoldsTheRoll,
+    /// The plan no longer has it, and nothing of its worker is left.
+    IsForgotten,
 }
 
 impl Flag {
-    pub(in super::super) const ALL: [Self; 9] = [
+    pub const ALL: [Self; 9] = [
         Self::WaitsToStart,
+        Self::BlocksStart,
         Self::WaitsToStop,
+        Self::BlocksStop,
         Self::WaitsToRoll,
+        Self::BlocksRoll,
         Self::RollsAtOnce,
-        Self::IsForgotten,
-        Self::IsUnmet,
-        Self::IsLeaving,
         Self::IsRolling,
-        Self::HoldsTheRoll,
+        Self::IsForgotten,
     ];
 }
 
 impl Slot {
-    pub(in super::super) fn has(&self, mark: Flag) -> bool {
+    pub(in super::super) fn has(&self, flag: Flag) -> bool {
         let is_up = self.wanted == Wanted::Up;
-        let is_to_go = matches!(self.wanted, Wanted::Down | Wanted::Gone);
-        let starts = matches!(self.phase, Phase::Starting { .. });
-        let serves = matches!(self.phase, Phase::Ready { .. });
-        let is_due = self.due.is_some();
-        match mark {
+        let is_down = matches!(self.wanted, Wanted::Unset | Wanted::Down | Wanted::Gone);
+        let is_starting = matches!(self.phase, Phase::Starting { .. });
+        let is_ready = matches!(self.phase, Phase::Ready { .. });
+        let is_due = self.roll.is_due();
+        match flag {
             Flag::WaitsToStart => is_up && self.phase == Phase::Idle,
-            Flag::WaitsToStop => is_to_go && (starts || serves),
-            Flag::WaitsToRoll => is_up && serves && is_due,
-            Flag::RollsAtOnce => is_up && starts && is_due,
+            Flag::BlocksStart => !self.is_met(),
+            Flag::WaitsToStop => is_down && (is_starting || is_ready),
+            Flag::BlocksStop => is_down && self.phase.has_worker(),
+            Flag::WaitsToRoll => is_up && is_ready && is_due,
+            Flag::BlocksRoll => is_up && !is_ready && (is_due || self.roll.is_done()),
+            Flag::RollsAtOnce => is_up && is_starting && is_due,
+            Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
             Flag::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
-            Flag::IsUnmet => !self.is_met(),
-            Flag::IsLeaving => is_to_go && self.phase.has_worker(),
-            Flag::IsRolling => self.is_rolled || (is_up && is_due),
-            Flag::HoldsTheRoll => is_up && !serves && (self.is_rolled || is_due),
         }
     }
 
-    /// True if those that come after its pool need not wait for it.
+    /// True if the pools that come after its pool need not wait for it.
     fn is_met(&self) -> bool {
         match self.wanted {
             Wanted::Up => matches!(self.phase, Phase::Ready { .. }),
-            Wanted::Ended => self.phase == Phase::Idle && self.end.is_some_and(Exit::is_success),
-            Wanted::Down => !self.is_new,
-            Wanted::Gone => true,
+            Wanted::Ended(exit) => self.phase == Phase::Idle && exit.is_some_and(Exit::is_success),
+            Wanted::Unset => false,
+            Wanted::Down | Wanted::Gone => true,
         }
     }
 
-    /// True if nothing comes of it by itself: its run is over, or it waits for others to start.
+    /// True if it does not go on by itself: it has ended or given up, or it waits for other slots to start.
     pub(in super::super) fn has_ended(&self) -> bool {
         match self.phase {
             Phase::GivenUp => true,
-            Phase::Idle => matches!(self.wanted, Wanted::Up | Wanted::Ended),
+            Phase::Idle => matches!(self.wanted, Wanted::Up | Wanted::Ended(_)),
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. } => false,
             Phase::Stopping { .. } | Phase::Killing { .. } => false,
         }
-    }
-
-    /// The roll of its pool is over.
-    pub(in super::super) fn leave_roll(&mut self) {
-        self.is_rolled = false;
     }
 }

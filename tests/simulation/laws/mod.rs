@@ -3,9 +3,9 @@
 //! Each is a function with a sentence; a new rule in the supervisor brings its own. They compare the supervisor's
 //! actions and phases with the [`Record`] of what happened and with the kernel's own processes.
 //!
-//! Of single answers: `spawns.rs` has who is spawned, `signals.rs` who is signalled, `sayings.rs` what is said. Of
-//! states when all is done: `settled.rs` has those of one slot, `turns.rs` those of several, `ends.rs` those of the two
-//! ends.
+//! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, and `wishes.rs` for what follows when pm is asked to
+//! stop. Laws of a settled state, when all that follows from an event is done: `settled.rs` for each slot,
+//! `ordering.rs` across slots. Laws of a calm end and of a stopped run: `ends.rs`.
 
 /// Pairs each law with its name.
 macro_rules! laws {
@@ -13,11 +13,12 @@ macro_rules! laws {
 }
 
 mod ends;
-mod sayings;
+mod ordering;
+mod reports;
 mod settled;
 mod signals;
 mod spawns;
-mod turns;
+mod wishes;
 
 use std::time::{Duration, Instant};
 
@@ -27,9 +28,9 @@ use pm::supervisor::{
 
 use crate::facts::Facts;
 use crate::life::Life;
-use crate::record::{Record, worker_of};
+use crate::record::{Grant, Record, worker_of};
 
-/// No event needs more handling than this.
+/// At most this many events follow from one.
 const EVENTS_PER_EVENT_MAX: u32 = 100;
 
 type Verdict = Result<(), String>;
@@ -62,11 +63,12 @@ pub struct Answer<'a> {
     pub before: &'a Record,
     /// After that, before the actions.
     pub after: &'a Record,
-    /// True if the event was late and yet something in the supervisor is not as it was.
-    pub changed: bool,
+    /// True if the event must change nothing, and something in the supervisor has changed.
+    pub is_changed: bool,
 }
 
-/// The world when all that followed from one event is done; at the end of a phase and after a new plan there is none.
+/// The state when all that followed from one event is done. At the end of a part of the run and after a new plan there
+/// is no event.
 pub struct Settled<'a> {
     pub event: Option<Event>,
     pub now: Instant,
@@ -79,29 +81,39 @@ pub struct Settled<'a> {
 pub fn check_answer(answer: &Answer) -> Result<(), Broken> {
     check(spawns::OF_SPAWNS, answer)?;
     check(signals::OF_SIGNALS, answer)?;
-    check(sayings::OF_SAYINGS, answer)
+    check(reports::OF_REPORTS, answer)?;
+    check(wishes::OF_WISHES, answer)
 }
 
 pub fn check_settled(settled: &Settled) -> Result<(), Broken> {
     check(settled::OF_SLOTS, settled)?;
-    check(turns::OF_TURNS, settled)
+    check(ordering::OF_ORDERING, settled)
 }
 
-pub fn check_kindness(settled: &Settled) -> Result<(), Broken> {
-    check(ends::OF_KINDNESS, settled)
+pub fn check_calm(settled: &Settled) -> Result<(), Broken> {
+    check(ends::OF_CALM, settled)
 }
 
 pub fn check_end(settled: &Settled) -> Result<(), Broken> {
-    check(ends::OF_THE_END, settled)
+    check(ends::OF_STOPPED, settled)
 }
 
-/// What follows from one event comes to an end: a spawn that fails is not tried again for ever in one wakeup.
+/// A wakeup ends: a spawn that fails is not tried again without a limit.
 pub fn check_bound(events: u32) -> Result<(), Broken> {
     let bounded = ensure(events <= EVENTS_PER_EVENT_MAX, || format!("{events} events from one"));
-    bounded.map_err(|how| Broken { law: "a_wakeup_comes_to_an_end", how })
+    bounded.map_err(|how| Broken { law: "a_wakeup_ends", how })
 }
 
-/// True for news of a worker that is no longer the latest of its slot, and for what is about a slot that is not there.
+/// True for an event that must change nothing: a late one, or a wish that is not granted or comes when the run is over.
+pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
+    let is_ignored = match event {
+        Event::Asked(wish) => matches!(record.grant(wish, now), Grant::Nothing | Grant::Leave),
+        _ => false,
+    };
+    is_ignored || is_late(event, record)
+}
+
+/// True for an event about a worker that is no longer the latest of its slot, or about a slot that is not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
     match event {
         Event::Start(slot) | Event::Stop(slot) => record.of(slot).is_none(),
@@ -125,9 +137,9 @@ fn broken(how: impl Into<String>) -> Verdict {
     Err(how.into())
 }
 
-/// The longest that a rest may be: up to a tenth is added so that slots do not come back together.
-fn most(rest: Duration) -> Duration {
-    rest + rest / 10 + Duration::from_nanos(u64::from(!rest.is_zero()))
+/// The longest wait for this backoff: up to a tenth is added, so that slots do not start together.
+fn longest(backoff: Duration) -> Duration {
+    backoff + backoff / 10 + Duration::from_nanos(u64::from(!backoff.is_zero()))
 }
 
 impl Answer<'_> {
@@ -142,21 +154,30 @@ impl Answer<'_> {
         self.event() == Some(event)
     }
 
-    /// The worker that this was news of.
+    /// What the wish must lead to, if the event is one.
+    fn grant(&self) -> Option<Grant> {
+        match self.event() {
+            Some(Event::Asked(wish)) => Some(self.before.grant(wish, self.now)),
+            _ => None,
+        }
+    }
+
+    /// The worker that the event is about.
     fn worker(&self) -> Option<WorkerId> {
         self.event().and_then(worker_of)
     }
 
     fn spawns(&self, slot: SlotId) -> bool {
-        let spawn =
-            |action: &Action| matches!(action, Action::Spawn(worker) if worker.slot == slot);
-        self.actions.iter().any(spawn)
+        self.actions.iter().any(|action| match action {
+            Action::Spawn { worker, .. } => worker.slot == slot,
+            _ => false,
+        })
     }
 
-    /// The law gets the worker to be and its slot's facts.
+    /// The law gets the new worker and the facts of its slot.
     fn each_spawn(&self, law: impl Fn(WorkerId, &Facts) -> Verdict) -> Verdict {
         self.actions.iter().try_for_each(|action| match action {
-            Action::Spawn(worker) => match self.after.of(worker.slot) {
+            Action::Spawn { worker, .. } => match self.after.of(worker.slot) {
                 Some(facts) => law(*worker, facts),
                 None => broken(format!("{worker:?}: there is no such slot")),
             },
@@ -164,7 +185,7 @@ impl Answer<'_> {
         })
     }
 
-    /// The law gets the worker, its life if it has one, its slot's facts, and whether the signal is SIGKILL.
+    /// The law gets the worker, its life if it has one, the facts of its slot, and whether the signal is SIGKILL.
     fn each_signal(
         &self,
         law: impl Fn(WorkerId, Option<&Life>, &Facts, bool) -> Verdict,
@@ -181,19 +202,20 @@ impl Answer<'_> {
         })
     }
 
-    /// True if it was known to serve, or lives and has lived long enough by now.
+    /// True if it was ready, or is alive and has lived long enough by now.
     fn had_been_ready(&self, life: &Life) -> bool {
         let policy = self.before.of(life.worker.slot).map(|facts| facts.policy);
         let long_enough = match policy.map(|policy| policy.ready) {
-            Some(Readiness::Lived { after }) => self.now >= life.born + after,
+            Some(Readiness::Lived { after }) => self.now >= life.spawned_at + after,
             Some(Readiness::Probe { .. }) | None => false,
         };
-        life.ready || (life.is_unready() && long_enough)
+        life.was_ready || (life.is_starting() && long_enough)
     }
 }
 
-fn subject(news: Transition) -> WorkerId {
-    match news {
+/// The worker that this report is about.
+fn subject(transition: Transition) -> WorkerId {
+    match transition {
         Transition::Ready(worker)
         | Transition::NeverReady(worker)
         | Transition::Hung(worker)

@@ -2,38 +2,40 @@
 
 use std::time::Duration;
 
-use pm::supervisor::{Event, Phase, Slot, Wanted};
+use pm::supervisor::{Event, Phase, Slot};
 
-use super::{Law, OfState, Settled, Verdict, broken, ensure, forbid, most};
-use crate::facts::{Due, Facts, Wish};
+use super::{Law, OfState, Settled, Verdict, broken, ensure, forbid, longest};
+use crate::facts::{Due, Facts};
 use crate::life::Life;
 
-/// SIGKILL comes again after this long while something of a killed group is left.
+/// SIGKILL is repeated after this time if the group is not empty.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 pub const OF_SLOTS: &[Law<OfState>] = laws![
-    at_most_one_live_group_per_slot,
-    every_live_group_is_its_slots_current_worker,
+    a_slot_has_at_most_one_group,
+    every_group_is_the_current_worker_of_its_slot,
     the_phase_is_the_truth,
-    ready_only_if_something_said_so,
-    what_is_known_to_serve_is_ready,
-    an_empty_slot_that_owes_no_rest_is_filled,
+    a_worker_is_ready_only_if_that_was_reported,
+    a_worker_that_was_reported_ready_is_ready,
+    an_empty_slot_is_filled_when_its_backoff_is_over,
     wanted_is_what_was_commanded,
-    only_the_asked_keep_a_grace,
-    only_the_unready_are_probed,
-    only_those_who_serve_are_watched,
+    a_worker_awaits_ready_while_it_starts,
+    a_worker_is_serving_while_it_is_ready,
     the_policy_is_that_of_the_worker_that_is_there,
+    the_revision_is_that_of_the_worker_that_is_there,
+    the_due_revision_is_that_of_the_plan,
+    a_slot_needs_its_own_and_the_planned_revision,
     a_tick_moves_the_next_deadline_on,
     the_next_deadline_is_the_earliest,
-    a_settled_table_waits_for_nothing,
-    a_start_does_not_take_for_ever,
+    a_table_in_which_nothing_is_under_way_has_no_deadline,
+    a_start_ends_in_bounded_time,
     a_grace_ends_in_a_kill,
     a_kill_is_repeated,
-    a_run_that_is_over_says_so,
+    a_run_that_is_over_has_finished,
 ];
 
-/// A slot never has two groups, not even for a moment.
-fn at_most_one_live_group_per_slot(settled: &Settled) -> Verdict {
+/// Not even for a moment.
+fn a_slot_has_at_most_one_group(settled: &Settled) -> Verdict {
     let mut slots: Vec<_> = settled.groups.iter().map(|worker| worker.slot).collect();
     slots.sort();
     match slots.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -43,109 +45,127 @@ fn at_most_one_live_group_per_slot(settled: &Settled) -> Verdict {
 }
 
 /// There is no process that the table does not know.
-fn every_live_group_is_its_slots_current_worker(settled: &Settled) -> Verdict {
+fn every_group_is_the_current_worker_of_its_slot(settled: &Settled) -> Verdict {
     match settled.groups.iter().find(|worker| {
         let slot = settled.supervisor.slot(worker.slot);
         slot.map(|slot| slot.worker()) != Some(**worker)
     }) {
-        Some(worker) => broken(format!("{worker:?} lives")),
+        Some(worker) => broken(format!("{worker:?} is alive")),
         None => Ok(()),
     }
 }
 
-/// A slot has a worker in the table if and only if the kernel has one for it, it stops if and only if it was told, and
-/// if it is empty it does what it is due.
+/// A slot has a worker in the table if and only if the kernel has one for it, the worker is stopping if and only if it
+/// was signalled, and an empty slot does what is due.
 fn the_phase_is_the_truth(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let lives = settled.groups.iter().any(|worker| worker.slot == slot.worker().slot);
-        let undisturbed = facts.is_undisturbed();
-        let killed = facts.life.as_ref().is_some_and(|life| life.killed.is_some());
+        let is_alive = settled.groups.iter().any(|worker| worker.slot == slot.worker().slot);
+        let is_unsignalled = facts.is_unsignalled();
+        let was_killed = facts.life.as_ref().is_some_and(|life| life.killed_at.is_some());
         let holds = match slot.phase() {
-            Phase::Idle => !lives && matches!(facts.due, Due::Nobody | Due::Turn),
-            Phase::Backoff { .. } => !lives && matches!(facts.due, Due::Worker { .. }),
-            Phase::GivenUp => !lives && matches!(facts.due, Due::GivenUp | Due::TooOften),
-            Phase::Starting { .. } | Phase::Ready { .. } => lives && undisturbed,
-            Phase::Stopping { .. } => lives && !undisturbed && !killed,
-            Phase::Killing { .. } => lives && killed,
+            Phase::Idle => !is_alive && matches!(facts.due, Due::Nothing | Due::Start),
+            Phase::Backoff { .. } => !is_alive && matches!(facts.due, Due::Spawn { .. }),
+            Phase::GivenUp => !is_alive && matches!(facts.due, Due::GiveUp | Due::TooManyRestarts),
+            Phase::Starting { .. } | Phase::Ready { .. } => is_alive && is_unsignalled,
+            Phase::Stopping { .. } => is_alive && !is_unsignalled && !was_killed,
+            Phase::Killing { .. } => is_alive && was_killed,
         };
         ensure(holds, || format!("{:?}, but {:?}, due {:?}", slot.phase(), facts.life, facts.due))
     })
 }
 
-/// `Ready` needs news, or a life as long as the policy asks for.
-fn ready_only_if_something_said_so(settled: &Settled) -> Verdict {
+/// A worker becomes ready by an event, or by having lived as long as its policy asks for.
+fn a_worker_is_ready_only_if_that_was_reported(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let said = facts.life.as_ref().is_some_and(|life| life.ready);
-        forbid(matches!(slot.phase(), Phase::Ready { .. }) && !said, || {
+        let was_ready = facts.life.as_ref().is_some_and(|life| life.was_ready);
+        forbid(matches!(slot.phase(), Phase::Ready { .. }) && !was_ready, || {
             format!("{:?}", slot.worker())
         })
     })
 }
 
-/// The news that a worker serves is believed at once.
-fn what_is_known_to_serve_is_ready(settled: &Settled) -> Verdict {
+fn a_worker_that_was_reported_ready_is_ready(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        forbid(facts.serves() && !matches!(slot.phase(), Phase::Ready { .. }), || {
+        forbid(facts.is_ready() && !matches!(slot.phase(), Phase::Ready { .. }), || {
             format!("{:?} is {:?}", slot.worker(), slot.phase())
         })
     })
 }
 
-/// A wanted slot waits only for its own group or its own rest: at once if there is none, else by the next tick.
-fn an_empty_slot_that_owes_no_rest_is_filled(settled: &Settled) -> Verdict {
+/// At once if there is no backoff, else by the next tick.
+fn an_empty_slot_is_filled_when_its_backoff_is_over(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let Due::Worker { rest } = facts.due else { return Ok(()) };
-        let over = settled.now >= facts.empty_since + most(rest);
-        forbid(facts.life.is_none() && over && (rest.is_zero() || settled.is_tick()), || {
-            format!("{:?} after a rest of {rest:?}", slot.phase())
+        let Due::Spawn { backoff } = facts.due else { return Ok(()) };
+        let is_over = settled.now >= facts.empty_since + longest(backoff);
+        let is_checked = backoff.is_zero() || settled.is_tick();
+        forbid(facts.life.is_none() && is_over && is_checked, || {
+            format!("{:?} after a backoff of {backoff:?}", slot.phase())
         })
     })
 }
 
-/// The table's wish is the last command, the plan's, or the policy's end.
+/// By the last command, by the plan, or by an exit that ended the slot.
 fn wanted_is_what_was_commanded(settled: &Settled) -> Verdict {
-    settled.each_slot(|slot, facts| match (slot.wanted(), facts.wish) {
-        (Wanted::Up, Wish::Up) | (Wanted::Down, Wish::Down | Wish::Unsaid) => Ok(()),
-        (Wanted::Ended, Wish::Ended { .. }) | (Wanted::Gone, Wish::Gone) => Ok(()),
-        (wanted, wish) => broken(format!("{wanted:?}, but {wish:?} was commanded")),
-    })
-}
-
-/// What a leader leaves behind keeps the grace if it was asked to stop and not killed yet; else it is swept.
-fn only_the_asked_keep_a_grace(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let asked = |life: &Life| life.asked.is_some() && life.killed.is_none();
-        let keeps = settled.supervisor.keeps_grace(slot.worker());
-        ensure(keeps == facts.life.as_ref().is_some_and(asked), || {
-            format!("keeps_grace is {keeps} of {:?}", facts.life)
+        ensure(slot.wanted() == facts.wanted, || {
+            format!("{:?} instead of {:?}", slot.wanted(), facts.wanted)
         })
     })
 }
 
-/// A probe goes on exactly as long as its answer can matter.
-fn only_the_unready_are_probed(settled: &Settled) -> Verdict {
+/// A ready probe goes on exactly as long as its answer matters.
+fn a_worker_awaits_ready_while_it_starts(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
         let awaits = settled.supervisor.awaits_ready(slot.worker());
-        ensure(awaits == facts.life.as_ref().is_some_and(Life::is_unready), || {
+        ensure(awaits == facts.life.as_ref().is_some_and(Life::is_starting), || {
             format!("awaits_ready is {awaits} of {:?}", facts.life)
         })
     })
 }
 
-/// An alive probe goes on exactly as long as the worker serves.
-fn only_those_who_serve_are_watched(settled: &Settled) -> Verdict {
+/// An alive probe goes on exactly as long as the worker is ready.
+fn a_worker_is_serving_while_it_is_ready(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let serves = settled.supervisor.serves(slot.worker());
-        ensure(serves == facts.serves(), || format!("serves is {serves} of {:?}", facts.life))
+        let is_serving = settled.supervisor.is_serving(slot.worker());
+        ensure(is_serving == facts.is_ready(), || {
+            format!("is_serving is {is_serving} of {:?}", facts.life)
+        })
     })
 }
 
-/// A new plan does not change what a worker was promised, unless it says that the worker is as it should be.
+/// A new plan changes the policy of a worker only if it wants the revision of that worker.
 fn the_policy_is_that_of_the_worker_that_is_there(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
         ensure(*slot.policy() == facts.policy, || {
             format!("{:?} instead of {:?}", slot.policy(), facts.policy)
         })
+    })
+}
+
+/// What the worker was spawned by, or what the next one will be spawned by if there is none.
+fn the_revision_is_that_of_the_worker_that_is_there(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        let due = facts.life.as_ref().map_or(facts.revision, |life| life.revision);
+        ensure(slot.revision() == due, || format!("{:?} instead of {due:?}", slot.revision()))
+    })
+}
+
+/// A slot with a worker of another revision than the planned one is due to be replaced by the planned one.
+fn the_due_revision_is_that_of_the_plan(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        let due = facts.replacement.map(|replacement| replacement.revision);
+        let is_planned = due.is_none_or(|due| due == facts.planned);
+        ensure(slot.due_revision() == due && is_planned, || {
+            format!("{:?} instead of {due:?}, planned {:?}", slot.due_revision(), facts.planned)
+        })
+    })
+}
+
+/// The reactor keeps the launch specs of these revisions and of no others.
+fn a_slot_needs_its_own_and_the_planned_revision(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        let needs = slot.needs(facts.revision) && slot.needs(facts.planned);
+        ensure(needs, || format!("{slot:?} needs {:?} and {:?}", facts.revision, facts.planned))
     })
 }
 
@@ -167,54 +187,53 @@ fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
     })
 }
 
-/// Idle is free: a table whose slots all serve, are down or gave up has no deadline.
-fn a_settled_table_waits_for_nothing(settled: &Settled) -> Verdict {
-    let at_rest = |facts: &Facts| match &facts.life {
-        Some(life) => life.serves(),
-        None => !matches!(facts.due, Due::Worker { .. }),
+/// Idle is free: a table whose slots are all ready, down or given up has no deadline.
+fn a_table_in_which_nothing_is_under_way_has_no_deadline(settled: &Settled) -> Verdict {
+    let is_quiet = |facts: &Facts| match &facts.life {
+        Some(life) => life.is_ready(),
+        None => !matches!(facts.due, Due::Spawn { .. }),
     };
     match settled.supervisor.next_deadline() {
-        Some(_) if settled.record.slots.iter().all(at_rest) => broken("but it has a deadline"),
+        Some(_) if settled.record.slots.iter().all(is_quiet) => broken("it has a deadline"),
         _ => Ok(()),
     }
 }
 
-/// A worker that is not ready in time is asked to stop by the next tick.
-fn a_start_does_not_take_for_ever(settled: &Settled) -> Verdict {
+/// A worker that is not ready in time is stopped by the next tick.
+fn a_start_ends_in_bounded_time(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        forbid(settled.is_tick() && facts.missed_ready(settled.now), || {
+        forbid(settled.is_tick() && facts.is_never_ready(settled.now), || {
             format!("{:?} is still {:?}", slot.worker(), slot.phase())
         })
     })
 }
 
-/// Whoever is left at the end of the grace is killed by the next tick; asking again prolongs nothing.
+/// By the next tick. A second stop does not prolong the grace.
 fn a_grace_ends_in_a_kill(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let over = |life: &Life| {
-            life.killed.is_none()
-                && life.asked.is_some_and(|asked| settled.now >= asked + life.grace)
+        let is_over = |life: &Life| {
+            let end = life.signalled_at.map(|at| at + life.grace);
+            life.killed_at.is_none() && end.is_some_and(|end| settled.now >= end)
         };
-        forbid(settled.is_tick() && facts.life.as_ref().is_some_and(over), || {
+        forbid(settled.is_tick() && facts.life.as_ref().is_some_and(is_over), || {
             format!("{:?}", facts.life)
         })
     })
 }
 
-/// A killed group that is still there is killed again, every second.
+/// A killed group that is not empty is killed again, every second.
 fn a_kill_is_repeated(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let killed = facts.life.as_ref().and_then(|life| life.killed);
-        forbid(settled.is_tick() && killed.is_some_and(|at| settled.now >= at + KILL_AGAIN), || {
-            format!("{:?}", facts.life)
-        })
+        let killed_at = facts.life.as_ref().and_then(|life| life.killed_at);
+        let is_due = killed_at.is_some_and(|at| settled.now >= at + KILL_AGAIN);
+        forbid(settled.is_tick() && is_due, || format!("{:?}", facts.life))
     })
 }
 
-/// As soon as nobody is left and nothing is coming, `Finish` has been said.
-fn a_run_that_is_over_says_so(settled: &Settled) -> Verdict {
-    forbid(settled.record.is_over() && settled.record.finished.is_empty(), || {
-        "nobody is left".to_owned()
+/// `Finish` comes in the answer to the event that ended the run.
+fn a_run_that_is_over_has_finished(settled: &Settled) -> Verdict {
+    forbid(settled.record.is_over() && !settled.record.is_finished(), || {
+        "no slot goes on".to_owned()
     })
 }
 

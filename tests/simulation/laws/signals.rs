@@ -1,129 +1,135 @@
-//! The laws of an answer on who is signalled, when, and in which order.
+//! The laws of an answer about signals: to which workers, when, and in which order.
 
-use pm::supervisor::{Action, Event, WorkerId};
+use pm::supervisor::{Action, Event, Wanted, WorkerId};
 
-use super::{Answer, Law, OfAnswer, Verdict, broken, ensure};
-use crate::facts::{Facts, Wish};
+use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid};
+use crate::facts::Facts;
 use crate::life::Life;
+use crate::record::Grant;
 
 pub const OF_SIGNALS: &[Law<OfAnswer>] = laws![
-    only_one_who_is_there_is_signalled,
-    none_is_asked_to_stop_without_a_reason,
-    none_is_asked_to_stop_while_somebody_who_leaves_needs_it,
-    none_is_renewed_out_of_turn,
-    none_is_killed_before_the_full_grace,
-    who_has_a_grace_is_asked_first_and_who_has_none_is_not,
-    a_hang_ends_in_a_signal,
-    a_kill_command_spares_nobody,
+    only_a_group_that_is_not_empty_is_signalled,
+    no_worker_of_the_planned_revision_is_replaced,
+    no_worker_is_stopped_without_a_reason,
+    no_worker_is_stopped_before_the_workers_that_need_it_are_gone,
+    no_worker_is_replaced_out_of_order,
+    no_worker_is_killed_before_its_grace_is_over,
+    a_worker_with_a_grace_is_terminated_first,
+    a_hang_is_answered_with_a_signal,
 ];
 
-/// A signal goes only to a worker whose group is not known to be empty: the number may be another's by now.
-fn only_one_who_is_there_is_signalled(answer: &Answer) -> Verdict {
+/// The pid of an empty group may belong to another process by now.
+fn only_a_group_that_is_not_empty_is_signalled(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, _, _| match life {
         Some(_) => Ok(()),
         None => broken(format!("{worker:?} is gone")),
     })
 }
 
-/// The stop signal is sent once, to one who is to go, hangs, was not ready in time, or is to be renewed.
-fn none_is_asked_to_stop_without_a_reason(answer: &Answer) -> Verdict {
-    answer.each_signal(|worker, life, facts, kill| {
-        let again = life.is_some_and(|life| life.asked.is_some() || life.killed.is_some());
-        let is_changed = facts.wish == Wish::Up && facts.stale.is_some();
-        let has_reason = facts.is_to_go() || is_changed || answer.has_failed(worker, facts);
-        ensure(if again { kill } else { has_reason }, || {
-            format!("{worker:?} is wanted {:?}, and was asked before: {again}", facts.wish)
+/// The stop signal is sent once, to a worker that is wanted down, hangs, was never ready, or is to be replaced.
+fn no_worker_is_stopped_without_a_reason(answer: &Answer) -> Verdict {
+    answer.each_signal(|worker, life, facts, is_kill| {
+        let is_repeated = life.is_some_and(Life::was_signalled);
+        let is_replaced = facts.is_to_be_replaced();
+        let has_failed = answer.has_failed(worker, facts);
+        let has_reason = facts.is_wanted_down() || is_replaced || has_failed;
+        ensure(if is_repeated { is_kill } else { has_reason }, || {
+            format!("{worker:?} is wanted {:?}, signalled before: {is_repeated}", facts.wanted)
         })
     })
 }
 
-/// Who is to go and serves stays for as long as something is left of anybody who is to go as well and comes after it.
-/// Only a commanded kill and its own failure do not wait.
-fn none_is_asked_to_stop_while_somebody_who_leaves_needs_it(answer: &Answer) -> Verdict {
+/// A worker that is wanted down stays until all workers that need its pool and are wanted down too are gone. Only a
+/// wish that kills and its own failure do not wait.
+fn no_worker_is_stopped_before_the_workers_that_need_it_are_gone(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
-        let first = life.is_some_and(Life::is_undisturbed);
-        if !first || answer.is(Event::Kill) || answer.has_failed(worker, facts) {
+        let is_first = life.is_some_and(Life::is_unsignalled);
+        if !is_first || answer.is_kill() || answer.has_failed(worker, facts) {
             return Ok(());
         }
-        match answer.after.leaving_that_needs(facts.pool).filter(|_| facts.is_to_go()) {
+        let needing = answer.after.stopping_that_needs(facts.pool);
+        match needing.filter(|_| facts.is_wanted_down()) {
             Some(other) => broken(format!("{worker:?} is needed by {other:?}")),
             None => Ok(()),
         }
     })
 }
 
-/// One who serves is renewed only when it is the first of its pool that is due, and all of the pool that are in the
-/// roll serve.
-fn none_is_renewed_out_of_turn(answer: &Answer) -> Verdict {
+/// A ready worker is replaced only when it is the first of its pool that is due, and all slots of the roll are ready.
+fn no_worker_is_replaced_out_of_order(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
-        let serves = life.is_some_and(Life::serves) && !answer.has_failed(worker, facts);
-        if !serves || facts.wish != Wish::Up {
+        let is_ready = life.is_some_and(Life::is_ready) && !answer.has_failed(worker, facts);
+        if !is_ready || facts.wanted != Wanted::Up {
             return Ok(());
         }
         let mut pool = answer.after.slots_of(facts.pool);
-        let ahead = pool.find(|other| {
-            let sooner =
-                other.stale.is_some() && other.wish == Wish::Up && other.slot < worker.slot;
-            other.holds_the_roll() || sooner
+        let first = pool.find(|other| {
+            let is_before = other.is_to_be_replaced() && other.slot < worker.slot;
+            other.blocks_roll() || is_before
         });
-        match ahead {
-            Some(other) => broken(format!("{worker:?} goes before {:?}", other.slot)),
+        match first {
+            Some(other) => broken(format!("{worker:?} is replaced before {:?}", other.slot)),
             None => Ok(()),
         }
     })
 }
 
-/// SIGKILL waits for the whole grace that the worker had when it was asked, unless killing was commanded or nobody was
-/// asked.
-fn none_is_killed_before_the_full_grace(answer: &Answer) -> Verdict {
-    answer.each_signal(|worker, life, facts, kill| {
-        let over = match life {
-            Some(Life { asked: Some(asked), grace, .. }) => answer.now >= *asked + *grace,
-            Some(life) => life.killed.is_some() || facts.policy.grace.is_zero(),
+/// A slot that keeps its revision keeps its worker, and a plan that goes back to the revision of the worker that is
+/// there withdraws the replacement.
+fn no_worker_of_the_planned_revision_is_replaced(answer: &Answer) -> Verdict {
+    answer.each_signal(|worker, life, facts, _| {
+        let Some(life) = life.filter(|life| life.is_unsignalled()) else { return Ok(()) };
+        let is_wanted = facts.wanted == Wanted::Up && !answer.has_failed(worker, facts);
+        forbid(is_wanted && life.revision == facts.planned, || {
+            format!("{worker:?} is of {:?}, which the plan wants", life.revision)
+        })
+    })
+}
+
+/// SIGKILL waits for the whole grace that the worker had when it was terminated, unless a wish kills or the worker has
+/// no grace.
+fn no_worker_is_killed_before_its_grace_is_over(answer: &Answer) -> Verdict {
+    answer.each_signal(|worker, life, facts, is_kill| {
+        let is_over = match life {
+            Some(Life { signalled_at: Some(at), grace, .. }) => answer.now >= *at + *grace,
+            Some(life) => life.killed_at.is_some() || facts.policy.grace.is_zero(),
             None => true,
         };
-        ensure(!kill || over || answer.after.killing, || {
+        ensure(!is_kill || is_over || answer.after.is_killing, || {
             format!("{worker:?} is {life:?}, its grace is {:?}", facts.policy.grace)
         })
     })
 }
 
-/// The first that a worker hears is the stop signal if it has a grace, else SIGKILL.
-fn who_has_a_grace_is_asked_first_and_who_has_none_is_not(answer: &Answer) -> Verdict {
-    answer.each_signal(|worker, life, facts, kill| {
-        let first = life.is_some_and(Life::is_undisturbed);
-        let at_once = facts.policy.grace.is_zero() || answer.is(Event::Kill);
-        ensure(!first || kill == at_once, || {
+/// The first signal to a worker is the stop signal if it has a grace, else SIGKILL.
+fn a_worker_with_a_grace_is_terminated_first(answer: &Answer) -> Verdict {
+    answer.each_signal(|worker, life, facts, is_kill| {
+        let is_first = life.is_some_and(Life::is_unsignalled);
+        let is_at_once = facts.policy.grace.is_zero() || answer.is_kill();
+        ensure(!is_first || is_kill == is_at_once, || {
             format!("{worker:?} has a grace of {:?}", facts.policy.grace)
         })
     })
 }
 
-/// A worker that serves and is said to hang is asked to stop at once.
-fn a_hang_ends_in_a_signal(answer: &Answer) -> Verdict {
+/// A ready worker that is reported to hang is stopped at once.
+fn a_hang_is_answered_with_a_signal(answer: &Answer) -> Verdict {
     let Some(Event::Hung(worker)) = answer.event() else { return Ok(()) };
-    let serves = answer.before.life(worker).is_some_and(Life::serves);
-    let asks = [Action::Terminate(worker), Action::Kill(worker)];
-    let asked = answer.actions.iter().any(|action| asks.contains(action));
-    ensure(serves == asked, || format!("it serves: {serves}, it was asked: {asked}"))
-}
-
-/// A commanded kill reaches every group that was not killed before.
-fn a_kill_command_spares_nobody(answer: &Answer) -> Verdict {
-    let lives = answer.after.slots.iter().filter_map(|facts| facts.life.as_ref());
-    let spared = |life: &&Life| {
-        life.killed.is_none() && !answer.actions.contains(&Action::Kill(life.worker))
-    };
-    match { lives }.find(spared) {
-        Some(life) if answer.is(Event::Kill) => broken(format!("{life:?}")),
-        _ => Ok(()),
-    }
+    let is_ready = answer.before.life(worker).is_some_and(Life::is_ready);
+    let signals = [Action::Terminate(worker), Action::Kill(worker)];
+    let is_signalled = answer.actions.iter().any(|action| signals.contains(action));
+    ensure(is_ready == is_signalled, || format!("ready: {is_ready}, signalled: {is_signalled}"))
 }
 
 impl Answer<'_> {
-    /// True if this worker is to go because it fails: it is said to hang, or was not ready in time.
+    /// True if a wish kills.
+    fn is_kill(&self) -> bool {
+        self.grant() == Some(Grant::Kill)
+    }
+
+    /// True if this worker is stopped because it fails: it hangs, or was never ready.
     fn has_failed(&self, worker: WorkerId, facts: &Facts) -> bool {
-        let hangs = self.is(Event::Hung(worker)) && facts.serves();
-        hangs || (self.is(Event::Tick) && facts.missed_ready(self.now))
+        let hangs = self.is(Event::Hung(worker)) && facts.is_ready();
+        hangs || (self.is(Event::Tick) && facts.is_never_ready(self.now))
     }
 }

@@ -1,52 +1,58 @@
-//! The laws of an answer on who is spawned, when, and who is left alone.
+//! The laws of an answer about spawns: of which workers, when, by which revision; and that other slots are left alone.
 
-use pm::supervisor::{Action, Event, Phase, Slot, SlotId, WorkerId};
+use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, SlotId, Wanted, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Told, Verdict, broken, ensure, forbid, is_late, subject};
-use crate::facts::{Due, Wish};
+use crate::facts::Due;
+use crate::record::worker_of;
 
 pub const OF_SPAWNS: &[Law<OfAnswer>] = laws![
-    late_news_changes_nothing,
-    news_of_one_slot_leaves_the_others_alone_but_for_their_turns,
-    a_new_plan_leaves_unchanged_slots_alone,
+    a_late_event_changes_nothing,
+    an_event_about_one_slot_leaves_others_alone_unless_they_waited,
+    a_new_plan_leaves_slots_that_keep_their_revision_alone,
     a_spawn_is_of_the_next_generation,
-    none_is_spawned_into_a_slot_that_is_not_empty,
-    none_is_spawned_before_the_rest_is_over,
-    none_starts_before_what_it_comes_after_is_ready,
-    none_is_spawned_while_draining,
-    a_slot_that_is_not_wanted_up_is_never_filled,
-    a_slot_that_gave_up_is_not_respawned,
-    none_is_replaced_more_often_than_its_policy_allows,
-    a_worker_that_had_been_ready_is_replaced_in_the_same_wakeup,
-    who_is_empty_when_its_plan_changes_comes_at_once,
+    a_spawn_has_the_revision_of_the_last_plan,
+    a_port_is_probed_unless_the_spawn_replaces_a_worker_that_was_ready,
+    no_worker_is_spawned_into_a_slot_that_is_not_empty,
+    no_worker_is_spawned_before_the_backoff_is_over,
+    no_worker_starts_before_the_pools_that_it_comes_after_are_ready,
+    no_worker_is_spawned_while_pm_drains,
+    no_worker_is_spawned_into_a_slot_that_is_not_wanted_up,
+    no_worker_is_spawned_into_a_slot_that_has_given_up,
+    no_slot_is_restarted_more_often_than_its_policy_allows,
+    a_worker_that_was_ready_is_replaced_in_the_same_wakeup,
+    an_empty_slot_is_filled_at_once_when_its_revision_changes,
 ];
 
-/// Transition of a worker that is history, or of a slot that is forgotten, gets no answer and leaves no trace.
-fn late_news_changes_nothing(answer: &Answer) -> Verdict {
+/// An event about an older worker, or about a slot that is forgotten, gets no answer and leaves no trace.
+fn a_late_event_changes_nothing(answer: &Answer) -> Verdict {
     let is_late = answer.event().is_some_and(|event| is_late(event, answer.before));
-    forbid(is_late && (answer.changed || !answer.actions.is_empty()), || {
+    forbid(is_late && (answer.is_changed || !answer.actions.is_empty()), || {
         format!("{:?} was answered with {:?}", answer.told, answer.actions)
     })
 }
 
-/// What concerns one slot touches no other, unless it is the other's turn now: to start, to stop or to be renewed.
-fn news_of_one_slot_leaves_the_others_alone_but_for_their_turns(answer: &Answer) -> Verdict {
+/// An event about one slot touches no other slot, unless that one waited to start, to be stopped or to be replaced.
+fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answer) -> Verdict {
     let Some(slot) = answer.event().and_then(slot_of) else { return Ok(()) };
     for action in answer.actions {
         let Some(other) = about(*action).filter(|other| other.slot != slot) else { continue };
         let facts = answer.before.of(other.slot);
-        let had_a_turn = facts.is_some_and(|facts| match action {
-            Action::Spawn(_) => facts.due == Due::Turn && facts.life.is_none(),
-            _ => facts.is_undisturbed() && (facts.is_to_go() || facts.stale.is_some()),
+        let has_waited = facts.is_some_and(|facts| match action {
+            Action::Spawn { .. } => facts.waits_to_start(),
+            _ => {
+                let waits = facts.is_wanted_down() || facts.replacement.is_some();
+                facts.is_unsignalled() && waits
+            }
         });
-        if !had_a_turn {
+        if !has_waited {
             return broken(format!("{:?} led to {action:?}", answer.told));
         }
     }
-    let touched =
+    let is_touched =
         |id| answer.actions.iter().any(|action| about(*action).is_some_and(|of| of.slot == id));
     let visible = |slot: &Slot| (slot.phase(), slot.wanted(), slot.generation());
-    for was in answer.slots_before.iter().filter(|was| was.id() != slot && !touched(was.id())) {
+    for was in answer.slots_before.iter().filter(|was| was.id() != slot && !is_touched(was.id())) {
         let is = answer.slots.iter().find(|is| is.id() == was.id());
         if is.map(visible) != Some(visible(was)) {
             return broken(format!("{was:?} became {is:?}"));
@@ -55,21 +61,20 @@ fn news_of_one_slot_leaves_the_others_alone_but_for_their_turns(answer: &Answer)
     Ok(())
 }
 
-/// A slot that the new plan has as it was is neither signalled nor filled, and its phase stays; unless the plan gives
-/// it its turn, to start or to stop.
-fn a_new_plan_leaves_unchanged_slots_alone(answer: &Answer) -> Verdict {
-    let Told::Plan(roster) = answer.told else { return Ok(()) };
-    for entry in roster.slots.iter().filter(|entry| !entry.is_changed) {
+/// Such a slot is neither signalled nor filled, and its phase stays; unless it waited to start or to be stopped.
+fn a_new_plan_leaves_slots_that_keep_their_revision_alone(answer: &Answer) -> Verdict {
+    let Told::Plan(spec) = answer.told else { return Ok(()) };
+    for entry in &spec.slots {
         let Some(facts) = answer.before.of(entry.slot) else { continue };
-        if facts.due == Due::Turn && facts.life.is_none() || facts.is_leaving() {
+        if entry.revision != facts.revision || facts.waits_to_start() || facts.blocks_stop() {
             continue;
         }
-        let touched = |action: &&Action| about(**action).is_some_and(|of| of.slot == entry.slot);
-        if let Some(action) = answer.actions.iter().find(touched) {
+        let is_touched = |action: &&Action| about(**action).is_some_and(|of| of.slot == entry.slot);
+        if let Some(action) = answer.actions.iter().find(is_touched) {
             return broken(format!("{action:?}"));
         }
         let phase = |slots: &[Slot]| match slots.iter().find(|slot| slot.id() == entry.slot) {
-            // What it takes to become ready may have changed.
+            // The time to become ready may have changed.
             Some(slot) if matches!(slot.phase(), Phase::Starting { .. }) => None,
             Some(slot) => Some(slot.phase()),
             None => None,
@@ -81,7 +86,7 @@ fn a_new_plan_leaves_unchanged_slots_alone(answer: &Answer) -> Verdict {
     Ok(())
 }
 
-/// Generations count by one and never come again.
+/// Generations count by one and are never reused.
 fn a_spawn_is_of_the_next_generation(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| {
         ensure(worker.generation == facts.generation + 1, || {
@@ -90,99 +95,118 @@ fn a_spawn_is_of_the_next_generation(answer: &Answer) -> Verdict {
     })
 }
 
-/// A port is used again only when the last of the group that had it is gone.
-fn none_is_spawned_into_a_slot_that_is_not_empty(answer: &Answer) -> Verdict {
+/// What the last plan wants in the slot at this moment, whatever earlier plans wanted.
+fn a_spawn_has_the_revision_of_the_last_plan(answer: &Answer) -> Verdict {
+    answer.actions.iter().try_for_each(|action| match action {
+        Action::Spawn { worker, revision, .. } => {
+            let planned = answer.after.of(worker.slot).map(|facts| facts.planned);
+            ensure(Some(*revision) == planned, || format!("{action:?}, planned {planned:?}"))
+        }
+        _ => Ok(()),
+    })
+}
+
+/// The probe is skipped only where this very event has emptied the slot of a worker that was ready.
+fn a_port_is_probed_unless_the_spawn_replaces_a_worker_that_was_ready(answer: &Answer) -> Verdict {
+    answer.actions.iter().try_for_each(|action| match action {
+        Action::Spawn { worker, port, .. } => {
+            let last = answer.before.of(worker.slot).and_then(|facts| facts.life.as_ref());
+            let was_ready = last.is_some_and(|life| answer.had_been_ready(life));
+            let due = if was_ready { PortProbe::Skipped } else { PortProbe::Needed };
+            ensure(*port == due, || format!("{action:?} after {last:?}"))
+        }
+        _ => Ok(()),
+    })
+}
+
+/// A port is used again only when the last process of the group that had it is gone.
+fn no_worker_is_spawned_into_a_slot_that_is_not_empty(answer: &Answer) -> Verdict {
     answer.each_spawn(|_, facts| match &facts.life {
         None => Ok(()),
         Some(life) => broken(format!("there still is {life:?}")),
     })
 }
 
-/// After failed starts in a row, the next spawn waits for as long as the policy says.
-fn none_is_spawned_before_the_rest_is_over(answer: &Answer) -> Verdict {
+fn no_worker_is_spawned_before_the_backoff_is_over(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| match facts.due {
-        Due::Worker { rest } if answer.now < facts.empty_since + rest => {
-            let early = facts.empty_since + rest - answer.now;
-            broken(format!(
-                "{worker:?} comes {early:?} early after {} failures",
-                facts.failed_starts
-            ))
+        Due::Spawn { backoff } if answer.now < facts.empty_since + backoff => {
+            let early = facts.empty_since + backoff - answer.now;
+            let failures = facts.failed_starts;
+            broken(format!("{worker:?} comes {early:?} early after {failures} failed starts"))
         }
         _ => Ok(()),
     })
 }
 
-/// A start from idle waits until each pool that the slot's own comes after is ready.
-fn none_starts_before_what_it_comes_after_is_ready(answer: &Answer) -> Verdict {
+fn no_worker_starts_before_the_pools_that_it_comes_after_are_ready(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| {
         let unmet = answer.after.unmet(facts.pool);
-        forbid(facts.due == Due::Turn && !unmet.is_empty(), || {
+        forbid(facts.due == Due::Start && !unmet.is_empty(), || {
             format!("{worker:?} of {:?} is ahead of {unmet:?}", facts.pool)
         })
     })
 }
 
-/// Once everything is to go, nothing is started.
-fn none_is_spawned_while_draining(answer: &Answer) -> Verdict {
-    answer.each_spawn(|worker, _| forbid(answer.after.draining, || format!("{worker:?}")))
+fn no_worker_is_spawned_while_pm_drains(answer: &Answer) -> Verdict {
+    answer.each_spawn(|worker, _| forbid(answer.after.is_draining(), || format!("{worker:?}")))
 }
 
-/// Only a slot that is wanted up is filled: none that was stopped, that ended, that nobody started, or that is gone.
-fn a_slot_that_is_not_wanted_up_is_never_filled(answer: &Answer) -> Verdict {
+/// Not into a slot that was stopped, has ended, was never started, or is gone.
+fn no_worker_is_spawned_into_a_slot_that_is_not_wanted_up(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| {
-        ensure(facts.wish == Wish::Up, || format!("{worker:?}, wanted {:?}", facts.wish))
+        ensure(facts.wanted == Wanted::Up, || format!("{worker:?}, wanted {:?}", facts.wanted))
     })
 }
 
-/// As many failed starts in a row as the policy bears are the last until somebody asks.
-fn a_slot_that_gave_up_is_not_respawned(answer: &Answer) -> Verdict {
+/// Not before it is started again or its revision changes.
+fn no_worker_is_spawned_into_a_slot_that_has_given_up(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| match facts.due {
-        Due::GivenUp => broken(format!("{worker:?} after {} failures", facts.failed_starts)),
-        Due::TooOften => broken(format!("{worker:?} after {:?}", facts.failures)),
-        Due::Nobody => broken(format!("{worker:?} is due to nobody")),
-        Due::Turn | Due::Worker { .. } => Ok(()),
+        Due::GiveUp => broken(format!("{worker:?} after {} failed starts", facts.failed_starts)),
+        Due::TooManyRestarts => broken(format!("{worker:?} after {:?}", facts.failed_at)),
+        Due::Nothing => broken(format!("{worker:?} is not due")),
+        Due::Start | Due::Spawn { .. } => Ok(()),
     })
 }
 
-/// Of the failures that were each followed by another worker, no more than the policy's count lie within its time.
-fn none_is_replaced_more_often_than_its_policy_allows(answer: &Answer) -> Verdict {
+/// At most `count` of the failures that were followed by another worker lie within `within`.
+fn no_slot_is_restarted_more_often_than_its_policy_allows(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| {
-        let is_replacement = facts.stale.is_none() && facts.due != Due::Turn;
-        let (Some(allowed), Some(last)) = (facts.borne, facts.failures.last()) else {
+        let is_restart = facts.replacement.is_none() && facts.due != Due::Start;
+        let (Some(limit), Some(last)) = (facts.limit, facts.failed_at.last()) else {
             return Ok(());
         };
-        let recent = facts.failures.iter().filter(|at| **at + allowed.within > *last).count();
-        forbid(is_replacement && recent > allowed.count.get() as usize, || {
-            format!("{worker:?} after {recent} failures in {:?}", allowed.within)
+        let recent = facts.failed_at.iter().filter(|at| **at + limit.within > *last).count();
+        forbid(is_restart && recent > limit.count.get() as usize, || {
+            format!("{worker:?} after {recent} failures in {:?}", limit.within)
         })
     })
 }
 
-/// A worker that had been ready and whose group is empty is followed at once, however short its life was; so is one
-/// that hung.
-fn a_worker_that_had_been_ready_is_replaced_in_the_same_wakeup(answer: &Answer) -> Verdict {
+/// However short its life was; also if it hung.
+fn a_worker_that_was_ready_is_replaced_in_the_same_wakeup(answer: &Answer) -> Verdict {
     let Some(life) = answer.worker().and_then(|worker| answer.before.life(worker)) else {
         return Ok(());
     };
     let Some(facts) = answer.after.of(life.worker.slot) else { return Ok(()) };
-    let unasked = life.asked.is_none() || life.hung;
-    let bears_it = facts.due != Due::TooOften;
-    let is_due = facts.life.is_none() && facts.wish == Wish::Up && unasked && bears_it;
+    let is_unasked = life.signalled_at.is_none() || life.has_hung;
+    let is_empty = facts.life.is_none() && facts.wanted == Wanted::Up;
+    let is_due = is_empty && is_unasked && facts.due != Due::TooManyRestarts;
     forbid(is_due && answer.had_been_ready(life) && !answer.spawns(life.worker.slot), || {
         format!("{life:?} is gone, and the answer is {:?}", answer.actions)
     })
 }
 
-/// Who rests or gave up does so no longer when its plan changes, unless the run is over.
-fn who_is_empty_when_its_plan_changes_comes_at_once(answer: &Answer) -> Verdict {
-    let Told::Plan(roster) = answer.told else { return Ok(()) };
-    if !answer.before.finished.is_empty() {
+/// A backoff or a slot that has given up ends when the plan wants another revision, unless the run is over.
+fn an_empty_slot_is_filled_at_once_when_its_revision_changes(answer: &Answer) -> Verdict {
+    let Told::Plan(spec) = answer.told else { return Ok(()) };
+    if answer.before.is_finished() {
         return Ok(());
     }
-    for entry in roster.slots.iter().filter(|entry| entry.is_changed) {
+    for entry in &spec.slots {
         let Some(facts) = answer.before.of(entry.slot) else { continue };
-        let is_due = matches!(facts.due, Due::GivenUp | Due::TooOften | Due::Worker { .. });
-        if facts.life.is_none() && is_due && !answer.spawns(entry.slot) {
+        let is_waiting = facts.has_given_up() || matches!(facts.due, Due::Spawn { .. });
+        let is_due = facts.life.is_none() && is_waiting && entry.revision != facts.revision;
+        if is_due && !answer.spawns(entry.slot) {
             return broken(format!("{:?} is due {:?}", entry.slot, facts.due));
         }
     }
@@ -192,14 +216,16 @@ fn who_is_empty_when_its_plan_changes_comes_at_once(answer: &Answer) -> Verdict 
 fn slot_of(event: Event) -> Option<SlotId> {
     match event {
         Event::Start(slot) | Event::Stop(slot) => Some(slot),
-        _ => crate::record::worker_of(event).map(|worker| worker.slot),
+        _ => worker_of(event).map(|worker| worker.slot),
     }
 }
 
+/// The worker that this action is about.
 fn about(action: Action) -> Option<WorkerId> {
     match action {
-        Action::Spawn(worker) | Action::Terminate(worker) | Action::Kill(worker) => Some(worker),
-        Action::Report(news) => Some(subject(news)),
-        Action::Finish(_) => None,
+        Action::Spawn { worker, .. } => Some(worker),
+        Action::Terminate(worker) | Action::Kill(worker) => Some(worker),
+        Action::Report(transition) => Some(subject(transition)),
+        Action::ReportStop(_) | Action::Finish { .. } | Action::Leave => None,
     }
 }

@@ -1,0 +1,156 @@
+//! What `--help` and the manual say beside the options: notes, examples and exit statuses. Both are made of these
+//! tables, so that each fact stands in one place. Options and their defaults are in [`super::args`].
+
+use std::fmt::Write as _;
+
+use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
+use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
+
+/// What is said about one command beside its options.
+pub struct Notes {
+    /// One sentence or more each.
+    pub paragraphs: &'static [&'static str],
+    /// What to type, and what it does; empty if that needs no words.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// An exit status, or a name for several, and what it means.
+    pub exit_status: &'static [(Status, &'static str)],
+}
+
+/// Exit statuses that mean the same.
+#[derive(Clone, Copy)]
+pub enum Status {
+    /// This one.
+    Is(u8),
+    /// That of a worker.
+    OfWorker,
+    /// That of the command of `--init`.
+    OfCommand,
+}
+
+pub const PM: Notes = Notes {
+    paragraphs: &["Ctrl-C stops all workers and waits for them. A second Ctrl-C kills them."],
+    examples: &[
+        ("pm", "run what is here: pm.toml, Procfile, or web.ts"),
+        ("pm run -f Procfile -m web=3", "run three workers of a Procfile's web"),
+        ("pm run --ports 8080-8082 -- ./serve {port}", "run one worker for each port"),
+        ("pm run --workers 4 --name jobs -- ./job {n}", "run four workers without ports"),
+    ],
+    exit_status: &[],
+};
+
+pub const RUN: Notes = Notes {
+    paragraphs: &[
+        "--grace, --restart and --give-up-after replace what a file says.",
+        "In CMD, pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir}; {{ is a brace.",
+        "A worker has PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.",
+    ],
+    examples: &[],
+    exit_status: &[
+        (Status::Is(STOPPED), "stopped as asked; all processes are gone"),
+        (Status::Is(GAVE_UP), "gave up: too many failed starts or crashes"),
+        (Status::Is(BAD_USAGE), "wrong command line or configuration"),
+        (Status::Is(BROKEN), "pm itself failed"),
+        (Status::OfWorker, "all workers ended by themselves: the first status that is not 0"),
+        (Status::OfCommand, "with --init: the status of CMD, or 128+n if signal n killed it"),
+        (Status::Is(NOT_EXECUTABLE), "with --init: CMD cannot be executed"),
+        (Status::Is(NOT_FOUND), "with --init: CMD is not found"),
+    ],
+};
+
+pub const CHECK: Notes = Notes {
+    paragraphs: &["It reads the file that pm would run, and starts nothing."],
+    examples: &[("pm check", ""), ("pm check -f deploy/pm.toml --json", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the file has no fault"),
+        (Status::Is(BAD_USAGE), "the file has a fault, or there is no file"),
+    ],
+};
+
+pub const INIT: Notes = Notes {
+    paragraphs: &["It never overwrites a pm.toml."],
+    examples: &[],
+    exit_status: &[
+        (Status::Is(STOPPED), "pm.toml is written"),
+        (Status::Is(BAD_USAGE), "there is a pm.toml already, or it cannot be written"),
+    ],
+};
+
+pub const SCHEMA: Notes = Notes {
+    paragraphs: &["Editors complete and check pm.toml with it."],
+    examples: &[("pm schema > pm.schema.json", "")],
+    exit_status: &[],
+};
+
+pub const COMPLETIONS: Notes = Notes {
+    paragraphs: &["`make install` installs those for bash, zsh and fish."],
+    examples: &[("pm completions bash > ~/.local/share/bash-completion/completions/pm", "")],
+    exit_status: &[],
+};
+
+pub const MAN: Notes = Notes {
+    paragraphs: &[],
+    examples: &[
+        ("pm man | man -l -", "read pm(1)"),
+        ("pm man pm.toml | man -l -", "read pm.toml(5)"),
+        ("pm man --out ~/.local/share/man", "write all pages, for man(1)"),
+    ],
+    exit_status: &[],
+};
+
+const NONE: Notes = Notes { paragraphs: &[], examples: &[], exit_status: &[] };
+
+/// The notes of a command, by its name.
+pub fn of(command: &str) -> &'static Notes {
+    match command {
+        "pm" => &PM,
+        "run" => &RUN,
+        "check" => &CHECK,
+        "init" => &INIT,
+        "schema" => &SCHEMA,
+        "completions" => &COMPLETIONS,
+        "man" => &MAN,
+        _ => &NONE,
+    }
+}
+
+impl Notes {
+    /// As they stand under the options of `--help`.
+    pub fn after_help(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.paragraphs.is_empty() {
+            parts.push(self.paragraphs.join("\n"));
+        }
+        if !self.examples.is_empty() {
+            parts.push(table("Examples:", self.examples.iter().copied()));
+        }
+        if !self.exit_status.is_empty() {
+            let names: Vec<_> = self.exit_status.iter().map(|(status, _)| status.name()).collect();
+            let meanings = self.exit_status.iter().map(|(_, meaning)| *meaning);
+            parts.push(table("Exit status:", names.iter().map(String::as_str).zip(meanings)));
+        }
+        // clap takes an `{n}` in a help text for a line break; an escape sequence that changes nothing prevents it.
+        parts.join("\n\n").replace("{n}", "{\x1b[0mn}")
+    }
+}
+
+impl Status {
+    /// As it stands in a list.
+    pub fn name(self) -> String {
+        match self {
+            Self::Is(status) => status.to_string(),
+            Self::OfWorker => "1-255".to_owned(),
+            Self::OfCommand => "0-255".to_owned(),
+        }
+    }
+}
+
+/// A heading and two columns.
+fn table<'a>(heading: &str, rows: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+    let width = rows.clone().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
+    let mut text = heading.to_owned();
+    for (left, right) in rows {
+        write!(text, "\n  {left:width$}  {right}").expect("a String takes in everything");
+        text.truncate(text.trim_end().len());
+    }
+    text
+}

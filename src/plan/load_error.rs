@@ -1,0 +1,72 @@
+//! Why there is no plan of what a command line asks for.
+
+use std::fmt;
+
+use super::{Faults, PlanError, Unreadable};
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    #[error(
+        "nothing to run in {folder}: there is no `pm.toml`, no `Procfile` and no `web.ts` here; \
+         `pm init` writes a `pm.toml`, or give a command, as in \
+         `pm run --ports 8080-8082 -- ./server {{port}}`"
+    )]
+    NothingHere { folder: String },
+    #[error("there is no file `{name}`; `pm init` writes a `pm.toml`")]
+    NoFile { name: String },
+    #[error("cannot read `{name}`: {why}")]
+    Unreadable { name: String, why: Unreadable },
+    #[error("`{option}` is only for a Procfile, and {file} is not one; {}", option.instead())]
+    NoProcfile { option: ProcfileOption, file: OtherFile },
+    #[error("cannot find the current folder: {0}")]
+    NoFolder(Unreadable),
+}
+
+/// An option that only a Procfile has a use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcfileOption {
+    Formation,
+    Port,
+}
+
+/// What a plan is made from that is not a Procfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherFile {
+    Named(String),
+    Lab,
+}
+
+impl ProcfileOption {
+    /// What to do instead.
+    fn instead(self) -> &'static str {
+        match self {
+            Self::Formation => {
+                "set `workers` or `ports` in a `pm.toml`, or name the Procfile with `-f`"
+            }
+            Self::Port => "set `ports` in a `pm.toml`, or name the Procfile with `-f`",
+        }
+    }
+}
+
+impl fmt::Display for ProcfileOption {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Formation => "-m",
+            Self::Port => "--port",
+        })
+    }
+}
+
+impl fmt::Display for OtherFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => write!(out, "`{name}`"),
+            Self::Lab => out.write_str("the lab's file"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What can be wrong with `ready` and `alive`.
+
+use crate::plan::text::explain::Explain;
+use crate::plan::text::phrase::list_or;
+use crate::plan::text::suggest::quoted;
+
+/// What is wrong in a table `ready` or `alive`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HealthFault {
+    #[error("`{table}` has no condition")]
+    NoCondition { table: &'static str, conditions: Vec<&'static str> },
+    #[error("`{table}` cannot have both `{first}` and `{second}`")]
+    TwoConditions { table: &'static str, first: &'static str, second: &'static str },
+    #[error("`{0}` is only valid with `http`")]
+    WithoutHttp(&'static str),
+    #[error("`http` uses the slot's own port, and this pool has no ports")]
+    HttpWithoutPorts,
+    #[error("`tcp = true` uses the slot's own port, and this pool has no ports")]
+    TcpWithoutPorts,
+    #[error("`exit` in a pool whose workers are always restarted")]
+    ExitAlwaysRestarted,
+    #[error("`within` is not valid with `after`")]
+    WithinWithAfter,
+    #[error("`within` must be greater than 0")]
+    WithinZero,
+    #[error("`timeout` is longer than `every`")]
+    TimeoutLonger,
+    #[error("`{0}` is not valid with `notify`")]
+    WithNotify(&'static str),
+}
+
+impl Explain for HealthFault {
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoCondition { conditions, .. } => {
+                format!("give exactly one of {}", list_or(&quoted(conditions)))
+            }
+            Self::TwoConditions { .. } => "remove one of the two".into(),
+            Self::WithoutHttp(_) => "remove it".into(),
+            Self::HttpWithoutPorts => "give it ports, as in `ports = \"8080-8082\"`".into(),
+            Self::TcpWithoutPorts => "name the port, as in `tcp = 8080`".into(),
+            Self::ExitAlwaysRestarted => {
+                "for a job that ends, set `restart = \"never\"` or `\"on-failure\"`".into()
+            }
+            Self::WithinWithAfter => "remove it: `after` is the time itself".into(),
+            Self::WithinZero => "`ready = { after = \"0s\" }` makes a worker ready at once".into(),
+            Self::TimeoutLonger => {
+                "give it less, so that a probe has ended before the next begins".into()
+            }
+            Self::WithNotify(_) => {
+                "remove it: a worker that sends nothing for `every` hangs".into()
+            }
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! How a pool is restarted and stopped: `restart`, `max_restarts`, `backoff` and `stop`.
+
+use super::faults::PoolFault;
+use super::field::Field;
+use super::keys::{BackoffTable, MaxRestartsTable, PoolTable, StopTable};
+use super::pool::Reader;
+use crate::plan::defaults;
+use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart};
+
+impl Reader<'_> {
+    /// What the supervisor decides with. When a worker is ready is not read here.
+    pub fn policy(&mut self, table: &PoolTable) -> Policy {
+        let default = Policy::default();
+        let restart = table.restart.value().map_or(default.restart, |word| (*word).into());
+        if restart == Restart::Never {
+            let useless =
+                [("max_restarts", table.max_restarts.key()), ("backoff", table.backoff.key())];
+            for (name, at) in useless {
+                if let Some(at) = at {
+                    self.add_fault(at, PoolFault::NeverRestarted(name));
+                }
+            }
+        }
+        let grace = table.stop.value().and_then(|stop| stop.grace.value());
+        Policy {
+            restart,
+            max_restarts: self.max_restarts(&table.max_restarts),
+            backoff: self.backoff(&table.backoff),
+            grace: grace.map_or(default.grace, |grace| grace.0),
+            ..default
+        }
+    }
+
+    /// The number of the signal that asks a worker to stop.
+    pub fn stop_signal(&mut self, field: &Field<StopTable>) -> i32 {
+        let Some(stop) = field.value() else { return defaults::STOP_SIGNAL };
+        let kills_at_once = stop.grace.value().is_some_and(|grace| grace.0.is_zero());
+        if let Some(given) = stop.signal.given().filter(|_| kills_at_once) {
+            self.add_fault(given.at.clone(), PoolFault::SignalNeverSent);
+        }
+        stop.signal.value().map_or(defaults::STOP_SIGNAL, |signal| signal.0)
+    }
+
+    fn max_restarts(&mut self, field: &Field<MaxRestartsTable>) -> Option<MaxRestarts> {
+        let (table, given) = field.usable()?;
+        for (key, is_given) in
+            [("count", table.count.is_given()), ("within", table.within.is_given())]
+        {
+            if !is_given && !self.is_misspelt(&given.at, &[key]) {
+                let example = "max_restarts = { count = 5, within = \"1m\" }";
+                let fault = PoolFault::Missing { table: "max_restarts", key, example };
+                self.add_fault(given.key.clone(), fault);
+            }
+        }
+        let within = table.within.usable();
+        if let Some((_, given)) = within.filter(|(time, _)| time.0.is_zero()) {
+            let fault = PoolFault::Zero { key: "within", example: "within = \"1m\"" };
+            self.add_fault(given.at.clone(), fault);
+        }
+        let count = u32::try_from(table.count.value()?.0).ok()?.try_into().ok()?;
+        Some(MaxRestarts { count, within: within?.0.0 })
+    }
+
+    fn backoff(&mut self, field: &Field<BackoffTable>) -> Backoff {
+        let mut backoff = Backoff::default();
+        let Some(table) = field.value() else { return backoff };
+        if let Some((first, given)) = table.first.usable() {
+            backoff.first = first.0;
+            if first.0.is_zero() {
+                // A worker that cannot start would be started again and again without a pause.
+                let fault = PoolFault::Zero { key: "first", example: "first = \"10ms\"" };
+                self.add_fault(given.at.clone(), fault);
+            }
+        }
+        backoff.max = table.max.value().map_or(backoff.max, |max| max.0);
+        let Backoff { first, max, .. } = backoff;
+        if max < first {
+            let wrong = if table.max.is_given() { &table.max } else { &table.first };
+            let at = wrong.given().map(|given| given.at.clone()).unwrap_or_default();
+            self.add_fault(at, PoolFault::BackoffOrder { first, max });
+        }
+        let failures = table.give_up_after.value().and_then(|count| u32::try_from(count.0).ok());
+        backoff.give_up_after = failures.and_then(|count| count.try_into().ok());
+        backoff
+    }
+}

@@ -1,0 +1,231 @@
+//! From an event to the end of all that follows from it: each action goes to the part that carries it out.
+
+use std::collections::VecDeque;
+
+use super::Reactor;
+use super::health::Purpose;
+use super::output::LastOutput;
+use super::report::{Death, Delay, Rejected, Report, Retry, RunEvent, WorkerEvent};
+use super::slots::{FailureKind, Parts};
+use crate::supervisor::{
+    Action, Event, Exit, Next, Policy, PortProbe, Revision, SlotId, Transition, WorkerId,
+};
+use crate::sys::ProbeId;
+
+impl Reactor {
+    /// Tells the supervisor of an event, and carries out what it answers.
+    pub(super) fn handle(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.supervisor.handle(event, self.clock.now(), &mut actions);
+        self.apply(actions);
+    }
+
+    /// Carries out actions, and tells the supervisor how each spawn went, until there is nothing to do.
+    pub(super) fn apply(&mut self, mut actions: Vec<Action>) {
+        let mut events = VecDeque::new();
+        loop {
+            for action in actions.drain(..) {
+                events.extend(self.carry_out(action));
+            }
+            match events.pop_front() {
+                Some(event) => self.supervisor.handle(event, self.clock.now(), &mut actions),
+                None => break,
+            }
+        }
+        if self.slots.count() > self.supervisor.slot_count() {
+            let Self { slots, supervisor, health, poller, .. } = self;
+            slots.forget_removed(supervisor, health, &mut poller.registrar());
+            self.close_unused_files();
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Spawn { worker, revision, port } => {
+                return Some(self.spawn(worker, revision, port));
+            }
+            Action::Terminate(worker) => {
+                self.stop_probes(worker);
+                self.children.terminate(worker);
+            }
+            Action::Kill(worker) => {
+                self.stop_probes(worker);
+                self.children.kill(worker);
+            }
+            Action::Report(transition) => {
+                self.report(transition);
+                if let Transition::Ready(worker) = transition {
+                    self.keep_alive(worker);
+                }
+            }
+            Action::ReportStop(stop) => self.say(RunEvent::Stop(stop)),
+            Action::Finish { outcome, stopping_since } => {
+                self.begin_to_leave(outcome, stopping_since);
+            }
+            Action::Leave => self.leave_now(),
+        }
+        None
+    }
+
+    fn spawn(&mut self, worker: WorkerId, revision: Revision, port: PortProbe) -> Event {
+        let Self { slots, children, health, output, poller, clock, .. } = self;
+        let (registrar, now) = (poller.registrar(), clock.now());
+        let mut parts = Parts { children, health, output, registrar, now };
+        slots.spawn(worker, revision, port, &mut parts)
+    }
+
+    // Probes.
+
+    /// The worker is ready: its alive probe begins.
+    fn keep_alive(&mut self, worker: WorkerId) {
+        let alive = self.slots.spec(worker).and_then(|spec| spec.plan.alive.as_ref());
+        let registrar = &mut self.poller.registrar();
+        let probe = self.health.on_ready(worker, alive, self.clock.now(), registrar);
+        self.kill_probe(probe);
+    }
+
+    pub(super) fn stop_probes(&mut self, worker: WorkerId) {
+        let probe = self.health.stop(worker, &mut self.poller.registrar());
+        self.kill_probe(probe);
+    }
+
+    pub(super) fn kill_probe(&mut self, probe: Option<ProbeId>) {
+        if let Some(probe) = probe {
+            self.children.kill_probe(probe);
+        }
+    }
+
+    pub(super) fn start_probe(&mut self, worker: WorkerId, purpose: Purpose) {
+        match self.slots.start_probe(worker, purpose, &mut self.children) {
+            Some(Ok(probe)) => self.health.on_probe_started(worker, probe),
+            Some(Err(error)) => {
+                let (why, now) = (error.to_string(), self.clock.now());
+                let registrar = &mut self.poller.registrar();
+                self.health.on_probe_start_failed(worker, why, now, registrar);
+            }
+            None => debug_assert!(false, "{worker:?} has the probe command that health asks for"),
+        }
+    }
+
+    // Reports.
+
+    pub(super) fn say(&mut self, event: RunEvent) {
+        Report::of_run(self.clock.now(), event).write(&mut self.output);
+    }
+
+    /// Reports what became of a worker, with the facts of this very worker.
+    fn report(&mut self, transition: Transition) {
+        match transition {
+            Transition::Ready(worker) => self.report_worker(worker, WorkerEvent::Ready),
+            Transition::Crashed { worker, exit, next } => {
+                let death = self.death(worker, exit);
+                self.report_worker(worker, WorkerEvent::Crashed { death, next });
+                self.report_waiting_in_vain(worker.slot, next);
+            }
+            Transition::FailedStart { worker, exit, next } => {
+                let death = self.death(worker, exit);
+                self.report_worker(worker, WorkerEvent::FailedStart { death, next });
+                self.report_waiting_in_vain(worker.slot, next);
+            }
+            Transition::SpawnFailed { worker, next } => self.report_spawn_failed(worker, next),
+            Transition::NeverReady(worker) => {
+                let last = self.health.last_sign(worker);
+                if let Some(ready) = self.slots.spec(worker).map(|spec| spec.plan.ready.clone()) {
+                    let (awaited, within) = (ready.by, ready.within);
+                    self.report_worker(worker, WorkerEvent::NeverReady { awaited, within, last });
+                }
+            }
+            Transition::Hung(worker) => {
+                let failure = self.health.failure(worker);
+                let alive = self.slots.spec(worker).and_then(|spec| spec.plan.alive.as_ref());
+                let failures = alive.map_or(1, |alive| alive.failures.get());
+                self.report_worker(worker, WorkerEvent::Hung { failure, failures });
+            }
+            Transition::Replacing(worker) => self.report_worker(worker, WorkerEvent::Replacing),
+            Transition::Stopped { worker, next } => {
+                self.read_last(worker);
+                self.report_worker(worker, WorkerEvent::Stopped { next });
+                self.report_waiting_in_vain(worker.slot, next);
+            }
+            Transition::GraceOver(worker) => {
+                let grace = self.policy(worker.slot).grace;
+                let members = self.children.find_members(worker);
+                self.report_worker(worker, WorkerEvent::GraceOver { grace, members });
+            }
+        }
+    }
+
+    /// Reports which processes delay a stop, when it is time to.
+    pub(super) fn report_delays(&mut self) {
+        for delay in self.stop_progress.due(&self.supervisor, self.clock.now()) {
+            match delay {
+                Delay::Stopping(worker, left) => {
+                    let members = self.children.find_members(worker);
+                    self.report_worker(worker, WorkerEvent::StillStopping { members, left });
+                }
+                Delay::Killing(worker) => {
+                    let members = self.children.find_members(worker);
+                    self.report_worker(worker, WorkerEvent::StillKilling { members });
+                }
+            }
+        }
+    }
+
+    pub(super) fn report_rejected(&mut self, worker: WorkerId, rejected: Rejected) {
+        self.report_worker(worker, WorkerEvent::Rejected(rejected));
+    }
+
+    /// Writes what can be written, and reports what could not.
+    pub(super) fn flush(&mut self) {
+        let now = self.clock.now();
+        for incident in self.output.flush(now) {
+            self.say(RunEvent::Output(incident));
+        }
+        self.output.flush_own(now);
+    }
+
+    /// A port that the same process still holds is not reported again.
+    fn report_spawn_failed(&mut self, worker: WorkerId, next: Next) {
+        let Some((failure, FailureKind::New)) = self.slots.failure(worker.slot) else { return };
+        let hint = self.slots.spec(worker).and_then(|spec| spec.hint(&failure));
+        let backoff_max = self.policy(worker.slot).backoff.max;
+        let retry = Retry { backoff_max, stale_workers: self.slots.stale_workers() };
+        self.report_worker(worker, WorkerEvent::SpawnFailed { failure, hint, next, retry });
+        self.report_waiting_in_vain(worker.slot, next);
+    }
+
+    /// If a slot has given up, the pools that wait for its own are not started.
+    fn report_waiting_in_vain(&mut self, slot: SlotId, next: Next) {
+        match next {
+            Next::GiveUp | Next::TooManyRestarts => {}
+            Next::Spawn | Next::Backoff(_) | Next::End | Next::Down => return,
+        }
+        let pool = self.slots.pool(slot);
+        let waiting = self.slots.pool_names(&self.supervisor.waiting_for(pool));
+        if !waiting.is_empty() {
+            let pool = self.slots.pool_name(pool);
+            self.say(RunEvent::WaitingInVain { waiting, pool });
+        }
+    }
+
+    fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
+        let now = self.clock.now();
+        let facts = self.slots.facts(worker, now);
+        Report::of_worker(now, facts, event).write(&mut self.output);
+    }
+
+    fn death(&mut self, worker: WorkerId, exit: Exit) -> Death {
+        let last_output = self.read_last(worker);
+        Death { exit, cause: self.slots.cause(worker), last_output }
+    }
+
+    /// What a worker has written stands before the report of its end.
+    fn read_last(&mut self, worker: WorkerId) -> LastOutput {
+        let registrar = &mut self.poller.registrar();
+        self.output.read_last(worker, self.clock.now(), registrar)
+    }
+
+    fn policy(&self, slot: SlotId) -> Policy {
+        self.supervisor.slot(slot).map(|slot| *slot.policy()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,62 @@
+//! When the loop waits, and when it ends.
+
+use std::time::{Duration, Instant};
+
+use super::Reactor;
+use super::agenda::{Leaving, Urgency};
+use super::output::Progress;
+use super::report::RunEvent;
+use crate::supervisor::Outcome;
+
+/// How long orphans that are no worker's may delay pm's exit once all workers are gone.
+const ORPHANS_WITHIN: Duration = Duration::from_secs(1);
+
+impl Reactor {
+    /// The supervisor has finished with this outcome. `stopping_since` is when pm was first asked to stop.
+    pub(super) fn begin_to_leave(&mut self, outcome: Outcome, stopping_since: Option<Instant>) {
+        let now = self.clock.now();
+        if let Some(since) = stopping_since {
+            let after = now.saturating_duration_since(since);
+            self.say(RunEvent::AllStopped(after));
+        }
+        let orphans_until = now + ORPHANS_WITHIN;
+        self.agenda.leaving = Some(Leaving { outcome, orphans_until, urgency: Urgency::None });
+    }
+
+    /// pm was asked to stop once more after the supervisor had finished.
+    pub(super) fn leave_now(&mut self) {
+        if let Some(leaving) = &mut self.agenda.leaving {
+            leaving.urgency = Urgency::Now;
+        }
+    }
+
+    /// The outcome, once no process is left and every line is written.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        let leaving = self.agenda.leaving.as_ref()?;
+        let now = self.clock.now();
+        let is_alone = self.children.sweep_orphans() == 0 && self.output.are_all_ended();
+        let is_over = (is_alone || now >= leaving.orphans_until) && self.output.is_settled(now);
+        (is_over || leaving.urgency == Urgency::Now).then_some(leaving.outcome)
+    }
+
+    /// How long the poll may wait; `None` for ever.
+    pub(super) fn timeout(&self, progress: Progress) -> Option<Duration> {
+        match progress {
+            Progress::MayHaveMore => Some(Duration::ZERO),
+            Progress::Idle => self.next_deadline().map(|deadline| self.clock.until(deadline)),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let now = self.clock.now();
+        let leaving = self.agenda.leaving.as_ref().map(|leaving| leaving.orphans_until);
+        let deadlines = [
+            self.supervisor.next_deadline(),
+            self.health.next_deadline(),
+            self.stop_progress.next_deadline(),
+            self.output.next_deadline(now),
+            leaving.filter(|until| *until > now),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+}

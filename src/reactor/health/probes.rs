@@ -1,0 +1,381 @@
+//! The probes: is a new worker ready yet, does a ready one still answer?
+//!
+//! A slot has at most one probe: until its worker is ready, or from then on. It asks, waits, and asks again, without
+//! blocking, in the one poll loop. A probe command is a child like any other: the reactor starts it
+//! ([`Finding::StartProbe`]), and the one reaper brings its end ([`Probes::on_exit`]).
+//!
+//! Nothing is decided here about a worker: a [`Finding`] becomes an event for the supervisor. [`super::attempt`] is one
+//! probe of a port, [`super::http`] the judgement of an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use mio::Token;
+
+use super::aim::{Aim, Purpose};
+use super::attempt::{Attempt, Progress};
+use crate::plan::{Alive, AliveBy, Probe};
+use crate::reactor::report::ProbeFailure;
+use crate::reactor::tokens::{Registrar, Source};
+use crate::supervisor::{Exit, SlotId, WorkerId};
+use crate::sys::ProbeId;
+
+/// Between two probes of a worker that is not ready: short for a new one, longer for a slow one, and longer still where
+/// many are probed, so that the cost stays low.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+const PAUSE_PART_OF_AGE: u32 = 8;
+const MANY: usize = 20;
+const PAUSE_PER_PROBE: Duration = Duration::from_millis(2);
+
+/// Probes start on a grid of this, or of this part of their pause if that is finer, so that one wakeup serves several.
+const GRID_MAX: Duration = Duration::from_millis(25);
+const GRID_PART_OF_PAUSE: u32 = 8;
+
+/// The probes of all slots.
+#[derive(Debug)]
+pub struct Probes {
+    /// Where the grid begins.
+    epoch: Instant,
+    probes: BTreeMap<SlotId, Probing>,
+    /// When each has something to do.
+    due: BTreeSet<(Instant, SlotId)>,
+    /// Those whose connection the poll has reported.
+    woken: Vec<SlotId>,
+    /// The slot of each probe command that runs.
+    running: BTreeMap<ProbeId, SlotId>,
+}
+
+/// The probe of one slot.
+#[derive(Debug)]
+struct Probing {
+    worker: WorkerId,
+    aim: Aim,
+    state: State,
+    /// Of its connections.
+    token: Token,
+    /// Its entry in `due`.
+    at: Option<Instant>,
+    last_failure: Option<ProbeFailure>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Until the next probe.
+    Waiting,
+    Connecting(Attempt),
+    /// The reactor was asked to start the command.
+    Starting,
+    /// The command runs.
+    Running(ProbeId),
+    /// The command took too long, was killed, and is not reaped yet.
+    Killed(ProbeId),
+}
+
+/// What comes of a probe.
+#[derive(Debug, PartialEq)]
+pub enum Finding {
+    Ready(WorkerId),
+    Hung(WorkerId, ProbeFailure),
+    /// The probe command is to be started: [`Probes::on_started`] or [`Probes::on_start_failed`] follows.
+    StartProbe(WorkerId, Purpose),
+    /// The probe command took too long and is to be killed.
+    KillProbe(ProbeId),
+}
+
+impl Probes {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            probes: BTreeMap::new(),
+            due: BTreeSet::new(),
+            woken: Vec::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Probes a worker that has just been spawned until it is ready.
+    pub fn await_ready(
+        &mut self,
+        worker: WorkerId,
+        probe: Probe,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) {
+        // Nothing listens in the first moments.
+        let first = now + PAUSE_MIN;
+        self.begin(worker, Aim::Ready { probe, began: now }, first, registrar);
+    }
+
+    /// Probes a ready worker until it hangs.
+    pub fn keep_alive(
+        &mut self,
+        worker: WorkerId,
+        alive: Alive,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) {
+        let first = match alive.by {
+            // Workers that became ready together are not probed together.
+            AliveBy::Probe(_) => {
+                self.on_grid(now + alive.every.mul_f64(share(worker.slot)), alive.every)
+            }
+            AliveBy::Notify => now + alive.every,
+        };
+        self.begin(worker, Aim::Alive { alive, failures: 0 }, first, registrar);
+    }
+
+    /// Ends the probe of this worker, if there is one. Returns the command that runs and is to be killed.
+    pub fn stop(&mut self, worker: WorkerId, registrar: &mut Registrar<'_>) -> Option<ProbeId> {
+        self.of(worker)?;
+        let probing = self.end(worker.slot, registrar)?;
+        match probing.state {
+            State::Running(probe) => Some(probe),
+            State::Waiting | State::Connecting(_) | State::Starting | State::Killed(_) => None,
+        }
+    }
+
+    /// The worker notified that it is alive: the next notification is due after `every`.
+    pub fn on_alive(&mut self, worker: WorkerId, now: Instant) {
+        if let Some(probing) = self.of(worker)
+            && let Aim::Alive { alive: Alive { by: AliveBy::Notify, every, .. }, .. } = &probing.aim
+        {
+            let at = now + *every;
+            self.schedule(worker.slot, Some(at));
+        }
+    }
+
+    /// The probe command of this worker was started.
+    pub fn on_started(&mut self, worker: WorkerId, probe: ProbeId) {
+        if let Some(probing) = self.probes.get_mut(&worker.slot) {
+            debug_assert!(matches!(probing.state, State::Starting), "it was asked for just now");
+            probing.state = State::Running(probe);
+            self.running.insert(probe, worker.slot);
+        }
+    }
+
+    /// The probe command of this worker could not be started.
+    pub fn on_start_failed(
+        &mut self,
+        worker: WorkerId,
+        why: String,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) {
+        let failure = ProbeFailure::CannotStart(why);
+        let finding = self.conclude(worker.slot, Err(failure), now, registrar);
+        debug_assert_eq!(finding, None, "pm's own failures do not count against a worker");
+    }
+
+    /// A probe command has ended. One whose worker is no longer probed changes nothing.
+    pub fn on_exit(
+        &mut self,
+        probe: ProbeId,
+        exit: Exit,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) -> Option<Finding> {
+        let slot = self.running.remove(&probe)?;
+        let probing = self.probes.get(&slot)?;
+        let result = match &probing.state {
+            State::Running(_) if exit.is_success() => Ok(()),
+            State::Running(_) => Err(ProbeFailure::Exited(exit)),
+            State::Killed(_) => Err(ProbeFailure::NoAnswer(probing.aim.patience())),
+            State::Waiting | State::Connecting(_) | State::Starting => {
+                debug_assert!(false, "a slot has one probe command at a time");
+                return None;
+            }
+        };
+        self.conclude(slot, result, now, registrar)
+    }
+
+    /// Why the last probe of this worker failed.
+    pub fn last_failure(&self, worker: WorkerId) -> Option<&ProbeFailure> {
+        self.of(worker)?.last_failure.as_ref()
+    }
+
+    /// The poll has reported the connection of this slot.
+    pub fn wake(&mut self, slot: SlotId) {
+        self.woken.push(slot);
+    }
+
+    /// When there is something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Goes on with what the poll has reported or what is due. Call it until it returns `None`.
+    pub fn advance(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Option<Finding> {
+        loop {
+            let slot = match (self.woken.pop(), self.due.first()) {
+                (Some(slot), _) => slot,
+                (None, Some((at, slot))) if *at <= now => *slot,
+                (None, Some(_) | None) => return None,
+            };
+            if let Some(finding) = self.step(slot, now, registrar) {
+                return Some(finding);
+            }
+        }
+    }
+
+    /// Goes on with one slot. What was due is not due any more.
+    fn step(
+        &mut self,
+        slot: SlotId,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) -> Option<Finding> {
+        let probing = self.probes.get_mut(&slot)?;
+        let is_due = probing.at.is_some_and(|at| at <= now);
+        let patience = probing.aim.patience();
+        match std::mem::replace(&mut probing.state, State::Waiting) {
+            // A late event about a connection that is closed by now.
+            State::Waiting if !is_due => None,
+            State::Waiting => self.ask(slot, now, registrar),
+            State::Connecting(attempt) => match attempt.advance(registrar) {
+                Progress::Pending(_) if is_due => {
+                    let failure = ProbeFailure::NoAnswer(patience);
+                    self.conclude(slot, Err(failure), now, registrar)
+                }
+                Progress::Pending(attempt) => {
+                    probing.state = State::Connecting(attempt);
+                    None
+                }
+                Progress::Passed => self.conclude(slot, Ok(()), now, registrar),
+                Progress::Failed(failure) => self.conclude(slot, Err(failure), now, registrar),
+            },
+            State::Running(probe) if is_due => {
+                probing.state = State::Killed(probe);
+                self.schedule(slot, None);
+                Some(Finding::KillProbe(probe))
+            }
+            same @ (State::Starting | State::Running(_) | State::Killed(_)) => {
+                probing.state = same;
+                None
+            }
+        }
+    }
+
+    /// The next probe of a slot begins; or no notification has come in time.
+    fn ask(
+        &mut self,
+        slot: SlotId,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) -> Option<Finding> {
+        let probing = self.probes.get_mut(&slot)?;
+        let worker = probing.worker;
+        let patience = probing.aim.patience();
+        let purpose = probing.aim.purpose();
+        let Some(probe) = probing.aim.probe() else {
+            self.end(slot, registrar);
+            return Some(Finding::Hung(worker, ProbeFailure::Silent(patience)));
+        };
+        match Attempt::begin(probe, registrar, probing.token) {
+            None => {
+                probing.state = State::Starting;
+                self.schedule(slot, Some(now + patience));
+                Some(Finding::StartProbe(worker, purpose))
+            }
+            Some(Progress::Pending(attempt)) => {
+                probing.state = State::Connecting(attempt);
+                self.schedule(slot, Some(now + patience));
+                None
+            }
+            Some(Progress::Passed) => self.conclude(slot, Ok(()), now, registrar),
+            Some(Progress::Failed(failure)) => self.conclude(slot, Err(failure), now, registrar),
+        }
+    }
+
+    /// A probe is over: what follows from it, and when the next one is due.
+    fn conclude(
+        &mut self,
+        slot: SlotId,
+        result: Result<(), ProbeFailure>,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) -> Option<Finding> {
+        let more = self.probes.len().saturating_sub(MANY);
+        let pause_min = PAUSE_MIN.max(PAUSE_PER_PROBE * u32::try_from(more).unwrap_or(u32::MAX));
+        let probing = self.probes.get_mut(&slot)?;
+        let worker = probing.worker;
+        probing.state = State::Waiting;
+        let pause = match (&mut probing.aim, result) {
+            (Aim::Ready { .. }, Ok(())) => {
+                self.end(slot, registrar);
+                return Some(Finding::Ready(worker));
+            }
+            (Aim::Ready { began, .. }, Err(failure)) => {
+                probing.last_failure = Some(failure);
+                let age = now.saturating_duration_since(*began);
+                (age / PAUSE_PART_OF_AGE).min(PAUSE_MAX).max(pause_min)
+            }
+            (Aim::Alive { alive, failures }, Ok(())) => {
+                *failures = 0;
+                probing.last_failure = None;
+                alive.every
+            }
+            (Aim::Alive { alive, failures }, Err(failure)) => {
+                *failures += u32::from(failure.is_of_worker());
+                if *failures >= alive.failures.get() {
+                    self.end(slot, registrar);
+                    return Some(Finding::Hung(worker, failure));
+                }
+                probing.last_failure = Some(failure);
+                alive.every
+            }
+        };
+        let next = self.on_grid(now + pause, pause);
+        self.schedule(slot, Some(next));
+        None
+    }
+
+    /// The next moment of the grid.
+    fn on_grid(&self, at: Instant, pause: Duration) -> Instant {
+        let grid = GRID_MAX.min(pause / GRID_PART_OF_PAUSE).as_nanos().max(1);
+        let past = at.saturating_duration_since(self.epoch).as_nanos() % grid;
+        at + Duration::from_nanos(u64::try_from((grid - past) % grid).unwrap_or(0))
+    }
+
+    /// The probe of the slot, if it is this worker's.
+    fn of(&self, worker: WorkerId) -> Option<&Probing> {
+        self.probes.get(&worker.slot).filter(|probing| probing.worker == worker)
+    }
+
+    fn begin(&mut self, worker: WorkerId, aim: Aim, at: Instant, registrar: &mut Registrar<'_>) {
+        self.end(worker.slot, registrar);
+        let token = registrar.reserve(Source::Probe(worker.slot));
+        let state = State::Waiting;
+        let probing = Probing { worker, aim, state, token, at: None, last_failure: None };
+        self.probes.insert(worker.slot, probing);
+        self.schedule(worker.slot, Some(at));
+    }
+
+    fn end(&mut self, slot: SlotId, registrar: &mut Registrar<'_>) -> Option<Probing> {
+        self.schedule(slot, None);
+        let probing = self.probes.remove(&slot)?;
+        registrar.release(probing.token);
+        match probing.state {
+            State::Running(probe) | State::Killed(probe) => drop(self.running.remove(&probe)),
+            State::Waiting | State::Connecting(_) | State::Starting => {}
+        }
+        Some(probing)
+    }
+
+    fn schedule(&mut self, slot: SlotId, at: Option<Instant>) {
+        if let Some(probing) = self.probes.get_mut(&slot) {
+            if let Some(before) = std::mem::replace(&mut probing.at, at) {
+                self.due.remove(&(before, slot));
+            }
+            self.due.extend(at.map(|at| (at, slot)));
+        }
+    }
+}
+
+/// A number in 0..1, far from those of the neighbours: multiples of the golden ratio.
+fn share(slot: SlotId) -> f64 {
+    (slot.0 as f64 * 0.618_033_988_749_894_9).fract()
+}
+
+#[cfg(test)]
+mod tests;

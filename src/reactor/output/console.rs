@@ -1,0 +1,132 @@
+//! stdout and stderr: the workers' lines go to stdout, pm's own to stderr.
+//!
+//! Both share one queue if they are the same terminal or pipe, so that no line stands in the middle of another.
+
+use std::io::{self, stderr, stdout};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use anstyle::{AnsiColor, Style};
+use nix::pty::Winsize;
+
+use super::queue::{Incident, LineQueue};
+use crate::reactor::tokens::{Registrar, Source};
+use crate::sys::{pty, stream};
+
+/// Whether each of the two outputs is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Colour {
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+/// Distinguishable on a dark and on a light background; red is left for what has failed.
+const COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+];
+
+/// The name that stands before pm's own lines.
+const OWN_NAME: &str = "pm";
+
+/// What stands before a worker's line, in bytes: the slot's name and a bar.
+#[derive(Clone, Debug)]
+pub struct Label {
+    pub line: Vec<u8>,
+    /// Before each piece of a long line but the first.
+    pub continuation: Vec<u8>,
+}
+
+/// Both outputs.
+#[derive(Debug)]
+pub struct Console {
+    stdout: LineQueue,
+    /// `None` if it is the same as stdout.
+    stderr: Option<LineQueue>,
+    colour: Colour,
+    name_width: usize,
+}
+
+impl Console {
+    /// The outputs of this process.
+    ///
+    /// # Errors
+    /// If a descriptor cannot be duplicated or watched.
+    pub fn open(colour: Colour, registrar: &mut Registrar<'_>) -> io::Result<Self> {
+        let (out, err) = (stdout(), stderr());
+        let stdout = LineQueue::to(out.as_fd(), Source::Stdout, registrar)?;
+        let stderr = if stream::is_same_file(out.as_fd(), err.as_fd()) {
+            None
+        } else {
+            Some(LineQueue::to(err.as_fd(), Source::Stderr, registrar)?)
+        };
+        Ok(Self { stdout, stderr, colour, name_width: OWN_NAME.len() })
+    }
+
+    /// What stands before the lines of the slot with this number.
+    pub fn label(&self, name: &str, number: usize) -> Label {
+        let colour = Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()));
+        let colour = if self.colour.stdout { colour } else { Style::new() };
+        let label =
+            |bar| format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width);
+        Label { line: label('|').into_bytes(), continuation: label('+').into_bytes() }
+    }
+
+    /// Makes all labels as wide as the longest of `names`.
+    pub fn set_label_width<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.name_width = names.map(str::len).max().unwrap_or(0).max(OWN_NAME.len());
+    }
+
+    /// The size of a terminal whose lines fit behind the labels.
+    pub fn terminal_size(&self) -> Winsize {
+        let label_columns = u16::try_from(self.name_width + " | ".len()).unwrap_or(u16::MAX);
+        pty::size_within(stdout().as_fd(), label_columns)
+    }
+
+    /// Where the workers' lines go.
+    pub fn stdout(&mut self) -> &mut LineQueue {
+        &mut self.stdout
+    }
+
+    /// Adds a line of pm's own.
+    pub fn say(&mut self, text: &str, now: Instant) {
+        let bold = if self.colour.stderr { Style::new().bold() } else { Style::new() };
+        let label = format!("{bold}{OWN_NAME:<width$} |{bold:#} ", width = self.name_width);
+        self.own().push(&[label.as_bytes(), text.as_bytes()], now);
+    }
+
+    /// Writes what the reader of stdout takes now, without waiting.
+    pub fn flush_stdout(&mut self, now: Instant) -> Option<Incident> {
+        let incident = self.stdout.flush(now);
+        // A reader that has closed both cannot be told so.
+        incident.filter(|incident| *incident != Incident::Closed || self.stderr.is_some())
+    }
+
+    /// Writes what the reader of pm's own lines takes now, without waiting. Its incidents cannot be reported to anyone:
+    /// the lines that are lost there are pm's own.
+    pub fn flush_own(&mut self, now: Instant) {
+        let _ = self.own().flush(now);
+    }
+
+    /// True if no line waits, or waiting is of no use.
+    pub fn is_settled(&self, now: Instant) -> bool {
+        self.queues().all(|queue| queue.is_settled(now))
+    }
+
+    /// When a reader will count as stalled.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        self.queues().filter_map(|queue| queue.deadline(now)).min()
+    }
+
+    fn own(&mut self) -> &mut LineQueue {
+        self.stderr.as_mut().unwrap_or(&mut self.stdout)
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &LineQueue> {
+        [&self.stdout].into_iter().chain(self.stderr.as_ref())
+    }
+}

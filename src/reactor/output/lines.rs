@@ -1,0 +1,160 @@
+//! Cutting the bytes of a worker into lines. Bytes in, pieces out; no descriptor, no clock.
+//!
+//! A line longer than [`LINE_BYTES_MAX`] is handed on in pieces, so that a worker which never ends its line does not
+//! fill pm's memory. [`LastOutput`] keeps the end of what was written, for the report of the worker's end.
+
+/// A line is handed on at this length, whether or not its end has come.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// The end of a worker's output is kept up to this length.
+const LAST_BYTES_MAX: usize = 1024;
+
+/// What of a line has not been handed on yet.
+#[derive(Debug, Default)]
+pub struct Cutter {
+    partial: Vec<u8>,
+    next: Start,
+}
+
+/// A line, or a piece of one that is too long, in two parts that follow each other; without its newline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    pub parts: [&'a [u8]; 2],
+    pub start: Start,
+    pub end: End,
+}
+
+/// What a piece begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    #[default]
+    Line,
+    /// It goes on with the line of the piece before.
+    Continuation,
+}
+
+/// What a piece ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Line,
+    /// The line goes on in the next piece.
+    Continued,
+}
+
+impl Cutter {
+    /// Takes the next bytes and hands on each line that they complete.
+    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Piece<'_>)) {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.hand_on(&bytes[..end], End::Line, &mut each);
+            bytes = &bytes[end + 1..];
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.len() >= LINE_BYTES_MAX {
+            self.hand_on(&[], End::Continued, &mut each);
+        }
+    }
+
+    /// Nothing more comes: hands on what is left, which has no newline.
+    pub fn finish(&mut self, mut each: impl FnMut(Piece<'_>)) {
+        if !self.partial.is_empty() || self.next == Start::Continuation {
+            self.hand_on(&[], End::Line, &mut each);
+        }
+    }
+
+    fn hand_on(&mut self, rest: &[u8], end: End, each: &mut impl FnMut(Piece<'_>)) {
+        each(Piece { parts: [&self.partial, rest], start: self.next, end });
+        self.next = match end {
+            End::Line => Start::Line,
+            End::Continued => Start::Continuation,
+        };
+        self.partial.clear();
+        self.partial.shrink_to(0);
+    }
+}
+
+/// The last bytes that a worker wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastOutput {
+    bytes: Vec<u8>,
+    cut: Cut,
+}
+
+/// Whether the first of the kept lines is whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cut {
+    #[default]
+    Nothing,
+    First,
+}
+
+impl LastOutput {
+    pub fn push(&mut self, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(LAST_BYTES_MAX)..];
+        let excess = (self.bytes.len() + kept.len()).saturating_sub(LAST_BYTES_MAX);
+        if excess > 0 || kept.len() < bytes.len() {
+            self.cut = Cut::First;
+        }
+        self.bytes.drain(..excess);
+        self.bytes.extend_from_slice(kept);
+    }
+
+    /// The last whole line that is not blank, as text.
+    pub fn last_line(&self) -> Option<String> {
+        let mut lines = self.bytes.split(|byte| *byte == b'\n').rev();
+        let is_text = |line: &&[u8]| !line.trim_ascii().is_empty();
+        let line = lines.by_ref().find(is_text)?;
+        let is_whole = self.cut == Cut::Nothing || lines.next().is_some();
+        is_whole.then(|| String::from_utf8_lossy(line.trim_ascii()).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(writes: &[&[u8]]) -> Vec<(String, Start, End)> {
+        let mut pieces = Vec::new();
+        let mut note = |piece: Piece<'_>| {
+            let text = String::from_utf8(piece.parts.concat()).unwrap();
+            pieces.push((text, piece.start, piece.end));
+        };
+        let mut cutter = Cutter::default();
+        writes.iter().for_each(|bytes| cutter.push(bytes, &mut note));
+        cutter.finish(&mut note);
+        pieces
+    }
+
+    #[test]
+    fn lines_stay_whole_wherever_the_writes_are_cut() {
+        let text = b"one\ntwo\n\nthree";
+        let whole = |line: &str| (line.to_owned(), Start::Line, End::Line);
+        let expected = ["one", "two", "", "three"].map(whole);
+        for at in 0..text.len() {
+            assert_eq!(cut(&[&text[..at], &text[at..]]), expected, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_handed_on_in_pieces() {
+        let long = vec![b'x'; LINE_BYTES_MAX + 10];
+        let pieces = cut(&[&long, b"y\nshort\n"]);
+        assert_eq!((pieces[0].1, pieces[0].2), (Start::Line, End::Continued));
+        assert_eq!(pieces[1], ("y".to_owned(), Start::Continuation, End::Line));
+        assert_eq!(pieces[2], ("short".to_owned(), Start::Line, End::Line));
+    }
+
+    #[test]
+    fn the_last_line_is_kept_however_much_was_written_before() {
+        let mut last = LastOutput::default();
+        assert_eq!(last.last_line(), None);
+        last.push(b"only");
+        assert_eq!(last.last_line().as_deref(), Some("only"));
+        for n in 0..1_000 {
+            last.push(format!("line {n}\n").as_bytes());
+        }
+        last.push(b" error: no such file \n\n");
+        assert_eq!(last.last_line().as_deref(), Some("error: no such file"));
+        last.push(&[b'x'; 2 * LAST_BYTES_MAX]);
+        assert_eq!(last.last_line(), None, "a line that is not whole is not shown");
+    }
+}

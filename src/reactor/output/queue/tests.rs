@@ -1,0 +1,112 @@
+//! Readers are real pipes; a stalled one is a clock that is moved on.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use super::*;
+use crate::reactor::tokens::Poller;
+
+struct Piped {
+    queue: LineQueue,
+    reader: io::PipeReader,
+    now: Instant,
+    _poller: Poller,
+}
+
+fn piped() -> Piped {
+    let mut poller = Poller::open().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
+    let queue = LineQueue::to(writer.as_fd(), Source::Stdout, &mut poller.registrar()).unwrap();
+    Piped { queue, reader, now: Instant::now(), _poller: poller }
+}
+
+impl Piped {
+    /// Pushes numbered lines until the queue is full and returns how many.
+    fn fill(&mut self) -> u64 {
+        let mut pushed = 0;
+        while self.queue.has_room(self.now) {
+            self.push(pushed);
+            pushed += 1;
+        }
+        pushed
+    }
+
+    fn push(&mut self, n: u64) {
+        let line = format!("line {n:090}");
+        self.queue.push(&[b"web.1 | ", line.as_bytes()], self.now);
+    }
+
+    /// Reads and flushes until nothing waits; returns the numbers of the lines and the incidents.
+    fn read_all(mut self) -> (Vec<u64>, Vec<Incident>) {
+        let (mut text, mut incidents) = (Vec::new(), Vec::new());
+        let mut chunk = [0; 65536];
+        while self.queue.pending.len() > 0 {
+            let count = self.reader.read(&mut chunk).unwrap();
+            text.extend_from_slice(&chunk[..count]);
+            incidents.extend(self.queue.flush(self.now));
+        }
+        drop(self.queue);
+        self.reader.read_to_end(&mut text).unwrap();
+        let lines = String::from_utf8(text).unwrap();
+        let number = |line: &str| line.strip_prefix("web.1 | line ").unwrap().parse().unwrap();
+        (lines.lines().map(number).collect(), incidents)
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_every_line() {
+    let mut piped = piped();
+    let pushed = piped.fill();
+    assert!(!piped.queue.has_room(piped.now + STALLED_AFTER / 2));
+    let (lines, incidents) = piped.read_all();
+    assert_eq!(lines, Vec::from_iter(0..pushed));
+    assert_eq!(incidents, []);
+}
+
+#[test]
+fn a_stalled_reader_loses_the_oldest_whole_lines_and_the_count_is_reported() {
+    let mut piped = piped();
+    let pushed = piped.fill();
+    assert_eq!(piped.queue.deadline(piped.now), Some(piped.now + STALLED_AFTER));
+    piped.now += STALLED_AFTER;
+    assert!(piped.queue.has_room(piped.now));
+    for n in pushed..pushed + 10_000 {
+        piped.push(n);
+    }
+    assert_eq!(piped.queue.flush(piped.now), None);
+    let (lines, incidents) = piped.read_all();
+    let dropped = pushed + 10_000 - lines.len() as u64;
+    assert_eq!(incidents, [Incident::Dropped(dropped)]);
+    assert!(dropped > 5_000, "{dropped}");
+    assert_eq!(lines.last(), Some(&(pushed + 9_999)));
+    let gaps = lines.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert_eq!(gaps, 1, "one gap where the oldest were dropped");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_reported_once() {
+    let mut poller = Poller::open().unwrap();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut queue = LineQueue::to(full.as_fd(), Source::Stdout, &mut poller.registrar()).unwrap();
+    let now = Instant::now();
+    queue.push(&[b"lost"], now);
+    assert_eq!(queue.flush(now), Some(Incident::Broken(Errno::ENOSPC)));
+    queue.push(&[b"lost"], now);
+    assert_eq!(queue.flush(now), None);
+    assert!(queue.is_settled(now + STALLED_AFTER), "it delays nothing");
+}
+
+#[test]
+fn a_reader_that_is_closed_is_said_once_and_keeps_nobody_waiting() {
+    let mut piped = piped();
+    piped.push(0);
+    let (_, other) = io::pipe().unwrap();
+    piped.reader = io::pipe().unwrap().0;
+    drop(other);
+    assert_eq!(piped.queue.flush(piped.now), Some(Incident::Closed));
+    for n in 0..10_000 {
+        piped.push(n);
+    }
+    assert!(piped.queue.has_room(piped.now) && piped.queue.is_settled(piped.now));
+    assert_eq!(piped.queue.flush(piped.now), None);
+}

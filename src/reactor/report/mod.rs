@@ -1,0 +1,245 @@
+//! Reports: what happened, with every fact that is to be said of it.
+//!
+//! A [`Report`] is made where and when something happens, so no later change can alter what is said. Sentences are made
+//! from reports alone ([`sentences`]); no sentence is ever read by the program.
+//!
+//! [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts; [`stop_progress`] decides when to report what
+//! delays a stop.
+
+mod probe_failure;
+mod sentences;
+mod spawn_failure;
+mod stop_progress;
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+pub use self::probe_failure::ProbeFailure;
+pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
+pub use self::stop_progress::{Delay, StopProgress};
+
+use super::output::{Incident, LastOutput, Output};
+use crate::plan::{LoadError, MissingHint, ReadyBy};
+use crate::supervisor::{Exit, Next, Stop, WorkerId};
+use crate::sys::cgroup::NoCgroup;
+use crate::sys::proc::ProcessInfo;
+use crate::sys::strerror;
+
+/// Something that happened.
+#[derive(Debug)]
+pub struct Report {
+    pub at: Instant,
+    pub what: What,
+}
+
+/// What happened: to one worker, or to the run.
+#[derive(Debug)]
+pub enum What {
+    Worker(WorkerFacts, WorkerEvent),
+    Run(RunEvent),
+}
+
+/// A worker as it was when something happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerFacts {
+    pub id: WorkerId,
+    /// The name of its slot: `web.2`.
+    pub name: String,
+    pub port: Option<u16>,
+    /// `None` if it was never spawned.
+    pub pid: Option<Pid>,
+    /// From its spawn until now, or until its exit.
+    pub age: Duration,
+}
+
+/// What happened to a worker.
+#[derive(Debug)]
+pub enum WorkerEvent {
+    Ready,
+    /// It exited after it had been ready, and had not been asked to.
+    Crashed {
+        death: Death,
+        next: Next,
+    },
+    /// It exited before it was ready, and had not been asked to.
+    FailedStart {
+        death: Death,
+        next: Next,
+    },
+    /// It could not be spawned.
+    SpawnFailed {
+        failure: Rc<SpawnFailure>,
+        hint: Option<MissingHint>,
+        next: Next,
+        retry: Retry,
+    },
+    /// It was not ready in time and is terminated.
+    NeverReady {
+        awaited: ReadyBy,
+        within: Duration,
+        last: Option<LastSign>,
+    },
+    /// It hangs and is terminated. It failed this many probes in a row.
+    Hung {
+        failure: Option<ProbeFailure>,
+        failures: u32,
+    },
+    /// It is terminated because the plan has changed.
+    Replacing,
+    /// Nothing of it is left, after it was terminated or had left members of its group.
+    Stopped {
+        next: Next,
+    },
+    /// Its grace is over; these processes of it are killed.
+    GraceOver {
+        grace: Duration,
+        members: Vec<ProcessInfo>,
+    },
+    /// These processes of it delay the stop; SIGKILL follows after `left`.
+    StillStopping {
+        members: Vec<ProcessInfo>,
+        left: Duration,
+    },
+    /// These processes of it are still there after SIGKILL.
+    StillKilling {
+        members: Vec<ProcessInfo>,
+    },
+    /// A notification for it does not count.
+    Rejected(Rejected),
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub struct Death {
+    pub exit: Exit,
+    pub cause: Option<Cause>,
+    pub last_output: LastOutput,
+}
+
+/// What is known of a death besides the exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The kernel killed it because its control group used more than this many bytes of memory.
+    MemoryLimit(u64),
+}
+
+/// The last sign of a worker that is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastSign {
+    Failure(ProbeFailure),
+    /// What it notified of itself (sd_notify(3), STATUS).
+    Status(String),
+}
+
+/// Why a notification does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// This sender is not a process of the worker.
+    Sender(Pid),
+    /// MAINPID names this process, and pm waits for the one that it started.
+    MainPid(String),
+}
+
+/// What pm does about a port that another process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The longest wait between two tries.
+    pub backoff_max: Duration,
+    pub stale_workers: StaleWorkers,
+}
+
+/// What happened to the run.
+#[derive(Debug)]
+pub enum RunEvent {
+    Started(Vec<PoolFacts>),
+    /// How the memory of this pool's workers is limited.
+    MemoryLimit {
+        pool: String,
+        bytes: u64,
+        by: LimitedBy,
+    },
+    /// A pool starts when these others are ready.
+    Waiting {
+        pool: String,
+        others: Vec<String>,
+    },
+    /// These pools are not started, because this one has given up.
+    WaitingInVain {
+        waiting: Vec<String>,
+        pool: String,
+    },
+    Reloaded(Changes),
+    ReloadRefused(ReloadError),
+    /// pm was asked to stop.
+    Stop(Stop),
+    /// All workers stopped, this long after pm was asked to stop.
+    AllStopped(Duration),
+    /// SIGUSR2 came, which changes nothing.
+    User2,
+    Output(Incident),
+}
+
+/// A pool and its slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolFacts {
+    pub name: String,
+    /// Each slot's name and port.
+    pub slots: Vec<(String, Option<u16>)>,
+}
+
+/// By which means memory is limited.
+#[derive(Debug)]
+pub enum LimitedBy {
+    ControlGroup,
+    /// RLIMIT_AS, for this reason.
+    AddressSpace(String),
+}
+
+impl From<Option<&NoCgroup>> for LimitedBy {
+    fn from(reason: Option<&NoCgroup>) -> Self {
+        reason.map_or(Self::ControlGroup, |reason| Self::AddressSpace(reason.to_string()))
+    }
+}
+
+/// What a changed plan changes, by the names of slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub replaced: Vec<String>,
+    /// How many workers stay as they are.
+    pub kept: usize,
+}
+
+/// Why a plan was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The plan came from a command line.
+    #[error("there is no file that can have changed")]
+    NoFile,
+    #[error("pm is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("cannot open a notify socket: {}", strerror(.0))]
+    NotifySocket(std::io::Error),
+}
+
+impl Report {
+    pub fn of_worker(at: Instant, worker: WorkerFacts, event: WorkerEvent) -> Self {
+        Self { at, what: What::Worker(worker, event) }
+    }
+
+    pub fn of_run(at: Instant, event: RunEvent) -> Self {
+        Self { at, what: What::Run(event) }
+    }
+
+    /// Writes the sentences of this report to pm's own output.
+    pub fn write(&self, output: &mut Output) {
+        for line in sentences::of(&self.what).lines() {
+            output.say(line, self.at);
+        }
+    }
+}

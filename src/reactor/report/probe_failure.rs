@@ -1,0 +1,70 @@
+//! Why a probe of a worker failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::plan::text::duration::words;
+use crate::supervisor::Exit;
+
+/// Why a probe failed. Its `Display` is a clause for the end of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeFailure {
+    /// The port accepts no connection.
+    Refused(u16),
+    NoAnswer(Duration),
+    ClosedEarly,
+    NotHttp,
+    Status(u16),
+    NoText,
+    /// The probe command ended like this.
+    Exited(Exit),
+    /// The probe command could not be started, for this reason.
+    CannotStart(String),
+    /// The worker did not send WATCHDOG=1 for this long.
+    Silent(Duration),
+    /// The worker sent WATCHDOG=trigger.
+    Triggered,
+    /// pm itself could not probe, by no fault of the worker.
+    Own(Errno),
+}
+
+impl ProbeFailure {
+    /// False if it says nothing about the worker, so that it must not count against it.
+    pub fn is_of_worker(&self) -> bool {
+        match self {
+            Self::Own(_) | Self::CannotStart(_) => false,
+            Self::Refused(_)
+            | Self::NoAnswer(_)
+            | Self::ClosedEarly
+            | Self::NotHttp
+            | Self::Status(_)
+            | Self::NoText
+            | Self::Exited(_)
+            | Self::Silent(_)
+            | Self::Triggered => true,
+        }
+    }
+}
+
+impl fmt::Display for ProbeFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(port) => write!(out, "port {port} accepts no connection"),
+            Self::NoAnswer(limit) => write!(out, "no answer within {}", words(*limit)),
+            Self::ClosedEarly => write!(out, "it closed the connection before it answered"),
+            Self::NotHttp => write!(out, "its answer is not HTTP"),
+            Self::Status(status) => write!(out, "it answered with status {status}"),
+            Self::NoText => write!(out, "its answer does not contain the text"),
+            Self::Exited(Exit::Code(code)) => write!(out, "the probe command exited {code}"),
+            Self::Exited(Exit::Signal(signal)) => {
+                write!(out, "the probe command was killed by signal {signal}")
+            }
+            Self::CannotStart(why) => write!(out, "the probe command cannot start: {why}"),
+            Self::Silent(limit) => write!(out, "it did not send WATCHDOG=1 for {}", words(*limit)),
+            Self::Triggered => write!(out, "it sent WATCHDOG=trigger"),
+            Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno.desc()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Each sentence names the worker that it is about.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use super::*;
+use crate::reactor::output::LastOutput;
+use crate::supervisor::{SlotId, WorkerId};
+use crate::sys::SpawnError;
+
+fn worker() -> WorkerFacts {
+    WorkerFacts {
+        id: WorkerId { slot: SlotId(1), generation: 7 },
+        name: "web.2".into(),
+        port: Some(8081),
+        pid: Some(Pid::from_raw(4711)),
+        age: Duration::from_millis(2_100),
+    }
+}
+
+fn said(event: WorkerEvent) -> String {
+    sentence(&worker(), &event)
+}
+
+fn death(exit: Exit, output: &str) -> Death {
+    let mut last_output = LastOutput::default();
+    last_output.push(output.as_bytes());
+    Death { exit, cause: None, last_output }
+}
+
+fn seen(pid: i32, signal_state: SignalState) -> ProcessInfo {
+    ProcessInfo { pid: Pid::from_raw(pid), program: "sh".into(), signal_state }
+}
+
+const RETRY: Retry =
+    Retry { backoff_max: Duration::from_secs(10), stale_workers: StaleWorkers::Keep };
+
+#[test]
+fn a_crash_says_what_happened_and_what_comes_next() {
+    let crashed = |exit, next| said(WorkerEvent::Crashed { death: death(exit, "oh\n"), next });
+    assert_eq!(
+        crashed(Exit::Code(255), Next::Spawn),
+        "web.2 exited 255 after 2.1s; starting generation 8"
+    );
+    assert_eq!(
+        crashed(Exit::Signal(11), Next::End),
+        "web.2 was killed by SIGSEGV after 2.1s; not restarted"
+    );
+    let real_time = crashed(Exit::Signal(40), Next::End);
+    assert!(real_time.starts_with("web.2 was killed by signal 40"), "{real_time}");
+}
+
+#[test]
+fn giving_up_quotes_the_last_line() {
+    let death = death(Exit::Code(1), "starting\nerror: no such table\n");
+    assert_eq!(
+        said(WorkerEvent::FailedStart { death, next: Next::GiveUp }),
+        "web.2 exited 1 after 2.1s, before it was ready; giving up; \
+         its last line: error: no such table"
+    );
+}
+
+#[test]
+fn a_failed_start_says_when_the_next_try_is() {
+    let next = Next::Backoff(Duration::from_millis(200));
+    assert_eq!(
+        said(WorkerEvent::FailedStart { death: death(Exit::Code(1), "x"), next }),
+        "web.2 exited 1 after 2.1s, before it was ready; next try in 200ms"
+    );
+    let missing = SpawnError::NotFound { program: "deno".into() };
+    let failure = Rc::new(SpawnFailure::Spawn(missing));
+    let hint = Some(MissingHint::MakeDeno);
+    assert_eq!(
+        said(WorkerEvent::SpawnFailed { failure, hint, next, retry: RETRY }),
+        "web.2 cannot start: deno: not found on PATH; try `make deno`; next try in 200ms"
+    );
+}
+
+#[test]
+fn a_held_port_names_the_holder_and_what_pm_does() {
+    let held = |holder, stale_workers| {
+        let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder });
+        let retry = Retry { stale_workers, ..RETRY };
+        said(WorkerEvent::SpawnFailed { failure, hint: None, next: Next::Spawn, retry })
+    };
+    let stranger = Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() };
+    assert_eq!(
+        held(stranger, StaleWorkers::Kill),
+        "web.2 cannot start: port 8081 is held by pid 9 (nginx); \
+         trying until it is free, at most 10s apart"
+    );
+    let orphan = || Holder::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
+    let kept = held(orphan(), StaleWorkers::Keep);
+    assert!(kept.contains("; `--take-over` would kill it; trying until"), "{kept}");
+    let killed = held(orphan(), StaleWorkers::Kill);
+    assert!(killed.ends_with("; killing it"), "{killed}");
+}
+
+#[test]
+fn what_delays_a_stop_is_named_up_to_a_few() {
+    let mut members = vec![seen(812, SignalState::Ignored(15)), seen(813, SignalState::Delivered)];
+    let left = Duration::from_secs(4);
+    assert_eq!(
+        said(WorkerEvent::StillStopping { members: members.clone(), left }),
+        "web.2 is still stopping: pid 812 (sh) ignores SIGTERM, pid 813 (sh); SIGKILL in 4s"
+    );
+    members.extend([seen(814, SignalState::Stopped), seen(815, SignalState::Uninterruptible)]);
+    let line = said(WorkerEvent::StillKilling { members });
+    assert!(line.ends_with("pid 814 (sh) is stopped and 1 more"), "{line}");
+}
+
+/// One report of each kind.
+fn all() -> Vec<WorkerEvent> {
+    let next = Next::Spawn;
+    let died = || death(Exit::Code(1), "");
+    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    vec![
+        WorkerEvent::Ready,
+        WorkerEvent::Crashed { death: died(), next },
+        WorkerEvent::FailedStart { death: died(), next },
+        WorkerEvent::SpawnFailed { failure, hint: None, next, retry: RETRY },
+        WorkerEvent::NeverReady {
+            awaited: ReadyBy::Notify,
+            within: Duration::from_secs(1),
+            last: Some(LastSign::Status("loading".into())),
+        },
+        WorkerEvent::Hung { failure: Some(ProbeFailure::Triggered), failures: 1 },
+        WorkerEvent::Replacing,
+        WorkerEvent::Stopped { next },
+        WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
+        WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
+        WorkerEvent::StillKilling { members: Vec::new() },
+        WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
+        WorkerEvent::Rejected(Rejected::MainPid("1".into())),
+    ]
+}
+
+#[test]
+fn every_report_names_its_own_worker_and_no_generation_but_its_own_and_the_next() {
+    for event in all() {
+        let line = said(event);
+        let rest = line.strip_prefix("web.2").unwrap_or_else(|| panic!("{line}"));
+        assert!(rest.starts_with([' ', ':']), "{line}");
+        assert!(!rest.contains("web."), "another worker in: {line}");
+        let generations = rest.split("generation ").skip(1);
+        let numbers = generations.map(|text| text.chars().take_while(char::is_ascii_digit));
+        for number in numbers.map(String::from_iter) {
+            assert!(["7", "8"].contains(&number.as_str()), "generation {number} in: {line}");
+        }
+        assert!(!line.ends_with('.') && !line.contains('\n'), "{line}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a worker could not be spawned.
+
+use std::fmt;
+use std::io;
+
+use crate::sys::ports::Holder;
+use crate::sys::{SpawnError, strerror};
+
+/// Why a worker could not be spawned. Its `Display` is a clause for the end of a sentence.
+#[derive(Debug)]
+pub enum SpawnFailure {
+    Spawn(SpawnError),
+    /// There is no pipe or terminal for its output.
+    Output(io::Error),
+    /// Its control group refuses it.
+    Cgroup(io::Error),
+    /// Another process listens on its port.
+    PortHeld {
+        port: u16,
+        holder: Holder,
+    },
+}
+
+/// What pm does with a worker that an earlier pm has left on a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaleWorkers {
+    #[default]
+    Keep,
+    /// `--take-over`.
+    Kill,
+}
+
+impl SpawnFailure {
+    /// True if this is the failure that `last` was: the same process holds the same port.
+    pub fn is_still(&self, last: Option<&Self>) -> bool {
+        match (self, last) {
+            (Self::PortHeld { holder, .. }, Some(Self::PortHeld { holder: last, .. })) => {
+                holder == last
+            }
+            (Self::PortHeld { .. } | Self::Spawn(_) | Self::Output(_) | Self::Cgroup(_), _) => {
+                false
+            }
+        }
+    }
+}
+
+impl From<SpawnError> for SpawnFailure {
+    fn from(error: SpawnError) -> Self {
+        Self::Spawn(error)
+    }
+}
+
+impl fmt::Display for SpawnFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The one wrapper that pm knows (`plan::wrapper`).
+            Self::Spawn(SpawnError::Script { path }) => write!(
+                out,
+                "{}: this is a Node script that starts the real Deno and leaves it behind when it \
+                 is stopped",
+                path.display()
+            ),
+            Self::Spawn(
+                error @ (SpawnError::NotFound { .. }
+                | SpawnError::Exec { .. }
+                | SpawnError::Prepare { .. }
+                | SpawnError::Fork(_)),
+            ) => error.fmt(out),
+            Self::Output(error) => {
+                write!(out, "cannot open a pipe for its output: {}", strerror(error))
+            }
+            Self::Cgroup(error) => {
+                write!(out, "cannot limit its memory by a control group: {}", strerror(error))
+            }
+            Self::PortHeld { port, holder } => write!(out, "port {port} is held by {holder}"),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a plan says of one slot, prepared for spawning.
+
+use std::ffi::OsString;
+
+use crate::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan};
+use crate::reactor::report::SpawnFailure;
+use crate::sys::{Launch, SpawnError};
+
+/// One version of a slot: what is run there, and how it is watched. Named by its slot and its revision.
+#[derive(Debug)]
+pub struct LaunchSpec {
+    pub pool_name: String,
+    pub plan: SlotPlan,
+    pub stop_signal: i32,
+    /// What to do if the program is not found.
+    pub missing_hint: Option<MissingHint>,
+    pub launch: Launch,
+    /// The probe commands, where a probe is one.
+    pub ready_probe: Option<Launch>,
+    pub alive_probe: Option<Launch>,
+}
+
+impl LaunchSpec {
+    /// `variables` is pm's own environment; `notify_socket` is given to a worker that uses it.
+    pub fn new(
+        pool: &Pool,
+        plan: &SlotPlan,
+        variables: &[(OsString, OsString)],
+        notify_socket: Option<String>,
+    ) -> Self {
+        let inherited = || variables.iter().cloned();
+        let exec = &plan.exec;
+        let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
+        let given = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let command = |probe: &Probe| match probe {
+            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, inherited())),
+            Probe::Tcp { .. } | Probe::Http { .. } => None,
+        };
+        let ready_probe = match &plan.ready.by {
+            ReadyBy::Probe(probe) => command(probe),
+            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
+        };
+        let alive_probe = match &plan.alive {
+            Some(Alive { by: AliveBy::Probe(probe), .. }) => command(probe),
+            Some(Alive { by: AliveBy::Notify, .. }) | None => None,
+        };
+        Self {
+            pool_name: pool.name.clone(),
+            plan: plan.clone(),
+            stop_signal: pool.stop_signal,
+            missing_hint: pool.missing_hint,
+            launch: Launch::new(exec, inherited(), given),
+            ready_probe,
+            alive_probe,
+        }
+    }
+
+    /// Leaves the limit on memory to a control group.
+    pub fn without_address_space_limit(self) -> Self {
+        Self { launch: self.launch.without_memory_limit(), ..self }
+    }
+
+    /// The line that makes the worker ready, if it is a line that does.
+    pub fn awaited_line(&self) -> Option<&Line> {
+        match &self.plan.ready.by {
+            ReadyBy::Line(line) => Some(line),
+            ReadyBy::Lived | ReadyBy::Probe(_) | ReadyBy::Notify | ReadyBy::Exit => None,
+        }
+    }
+
+    /// What to do about this failure, if the plan knows.
+    pub fn hint(&self, failure: &SpawnFailure) -> Option<MissingHint> {
+        match failure {
+            SpawnFailure::Spawn(SpawnError::NotFound { .. } | SpawnError::Script { .. }) => {
+                self.missing_hint
+            }
+            SpawnFailure::Spawn(
+                SpawnError::Exec { .. } | SpawnError::Prepare { .. } | SpawnError::Fork(_),
+            ) => None,
+            SpawnFailure::Output(_) | SpawnFailure::Cgroup(_) => None,
+            SpawnFailure::PortHeld { .. } => None,
+        }
+    }
+
+    /// The limit on a worker's memory in bytes.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.plan.exec.limits.memory_bytes
+    }
+}

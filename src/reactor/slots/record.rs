@@ -1,0 +1,196 @@
+//! What is known of one slot besides what the supervisor knows: its launch specs, and its latest workers.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+use super::launch::LaunchSpec;
+use crate::reactor::report::{Cause, SpawnFailure, WorkerFacts};
+use crate::supervisor::{PoolId, Revision, WorkerId};
+
+/// One slot.
+#[derive(Debug)]
+pub struct Record {
+    pub pool: PoolId,
+    /// Those that a worker or the plan still needs: at most that of the worker that is there and that of the next one.
+    specs: BTreeMap<Revision, LaunchSpec>,
+    /// The revision that the plan wants.
+    wanted: Revision,
+    latest: Option<WorkerRecord>,
+    /// The worker before the latest: its end may be reported after the next spawn.
+    previous: Option<WorkerRecord>,
+    failure: Option<(Rc<SpawnFailure>, FailureKind)>,
+    /// How often the kernel had killed for lack of memory in its control group when this was last asked.
+    memory_kills: u64,
+}
+
+/// One worker of the slot.
+#[derive(Debug)]
+struct WorkerRecord {
+    id: WorkerId,
+    revision: Revision,
+    name: String,
+    port: Option<u16>,
+    pid: Option<Pid>,
+    spawned_at: Instant,
+    exited_at: Option<Instant>,
+    cause: Option<Cause>,
+}
+
+/// Whether the latest spawn failed as the one before did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    New,
+    /// The same process holds the same port. It has been reported.
+    Repeated,
+}
+
+impl Record {
+    pub fn new(pool: PoolId, spec: LaunchSpec) -> Self {
+        let wanted = Revision(1);
+        Self {
+            pool,
+            specs: BTreeMap::from([(wanted, spec)]),
+            wanted,
+            latest: None,
+            previous: None,
+            failure: None,
+            memory_kills: 0,
+        }
+    }
+
+    // Specs.
+
+    /// What the plan wants of the slot, whether or not its worker runs by it yet.
+    pub fn wanted(&self) -> &LaunchSpec {
+        self.spec(self.wanted)
+    }
+
+    pub fn wanted_revision(&self) -> Revision {
+        self.wanted
+    }
+
+    pub fn spec(&self, revision: Revision) -> &LaunchSpec {
+        self.specs.get(&revision).expect("a revision in use has its spec")
+    }
+
+    /// The spec of this worker, while it is its slot's latest.
+    pub fn spec_of(&self, worker: WorkerId) -> Option<&LaunchSpec> {
+        let record = self.latest.as_ref().filter(|record| record.id == worker)?;
+        self.specs.get(&record.revision)
+    }
+
+    /// The spec of this revision, or the one that the plan wants.
+    pub fn spec_or_wanted(&self, revision: Option<Revision>) -> &LaunchSpec {
+        revision.and_then(|revision| self.specs.get(&revision)).unwrap_or_else(|| self.wanted())
+    }
+
+    /// The name that the latest worker has, or that the next one will have.
+    pub fn name(&self) -> &str {
+        match &self.latest {
+            Some(worker) => &worker.name,
+            None => &self.wanted().plan.name,
+        }
+    }
+
+    /// Takes in what a changed plan wants: the revision whose workers are started alike, or a new one.
+    pub fn want(&mut self, spec: LaunchSpec) {
+        let alike = self.specs.iter().find(|(_, known)| known.plan.exec == spec.plan.exec);
+        let newest = self.specs.keys().next_back().copied().unwrap_or_default();
+        self.wanted = alike.map_or(Revision(newest.0 + 1), |(revision, _)| *revision);
+        self.specs.insert(self.wanted, spec);
+        self.forget_unused_specs();
+    }
+
+    fn forget_unused_specs(&mut self) {
+        let needed = [Some(self.wanted), self.latest.as_ref().map(|worker| worker.revision)];
+        self.specs.retain(|revision, _| needed.contains(&Some(*revision)));
+    }
+
+    /// All specs that are kept.
+    pub fn specs(&self) -> impl Iterator<Item = &LaunchSpec> {
+        self.specs.values()
+    }
+
+    // Workers.
+
+    /// A worker is about to be spawned.
+    pub fn begin(&mut self, id: WorkerId, revision: Revision, now: Instant) {
+        let plan = &self.spec(revision).plan;
+        let record = WorkerRecord {
+            id,
+            revision,
+            name: plan.name.clone(),
+            port: plan.port,
+            pid: None,
+            spawned_at: now,
+            exited_at: None,
+            cause: None,
+        };
+        self.previous = self.latest.replace(record);
+        self.forget_unused_specs();
+    }
+
+    /// The latest worker was spawned.
+    pub fn on_spawned(&mut self, pid: Option<Pid>) {
+        self.failure = None;
+        if let Some(record) = &mut self.latest {
+            record.pid = pid;
+        }
+    }
+
+    /// The latest worker could not be spawned.
+    pub fn on_spawn_failed(&mut self, failure: SpawnFailure) {
+        let last = self.failure.as_ref().map(|(failure, _)| &**failure);
+        let kind = if failure.is_still(last) { FailureKind::Repeated } else { FailureKind::New };
+        self.failure = Some((Rc::new(failure), kind));
+    }
+
+    /// The leader of a worker was reaped. `memory_kills` is how often the kernel has killed in its control group by
+    /// now, if it has one and was killed.
+    pub fn on_exited(&mut self, worker: WorkerId, memory_kills: Option<u64>, now: Instant) {
+        let has_grown = memory_kills
+            .is_some_and(|kills| std::mem::replace(&mut self.memory_kills, kills) < kills);
+        let limit = self.spec_of(worker).and_then(LaunchSpec::memory_bytes);
+        if let Some(record) = self.latest.as_mut().filter(|record| record.id == worker) {
+            record.exited_at = Some(now);
+            record.cause = limit.filter(|_| has_grown).map(Cause::MemoryLimit);
+        }
+    }
+
+    /// Why the last spawn failed.
+    pub fn failure(&self) -> Option<&(Rc<SpawnFailure>, FailureKind)> {
+        self.failure.as_ref()
+    }
+
+    /// The facts of a worker: the latest, or the one before it.
+    pub fn facts(&self, worker: WorkerId, now: Instant) -> WorkerFacts {
+        let record = self.record(worker);
+        WorkerFacts {
+            id: worker,
+            name: record.name.clone(),
+            port: record.port,
+            pid: record.pid,
+            age: record.age(now),
+        }
+    }
+
+    /// What is known of a worker's death besides its exit.
+    pub fn cause(&self, worker: WorkerId) -> Option<Cause> {
+        self.record(worker).cause
+    }
+
+    fn record(&self, worker: WorkerId) -> &WorkerRecord {
+        let records = [&self.latest, &self.previous].into_iter().flatten();
+        let mut own = records.filter(|record| record.id == worker);
+        own.next().expect("a report is of the latest worker or the one before it")
+    }
+}
+
+impl WorkerRecord {
+    fn age(&self, now: Instant) -> Duration {
+        self.exited_at.unwrap_or(now).saturating_duration_since(self.spawned_at)
+    }
+}

@@ -1,0 +1,168 @@
+//! From the supervisor's `Spawn` to the first instruction of a worker; and the start of a probe command.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use super::Slots;
+use super::launch::LaunchSpec;
+use crate::reactor::health::{Health, Purpose, Subject};
+use crate::reactor::output::{Device, Output, OutputSpec};
+use crate::reactor::report::{SpawnFailure, StaleWorkers};
+use crate::reactor::tokens::Registrar;
+use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
+use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, ports, stale_worker};
+
+/// What every child gets from pm.
+#[derive(Debug)]
+pub struct Inherited {
+    /// /dev/null, as stdin.
+    pub null: OwnedFd,
+    /// The limit on open files that pm was started with.
+    pub open_files: libc::rlimit,
+    /// The signals that are not at their default action in pm.
+    pub altered_signals: Vec<libc::c_int>,
+}
+
+/// The other parts of the reactor that a spawn needs.
+pub struct Parts<'a> {
+    pub children: &'a mut Children,
+    pub health: &'a mut Health,
+    pub output: &'a mut Output,
+    pub registrar: Registrar<'a>,
+    pub now: Instant,
+}
+
+impl Slots {
+    /// Spawns a worker by this revision of its slot, and returns how that went.
+    pub fn spawn(
+        &mut self,
+        worker: WorkerId,
+        revision: Revision,
+        port: PortProbe,
+        parts: &mut Parts<'_>,
+    ) -> Event {
+        self.record_mut(worker.slot).begin(worker, revision, parts.now);
+        let result = self.try_spawn(worker, revision, port, parts);
+        let record = self.record_mut(worker.slot);
+        match result {
+            Ok(()) => {
+                let leader = parts.children.pid(worker);
+                record.on_spawned(leader);
+                let plan = &record.spec(revision).plan;
+                if let Some(leader) = leader {
+                    let identity = plan.exec.identity.as_ref();
+                    let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
+                    let subject = Subject { worker, leader, uid };
+                    let (health, registrar) = (&mut *parts.health, &mut parts.registrar);
+                    health.on_spawned(
+                        subject,
+                        &plan.ready,
+                        plan.alive.as_ref(),
+                        parts.now,
+                        registrar,
+                    );
+                }
+                Event::Spawned(worker)
+            }
+            Err(failure) => {
+                record.on_spawn_failed(failure);
+                Event::SpawnFailed(worker)
+            }
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        worker: WorkerId,
+        revision: Revision,
+        port: PortProbe,
+        parts: &mut Parts<'_>,
+    ) -> Result<(), SpawnFailure> {
+        let Self { records, memory_limit, inherited, stale_workers, .. } = self;
+        let spec = records[&worker.slot].spec(revision);
+        match port {
+            PortProbe::Needed => probe_port(spec, *stale_workers)?,
+            PortProbe::Skipped => {}
+        }
+        let plan = &spec.plan;
+        if plan.exec.notifies {
+            parts.health.discard_notifications(worker.slot);
+        }
+        let cgroup = memory_limit.group(&plan.name, spec.memory_bytes());
+        let cgroup = cgroup.map_err(SpawnFailure::Cgroup)?;
+        let device = if plan.exec.pty {
+            Device::Terminal(parts.output.terminal_size())
+        } else {
+            Device::Pipe
+        };
+        let output = OutputSpec {
+            label: parts.output.label(&plan.name, worker.slot.0),
+            file: plan.log.clone(),
+            awaited: spec.awaited_line().cloned(),
+            device,
+        };
+        let opened = parts.output.open_pipe(worker, output, &mut parts.registrar);
+        let writer = opened.map_err(SpawnFailure::Output)?;
+        let given = inherited.given(writer.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+        let spawned = parts.children.spawn(worker, &spec.launch, spec.stop_signal, given);
+        spawned.map_err(|error| {
+            parts.output.close_pipe(worker, &mut parts.registrar);
+            error.into()
+        })
+    }
+
+    /// Starts the probe command of a worker.
+    ///
+    /// # Errors
+    /// As [`crate::sys::Launch::spawn`].
+    pub fn start_probe(
+        &self,
+        worker: WorkerId,
+        purpose: Purpose,
+        children: &mut Children,
+    ) -> Option<Result<ProbeId, SpawnError>> {
+        let spec = self.spec(worker)?;
+        let launch = match purpose {
+            Purpose::Ready => spec.ready_probe.as_ref(),
+            Purpose::Alive => spec.alive_probe.as_ref(),
+        };
+        let given = self.inherited.given(self.inherited.null.as_fd(), None);
+        Some(children.probe(worker, launch?, given))
+    }
+}
+
+impl Inherited {
+    fn given<'a>(
+        &'a self,
+        output: BorrowedFd<'a>,
+        cgroup: Option<BorrowedFd<'a>>,
+    ) -> Inheritance<'a> {
+        Inheritance {
+            stdin: self.null.as_fd(),
+            output,
+            open_files: self.open_files,
+            altered_signals: &self.altered_signals,
+            cgroup,
+        }
+    }
+}
+
+/// Fails if another process listens on the slot's port. A worker that an earlier pm has left there is killed if the
+/// user asked for that; the next try finds the port free.
+fn probe_port(spec: &LaunchSpec, stale_workers: StaleWorkers) -> Result<(), SpawnFailure> {
+    let Some(port) = spec.plan.port.filter(|port| ports::is_held(*port)) else {
+        return Ok(());
+    };
+    let folder = spec.launch.folder();
+    let Some(holder) = ports::holder(port, folder) else {
+        return Ok(());
+    };
+    match (&holder, stale_workers) {
+        (ports::Holder::StaleWorker { pid, .. }, StaleWorkers::Kill) => {
+            stale_worker::kill(*pid, folder)
+        }
+        (ports::Holder::StaleWorker { .. }, StaleWorkers::Keep) => {}
+        (ports::Holder::Other { .. } | ports::Holder::Hidden, _) => {}
+    }
+    Err(SpawnFailure::PortHeld { port, holder })
+}

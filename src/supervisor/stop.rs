@@ -1,0 +1,91 @@
+//! What follows when pm is asked to stop: drain, kill, or leave.
+//!
+//! The first wish drains: all workers are terminated, none is spawned. A second one kills. A wish that comes when the
+//! run is over makes the reactor leave at once. In which order workers are terminated is in [`super::ordering`].
+
+use std::time::{Duration, Instant};
+
+use super::event::{Action, Stop, StopKind, StopOrder, Wish};
+use super::phase::Input;
+use super::{Course, Supervisor};
+
+/// Two wishes within this time are one: timeout(1) signals pm and then pm's process group, and a terminal that is
+/// closed sends SIGHUP before its shell sends SIGTERM. A person cannot press Ctrl-C twice within it.
+const ONE_WISH: Duration = Duration::from_millis(20);
+
+/// What a wish leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grant {
+    Drain,
+    Kill,
+    Leave,
+    Nothing,
+}
+
+impl Supervisor {
+    pub(super) fn asked(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
+        match self.grant(wish, now) {
+            Grant::Drain => self.drain(wish, now, actions),
+            Grant::Kill => self.kill(wish, now, actions),
+            Grant::Leave => actions.push(Action::Leave),
+            Grant::Nothing => {}
+        }
+    }
+
+    fn grant(&self, wish: Wish, now: Instant) -> Grant {
+        let is_first = match self.course {
+            Course::Running => true,
+            Course::Draining { .. } | Course::Finished { .. } => false,
+        };
+        let is_same = self.stopping_since().is_some_and(|since| now < since + ONE_WISH);
+        let is_over = matches!(self.course, Course::Finished { .. });
+        match wish {
+            Wish::Interrupt | Wish::Terminate | Wish::Hangup | Wish::GuardGone if is_first => {
+                Grant::Drain
+            }
+            // The kernel and the shell may each report one closed terminal: a repetition is not a second wish.
+            Wish::Hangup | Wish::GuardGone => Grant::Nothing,
+            Wish::Interrupt | Wish::Terminate if is_same => Grant::Nothing,
+            Wish::Interrupt | Wish::Terminate | Wish::Quit if is_over => Grant::Leave,
+            Wish::Interrupt | Wish::Terminate | Wish::Quit => Grant::Kill,
+        }
+    }
+
+    fn drain(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
+        self.course = Course::Draining { since: now };
+        // This sends nothing yet: the stop order decides which workers are terminated now.
+        self.step_all(Input::Stop, now, actions);
+        let order =
+            if self.stops_in_order() { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
+        let stop = self.report_stop(wish, StopKind::Terminate, order);
+        actions.push(Action::ReportStop(stop));
+    }
+
+    fn kill(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
+        let since = self.stopping_since().unwrap_or(now);
+        self.course = Course::Draining { since };
+        let stop = self.report_stop(wish, StopKind::Kill, StopOrder::AllAtOnce);
+        actions.push(Action::ReportStop(stop));
+        self.step_all(Input::Kill, now, actions);
+    }
+
+    fn report_stop(&self, wish: Wish, how: StopKind, order: StopOrder) -> Stop {
+        let mut workers = 0;
+        let mut longest_grace = Duration::ZERO;
+        for slot in self.table.iter().filter(|slot| slot.phase().has_worker()) {
+            workers += 1;
+            longest_grace = longest_grace.max(slot.policy().grace);
+        }
+        let how = if longest_grace.is_zero() { StopKind::Kill } else { how };
+        Stop { wish, how, workers, longest_grace, order }
+    }
+
+    fn step_all(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        for slot in Vec::from_iter(self.table.ids()) {
+            self.step(slot, input, now, actions);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

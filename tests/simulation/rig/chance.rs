@@ -1,0 +1,108 @@
+//! What comes to the reactor at random: answers of probes, late events, commands, and wishes to stop.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use pm::supervisor::{Event, Exit, Remains, SlotId, Wish, WorkerId};
+
+use super::Rig;
+
+impl Rig {
+    /// Begins to probe a worker. It may never be ready, be ready late, or be reported ready twice; and it may hang.
+    pub(super) fn probe(&mut self, worker: WorkerId) {
+        if self.is_calm {
+            return self.be_ready_soon(worker);
+        }
+        let answers = if self.has_probe(worker) { one_of(&mut self.rng, [0, 1, 1, 2]) } else { 0 };
+        for _ in 0..answers {
+            let wait = below_one_of(&mut self.rng, [20, 500, 5_000]);
+            self.mail.push((self.now + wait, Event::Ready(worker)));
+        }
+        if self.rng.u32(0..4) == 0 {
+            let wait = below_one_of(&mut self.rng, [500, 5_000, 20_000]);
+            self.mail.push((self.now + wait, Event::Hung(worker)));
+        }
+    }
+
+    pub(super) fn be_ready_soon(&mut self, worker: WorkerId) {
+        if self.has_probe(worker) {
+            let wait = Duration::from_millis(self.rng.u64(0..20));
+            self.mail.push((self.now + wait, Event::Ready(worker)));
+        }
+    }
+
+    fn has_probe(&self, worker: WorkerId) -> bool {
+        self.record.of(worker.slot).is_some_and(|facts| facts.has_probe())
+    }
+
+    /// The mail that is due, and sometimes an event about an older worker.
+    pub(super) fn arrived(&mut self) -> Vec<Event> {
+        let now = self.now;
+        let due = self.mail.extract_if(.., |(at, _)| *at <= now);
+        let mut events: Vec<Event> = due.map(|(_, event)| event).collect();
+        if self.rng.u32(0..4) == 0 {
+            events.extend(self.late_event());
+        }
+        events
+    }
+
+    fn late_event(&mut self) -> Option<Event> {
+        let slot = self.any_slot()?;
+        let latest = self.record.of(slot).map_or(9, |facts| facts.generation);
+        let generation = self.rng.u64(0..latest.max(1));
+        let worker = WorkerId { slot, generation };
+        let exit = Exit::Code(self.rng.u8(..));
+        let events = [
+            Event::Ready(worker),
+            Event::Hung(worker),
+            Event::Spawned(worker),
+            Event::SpawnFailed(worker),
+            Event::Exited { worker, exit, remains: Remains::Nothing },
+            Event::Exited { worker, exit, remains: Remains::Members },
+            Event::Emptied(worker),
+        ];
+        self.rng.choice(events).filter(|_| generation > 0)
+    }
+
+    pub(super) fn command(&mut self) -> Vec<Event> {
+        let Some(slot) = self.any_slot() else { return Vec::new() };
+        match self.rng.u32(0..16) {
+            15 => self.plans.all_slots().map(Event::Stop).collect(),
+            0..=6 => vec![Event::Start(slot)],
+            7..=10 => vec![Event::Stop(slot)],
+            11 | 12 => vec![Event::Stop(slot), Event::Start(slot)],
+            _ => vec![Event::Start(slot), Event::Stop(slot)],
+        }
+    }
+
+    /// Mostly nothing; rarely a wish to stop.
+    pub(super) fn rare_wishes(&mut self) -> Vec<Event> {
+        if self.rng.u32(0..200) == 0 { self.wishes() } else { Vec::new() }
+    }
+
+    /// A wish to stop, or two in one instant. Half of them kill.
+    pub(super) fn wishes(&mut self) -> Vec<Event> {
+        let count = one_of(&mut self.rng, [1, 1, 1, 2]);
+        let gentle = [Wish::Interrupt, Wish::Terminate, Wish::Hangup, Wish::GuardGone];
+        let wish = |rng: &mut Rng| if rng.bool() { Wish::Quit } else { one_of(rng, gentle) };
+        (0..count).map(|_| Event::Asked(wish(&mut self.rng))).collect()
+    }
+
+    /// A slot that is in the table, or sometimes any that was ever in a plan.
+    fn any_slot(&mut self) -> Option<SlotId> {
+        let all: Vec<SlotId> = self.plans.all_slots().collect();
+        let present: Vec<SlotId> = self.record.slots.iter().map(|facts| facts.slot).collect();
+        let slots = if self.rng.u32(0..8) == 0 { all } else { present };
+        self.rng.choice(slots)
+    }
+}
+
+pub(super) fn one_of<T: Copy, const N: usize>(rng: &mut Rng, values: [T; N]) -> T {
+    values[rng.usize(0..N)]
+}
+
+/// A time below one of these numbers of milliseconds, so that short times are as frequent as long ones.
+pub(super) fn below_one_of<const N: usize>(rng: &mut Rng, millis: [u64; N]) -> Duration {
+    let most = one_of(rng, millis);
+    Duration::from_millis(rng.u64(0..most))
+}
