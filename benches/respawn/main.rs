@@ -2,13 +2,14 @@
 //!
 //!     make bench
 //!
-//! Both keep the same worker alive. In turn one of each is killed, so that whatever else the machine does falls on
-//! both. Needs root (see `proc_events`) and a C compiler.
+//! Both keep the same worker alive. In turn one worker of each is killed, so that all else that the machine does falls
+//! on both. With `PM_BESIDE=FILE` an older pm takes part too. Needs root (see `proc_events`) and a C compiler.
 
 #[path = "../../tests/support/proc_events.rs"]
 mod proc_events;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,17 +40,25 @@ fn main() -> Anything<()> {
     if !worker.exists() {
         return Err("build the worker first: make bench does".into());
     }
-    let mut contenders = [
-        Contender::start("bare C loop", &worker, &events, |_| Command::new(&bare))?,
-        Contender::start("pm", &worker, &events, |port| {
-            let mut pm = Command::new(env!("CARGO_BIN_EXE_pm"));
+    let pm = |file: OsString| {
+        move |port: &str| {
+            let mut pm = Command::new(file);
             pm.args(["run", "--ports", port, "--"]);
             pm
-        })?,
+        }
+    };
+    let mut contenders = vec![
+        Contender::start("bare C loop", &worker, &events, |_| Command::new(&bare))?,
+        Contender::start("pm", &worker, &events, pm(env!("CARGO_BIN_EXE_pm").into()))?,
     ];
-    for _ in 0..rounds {
-        for contender in &mut contenders {
-            contender.round(&events)?;
+    if let Some(older) = std::env::var_os("PM_BESIDE") {
+        contenders.push(Contender::start("older pm", &worker, &events, pm(older))?);
+    }
+    for round in 0..rounds {
+        // Each is first, second and so on equally often: the place in the round makes 2 % of a difference.
+        for n in 0..contenders.len() {
+            let contender = (round + n) % contenders.len();
+            contenders[contender].round(&events)?;
         }
     }
     println!("death of a worker to exec of the next, {rounds} times each, by turns:");
@@ -57,12 +66,11 @@ fn main() -> Anything<()> {
         let [p50, p99] = [50, 99].map(|p| contender.percentile(p));
         println!("  {:<12} p50 {p50:>7.1} us   p99 {p99:>7.1} us", contender.name);
     }
-    let [bare, pm] = &mut contenders;
-    println!(
-        "  pm / bare    p50 {:.2}x        p99 {:.2}x",
-        pm.percentile(50) / bare.percentile(50),
-        pm.percentile(99) / bare.percentile(99)
-    );
+    let [bare50, bare99] = [50, 99].map(|p| contenders[0].percentile(p));
+    for pm in &mut contenders[1..] {
+        let [p50, p99] = [pm.percentile(50) / bare50, pm.percentile(99) / bare99];
+        println!("  {:<12} p50 {p50:>6.2}x      p99 {p99:>6.2}x   of the bare loop", pm.name);
+    }
     Ok(())
 }
 

@@ -45,7 +45,13 @@ impl Cutter {
     /// Takes the next bytes and hands on each line that they complete.
     pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Piece<'_>)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.hand_on(&bytes[..end], End::Line, &mut each);
+            // Most lines come whole, and are handed on where they stand.
+            if self.partial.is_empty() && self.next == Start::Line {
+                let parts = [&[][..], &bytes[..end]];
+                each(Piece { parts, start: Start::Line, end: End::Line });
+            } else {
+                self.hand_on(&bytes[..end], End::Line, &mut each);
+            }
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
@@ -67,8 +73,9 @@ impl Cutter {
             End::Line => Start::Line,
             End::Continued => Start::Continuation,
         };
-        self.partial.clear();
-        self.partial.shrink_to(0);
+        if !self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
     }
 }
 
