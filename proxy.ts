@@ -1,12 +1,12 @@
 /**
- * The lab's proxy: one address in front of the pool, behind which a worker may die without a visitor noticing.
+ * The lab's proxy: one address in front of the pool. A worker may die behind it, and no client sees an error.
  *
  *     deno run --allow-net proxy.ts [LISTEN_PORT [BACKEND_PORT...]]
  *
- * 1337 over 8080, 8081 and 8082 if not given. Every request takes the next backend in turn. A try that fails goes to
- * the one after it, and a whole pass that fails is repeated after a pause, until the deadline. An answer is in memory
- * to its last byte before the first one goes out, because a worker that dies in between would leave the visitor with
- * half a file. It never sends anything but GET and HEAD on: only those may be repeated.
+ * The defaults are 1337 in front of 8080, 8081 and 8082. Each request starts with the next backend in turn. A failed
+ * try goes on to the next backend; a failed pass over all of them is repeated after a pause, until the deadline. The
+ * proxy reads an answer completely before it sends the first byte: if the worker died in between, the client would
+ * get half a file. It forwards only GET and HEAD: only those may be repeated.
  */
 
 import http from "node:http";
@@ -15,11 +15,11 @@ const USAGE = "usage: proxy.ts [LISTEN_PORT [BACKEND_PORT...]]";
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const TRY_MS_MAX = 2_000;
 const REQUEST_MS_MAX = 5_000;
-/** A refused connection costs 0.2 ms and a worker is back after 35: several looks in that time, and no busy loop. */
+/** A refused connection costs 0.2 ms and a new worker needs 35 ms: several tries in that time, and no busy loop. */
 const PAUSE_MS = 5;
-/** Where a worker is up and says 5xx itself, each look costs it a request. */
+/** The pause where a worker answers 5xx itself: each try costs it a request. */
 const PAUSE_AFTER_5XX_MS = 100;
-/** They speak of one connection, not of the message (RFC 9110 section 7.6.1). */
+/** They belong to one connection, not to the message (RFC 9110, section 7.6.1). */
 const HOP_BY_HOP = [
   "connection",
   "keep-alive",
@@ -41,7 +41,7 @@ type Try =
 
 const listenPort = portNumber(Deno.args[0] ?? "1337", 0);
 const backends = backendPorts(Deno.args.slice(1));
-/** What the kernel bound, not what was asked for: with port 0, and with DENO_SERVE_ADDRESS set, they differ. */
+/** The bound address, which differs from the requested one with port 0 or with DENO_SERVE_ADDRESS set. */
 let boundPort = listenPort;
 let cursor = 0;
 
@@ -63,7 +63,7 @@ async function answer(request: Request, info: Deno.ServeHandlerInfo): Promise<Re
   const url = URL.parse(request.url);
   if (url === null) return plain(400, "this URL makes no sense");
   const target = url.pathname + url.search;
-  // A visitor that hangs up lets the promise be rejected only when the answer is due; nobody else wants to hear of it.
+  // If the client hangs up, the promise is rejected when the answer is due. There is nothing to do then.
   info.completed.catch(() => {});
   console.log(`${request.method} localhost:${boundPort}${target}`);
 
@@ -80,8 +80,8 @@ async function answer(request: Request, info: Deno.ServeHandlerInfo): Promise<Re
       if (limit <= 0 || request.signal.aborted) break;
       const result = await tryOnce(backend, request, target, limit);
       const success = result.outcome === "answered";
-      // Passes after the first would print the same lines two hundred times a second, and printing them would take
-      // from the workers the time they need to come back. What ends the wait is printed always.
+      // Later passes would print the same lines 200 times a second, and take CPU time from the workers that start. The
+      // try that ends the wait is always printed.
       if (success || (pass === 0 && !request.signal.aborted)) {
         console.log(`PROXY to localhost:${backend}${target} ${success ? "SUCCESS" : "FAIL"}`);
       }
@@ -98,11 +98,11 @@ async function answer(request: Request, info: Deno.ServeHandlerInfo): Promise<Re
     }
     await sleep(Math.min(pause, left), request.signal);
   }
-  // The visitor is gone: whatever is returned reaches nobody.
+  // The client has hung up: the answer is not sent.
   return plain(499, "");
 }
 
-/** One request to one backend, delivered once at most, with everything the backend has to say. */
+/** One request to one backend, delivered at most once, and its complete answer. */
 async function tryOnce(
   port: number,
   request: Request,
@@ -136,10 +136,10 @@ async function tryOnce(
       }),
     };
   } catch {
-    // Refused, reset, closed in the middle, timed out, the visitor gone: all that matters is that there is no answer.
+    // Refused, reset, closed early, timed out, or the client has hung up: there is no answer.
     return { outcome: "no answer" };
   } finally {
-    // Whatever is still open of this try, also where enough of the answer was seen.
+    // Closes what is still open of this try.
     abort.abort();
     clearTimeout(timer);
     request.signal.removeEventListener("abort", stop);
@@ -154,10 +154,9 @@ interface Answer {
 }
 
 /**
- * Not fetch, for three reasons. On a connection it has kept, fetch sends a request twice when the server closes
- * without an answer, and each delivery is another roll of the dice. It lets an http_proxy in the environment take the
- * pool's traffic elsewhere. And it unpacks bodies that nobody asked it to unpack. This has no agent, so no connection
- * but the one it makes, and passes bytes on as they are.
+ * Not fetch, for three reasons. On a kept connection fetch sends a request twice if the server closes without an
+ * answer, and each delivery can end a worker. It sends the requests through an http_proxy of the environment. And it
+ * decompresses bodies. Without an agent there is only the connection made here, and the bytes are passed on as they are.
  */
 function send(
   port: number,
@@ -170,7 +169,7 @@ function send(
     const headers = [...requestHeaders(request.headers)].flat();
     const options = { host: "127.0.0.1", port, path, method, headers, agent: false, signal };
     http.request(options, (message) => {
-      // A body that nobody reads on may still break off, and an error without a listener ends the process.
+      // A body that is not read any more may still fail, and an error without a listener ends the process.
       message.on("error", () => {});
       try {
         resolve({
@@ -186,7 +185,7 @@ function send(
   });
 }
 
-/** From names and values by turns; throws at what no header can be. */
+/** Headers from alternating names and values. Throws if one is invalid. */
 function responseHeaders(raw: string[]): Headers {
   const headers = new Headers();
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -207,7 +206,7 @@ function joined(chunks: Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
 
 function requestHeaders(from: Headers): Headers {
   const headers = withoutHopByHop(from);
-  // A body of a GET is not sent on, and neither is what announces one.
+  // The body of a GET is not forwarded, nor the headers that announce it.
   for (const name of ["content-length", "content-type", "expect"]) headers.delete(name);
   headers.set("connection", "close");
   return headers;
@@ -217,7 +216,7 @@ function withoutHopByHop(from: Headers): Headers {
   const headers = new Headers(from);
   const named = (from.get("connection") ?? "").split(",").map((name) => name.trim());
   for (const name of [...HOP_BY_HOP, ...named]) {
-    // `Connection: "x"` is no header name, and Headers throws at those.
+    // `Connection: "x"` does not name a header, and Headers would throw.
     if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) headers.delete(name);
   }
   return headers;
@@ -249,7 +248,7 @@ function onError(error: unknown): Response {
 
 function backendPorts(texts: string[]): number[] {
   const ports = texts.length === 0 ? [8080, 8081, 8082] : texts.map((text) => portNumber(text, 1));
-  // It would pass every request on to itself, and each of those again.
+  // The proxy would forward each request to itself, again and again.
   if (ports.includes(listenPort)) {
     refuse(2, `port ${listenPort} is both listened on and passed on to`);
   }

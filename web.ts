@@ -1,10 +1,10 @@
 /**
- * The lab's buggy web server: the files of www/, and in one request out of twenty the end of the process.
+ * The lab's unreliable web server: it serves the files of www/ and exits on one request in twenty.
  *
  *     deno run --allow-read --allow-net web.ts [PORT [ODDS]]
  *
- * PORT is 8080 if not given; 0 lets the kernel choose. ODDS n ends the process in one request out of n; 0 never does.
- * It never writes a file, never answers from outside www/, and never tries to survive: that is what pm is for.
+ * PORT defaults to 8080; 0 lets the kernel choose. With ODDS n the process exits on one request in n; with 0, never.
+ * It never writes a file, never serves one from outside www/, and does not try to recover: pm does that.
  */
 
 const USAGE = "usage: web.ts [PORT [ODDS]]   PORT 0 to 65535, ODDS n for one in n, 0 for never";
@@ -34,12 +34,12 @@ try {
 }
 
 function onListen(address: Deno.NetAddr) {
-  // What the kernel bound, not what was asked for: with port 0, and with DENO_SERVE_ADDRESS set, they differ.
+  // The bound address, which differs from the requested one with port 0 or with DENO_SERVE_ADDRESS set.
   console.log(`port: ${address.port}`);
   console.log(`HTTP webserver running.  Access it at:  http://localhost:${address.port}/`);
 }
 
-/** The order is the promise: nothing but a request for a file that is there ever meets the dice. */
+/** The order matters: only a request for an existing file can end the process. */
 async function answer(request: Request): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
@@ -47,7 +47,7 @@ async function answer(request: Request): Promise<Response> {
 
   const path = requestedPath(request.url);
   if (path === null) return new Response(null, { status: 400 });
-  // As it came, still encoded: a decoded newline would forge a line of the log.
+  // Still encoded: a decoded newline would forge a line of the log.
   console.log(path);
 
   const file = await fileInRoot(path);
@@ -73,7 +73,7 @@ function onError(error: unknown): Response {
   return new Response(null, { status: 500 });
 }
 
-/** The path below www/, encoded as it came and without its first slash; null where the URL makes no sense. */
+/** The path below www/, still encoded and without its first slash; null if the URL is invalid. */
 function requestedPath(url: string): string | null {
   const parsed = URL.parse(url);
   return parsed === null ? null : parsed.pathname.slice(1) || "index.html";
@@ -82,8 +82,8 @@ function requestedPath(url: string): string | null {
 /**
  * The real path of a regular file below www/, or null.
  *
- * Each segment is decoded by itself and may not become a separator or a step upwards; then the kernel resolves all
- * links, and what it names has to lie in www/ still.
+ * Each segment is decoded by itself and may not become a separator or `..`. Then the kernel resolves all links, and
+ * the result has to be in www/.
  */
 async function fileInRoot(path: string): Promise<string | null> {
   const segments = path.split("/").map(decodedSegment);
@@ -93,8 +93,8 @@ async function fileInRoot(path: string): Promise<string | null> {
     if (!real.startsWith(`${root}/`)) return null;
     return (await Deno.stat(real)).isFile ? real : null;
   } catch (error) {
-    // Not there, a name too long, a link that leads nowhere or in circles, a folder nobody may read: no such file. The
-    // one thing that is not the visitor's doing is a permission that `deno run` did not get.
+    // Missing, too long a name, a broken or circular link, an unreadable folder: no such file. Only a permission that
+    // `deno run` was not given is not the client's fault.
     if (error instanceof Deno.errors.NotCapable) throw error;
     return null;
   }
@@ -115,7 +115,7 @@ function contentType(file: string): string {
   return CONTENT_TYPES[extension] ?? "application/octet-stream";
 }
 
-/** www/ beside this script, wherever it was started from, with no link left in its path. */
+/** The real path of www/ beside this script, for any current folder. */
 function realRoot(): string {
   const www = `${import.meta.dirname}/www`;
   try {

@@ -1,21 +1,21 @@
 /**
- * Load for the lab, and its judge: every answer is compared with its file in www/, byte by byte.
+ * Load for the lab: every answer is compared with its file in www/, byte by byte.
  *
  *     deno run --allow-net --allow-read scripts/load.ts [--url http://127.0.0.1:1337] [--requests 10000]
  *         [--workers 8 | --rate 100] [--deadline 300] [--json]
  *
- * --workers N is a closed loop: N visitors, each of which asks again as soon as it has its answer. --rate N is an open
- * loop: N visitors come each second whether or not those before them were served. There the clock of a request starts
- * when it was due, so that a stall shows in the latency of all who came during it.
+ * --workers N is a closed loop: N clients, each of which sends its next request when it has its answer. --rate N is an
+ * open loop: N requests start each second, answered or not. There the time of a request counts from when it was due, so
+ * that a stall shows in the latency of every request that was due during it.
  *
- * Nothing is asked twice: a failure that a second try would mend is a failure. Exit status 0 if there was none, 1 if
- * there was, 2 for wrong arguments.
+ * No request is repeated: a failure that a second try would mend is a failure. Exit status: 0 without a failure, 1 with
+ * one, 2 for wrong arguments.
  */
 
 const USAGE = "usage: load.ts [--url http://HOST:PORT] [--requests N] [--workers N | --rate N] " +
   "[--deadline SECONDS] [--json]";
 const PATHS = [["/", "index.html"], ["/index.css", "index.css"], ["/gp.png", "gp.png"]] as const;
-/** Longer than the proxy's own deadline: its 503 is worth more than our giving up. */
+/** Longer than the proxy's deadline: its 503 says more than a timeout here. */
 const REQUEST_MS_MAX = 10_000;
 const REASONS_SHOWN = 5;
 
@@ -39,8 +39,7 @@ const expected: Expected[] = await Promise.all(PATHS.map(async ([path, file]) =>
   url: new URL(path, options.url).href,
   body: await Deno.readFile(`${import.meta.dirname}/../www/${file}`),
 })));
-// It keeps no connection: on one that was kept, fetch would mend a lost request by sending it again, and the judge
-// would never see it.
+// No connection is kept: on a kept one fetch would repeat a lost request, and its failure would not be seen.
 const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
 const latencies: number[] = [];
@@ -106,12 +105,12 @@ function fail(why: string) {
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
-  // Not every(): its call for each byte costs more than the request, on cores that the servers need.
+  // Not every(): one call for each byte costs more than the request.
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
 
-/** Addresses differ from one failure to the next and would make each of them a reason of its own. */
+/** Without addresses, so that equal failures are counted together. */
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const text = error.cause instanceof Error ? error.cause.message : error.message;
@@ -147,7 +146,7 @@ function report() {
   console.log(`rate      ${result.requests_per_second} requests/s over ${rounded(seconds)} s`);
 }
 
-/** The smallest latency that this share of all requests did not exceed; null if none was asked. */
+/** The latency that this share of all requests did not exceed; null without requests. */
 function percentile(share: number): number | null {
   const index = Math.max(0, Math.ceil(latencies.length * share / 100) - 1);
   const latency = latencies[index];

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Takes away what install_deno put into the project, and nothing else: a Deno from elsewhere stays, as does Deno's own
-# cache in the home directory, which other projects share.
+# Removes what install_deno installed in the project, and nothing else: a Deno from elsewhere stays, and Deno's cache in
+# the home directory, which other projects share.
 
 set -u
 project=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1

@@ -111,7 +111,7 @@ impl Contender {
     fn round(&mut self, events: &ProcEvents) -> Anything<()> {
         kill(Pid::from_raw(self.worker), Signal::SIGKILL)?;
         let died = loop {
-            match events.next(PATIENCE)?.ok_or("nobody died")? {
+            match events.next(PATIENCE)?.ok_or("no worker died")? {
                 (when, What::Exited { pid }) if pid == self.worker => break when,
                 _ => {}
             }
@@ -156,7 +156,7 @@ impl Drop for Contender {
 fn next_worker(events: &ProcEvents, keeper: i32) -> Anything<(u64, i32, i32)> {
     let mut family = vec![(keeper, keeper)];
     loop {
-        match events.next(PATIENCE)?.ok_or("nobody was started")? {
+        match events.next(PATIENCE)?.ok_or("no worker was started")? {
             (_, What::Forked { parent, child }) if family.iter().any(|(pid, _)| *pid == parent) => {
                 family.push((child, parent));
             }

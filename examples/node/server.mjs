@@ -12,7 +12,7 @@ const server = createServer(async (request, response) => {
     console.log("a slow answer has begun");
     await sleep(1_000);
   }
-  // Whoever keeps this connection would go on asking a worker that is about to go.
+  // A client that keeps this connection would send its next request to a worker that is about to exit.
   if (isLeaving) response.setHeader("connection", "close");
   response.setHeader("content-type", "text/plain; charset=utf-8");
   switch (path) {

@@ -1,4 +1,4 @@
-"""Takes jobs out of the spool, and tells whoever supervises it how it is (sd_notify(3))."""
+"""Takes jobs from the spool, and notifies its supervisor that it is ready and alive (sd_notify(3))."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ is_leaving = False
 signal.signal(signal.SIGTERM, leave)
 notify("READY=1")
 while not is_leaving:
-    # From the loop that does the work. A thread beside it would say so of a loop that is stuck, too.
+    # Sent by the loop that does the work: a separate thread would send it for a loop that is stuck, too.
     notify("WATCHDOG=1")
     job = take_job()
     if job is None:

@@ -1,4 +1,4 @@
-//! Finds a `_` in a match on an enum of pm: a new variant would be decided by nobody.
+//! Finds a `_` in a match on an enum of pm: a new variant would not be decided anywhere.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! What is wrong, and what would be right: two texts that every kind of fault has.
 //!
 //! The message is the `Display` of the kind, the help comes from [`Explain::help`]. No text is ever taken apart again:
-//! whoever wants to decide something matches the kind.
+//! code that decides something matches the kind.
 
 use std::fmt;
 
