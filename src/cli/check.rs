@@ -28,7 +28,7 @@ pub fn check(args: &CheckArgs) -> Ending {
                 other => other,
             }
         }
-        Err(why) => refuse(&why, colour::decide(args.colour.color).stderr),
+        Err(why) => refuse(&why, colour::decide(args.colour.color)),
     }
 }
 

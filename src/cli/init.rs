@@ -32,7 +32,7 @@ enum Unwritten {
 pub fn init() -> Ending {
     let (text, origin) = match text() {
         Ok(text) => text,
-        Err(why) => return refuse(&why, colour::decide(ColourChoice::Auto).stderr),
+        Err(why) => return refuse(&why, colour::decide(ColourChoice::Auto)),
     };
     match write(Path::new(PM_TOML), &text) {
         Ok(()) => say(&format!("wrote `pm.toml` {origin}; `pm check` reads it, `pm` runs it\n")),

@@ -1,4 +1,4 @@
-//! Floor 4: what people type and read. From an argv to an [`Ending`], never to an exit.
+//! Floor 5: what people type and read. From an argv to an [`Ending`], never to an exit.
 //!
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
 //! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
@@ -23,7 +23,7 @@ use std::io::{self, ErrorKind, Write};
 
 use self::args::Command;
 use crate::plan::LoadError;
-use crate::reactor::ReactorError;
+use crate::reactor::{Colour, ReactorError};
 use crate::supervisor::Outcome;
 use crate::sys::guard::GuardError;
 
@@ -74,11 +74,11 @@ pub fn complain(error: &dyn std::error::Error) {
 }
 
 /// Prints on stderr why there is no plan: the faults of a file with their places, or one line.
-fn refuse(why: &LoadError, colour: bool) -> Ending {
+fn refuse(why: &LoadError, colour: Colour) -> Ending {
     match why {
         // If stderr is closed: as in `complain`.
         LoadError::Faults(faults) => {
-            let pictures = if colour {
+            let pictures = if colour.stderr {
                 diagnostics::pictures_in_colour(faults)
             } else {
                 diagnostics::pictures(faults)

@@ -20,7 +20,7 @@ pub fn run(args: RunArgs) -> Ending {
     let colour = colour::decide(args.colour.color);
     let Loaded { plan, path, .. } = match load(&args) {
         Ok(loaded) => loaded,
-        Err(why) => return refuse(&why, colour.stderr),
+        Err(why) => return refuse(&why, colour),
     };
     match guard::start() {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),

@@ -277,7 +277,7 @@ mod tests {
     fn read_all(text: &str) -> Result<Vec<(String, String)>, String> {
         let mut findings = Findings::default();
         let file = findings.add_source(".env", text);
-        let variables = super::read(file, &mut findings);
+        let variables = read(file, &mut findings);
         let variables = variables.into_iter().map(|known| (known.name, known.value)).collect();
         findings.finish(variables).map_err(|faults| faults.to_string())
     }

@@ -1,4 +1,4 @@
-//! What a plan needs to know of the machine, and the file that it is made from. Floor 4 answers.
+//! What a plan needs to know of the machine, and the file that it is made from. `cli::host` answers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -17,6 +17,7 @@ impl Reactor {
     pub(super) fn start(&mut self, plan: &Plan) -> Result<(), ReactorError> {
         let what = "the sockets on which workers notify";
         let revised = self.take_in(plan).map_err(|source| ReactorError::SetUp { what, source })?;
+        self.relabel();
         self.say(RunEvent::Started(self.slots.pool_facts()));
         if let Some(limit) = self.slots.memory_limit() {
             self.say(limit);
@@ -29,6 +30,7 @@ impl Reactor {
     pub(super) fn reload(&mut self) {
         match self.reread() {
             Ok(revised) => {
+                self.relabel();
                 self.say(RunEvent::Reloaded(revised.changes.clone()));
                 self.revise(revised);
             }
@@ -57,7 +59,6 @@ impl Reactor {
     /// Lets the supervisor decide what follows from the plan.
     fn revise(&mut self, revised: Revised) {
         let Revised { table, added, kept, changes: Changes { .. } } = revised;
-        self.relabel();
         let mut actions = Vec::new();
         self.supervisor.revise(table, self.clock.now(), &mut actions);
         self.apply(actions);

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn lines_come_as_they_were_written() {
         let (mut reader, worker) = open(SIZE_DEFAULT).unwrap();
-        assert!(std::io::IsTerminal::is_terminal(&worker));
+        assert!(io::IsTerminal::is_terminal(&worker));
         File::from(worker).write_all(b"one\ntwo\n").unwrap();
         let mut bytes = [0; 64];
         let count = reader.read(&mut bytes).unwrap();
@@ -77,7 +77,7 @@ mod tests {
         resize(&terminal, Winsize { ws_col: 50, ws_row: 10, ..SIZE_DEFAULT });
         let seen = size_within(worker.as_fd(), 0);
         assert_eq!((seen.ws_col, seen.ws_row), (50, 10));
-        let (reader, _writer) = std::io::pipe().unwrap();
+        let (reader, _writer) = io::pipe().unwrap();
         assert_eq!(size_within(reader.as_fd(), 8).ws_col, 80);
     }
 }

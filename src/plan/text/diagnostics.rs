@@ -1,7 +1,7 @@
 //! Faults of a text at their places: all of them at once, in the order of the text.
 //!
 //! What a fault is, and what would be right, is its [`FaultKind`]. Here it becomes one line,
-//! `pm.toml:12:3: unknown key `restrat`; did you mean `restart`?`. Pictures of the place are drawn in floor 4.
+//! `pm.toml:12:3: unknown key `restrat`; did you mean `restart`?`. `cli::diagnostics` draws pictures of the place.
 
 use std::fmt;
 use std::ops::Range;

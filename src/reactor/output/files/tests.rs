@@ -63,7 +63,7 @@ fn a_file_that_cannot_be_written_is_reported_once_and_the_loss_when_it_can() {
         said.extend(files.flush());
     }
     assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
-    std::fs::remove_file(folder.path().join("logs")).unwrap();
+    remove_file(folder.path().join("logs")).unwrap();
     files.push(&plan, &[b"kept"], End::Line);
     let said = files.flush();
     assert!(matches!(said[..], [Incident::Restored { lost: 3, .. }]), "{said:?}");
@@ -91,7 +91,7 @@ fn only_a_regular_file_is_written() {
         assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
         assert!(!std::fs::symlink_metadata(&plan.path).unwrap().is_file());
         assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 1);
-        std::fs::remove_file(&plan.path).unwrap();
+        remove_file(&plan.path).unwrap();
     }
     assert!(!target.exists());
 }
@@ -119,7 +119,7 @@ fn a_file_that_was_moved_away_is_created_again_after_reopen() {
         files.push(&plan, &[line.as_bytes()], End::Line);
         files.flush();
         if line == "one" {
-            std::fs::rename(&plan.path, &moved).unwrap();
+            rename(&plan.path, &moved).unwrap();
         } else {
             files.reopen();
         }

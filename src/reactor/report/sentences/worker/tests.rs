@@ -85,16 +85,16 @@ fn a_held_port_names_the_holder_and_what_pm_does() {
         let retry = Retry { stale_workers, ..RETRY };
         said(WorkerEvent::SpawnFailed { failure, hint: None, next: Next::Spawn, retry })
     };
-    let stranger = Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() };
+    let other = Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() };
     assert_eq!(
-        held(stranger, StaleWorkers::Kill),
+        held(other, StaleWorkers::Kill),
         "web.2 cannot start: port 8081 is held by pid 9 (nginx); \
          trying until it is free, at most 10s apart"
     );
-    let orphan = || Holder::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
-    let kept = held(orphan(), StaleWorkers::Keep);
+    let stale = || Holder::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
+    let kept = held(stale(), StaleWorkers::Keep);
     assert!(kept.contains("; `--take-over` would kill it; trying until"), "{kept}");
-    let killed = held(orphan(), StaleWorkers::Kill);
+    let killed = held(stale(), StaleWorkers::Kill);
     assert!(killed.ends_with("; killing it"), "{killed}");
 }
 
