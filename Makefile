@@ -49,6 +49,8 @@ help:
 	@echo "make test-rust         needs no Deno and no fixed port"
 	@echo "make test-typescript   web.ts, proxy.ts, and pm with both; needs the ports 8080-8082 and 1337"
 	@echo "make proof             measure every number of the README; four minutes on an idle machine"
+	@echo "make search            the laws of the supervisor in every state of small tables; two minutes"
+	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             the time to replace a worker, beside a bare C loop; needs root and a C compiler"
@@ -113,10 +115,22 @@ test-typescript: deno-at-hand
 
 # Measures the numbers of the README. Nothing else may run on the machine.
 .PHONY: proof
-proof: build deno-at-hand
+proof: build deno-at-hand search
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
 	cargo bench --locked --bench respawn
+
+# Each state of small tables: no random run, and no state is left out.
+.PHONY: search
+search:
+	PM_PROOF=1 cargo test --profile search --locked --test simulation exhaustive -- --nocapture
+
+# Changes the program in each place, one at a time, and sees whether a fast test fails. Needs `cargo install
+# cargo-mutants`. tests/MUTANTS.md explains those that no test can see. MUTANTS='--shard 1/8' runs a part.
+.PHONY: mutants
+mutants:
+	nice cargo mutants --jobs 1 --file 'src/supervisor/**' --file 'src/plan/**' --file src/sys/children.rs \
+		--exclude '**/state_hash.rs' --output target $(MUTANTS) -- --locked --lib --test simulation --test plan
 
 .PHONY: matrix
 matrix:

@@ -94,6 +94,37 @@ fn check_prints_json_on_stdout_with_and_without_faults() {
 }
 
 #[test]
+fn check_refuses_a_missing_folder_and_warns_of_a_missing_program() {
+    let text = "[pool.web]\ncommand = ['no-such-program']\n[pool.job]\ncommand = ['./job']\n\
+                [pool.sh]\ncommand = 'no-such-program'\n";
+    let missing = format!("{text}cwd = 'missing'\n");
+    let folder = Folder::with(&[("pm.toml", text), ("missing.toml", &missing)]);
+    let said = folder.pm(&["check"]).does();
+    let said = said.says("warning: web cannot start now: no-such-program: not found on PATH\n");
+    assert!(said.stdout.contains("/job: No such file or directory\n"), "{}", said.stdout);
+    assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
+    let said = folder.pm(&["check", "--json"]).does();
+    let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(json["warnings"][0]["pool"], "web");
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 2);
+    folder.pm(&["check", "-f", "missing.toml"]).refuses("there is no folder `");
+}
+
+#[test]
+fn an_option_that_makes_a_key_of_the_file_useless_is_refused() {
+    let text = "[pool.job]\ncommand = 'true'\nrestart = 'on-failure'\nready = { exit = true }\n\
+                [pool.web]\ncommand = 'true'\nrestart = 'never'\nstop = { signal = 'INT' }\n\
+                [pool.app]\ncommand = 'true'\nbackoff = { first = '1s' }\n";
+    let folder = Folder::with(&[("pm.toml", text)]);
+    folder.pm(&["--restart", "always"]).refuses("would run the job `job` again and again");
+    folder.pm(&["--restart", "never"]).refuses("`backoff` of `app` has no effect");
+    folder.pm(&["--grace", "0s"]).refuses("the stop signal of `web` is never sent");
+    let both =
+        ["run", "--restart", "never", "--give-up-after", "2", "--workers", "1", "--", "true"];
+    folder.pm(&both).refuses("`--give-up-after` has no effect");
+}
+
+#[test]
 fn init_writes_a_file_that_check_accepts_and_overwrites_nothing() {
     for files in [&[][..], &[("web.ts", "")], &[("Procfile", "web: serve {}\n"), (".env", "A=1\n")]]
     {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use pm::cli::diagnostics::pictures_in_colour;
-use pm::plan::host::{Document, Host, Unreadable};
+use pm::plan::host::{Document, FolderState, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Identity, Plan, pm_toml};
 use pm::sys::notify::{self, Notification};
@@ -26,7 +26,7 @@ const PM_TOMLS: [&str; 4] = [
      ready = { http = '/', status = '200-299', within = '30s' }\nalive = { exec = 'x {slot}', every = '1s' }\n\
      after = ['db']\nlog = { file = 'log/{slot}.log', max_size = '1MiB' }\n\n[pool.db]\ncommand = \"\"\"\nx\n\"\"\"\n\
      restart = 'on-failure'\nbackoff = { first = '1s', max = '1m' }\nmax_restarts = { count = 3, within = '1h' }\n\
-     stop = { signal = 'INT', grace = '0s' }\nuser = 'www-data'\numask = '022'\nnice = -5\npty = true\n\
+     stop = { signal = 'INT', grace = '0s' }\nuser = 'www-data'\numask = '022'\nnice = -5\npty = true\nraw = true\n\
      env_file = ['.env', 'more.env']\nlimits = { open_files = 10, memory = '1GB' }\nready.line_regex = '^a+$'\n",
     "pool.a.command = 'x'\npool.a.ports = [80, '90-99']\npool.b = { command = ['x'], workers = 3, after = 'a' }\n",
 ];
@@ -117,7 +117,15 @@ impl Host for FakeHost<'_> {
 
     fn user(&self, name: &str) -> Option<Identity> {
         let is_known = name == "www-data";
-        is_known.then(|| Identity { user: name.into(), uid: 33, gid: 33, groups: Vec::new() })
+        is_known.then(|| Identity {
+            user: name.into(),
+            login: name.into(),
+            home: "/var/www".into(),
+            shell: "/usr/sbin/nologin".into(),
+            uid: 33,
+            gid: 33,
+            groups: Vec::new(),
+        })
     }
 
     fn group(&self, _: &str) -> Option<u32> {
@@ -126,6 +134,14 @@ impl Host for FakeHost<'_> {
 
     fn may_change_user(&self) -> bool {
         true
+    }
+
+    fn least_nice(&self) -> i32 {
+        0
+    }
+
+    fn folder(&self, _: &Path) -> FolderState {
+        FolderState::Missing
     }
 
     fn variable(&self, _: &str) -> Option<String> {

@@ -31,7 +31,11 @@ fn main() -> Anything<()> {
     let events = match ProcEvents::listen() {
         Ok(events) => events,
         Err(error) => {
-            println!("respawn: skipped, the process event connector needs root: {error}");
+            let skipped = format!("skipped: the process event connector needs root: {error}");
+            if std::env::var_os("PM_SKIP_NOTHING").is_some() {
+                return Err(skipped.into());
+            }
+            println!("respawn: {skipped}");
             return Ok(());
         }
     };

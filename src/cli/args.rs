@@ -35,7 +35,7 @@ struct Args {
 
 /// `--init` runs one command and no pool, so these have no meaning with it.
 const NOT_FOR_INIT: [&str; 7] =
-    ["ports", "workers", "name", "grace", "restart", "give_up_after", "take_over"];
+    ["ports", "workers", "name", "restart", "give_up_after", "take_over", "sealed"];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -97,6 +97,9 @@ pub struct RunArgs {
     /// Kill the workers that an earlier pm left on a port
     #[arg(long)]
     pub take_over: bool,
+    /// Keep all processes in a pid namespace: none can outlive pm
+    #[arg(long)]
+    pub sealed: bool,
     /// Run CMD once as process 1 of a container: forward signals, reap
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,

@@ -1,9 +1,11 @@
-//! `pm check`: prints every fault of the file, or a line for each pool. Starts nothing.
+//! `pm check`: prints every fault of the file, or a line for each pool and what would fail now. Starts nothing.
 
 use serde_json::json;
 
 use super::args::CheckArgs;
+use super::host::HostToCheck;
 use super::load::{Loaded, of_file};
+use super::warnings::{self, Warning};
 use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
 use crate::plan::text::{duration, phrase};
@@ -11,15 +13,23 @@ use crate::plan::{LoadError, Plan, Pool, Probe, ReadyBy, RestartWord};
 
 /// Reads the file that `pm run` would read, and prints what is in it.
 pub fn check(args: &CheckArgs) -> Ending {
-    match of_file(args.file.as_deref(), &Options::default()) {
+    match of_file(args.file.as_deref(), &Options::default(), &HostToCheck) {
         Ok(Loaded { file, plan, .. }) if args.json => {
             let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
-            say(&lines(&json!({ "ok": true, "file": file, "pools": pools })))
+            let warnings = warnings::of(&plan).into_iter();
+            let warnings =
+                warnings.map(|Warning { pool, what }| json!({ "pool": pool, "message": what }));
+            let warnings: Vec<_> = warnings.collect();
+            say(&lines(&json!({ "ok": true, "file": file, "pools": pools, "warnings": warnings })))
         }
         Ok(Loaded { file, plan, .. }) => {
             let workers = phrase::count(plan.slots().count(), "worker");
             let pools: String = plan.pools.iter().map(|pool| summary(pool) + "\n").collect();
-            say(&format!("{file} is OK: {workers}\n{pools}"))
+            let warnings = warnings::of(&plan).into_iter();
+            let warnings: String = warnings
+                .map(|Warning { pool, what }| format!("warning: {pool} {}\n", printable(&what)))
+                .collect();
+            say(&format!("{file} is OK: {workers}\n{pools}{warnings}"))
         }
         Err(LoadError::Faults(found)) if args.json => {
             let found = json!({ "ok": false, "faults": diagnostics::json(&found) });

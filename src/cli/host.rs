@@ -7,13 +7,52 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::plan::host::{Host, Unreadable};
+use crate::plan::host::{FolderState, Host, Unreadable};
 use crate::plan::text::lines;
 use crate::plan::{FILE_BYTES_MAX, Identity};
-use crate::sys::users;
+use crate::sys::{privileges, users};
 
-/// This machine.
+/// This machine, as a run sees it.
 pub struct RealHost;
+
+/// This machine, as `pm check` sees it: folders are looked for too.
+pub struct HostToCheck;
+
+impl Host for HostToCheck {
+    fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
+        RealHost.read(path)
+    }
+
+    fn user(&self, name: &str) -> Option<Identity> {
+        RealHost.user(name)
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        RealHost.group(name)
+    }
+
+    fn may_change_user(&self) -> bool {
+        RealHost.may_change_user()
+    }
+
+    fn least_nice(&self) -> i32 {
+        RealHost.least_nice()
+    }
+
+    fn folder(&self, path: &Path) -> FolderState {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => FolderState::There,
+            Ok(_) => FolderState::NotAFolder,
+            Err(error) if error.kind() == ErrorKind::NotFound => FolderState::Missing,
+            // Of another user's folder nothing is known.
+            Err(_) => FolderState::Unknown,
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        RealHost.variable(name)
+    }
+}
 
 impl Host for RealHost {
     fn read(&self, path: &Path) -> Result<Option<String>, Unreadable> {
@@ -43,6 +82,14 @@ impl Host for RealHost {
 
     fn may_change_user(&self) -> bool {
         users::may_change_user()
+    }
+
+    fn least_nice(&self) -> i32 {
+        privileges::least_nice()
+    }
+
+    fn folder(&self, _: &Path) -> FolderState {
+        FolderState::Unknown
     }
 
     fn variable(&self, name: &str) -> Option<String> {

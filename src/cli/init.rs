@@ -9,12 +9,12 @@ use super::host::RealHost;
 use super::load::{PM_TOML, PROCFILE, here};
 use super::{Ending, colour, complain, refuse, say};
 use crate::cli::args::ColourChoice;
-use crate::plan::LoadError;
 use crate::plan::host::{Document, Host};
 use crate::plan::lab;
 use crate::plan::procfile::{self, Options};
 use crate::plan::text::diagnostics::{Faults, Findings};
 use crate::plan::text::placeholders;
+use crate::plan::{LoadError, Stdin};
 
 /// A `pm.toml` that explains itself.
 const TEMPLATE: &str = include_str!("init.toml");
@@ -80,7 +80,9 @@ fn of_procfile(document: &Document, host: &dyn Host) -> Result<String, Faults> {
         if has_dotenv {
             text += "env_file = \".env\"\n";
         }
-        writeln!(text, "env = {{ PORT = {port} }}").expect("writing to a String never fails");
+        let stdin = Stdin::Open.written();
+        writeln!(text, "env = {{ PORT = {port} }}\nstdin = \"{stdin}\"")
+            .expect("writing to a String never fails");
     }
     Ok(text)
 }
@@ -139,7 +141,7 @@ mod tests {
                 slot.exec.env.sort();
             }
             assert_eq!((&new.name, &new.slots), (&old.name, &old.slots));
-            assert_eq!((new.policy, new.stop_signal), (old.policy, old.stop_signal));
+            assert_eq!((new.policy, new.stop), (old.policy, old.stop));
         }
         assert_eq!(new.pools.len(), old.pools.len());
         assert!(new.pools[1].slots[0].exec.env.contains(&("PORT".into(), "7100".into())));
@@ -162,7 +164,11 @@ mod tests {
             {
                 continue;
             }
-            let text = format!("[pool.web]\ncommand = \"x\"\nports = 1\n{}\n", &line[2..]);
+            let pool = "[pool.web]\ncommand = \"x\"\nports = 1\n";
+            let text = match &line[2..] {
+                key if key.starts_with("sealed") => format!("{key}\n{pool}"),
+                key => format!("{pool}{key}\n"),
+            };
             read(Path::new("/srv"), &text);
         }
     }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use super::args::RunArgs;
 use super::host::{RealHost, unreadable};
 use crate::plan::host::{Document, Host};
-use crate::plan::load_error::{OtherFile, ProcfileOption};
+use crate::plan::load_error::{OptionFault, OtherFile, ProcfileOption, Sealed};
 use crate::plan::procfile::Options;
-use crate::plan::{CommandLinePool, LoadError, Plan, lab, pm_toml, procfile};
+use crate::plan::{
+    CommandLinePool, LoadError, Plan, Pool, ReadyBy, RestartWord, StopSpec, lab, pm_toml, procfile,
+};
 use crate::supervisor::{Backoff, Policy, Restart};
 
 pub const PM_TOML: &str = "pm.toml";
@@ -35,12 +37,28 @@ pub enum Found {
 /// # Errors
 /// If there is nothing to make a plan from, or if something is wrong with it.
 pub fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
-    if !run.command.is_empty() {
-        return Ok(Loaded { file: "the command line".into(), path: None, plan: of_command(run)? });
+    if run.restart == Some(RestartWord::Never) && run.give_up_after.is_some() {
+        return Err(OptionFault::NeverGivesUp.into());
     }
+    let mut loaded = if run.command.is_empty() {
+        of_file_and_options(run)?
+    } else {
+        Loaded { file: "the command line".into(), path: None, plan: of_command(run)? }
+    };
+    if run.take_over && (run.sealed || loaded.plan.sealed) {
+        let sealed = if run.sealed { Sealed::Option } else { Sealed::Key };
+        return Err(LoadError::SealedTakeOver { sealed });
+    }
+    loaded.plan.sealed |= run.sealed;
+    Ok(loaded)
+}
+
+/// The plan of the file, changed by the options that the command line has for every pool.
+fn of_file_and_options(run: &RunArgs) -> Result<Loaded, LoadError> {
     let options = Options { formation: run.formation.clone(), port: run.port };
-    let mut loaded = of_file(run.file.as_deref(), &options)?;
+    let mut loaded = of_file(run.file.as_deref(), &options, &RealHost)?;
     for pool in &mut loaded.plan.pools {
+        check_options(run, pool)?;
         pool.policy = with_options(run, pool.policy);
     }
     Ok(loaded)
@@ -50,15 +68,19 @@ pub fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn of_file(file: Option<&Path>, options: &Options) -> Result<Loaded, LoadError> {
+pub fn of_file(
+    file: Option<&Path>,
+    options: &Options,
+    host: &dyn Host,
+) -> Result<Loaded, LoadError> {
     let (document, plan) = match find(file)? {
         Found::PmToml(document) => {
             refuse(options, || OtherFile::Named(document.name.clone()))?;
-            let plan = pm_toml::read(&document, &RealHost)?;
+            let plan = pm_toml::read(&document, host)?;
             (document, plan)
         }
         Found::Procfile(document) => {
-            let plan = procfile::read(&document, options, &RealHost)?;
+            let plan = procfile::read(&document, options, host)?;
             (document, plan)
         }
         Found::Lab => {
@@ -130,6 +152,26 @@ fn of_command(run: &RunArgs) -> Result<Plan, LoadError> {
         policy: with_options(run, Policy::default()),
     };
     Ok(pool.plan(&here()?)?)
+}
+
+/// Refuses an option that would make a key of this pool useless, as the reader refuses such a key beside another.
+fn check_options(run: &RunArgs, pool: &Pool) -> Result<(), OptionFault> {
+    let name = || pool.name.clone();
+    let is_never = run.restart == Some(RestartWord::Never);
+    let (policy, default) = (&pool.policy, Policy::default());
+    if run.restart == Some(RestartWord::Always) && pool.spec.ready.by == ReadyBy::Exit {
+        return Err(OptionFault::JobAlwaysRestarted { pool: name() });
+    }
+    if is_never && policy.max_restarts.is_some() {
+        return Err(OptionFault::NeverRestarted { pool: name(), key: "max_restarts" });
+    }
+    if is_never && policy.backoff != default.backoff {
+        return Err(OptionFault::NeverRestarted { pool: name(), key: "backoff" });
+    }
+    if run.grace.is_some_and(|grace| grace.is_zero()) && pool.stop != StopSpec::default() {
+        return Err(OptionFault::SignalNeverSent { pool: name() });
+    }
+    Ok(())
 }
 
 /// The policy of a pool, with what the command line overrides in every pool.

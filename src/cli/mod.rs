@@ -2,8 +2,8 @@
 //!
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
 //! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
-//! of a file. Each command has a file: [`run`], [`check`], [`init`], [`man`]; [`generate`] has the two that only print,
-//! `pm schema` and `pm completions`.
+//! of a file, and [`warnings`] finds what would fail now. Each command has a file: [`run`], [`check`], [`init`],
+//! [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`.
 
 mod args;
 mod check;
@@ -17,6 +17,7 @@ mod load;
 mod man;
 mod notes;
 mod run;
+mod warnings;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -90,6 +91,9 @@ fn refuse(why: &LoadError, colour: Colour) -> Ending {
         | LoadError::NoFile { .. }
         | LoadError::Unreadable { .. }
         | LoadError::NoProcfile { .. }
+        | LoadError::Option(_)
+        | LoadError::SealedTakeOver { .. }
+        | LoadError::SealedChanged
         | LoadError::NoFolder(_) => complain(why),
     }
     Ending::Refused

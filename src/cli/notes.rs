@@ -30,7 +30,6 @@ pub enum Status {
 pub const PM: Notes = Notes {
     paragraphs: &["Ctrl-C stops all workers and waits for them. A second Ctrl-C kills them."],
     examples: &[
-        ("pm", "run what is here: pm.toml, Procfile, or web.ts"),
         ("pm run -f Procfile -m web=3", "run three workers of a Procfile's web"),
         ("pm run --ports 8080-8082 -- ./serve {port}", "run one worker for each port"),
         ("pm run --workers 4 --name jobs -- ./job {n}", "run four workers without ports"),

@@ -4,47 +4,61 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::args::RunArgs;
 use super::load::{Loaded, load};
 use super::{Ending, colour, refuse};
-use crate::reactor::{Reactor, Reread, RunOptions, StaleWorkers};
-use crate::sys::guard::{self, Role};
+use crate::plan::LoadError;
+use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
+use crate::supervisor::Policy;
+use crate::sys::guard::{self, Enclosure, Role};
+use crate::sys::own_process;
 use crate::sys::spawn::c_string;
 
 /// Makes the plan and runs it to its end.
 pub fn run(args: RunArgs) -> Ending {
     if args.init {
-        return init(args.command);
+        return init(args.command, args.grace.unwrap_or(Policy::default().grace));
     }
     let colour = colour::decide(args.colour.color);
     let Loaded { plan, path, .. } = match load(&args) {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour),
     };
-    match guard::start() {
+    let enclosure = if plan.sealed { Enclosure::PidNamespace } else { Enclosure::None };
+    match guard::start(enclosure) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
         Ok(Role::Reactor) => {}
         Err(error) => return Ending::GuardFailed(error),
     }
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
-    let options = RunOptions { colour, stale_workers, reread: reread(args, path) };
-    match Reactor::new(options).and_then(|reactor| reactor.run(&plan)) {
+    let ended = own_process::run_apart(move || {
+        let options = RunOptions { colour, stale_workers, reread: reread(args, path, plan.sealed) };
+        Reactor::new(options).and_then(|reactor| reactor.run(&plan))
+    });
+    match ended.unwrap_or_else(|error| Err(ReactorError::Thread(error))) {
         Ok(outcome) => Ending::RunEnded(outcome),
         Err(error) => Ending::ReactorFailed(error),
     }
 }
 
 /// Makes the plan again from the same file, even if `pm` would find another file by then.
-fn reread(args: RunArgs, path: Option<PathBuf>) -> Option<Reread> {
+fn reread(args: RunArgs, path: Option<PathBuf>, is_sealed: bool) -> Option<Reread> {
     let args = RunArgs { file: Some(path?), ..args };
-    Some(Box::new(move |counts| Ok(load(&args)?.plan.with_counts(counts))))
+    Some(Box::new(move |counts| {
+        let plan = load(&args)?.plan;
+        if plan.sealed != is_sealed {
+            return Err(LoadError::SealedChanged);
+        }
+        Ok(plan.with_counts(counts))
+    }))
 }
 
 /// Runs one command under the guard.
-fn init(command: Vec<OsString>) -> Ending {
+fn init(command: Vec<OsString>, grace: Duration) -> Ending {
     let argv: Vec<_> = command.into_iter().map(c_string).collect();
-    match guard::run_command(&argv) {
+    match guard::run_command(&argv, grace) {
         Ok(status) => Ending::GuardEnded(status),
         Err(error) => Ending::GuardFailed(error),
     }

@@ -10,7 +10,8 @@ use super::text::explain::Explain;
 use super::text::lines;
 use super::text::placeholders::{Misplaced, PlaceholderFault, SlotPorts, Template};
 use super::{
-    ExecSpec, Plan, Pool, PoolSpec, Ports, Ready, ReadyBy, SlotsSpec, WORKERS_MAX, is_name,
+    ExecSpec, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ports, Ready, ReadyBy, SlotsSpec, StopSpec,
+    TerminalOutput, WORKERS_MAX, is_name,
 };
 use crate::supervisor::Policy;
 
@@ -42,7 +43,9 @@ pub enum PlanError {
     NoWorkers,
     #[error("`--workers {0}` is too many; there can be at most {WORKERS_MAX}")]
     TooManyWorkers(usize),
-    #[error("`{0}` is not a pool name; use letters, digits, `-` and `_`, as in `--name web`")]
+    #[error(
+        "`{0}` is not a pool name; use at most {NAME_BYTES_MAX} letters, digits, `-` and `_`, as in `--name web`"
+    )]
     Name(String),
     #[error("cannot make a pool name from the program `{0}`; give one with `--name`")]
     NoName(String),
@@ -84,9 +87,10 @@ impl CommandLinePool {
             ready,
             alive: None,
             log: None,
+            terminal_output: TerminalOutput::default(),
         };
-        let pool = Pool::new(name, spec, self.policy, defaults::STOP_SIGNAL);
-        Ok(Plan { pools: vec![pool] })
+        let pool = Pool::new(name, spec, self.policy, StopSpec::default());
+        Ok(Plan { pools: vec![pool], sealed: false })
     }
 
     fn slots(&self) -> Result<SlotsSpec, PlanError> {
@@ -112,9 +116,10 @@ fn template(argument: &OsStr, ports: SlotPorts) -> Result<Template, PlanError> {
 fn help(fault: &PlaceholderFault) -> String {
     match fault {
         PlaceholderFault::NoPort => "give it ports, as in `--ports 8080-8082`".into(),
-        PlaceholderFault::Unknown(_) | PlaceholderFault::Open | PlaceholderFault::Closed => {
-            fault.help().unwrap_or_default()
-        }
+        PlaceholderFault::Unknown(_)
+        | PlaceholderFault::ShellVariable(_)
+        | PlaceholderFault::Open
+        | PlaceholderFault::Closed => fault.help().unwrap_or_default(),
     }
 }
 

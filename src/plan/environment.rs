@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::ExecSpec;
+use super::{ExecSpec, Identity};
 
 /// The port that a worker owns.
 pub const PORT: &str = "PORT";
@@ -80,6 +80,13 @@ pub fn of_slot(pool: &str, slot: &str, port: Option<u16>) -> Vec<(String, String
     let names = [(PS, slot), (PM_POOL, pool), (PM_SLOT, slot)];
     let names = names.map(|(name, value)| (name.to_owned(), value.to_owned()));
     port.into_iter().chain(names).collect()
+}
+
+/// What login(1) sets for a user: without these, a program would read and write in the home folder of pm's own user.
+pub fn of_user(identity: &Identity) -> [(String, String); 4] {
+    let Identity { login, home, shell, .. } = identity;
+    let variables = [("HOME", home), ("USER", login), ("LOGNAME", login), ("SHELL", shell)];
+    variables.map(|(name, value)| (name.to_owned(), value.clone()))
 }
 
 /// Each variable once: at the place where it is first set, with the value that is set last.

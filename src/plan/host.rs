@@ -24,8 +24,24 @@ pub trait Host {
     /// True if a worker may run as another user: pm runs as root.
     fn may_change_user(&self) -> bool;
 
+    /// The least nice value that pm may give a worker.
+    fn least_nice(&self) -> i32;
+
+    /// What is at the path of a folder that workers run in.
+    fn folder(&self, path: &Path) -> FolderState;
+
     /// The value of a variable of pm's own environment.
     fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// What is where a folder should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderState {
+    There,
+    Missing,
+    NotAFolder,
+    /// Not looked for: on a file system that hangs, a running pm would hang too.
+    Unknown,
 }
 
 /// Why a file cannot be read. Its `Display` is the end of a sentence: ``cannot read `a`: it is a folder``.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::host::{Document, Host, Unreadable};
+use super::host::{Document, FolderState, Host, Unreadable};
 use super::{Identity, Plan, pm_toml};
 
 /// A folder with this file in it is the lab's.
@@ -36,6 +36,14 @@ impl Host for NoHost {
 
     fn may_change_user(&self) -> bool {
         false
+    }
+
+    fn least_nice(&self) -> i32 {
+        -20
+    }
+
+    fn folder(&self, _: &Path) -> FolderState {
+        FolderState::Unknown
     }
 
     fn variable(&self, _: &str) -> Option<String> {

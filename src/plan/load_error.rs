@@ -23,8 +23,36 @@ pub enum LoadError {
     Unreadable { name: String, why: Unreadable },
     #[error("`{option}` is only for a Procfile, and {file} is not one; {}", option.instead())]
     NoProcfile { option: ProcfileOption, file: OtherFile },
+    #[error(transparent)]
+    Option(#[from] OptionFault),
+    #[error(
+        "`--take-over` cannot be used in a sealed run: processes outside of it cannot be killed; \
+         run once without `{sealed}`"
+    )]
+    SealedTakeOver { sealed: Sealed },
+    #[error("`sealed` cannot change while pm runs; restart pm")]
+    SealedChanged,
     #[error("cannot find the current folder: {0}")]
     NoFolder(Unreadable),
+}
+
+/// Why an option of the command line does not go with a pool of the file, or with another option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionFault {
+    #[error(
+        "`--restart always` would run the job `{pool}` again and again; leave it out, or use \
+         `--restart on-failure`"
+    )]
+    JobAlwaysRestarted { pool: String },
+    #[error("with `--restart never` the `{key}` of `{pool}` has no effect; remove one of the two")]
+    NeverRestarted { pool: String, key: &'static str },
+    #[error("with `--restart never` `--give-up-after` has no effect; remove one of the two")]
+    NeverGivesUp,
+    #[error(
+        "with `--grace 0s` the stop signal of `{pool}` is never sent; remove one of the two, or give a \
+         longer `--grace`"
+    )]
+    SignalNeverSent { pool: String },
 }
 
 /// An option that only a Procfile has a use for.
@@ -32,6 +60,22 @@ pub enum LoadError {
 pub enum ProcfileOption {
     Formation,
     Port,
+}
+
+/// Where a sealed run was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealed {
+    Option,
+    Key,
+}
+
+impl fmt::Display for Sealed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Option => "--sealed",
+            Self::Key => "sealed = true",
+        })
+    }
 }
 
 /// What a plan is made from that is not a Procfile.

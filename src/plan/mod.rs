@@ -24,6 +24,8 @@ pub(crate) mod pool_spec;
 pub(crate) mod probe;
 pub mod procfile;
 pub(crate) mod restart_word;
+pub(crate) mod stdin;
+pub(crate) mod stop_spec;
 pub mod text;
 pub(crate) mod wrapper;
 
@@ -42,6 +44,8 @@ pub(crate) use load_error::LoadError;
 pub use pool_spec::{PoolSpec, SlotsSpec};
 pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready, ReadyBy};
 pub use restart_word::RestartWord;
+pub use stdin::Stdin;
+pub use stop_spec::{StopSpec, StopTarget};
 pub use text::diagnostics::{Fault, Faults};
 pub use text::ports::Ports;
 
@@ -54,11 +58,16 @@ pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// The longest argument or variable that the kernel accepts, without its final zero (execve(2), MAX_ARG_STRLEN).
 pub(crate) const STRING_BYTES_MAX: usize = 128 * 1024 - 1;
 
+/// The longest name of a pool, which stands before each line of its workers.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
+
 /// Everything that one `pm` keeps alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// In the order of the file.
     pub pools: Vec<Pool>,
+    /// All processes live in a pid namespace, which the kernel ends as a whole.
+    pub sealed: bool,
 }
 
 /// Workers of one command.
@@ -71,8 +80,7 @@ pub struct Pool {
     pub spec: PoolSpec,
     pub slots: Vec<SlotPlan>,
     pub policy: Policy,
-    /// The number of the signal that asks a worker to stop.
-    pub stop_signal: i32,
+    pub stop: StopSpec,
     /// What to do if the program does not exist.
     pub missing_hint: Option<MissingHint>,
 }
@@ -97,6 +105,17 @@ pub struct SlotPlan {
     pub ready: Ready,
     pub alive: Option<Alive>,
     pub log: Option<LogFile>,
+    pub terminal_output: TerminalOutput,
+}
+
+/// What pm makes of the output of a worker that has a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TerminalOutput {
+    /// Lines with their colours: what moves the cursor or sets the terminal is left out.
+    #[default]
+    Filtered,
+    /// What the worker wrote.
+    Raw,
 }
 
 /// Everything that a worker can notice of how it was started. Two slots with equal values run the same worker.
@@ -108,8 +127,8 @@ pub struct ExecSpec {
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// These override what pm was started with. Each name once; from `env_file`, then PORT, PS, PM_POOL and PM_SLOT,
-    /// then from `env`.
+    /// These override what pm was started with. Each name once; HOME, USER, LOGNAME and SHELL of the user, then from
+    /// `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then from `env`.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.
@@ -119,6 +138,7 @@ pub struct ExecSpec {
     pub limits: Limits,
     /// Its stdout and stderr are a terminal of the worker's own.
     pub pty: bool,
+    pub stdin: Stdin,
     /// It finds a NOTIFY_SOCKET: `ready.notify` or `alive.notify` asks for it.
     pub notifies: bool,
     /// The value of WATCHDOG_USEC, if `alive.notify` asks for it.
@@ -128,7 +148,12 @@ pub struct ExecSpec {
 /// The user that a worker runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// As the plan names it.
     pub user: String,
+    /// Its name in the database, its home folder and its shell.
+    pub login: String,
+    pub home: String,
+    pub shell: String,
     pub uid: u32,
     pub gid: u32,
     /// The supplementary groups.
@@ -184,11 +209,11 @@ impl Plan {
 impl Pool {
     /// The pool that a spec describes, with as many slots as the spec asks for. What makes a worker ready is in the
     /// spec: that part of `policy` is replaced.
-    pub fn new(name: String, spec: PoolSpec, policy: Policy, stop_signal: i32) -> Self {
+    pub fn new(name: String, spec: PoolSpec, policy: Policy, stop: StopSpec) -> Self {
         let slots = spec.expand(&name, spec.count());
         let missing_hint = slots.first().and_then(|slot| MissingHint::of(&slot.exec.argv));
         let policy = Policy { ready: spec.ready.readiness(), ..policy };
-        Self { name, after: Vec::new(), spec, slots, policy, stop_signal, missing_hint }
+        Self { name, after: Vec::new(), spec, slots, policy, stop, missing_hint }
     }
 }
 
@@ -211,7 +236,7 @@ impl fmt::Display for MissingHint {
 
 /// True if a pool may have this name.
 pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(is_of_name)
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(is_of_name)
 }
 
 fn is_of_name(c: char) -> bool {

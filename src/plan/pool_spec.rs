@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use super::host::resolve;
 use super::probe::ProbeSpec;
 use super::text::placeholders::{Template, Values};
-use super::{Alive, AliveBy, ExecSpec, LogFile, Ready, ReadyBy, SlotPlan, environment};
+use super::{
+    Alive, AliveBy, ExecSpec, LogFile, Ready, ReadyBy, SlotPlan, TerminalOutput, environment,
+};
 
 /// What the slots of one pool are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,7 @@ pub struct PoolSpec {
     pub ready: Ready<ProbeSpec>,
     pub alive: Option<Alive<ProbeSpec>>,
     pub log: Option<LogSpec>,
+    pub terminal_output: TerminalOutput,
 }
 
 /// The slots that a pool has.
@@ -71,6 +74,7 @@ impl PoolSpec {
         let PortsOfSlot { port, variable } = ports;
         let values = Values { port, slot: &name, n, pool, dir: &self.dir };
         let path = |template: &Template| resolve(&self.dir, Path::new(&template.fill(&values)));
+        let user = self.exec.identity.iter().flat_map(environment::of_user);
         let own = environment::of_slot(pool, &name, variable);
         let env = self.env.iter().map(|(name, value)| {
             (name.clone(), value.fill(&values).to_string_lossy().into_owned())
@@ -78,7 +82,9 @@ impl PoolSpec {
         let exec = ExecSpec {
             argv: self.command.iter().map(|argument| argument.fill(&values)).collect(),
             cwd: self.cwd.as_ref().map(path),
-            env: environment::merged(self.env_files.iter().cloned().chain(own).chain(env)),
+            env: environment::merged(
+                user.chain(self.env_files.iter().cloned()).chain(own).chain(env),
+            ),
             notifies: self.notifies(),
             watchdog: self
                 .alive
@@ -94,7 +100,8 @@ impl PoolSpec {
         });
         let ready = self.ready.fill(&values);
         let alive = self.alive.as_ref().map(|alive| alive.fill(&values));
-        SlotPlan { name, n, port, exec, ready, alive, log }
+        let terminal_output = self.terminal_output;
+        SlotPlan { name, n, port, exec, ready, alive, log, terminal_output }
     }
 
     /// True if a worker has to notify pm.
@@ -135,7 +142,7 @@ mod tests {
     use crate::plan::{Plan, lab};
 
     fn spec() -> PoolSpec {
-        let Plan { mut pools } = lab::plan(Path::new("/srv"));
+        let Plan { mut pools, .. } = lab::plan(Path::new("/srv"));
         pools.remove(0).spec
     }
 

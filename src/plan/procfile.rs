@@ -17,8 +17,9 @@ use super::text::explain::Explain;
 use super::text::lines::{BLANKS, TextLine, lines};
 use super::text::placeholders::Template;
 use super::{
-    ExecSpec, FILE_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy, STRING_BYTES_MAX, SlotsSpec,
-    WORKERS_MAX, dotenv, formation, is_name, is_of_name,
+    ExecSpec, FILE_BYTES_MAX, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy,
+    STRING_BYTES_MAX, SlotsSpec, Stdin, StopSpec, TerminalOutput, WORKERS_MAX, dotenv, formation,
+    is_name, is_of_name,
 };
 use crate::supervisor::Policy;
 
@@ -55,6 +56,8 @@ pub enum ProcfileFault {
     NotAProcessType { likely: Option<String> },
     #[error("`{0}` in the name of a process type")]
     NameCharacter(char),
+    #[error("this name is longer than {NAME_BYTES_MAX} letters")]
+    NameTooLong,
     #[error("there is no name before the `:`")]
     NoName,
     #[error("there are blanks around the name of the process type")]
@@ -86,6 +89,7 @@ impl Explain for ProcfileFault {
                 "write `name: command`, or `#` before a comment".into()
             }
             Self::NameCharacter(_) => "use letters, digits, `-` and `_`".into(),
+            Self::NameTooLong => "it stands before each line of output: use a shorter one".into(),
             Self::NoName => "write `name: command`".into(),
             Self::BlanksAroundName(name) => format!("write `{name}: command`"),
             Self::NoCommand(_) => "write it after the `:`".into(),
@@ -107,6 +111,7 @@ impl Explain for ProcfileFault {
             | Self::Twice(_)
             | Self::Empty
             | Self::NameCharacter(_)
+            | Self::NameTooLong
             | Self::NoName
             | Self::BlanksAroundName(_)
             | Self::NoCommand(_)
@@ -137,7 +142,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
     };
     check_ports(file, &types, &counts, base, &mut findings);
     if !findings.is_empty() {
-        return findings.finish(Plan { pools: Vec::new() });
+        return findings.finish(Plan { pools: Vec::new(), sealed: false });
     }
     let kinds = types.iter().zip(&counts).enumerate().filter(|(_, (_, count))| **count > 0);
     let pools = kinds.map(|(index, (kind, count))| {
@@ -146,7 +151,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.finish(Plan { pools })
+    findings.finish(Plan { pools, sealed: false })
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.
@@ -192,6 +197,9 @@ fn process_type(line: TextLine<'_>) -> Result<ProcessType, (Range<usize>, Procfi
     }
     if bare.is_empty() {
         return Err((line.span(&words[name.len()..=name.len()]), ProcfileFault::NoName));
+    }
+    if bare.len() > NAME_BYTES_MAX {
+        return Err((line.span(bare), ProcfileFault::NameTooLong));
     }
     if bare != name {
         return Err((line.span(name), ProcfileFault::BlanksAroundName(bare.to_owned())));
@@ -304,10 +312,12 @@ fn pool(
         // PORT in a `.env` is the base: the PORT of each worker overrides it.
         env_files: variables.map(|known| (known.name.clone(), known.value.clone())).collect(),
         env: Vec::new(),
-        exec: ExecSpec::default(),
+        // A Procfile is for development, where watchers exit when their stdin ends.
+        exec: ExecSpec { stdin: Stdin::Open, ..ExecSpec::default() },
         ready: Ready { by: ReadyBy::Lived, within: defaults::lived() },
         alive: None,
         log: None,
+        terminal_output: TerminalOutput::default(),
     };
-    Pool::new(kind.name.clone(), spec, Policy::default(), defaults::STOP_SIGNAL)
+    Pool::new(kind.name.clone(), spec, Policy::default(), StopSpec::default())
 }

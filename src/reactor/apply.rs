@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Reactor;
 use super::health::Purpose;
 use super::output::LastOutput;
-use super::report::{Death, Delay, Rejected, Report, Retry, RunEvent, WorkerEvent};
+use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
 use super::slots::{FailureKind, Parts};
 use crate::supervisor::{
     Action, Event, Exit, Next, Policy, PortProbe, Revision, SlotId, Transition, WorkerId,
@@ -120,11 +120,13 @@ impl Reactor {
             Transition::Crashed { worker, exit, next } => {
                 let death = self.death(worker, exit);
                 self.report_worker(worker, WorkerEvent::Crashed { death, next });
+                self.slots.announce(worker, next);
                 self.report_waiting_in_vain(worker.slot, next);
             }
             Transition::FailedStart { worker, exit, next } => {
                 let death = self.death(worker, exit);
                 self.report_worker(worker, WorkerEvent::FailedStart { death, next });
+                self.slots.announce(worker, next);
                 self.report_waiting_in_vain(worker.slot, next);
             }
             Transition::SpawnFailed { worker, next } => self.report_spawn_failed(worker, next),
@@ -144,12 +146,17 @@ impl Reactor {
             Transition::Replacing(worker) => self.report_worker(worker, WorkerEvent::Replacing),
             Transition::Stopped { worker, next } => {
                 self.read_last(worker);
-                self.report_worker(worker, WorkerEvent::Stopped { next });
+                // What comes after an unasked exit was reported with the exit.
+                if !self.slots.has_announced(worker, next) {
+                    self.report_worker(worker, WorkerEvent::Stopped { next });
+                }
                 self.report_waiting_in_vain(worker.slot, next);
             }
             Transition::GraceOver(worker) => {
                 let grace = self.policy(worker.slot).grace;
-                let members = self.children.find_members(worker);
+                let is_named = self.stop_progress.names_grace_over(self.clock.now());
+                let members = is_named.then(|| self.children.find_members(worker));
+                let members = members.unwrap_or_default();
                 self.report_worker(worker, WorkerEvent::GraceOver { grace, members });
             }
         }
@@ -157,17 +164,23 @@ impl Reactor {
 
     /// Reports which processes delay a stop, when it is time to.
     pub(super) fn report_delays(&mut self) {
-        for delay in self.stop_progress.due(&self.supervisor, self.clock.now()) {
+        let Delays { named, more } = self.stop_progress.due(&self.supervisor, self.clock.now());
+        if named.is_empty() {
+            return;
+        }
+        for delay in named {
+            let members = self.children.find_members(delay.worker());
             match delay {
                 Delay::Stopping(worker, left) => {
-                    let members = self.children.find_members(worker);
                     self.report_worker(worker, WorkerEvent::StillStopping { members, left });
                 }
                 Delay::Killing(worker) => {
-                    let members = self.children.find_members(worker);
                     self.report_worker(worker, WorkerEvent::StillKilling { members });
                 }
             }
+        }
+        if more.stopping + more.killing > 0 {
+            self.say(RunEvent::MoreDelays(more));
         }
     }
 
@@ -178,15 +191,22 @@ impl Reactor {
     /// Writes what can be written, and reports what could not.
     pub(super) fn flush(&mut self) {
         let now = self.clock.now();
+        let unused = self.slots.take_unused_logs();
+        if !unused.is_empty() {
+            self.output.retain_files(|path| !unused.iter().any(|unused| unused == path));
+        }
         for incident in self.output.flush(now) {
             self.say(RunEvent::Output(incident));
         }
         self.output.flush_own(now);
     }
 
-    /// A port that the same process still holds is not reported again.
+    /// A port that the same process still holds is not reported again, unless that ends the tries.
     fn report_spawn_failed(&mut self, worker: WorkerId, next: Next) {
-        let Some((failure, FailureKind::New)) = self.slots.failure(worker.slot) else { return };
+        let Some((failure, kind)) = self.slots.failure(worker.slot) else { return };
+        if kind == FailureKind::Repeated && matches!(next, Next::Spawn | Next::Backoff(_)) {
+            return;
+        }
         let hint = self.slots.spec(worker).and_then(|spec| spec.hint(&failure));
         let backoff_max = self.policy(worker.slot).backoff.max;
         let retry = Retry { backoff_max, stale_workers: self.slots.stale_workers() };
@@ -194,17 +214,23 @@ impl Reactor {
         self.report_waiting_in_vain(worker.slot, next);
     }
 
-    /// If a slot has given up, the pools that wait for its own are not started.
+    /// If a slot has failed for good, the pools that wait for its own are not started. Reported for the first slot of a
+    /// pool, once nothing is left of its worker.
     fn report_waiting_in_vain(&mut self, slot: SlotId, next: Next) {
         match next {
-            Next::GiveUp | Next::TooManyRestarts => {}
-            Next::Spawn | Next::Backoff(_) | Next::End | Next::Down => return,
+            Next::GiveUp | Next::TooManyRestarts | Next::End => {}
+            Next::Spawn | Next::Backoff(_) | Next::Down => return,
         }
         let pool = self.slots.pool(slot);
         let waiting = self.slots.pool_names(&self.supervisor.waiting_for(pool));
-        if !waiting.is_empty() {
+        if waiting.is_empty() {
+            return;
+        }
+        let failed = self.slots.failed(&self.supervisor).filter(|(other, _)| *other == pool);
+        let mut failed: Vec<_> = failed.map(|(_, failed)| failed).take(2).collect();
+        if let (Some(failed), true) = (failed.pop(), failed.is_empty()) {
             let pool = self.slots.pool_name(pool);
-            self.say(RunEvent::WaitingInVain { waiting, pool });
+            self.say(RunEvent::WaitingInVain { waiting, pool, failed });
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Reactor;
 use super::agenda::{Leaving, Urgency};
 use super::output::Progress;
-use super::report::RunEvent;
+use super::report::{RunEvent, SlotFailure};
 use crate::supervisor::Outcome;
 
 /// How long orphans that are no worker's may delay pm's exit once all workers are gone.
@@ -18,6 +18,18 @@ impl Reactor {
         if let Some(since) = stopping_since {
             let after = now.saturating_duration_since(since);
             self.say(RunEvent::AllStopped(after));
+        } else if self.supervisor.slot_count() > 1 {
+            // With one slot, the report of its end was the last line.
+            let failed = self.slots.failed(&self.supervisor).map(|(_, failed)| failed);
+            let failed = { failed }.find(|failed| match (outcome, failed.failure) {
+                (Outcome::Ended(first), SlotFailure::Exit(exit)) => first == Some(exit),
+                (Outcome::GaveUp, SlotFailure::GaveUp) => true,
+                (Outcome::Ended(_), SlotFailure::GaveUp) => false,
+                (Outcome::GaveUp, SlotFailure::Exit(_)) | (Outcome::Stopped, _) => false,
+            });
+            if let Some(failed) = failed {
+                self.say(RunEvent::EndedWithFailure(failed));
+            }
         }
         let orphans_until = now + ORPHANS_WITHIN;
         self.agenda.leaving = Some(Leaving { outcome, orphans_until, urgency: Urgency::None });
@@ -36,7 +48,18 @@ impl Reactor {
         let now = self.clock.now();
         let is_alone = self.children.sweep_orphans() == 0 && self.output.are_all_ended();
         let is_over = (is_alone || now >= leaving.orphans_until) && self.output.is_settled(now);
-        (is_over || leaving.urgency == Urgency::Now).then_some(leaving.outcome)
+        let outcome = (is_over || leaving.urgency == Urgency::Now).then_some(leaving.outcome)?;
+        self.report_lost_lines();
+        Some(outcome)
+    }
+
+    /// What could not be written until now never will be.
+    fn report_lost_lines(&mut self) {
+        let now = self.clock.now();
+        for incident in self.output.close(now) {
+            self.say(RunEvent::Output(incident));
+        }
+        self.output.flush_own(now);
     }
 
     /// How long the poll may wait; `None` for ever.

@@ -50,6 +50,8 @@ const REAPED_PER_WAKEUP: usize = 64;
 pub enum ReactorError {
     #[error("cannot set up {what}: {source}")]
     SetUp { what: &'static str, source: io::Error },
+    #[error("cannot start the thread of the loop: {0}")]
+    Thread(io::Error),
     #[error("cannot wait for events: {0}")]
     Poll(io::Error),
 }
@@ -122,14 +124,20 @@ impl Reactor {
         let mut progress = Progress::MayHaveMore;
         loop {
             let timeout = self.timeout(progress);
-            self.poller.wait(timeout).map_err(ReactorError::Poll)?;
-            self.clock.read();
+            self.clock.begin_wait(timeout);
+            let wakeup = self.poller.wait(timeout).map_err(ReactorError::Poll)?;
+            self.clock.end_wait();
+            self.children.begin_wakeup();
             self.note_ready_sources();
-            self.take_signals();
+            self.take_first_signals(wakeup);
             self.reap();
             progress = self.work_at_peripherals();
-            self.handle(Event::Tick);
-            self.report_delays();
+            self.note_emptied();
+            if self.agenda.may_judge(self.poller.unread()) {
+                self.judge_deadlines();
+            } else {
+                progress = Progress::MayHaveMore;
+            }
             self.flush();
             if let Some(outcome) = self.outcome() {
                 return Ok(outcome);
@@ -152,8 +160,7 @@ impl Reactor {
 
     /// Reaps until no exit is left, or [`REAPED_PER_WAKEUP`] have been reaped.
     ///
-    /// Only after a SIGCHLD, of which none is lost: to find that no child is dead, the kernel looks at each of them
-    /// (waitid(2)), and with a thousand that is more than the rest of a wakeup.
+    /// Only after a SIGCHLD, of which none is lost: most wakeups come without one.
     fn reap(&mut self) {
         if !std::mem::take(&mut self.agenda.has_exits) {
             return;
@@ -184,12 +191,27 @@ impl Reactor {
                     self.act_on(finding);
                 }
             }
-            Reaped::Other => {
-                for worker in self.children.take_emptied() {
-                    self.handle(Event::Emptied(worker));
-                }
-            }
+            Reaped::Other => {}
         }
+        self.note_emptied();
+    }
+
+    /// Whatever was reaped may have been the last process in the group of a worker.
+    fn note_emptied(&mut self) {
+        for worker in self.children.take_emptied() {
+            self.handle(Event::Emptied(worker));
+        }
+    }
+
+    /// What is late, now that everything that had arrived is read.
+    fn judge_deadlines(&mut self) {
+        let now = self.clock.now();
+        self.health.hear_silent(now).into_iter().for_each(|finding| self.act_on(finding));
+        while let Some(finding) = self.health.judge(now, &mut self.poller.registrar()) {
+            self.act_on(finding);
+        }
+        self.handle(Event::Tick);
+        self.report_delays();
     }
 
     /// A changed file; what workers notify and write; probes.

@@ -74,9 +74,10 @@ impl Reactor {
         let Some(worker) = self.supervisor.slot(slot).map(|slot| slot.worker()) else { return };
         let Some(spec) = self.slots.spec(worker) else { return };
         let (ready, alive) = (&spec.plan.ready, spec.plan.alive.as_ref());
-        self.children.set_stop_signal(worker, spec.stop_signal);
+        self.children.set_stop(worker, spec.stop);
         self.output.update(slot, |output| {
             output.file = spec.plan.log.clone();
+            output.terminal_output = spec.plan.terminal_output;
             if has_new_ready {
                 output.awaited = spec.awaited_line().cloned();
             }

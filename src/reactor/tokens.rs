@@ -29,6 +29,23 @@ pub enum Source {
     Notifications(SlotId),
 }
 
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// A source is ready, or the time has passed.
+    Usual,
+    /// By EINTR: a signal was handled, or pm was stopped and goes on, by SIGCONT, by the freezer of a control group or
+    /// by a debugger (signal(7)).
+    Interrupted,
+}
+
+/// Whether something that had arrived before a wakeup is not read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    Nothing,
+    Something,
+}
+
 /// The poll of the loop and everything that is registered with it.
 #[derive(Debug)]
 pub struct Poller {
@@ -62,10 +79,25 @@ impl Poller {
     ///
     /// # Errors
     /// Those of epoll_wait(2), which are bugs. EINTR is none: the signal pipe says what arrived.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Wakeup> {
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+            // What is ready by now is read before any deadline is judged.
+            Err(error) if error.kind() == ErrorKind::Interrupted => loop {
+                match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => return result.map(|()| Wakeup::Interrupted),
+                }
+            },
+            result => result.map(|()| Wakeup::Usual),
+        }
+    }
+
+    /// Whether the kernel may have more events than the last [`Poller::wait`] could return.
+    pub fn unread(&self) -> Unread {
+        if self.events.iter().count() < EVENTS_PER_WAKEUP {
+            Unread::Nothing
+        } else {
+            Unread::Something
         }
     }
 

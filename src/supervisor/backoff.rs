@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ids::SlotId;
 
 /// The wait before the next spawn, by the number of failed starts in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// The wait after the second failed start. After the first one there is none.
     pub first: Duration,
@@ -37,7 +37,7 @@ impl Backoff {
         let Some(doublings) = failures.checked_sub(2) else {
             return Duration::ZERO;
         };
-        let factor = 1_u32.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let wait = self.first.saturating_mul(factor).min(self.max);
         wait + wait.mul_f64(0.1 * jitter(slot, failures))
     }
@@ -76,6 +76,17 @@ mod tests {
             let is = millis(failures);
             assert!((wait..=wait * 11 / 10).contains(&is), "after {failures}: {is}");
         }
+    }
+
+    #[test]
+    fn the_jitter_is_that_of_splitmix64() {
+        // Its first outputs from the seed 0 (<https://prng.di.unimi.it/splitmix64.c>).
+        let outputs = [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F];
+        for (failures, output) in (1..).zip(outputs) {
+            let part = output as f64 / (1_u128 << 64) as f64;
+            assert!((jitter(SlotId(0), failures) - part).abs() < 1e-15, "{failures}");
+        }
+        assert_ne!(jitter(SlotId(1), 1), jitter(SlotId(0), 1));
     }
 
     #[test]

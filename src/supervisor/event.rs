@@ -76,7 +76,7 @@ pub enum Action {
 }
 
 /// Whether the port of a slot is probed before a spawn: does another process hold it?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PortProbe {
     Needed,
     /// The last worker had been ready on this port, and its group is gone just now. The probe would delay the

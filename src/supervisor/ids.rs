@@ -24,7 +24,7 @@ pub struct WorkerId {
 pub struct Revision(pub u64);
 
 /// How a process ended, as waitpid(2) tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// The exit status, 0 to 255.
     Code(u8),

@@ -10,7 +10,7 @@
 //! - [`policy`], [`backoff`], [`restarts`]: the rules of one slot, the wait after failed starts, the restart limit
 //! - [`ordering`], [`rollout`]: start order, stop order and rolling restarts across slots
 //! - [`stop`]: what follows when pm is asked to stop
-//! - [`table`]: all slots and their index
+//! - [`table`]: all slots and their index; [`state_hash`]: when two states go on alike
 
 mod backoff;
 mod event;
@@ -22,6 +22,7 @@ mod restarts;
 mod rollout;
 mod slot;
 mod spec;
+mod state_hash;
 mod stop;
 mod table;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use phase::{Phase, Wanted};
 pub use policy::{MaxRestarts, Policy, Readiness, Restart};
 pub use slot::Slot;
 pub use spec::{PoolEntry, SlotEntry, TableSpec};
+pub use state_hash::Memory;
 use table::SlotTable;
 
 /// All slots, and how far the run has come.
@@ -113,6 +115,7 @@ impl Supervisor {
     /// A worker whose slot keeps its revision stays, by the new rules. A worker whose slot has another revision is
     /// replaced: at once if it is not ready, else one after another in each pool. A plan that goes back to the revision
     /// of the worker that is there withdraws its replacement. Until a worker is replaced it is kept by the old rules.
+    /// A slot that has ended runs again if it has another revision, and does not otherwise.
     ///
     /// While pm drains no worker is replaced. A run that is over takes in no plan.
     pub fn revise(&mut self, spec: TableSpec, now: Instant, actions: &mut Vec<Action>) {
@@ -146,6 +149,16 @@ impl Supervisor {
     /// Every slot, in the order of the ids.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
         self.table.iter()
+    }
+
+    /// True if the worker of some slot was sent a stop signal or SIGKILL and is not gone. It looks at no slot.
+    pub fn is_any_ending(&self) -> bool {
+        self.table.is_any_ending()
+    }
+
+    /// The slots whose worker was sent a stop signal or SIGKILL and is not gone, in the order of the ids.
+    pub fn ending(&self) -> impl Iterator<Item = &Slot> {
+        self.table.ending()
     }
 
     pub fn slot_count(&self) -> usize {

@@ -19,12 +19,12 @@ use super::table::SlotTable;
 use super::{Course, Supervisor};
 
 /// Which pools need which.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ordering {
     pools: BTreeMap<PoolId, Needs>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Needs {
     /// The pools that this one comes after.
     after: Vec<PoolId>,

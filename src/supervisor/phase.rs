@@ -9,7 +9,7 @@ use super::ids::{Exit, Revision};
 use super::policy::Policy;
 
 /// What a slot is wanted to be. The phase follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// The plan has it, and it was not started or stopped since. Kept down.
     Unset,
@@ -42,7 +42,7 @@ pub enum Phase {
 }
 
 /// The part of a slot in the roll of its pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Roll {
     /// It takes no part.
     #[default]
@@ -56,7 +56,7 @@ pub(super) enum Roll {
 }
 
 /// What the next worker of a slot is spawned by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Target {
     pub revision: Revision,
     pub policy: Policy,
@@ -102,6 +102,15 @@ impl Phase {
             Self::Killing { again_at } => Some(again_at),
             Self::Backoff { until } => Some(until),
             Self::Idle | Self::Ready { .. } | Self::GivenUp => None,
+        }
+    }
+
+    /// True if a worker was sent a stop signal or SIGKILL and some process of it is there.
+    pub fn is_ending(self) -> bool {
+        match self {
+            Self::Stopping { .. } | Self::Killing { .. } => true,
+            Self::Idle | Self::Starting { .. } | Self::Ready { .. } => false,
+            Self::Backoff { .. } | Self::GivenUp => false,
         }
     }
 

@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::ids::Exit;
 
 /// The rules by which one slot is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     pub restart: Restart,
     /// The slot gives up at the first restart above this; never if `None`.
@@ -21,7 +21,7 @@ pub struct Policy {
 }
 
 /// Which exits are followed by a new worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Restart {
     Always,
     OnFailure,
@@ -29,7 +29,7 @@ pub enum Restart {
 }
 
 /// At most `count` restarts within `within`, after crashes, failed starts and hangs together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaxRestarts {
     /// Each slot stores this many instants, so a plan allows at most 1000.
     pub count: NonZeroU32,
@@ -37,7 +37,7 @@ pub struct MaxRestarts {
 }
 
 /// How a worker becomes ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Readiness {
     /// By [`super::Event::Ready`]. If that does not come within this time, the start has failed.
     Probe { within: Duration },

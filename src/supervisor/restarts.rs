@@ -3,7 +3,8 @@
 //! What follows when they are too many is in [`super::slot`].
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, Instant};
 
 use super::policy::MaxRestarts;
 
@@ -38,6 +39,14 @@ impl Restarts {
         self.are_too_many
     }
 
+    /// See [`super::state_hash`]. Restarts that are older than `memory` are alike.
+    pub fn hash_state(&self, now: Instant, memory: Duration, to: &mut impl Hasher) {
+        let Self { at, are_too_many } = self;
+        are_too_many.hash(to);
+        at.len().hash(to);
+        at.iter().for_each(|at| now.saturating_duration_since(*at).min(memory).hash(to));
+    }
+
     pub fn forget(&mut self) {
         self.at.clear();
         self.are_too_many = false;
@@ -47,7 +56,6 @@ impl Restarts {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
 

@@ -11,7 +11,7 @@ use super::{Course, Supervisor};
 
 /// Two wishes within this time are one: timeout(1) signals pm and then pm's process group, and a terminal that is
 /// closed sends SIGHUP before its shell sends SIGTERM. A person cannot press Ctrl-C twice within it.
-const ONE_WISH: Duration = Duration::from_millis(20);
+pub(super) const ONE_WISH: Duration = Duration::from_millis(20);
 
 /// What a wish leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

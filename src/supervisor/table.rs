@@ -25,6 +25,8 @@ pub(super) struct SlotTable {
 struct Index {
     deadlines: BTreeSet<(Instant, SlotId)>,
     flags: BTreeSet<(Flag, PoolId, SlotId)>,
+    /// Those whose worker is ending ([`Phase::is_ending`]).
+    ending: BTreeSet<SlotId>,
     /// How many slots are not idle.
     not_idle: usize,
     /// How many slots go on by themselves.
@@ -38,6 +40,7 @@ struct Entry {
     deadline: Option<Instant>,
     /// In the order of [`Flag::ALL`].
     flags: [bool; Flag::ALL.len()],
+    is_ending: bool,
     is_idle: bool,
     has_ended: bool,
 }
@@ -129,6 +132,16 @@ impl SlotTable {
         self.index.flags.is_empty()
     }
 
+    /// True if the worker of some slot is ending.
+    pub fn is_any_ending(&self) -> bool {
+        !self.index.ending.is_empty()
+    }
+
+    /// The slots whose worker is ending, in order.
+    pub fn ending(&self) -> impl Iterator<Item = &Slot> {
+        self.index.ending.iter().filter_map(|id| self.get(*id))
+    }
+
     pub fn are_all_idle(&self) -> bool {
         self.index.not_idle == 0
     }
@@ -156,6 +169,7 @@ impl Index {
     fn add(&mut self, id: SlotId, entry: Entry) {
         self.deadlines.extend(entry.deadline.map(|at| (at, id)));
         self.flags.extend(entry.flags_of(id));
+        self.ending.extend(entry.is_ending.then_some(id));
         self.not_idle += usize::from(!entry.is_idle);
         self.not_ended += usize::from(!entry.has_ended);
     }
@@ -166,6 +180,9 @@ impl Index {
         }
         for flag in entry.flags_of(id) {
             self.flags.remove(&flag);
+        }
+        if entry.is_ending {
+            self.ending.remove(&id);
         }
         self.not_idle -= usize::from(!entry.is_idle);
         self.not_ended -= usize::from(!entry.has_ended);
@@ -178,6 +195,7 @@ impl Entry {
             pool: slot.pool(),
             deadline: slot.phase().deadline(),
             flags: Flag::ALL.map(|flag| slot.has(flag)),
+            is_ending: slot.phase().is_ending(),
             is_idle: slot.phase() == Phase::Idle,
             has_ended: slot.has_ended(),
         }

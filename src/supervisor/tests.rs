@@ -93,6 +93,25 @@ fn the_cost_of_an_event_does_not_depend_on_the_number_of_slots() {
 }
 
 #[test]
+fn the_workers_that_are_ending_are_known_without_a_look_at_the_others() {
+    let mut table = Table::ready(200);
+    let ending = |table: &Table| Vec::from_iter(table.supervisor.ending().map(Slot::id));
+    take_visits();
+    assert!(!table.supervisor.is_any_ending());
+    assert_eq!(ending(&table), []);
+    table.on(Event::Stop(slot(7)));
+    table.on(Event::Stop(slot(3)));
+    take_visits();
+    assert_eq!(ending(&table), [slot(3), slot(7)]);
+    assert_eq!(take_visits(), 2);
+    assert_eq!(table.wait(), [Action::Kill(worker(3, 1)), Action::Kill(worker(7, 1))]);
+    assert_eq!(ending(&table), [slot(3), slot(7)]);
+    table.exited(worker(3, 1));
+    table.exited(worker(7, 1));
+    assert!(!table.supervisor.is_any_ending());
+}
+
+#[test]
 fn a_start_that_waits_for_many_slots_does_not_walk_over_them() {
     let mut table = Table::idle(&[(1, &[1]), (200, &[])], at_exec());
     assert_eq!(table.on(Event::Start(slot(0))), []);

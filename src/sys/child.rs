@@ -2,7 +2,7 @@
 //!
 //! Nothing here allocates, locks or formats. [`super::spawn`] prepares the [`ChildSetup`].
 
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::null;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -40,6 +40,14 @@ pub struct ChildSetup {
     /// 0, or the [`Step`] that failed.
     pub failed_step: AtomicI32,
     pub errno: AtomicI32,
+}
+
+/// A child of pm that is not reaped.
+#[derive(Debug)]
+pub struct Child {
+    pub pid: Pid,
+    /// Readable when the child is dead (pidfd_open(2)). `None` before Linux 5.2.
+    pub pidfd: Option<OwnedFd>,
 }
 
 /// The user and groups that the worker runs as.
@@ -81,15 +89,15 @@ impl Step {
 }
 
 impl ChildSetup {
-    /// Makes the child, and returns once it has exec'd or ended: its pid, and the step that failed, if one did.
+    /// Makes the child, and returns once it has exec'd or ended: the child, and the step that failed, if one did.
     ///
     /// # Errors
     /// If the kernel refuses the clone.
-    pub fn start(self) -> Result<(Pid, Option<(Step, Errno)>), Errno> {
-        let pid = clone_with_memory(&self)?;
+    pub fn start(self) -> Result<(Child, Option<(Step, Errno)>), Errno> {
+        let child = clone_with_memory(&self)?;
         let failed = self.failed_step.into_inner();
         let step = Step::ALL.into_iter().find(|step| *step as i32 == failed);
-        Ok((pid, step.map(|step| (step, Errno::from_raw(self.errno.into_inner())))))
+        Ok((child, step.map(|step| (step, Errno::from_raw(self.errno.into_inner())))))
     }
 }
 
@@ -97,22 +105,25 @@ impl ChildSetup {
 /// words.
 static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
-fn clone_with_memory(setup: &ChildSetup) -> Result<Pid, Errno> {
+fn clone_with_memory(setup: &ChildSetup) -> Result<Child, Errno> {
     // Never filled: only the pages that the child touches take up memory.
     let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
     let mut before = SigSet::empty();
     // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // An older kernel ignores CLONE_PIDFD and leaves it.
+    let mut pidfd: RawFd = -1;
     let changes_user = setup.identity.is_some();
     let setup: *const ChildSetup = setup;
     // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes), that lives past the call, since
     // CLONE_VFORK stops this thread until the child has exec'd or ended. `child` takes the ChildSetup that it is given,
-    // makes system calls only, and never returns.
+    // makes system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
     // WHY: fork(2) copies page tables, and safe spawn calls (std, posix_spawn) know no PR_SET_PDEATHSIG, no limits,
     // and no check of the parent.
-    let pid = unsafe { libc::clone(child, top.cast(), flags, setup.cast_mut().cast()) };
+    let pid =
+        unsafe { libc::clone(child, top.cast(), flags, setup.cast_mut().cast(), &raw mut pidfd) };
     let pid = Errno::result(pid);
     // The child has left pm's memory and is in the middle of its exec, mostly on this very processor. It runs first:
     // pm's messages about it can wait.
@@ -123,7 +134,11 @@ fn clone_with_memory(setup: &ChildSetup) -> Result<Pid, Errno> {
         let _ = nix::sys::prctl::set_dumpable(true);
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-    pid.map(Pid::from_raw)
+    let pid = pid.map(Pid::from_raw)?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    // WHY: no safe call returns it.
+    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+    Ok(Child { pid, pidfd })
 }
 
 extern "C" fn child(setup: *mut libc::c_void) -> libc::c_int {

@@ -9,7 +9,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::proc;
 
-/// The kernel's list of the children of the thread that opened it (proc(5), /proc/PID/task/TID/children).
+/// The kernel's list of the children of one thread (proc(5), /proc/PID/task/TID/children).
 #[derive(Debug)]
 pub struct ChildList {
     /// None where the kernel has no such list (it needs CONFIG_PROC_CHILDREN).
@@ -17,11 +17,20 @@ pub struct ChildList {
 }
 
 impl ChildList {
+    /// The children that this thread has started.
     pub fn open() -> Self {
         Self { file: File::open("/proc/thread-self/children").ok() }
     }
 
-    /// Calls `each` with every child, dead ones included. Allocates nothing where the kernel has the list.
+    /// The children of this process's first thread: what this process adopts becomes a child of that one (prctl(2),
+    /// PR_SET_CHILD_SUBREAPER).
+    pub fn open_of_first_thread() -> Self {
+        let pid = getpid();
+        Self { file: File::open(format!("/proc/{pid}/task/{pid}/children")).ok() }
+    }
+
+    /// Calls `each` with every child, dead ones included; where the kernel has no such list, with the children of all
+    /// threads. Allocates nothing where it has one.
     pub fn for_each(&self, mut each: impl FnMut(Pid)) {
         let Some(file) = &self.file else {
             return proc::children_of(getpid()).into_iter().for_each(each);

@@ -5,60 +5,62 @@
 //! number is safe to use only while the kernel cannot give it to another process: as long as its process is not reaped,
 //! or its group has members.
 //!
-//! Where to look next: [`super::spawn`] starts a process, [`super::wait`] reaps it, [`super::worker_tag`] says which
-//! worker an orphan came from.
+//! Each child of pm has one owner, from its spawn or its adoption until it is reaped. No call walks over all workers,
+//! except to suspend and to resume them.
+//!
+//! Where to look next: [`group`] is one worker or probe; [`orphans`] says whose an orphan is; [`super::spawn`] starts a
+//! process, [`super::exit_watch`] knows which have died, [`super::wait`] reaps them.
 
-use std::collections::BTreeMap;
+mod group;
+mod orphans;
 
-use nix::errno::Errno;
-use nix::sys::signal::killpg;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use nix::unistd::{Pid, getpgid, getpid};
 
+use self::group::{Group, Leader, expect_sent, send_and_continue};
+use self::orphans::Orphans;
+use super::child::Child;
 use super::child_list::ChildList;
+use super::exit_watch::ExitWatch;
 use super::proc::{self, ProcessInfo};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::wait;
 use super::worker_tag::{ProbeId, WorkerTag};
+use crate::plan::{StopSpec, StopTarget};
 use crate::supervisor::{Exit, Remains, WorkerId};
 
-/// The process groups of all workers and probes, and the orphans of workers. Dropping it kills them, so a panic leaves
-/// no process behind.
+/// The process groups of all workers and probes, and their orphans. Dropping it kills them, so a panic leaves none
+/// behind.
 #[derive(Debug)]
 pub struct Children {
-    list: ChildList,
-    groups: BTreeMap<WorkerId, Group>,
-    /// The probes that run. Each leads a process group of its own.
-    probes: BTreeMap<ProbeId, Pid>,
-    /// What each of these process groups belongs to.
-    owners: BTreeMap<Pid, Owner>,
+    groups: BTreeMap<Owner, Group>,
+    /// The owner of each group, by the number of the group, until the group is empty.
+    leaders: BTreeMap<Pid, Owner>,
+    orphans: Orphans,
+    exits: ExitWatch,
+    /// Dead children that were found and are not reaped yet.
+    dead: VecDeque<Pid>,
+    /// Whether more children may be dead than were found last.
+    search: Search,
+    /// Workers without a leader of which a process may have ended since they were last looked at.
+    maybe_empty: BTreeSet<WorkerId>,
     next_probe: ProbeId,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a process group belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Worker(WorkerId),
     Probe(ProbeId),
 }
 
-#[derive(Clone, Debug)]
-struct Group {
-    /// The signal that asks it to stop.
-    stop_signal: libc::c_int,
-    /// The leader's pid, and so the group's number.
-    pid: Pid,
-    leader: Leader,
-    /// Descendants that left the group (setsid(2)) and lost their parents: orphans, and so pm's children.
-    adopted: Vec<Pid>,
-    /// The last stop signal or SIGKILL that the group was sent. Orphans that are adopted later are sent it too.
-    sent: Option<libc::c_int>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leader {
-    Unreaped,
-    /// Other members of its group, or orphans of it, are left.
-    Reaped,
+enum Search {
+    Needed,
+    /// No child was reaped since the last search.
+    Done,
 }
 
 /// A dead child, reaped.
@@ -74,7 +76,7 @@ pub enum Reaped {
         probe: ProbeId,
         exit: Exit,
     },
-    /// A member of a worker's group, an orphan, or a child that never got as far as exec.
+    /// An orphan.
     Other,
 }
 
@@ -82,15 +84,18 @@ impl Children {
     /// No workers yet.
     pub fn empty() -> Self {
         Self {
-            list: ChildList::open(),
             groups: BTreeMap::new(),
-            probes: BTreeMap::new(),
-            owners: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            orphans: Orphans::new(),
+            exits: ExitWatch::open(),
+            dead: VecDeque::new(),
+            search: Search::Needed,
+            maybe_empty: BTreeSet::new(),
             next_probe: ProbeId(0),
         }
     }
 
-    /// Starts a worker. [`Children::terminate`] will send it `stop_signal`.
+    /// Starts a worker. [`Children::terminate`] will stop it as `stop` says.
     ///
     /// # Errors
     /// As [`Launch::spawn`].
@@ -98,15 +103,12 @@ impl Children {
         &mut self,
         worker: WorkerId,
         launch: &Launch,
-        stop_signal: libc::c_int,
+        stop: StopSpec,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         let tag = WorkerTag { pm: getpid(), worker, probe: None };
-        let pid = launch.spawn(tag, given)?;
-        let group =
-            Group { stop_signal, pid, leader: Leader::Unreaped, adopted: Vec::new(), sent: None };
-        self.groups.insert(worker, group);
-        self.owners.insert(pid, Owner::Worker(worker));
+        let child = launch.spawn(tag, given)?;
+        self.insert(Owner::Worker(worker), child, stop);
         Ok(())
     }
 
@@ -123,141 +125,237 @@ impl Children {
     ) -> Result<ProbeId, SpawnError> {
         let probe = self.next_probe;
         let tag = WorkerTag { pm: getpid(), worker, probe: Some(probe) };
-        let pid = launch.spawn(tag, given)?;
+        let child = launch.spawn(tag, given)?;
         self.next_probe = ProbeId(probe.0 + 1);
-        self.probes.insert(probe, pid);
-        self.owners.insert(pid, Owner::Probe(probe));
+        let stop = StopSpec { signal: libc::SIGKILL, to: StopTarget::Group };
+        self.insert(Owner::Probe(probe), child, stop);
         Ok(probe)
     }
 
-    /// Sends SIGKILL to the process group of this probe, if it still runs.
-    pub fn kill_probe(&self, probe: ProbeId) {
-        if let Some(pid) = self.probes.get(&probe) {
-            expect_sent(send(group(*pid), libc::SIGKILL));
-        }
+    fn insert(&mut self, owner: Owner, Child { pid, pidfd }: Child, stop: StopSpec) {
+        self.exits.add(pid, pidfd.as_ref());
+        self.groups.insert(owner, Group::of(pid, pidfd, stop));
+        self.leaders.insert(pid, owner);
+    }
+
+    /// A new wakeup begins: orphans may have arrived since the last one.
+    pub fn begin_wakeup(&mut self) {
+        self.orphans.expire();
     }
 
     /// Takes the next dead child, or `None` when no more are waiting.
     ///
     /// The pid becomes a [`WorkerId`] here and now: after waitpid(2) the kernel may hand the number to the very next
-    /// fork. SIGCHLD coalesces (signal(7)), so call this until it answers `None`.
+    /// fork. SIGCHLD coalesces (signal(7)), so call this until it answers `None`, and after each child
+    /// [`Children::take_emptied`].
     ///
     /// The group of a worker is swept first (SIGKILL), while its dead leader still pins the number, unless the worker
     /// was asked to stop: then the other members keep the rest of the grace.
     pub fn reap(&mut self) -> Option<Reaped> {
-        // The only possible error is ECHILD: there are no children.
-        let pid = wait::peek().ok().flatten()?;
-        let owner = self.owners.get(&pid).copied();
-        match owner {
-            Some(Owner::Worker(worker)) => self.sweep(worker),
-            Some(Owner::Probe(probe)) => self.kill_probe(probe),
-            None => {}
+        loop {
+            while let Some(pid) = self.dead.pop_front() {
+                let number = getpgid(Some(pid));
+                // None: a debugger holds it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
+                let Some(exit) = wait::reap(pid).ok().flatten() else { continue };
+                self.search = Search::Needed;
+                self.orphans.expire();
+                self.suspect(number.ok().and_then(|number| self.leaders.get(&number)).copied());
+                return Some(self.on_reaped(pid, exit));
+            }
+            match std::mem::replace(&mut self.search, Search::Done) {
+                Search::Needed => self.find_dead(),
+                Search::Done => {
+                    self.search = Search::Needed;
+                    return None;
+                }
+            }
         }
-        let exit = wait::reap(pid).ok().flatten()?;
-        match owner {
-            Some(Owner::Worker(worker)) => Some(self.on_leader_reaped(worker, exit)),
+    }
+
+    /// Finds dead children: some of the workers and probes, and all orphans.
+    ///
+    /// A dead process has lost its children already, so the orphans of all of them arrive in one look at the list.
+    fn find_dead(&mut self) {
+        self.dead.extend(self.exits.find_dead());
+        let mut left_by_leader = Vec::new();
+        for pid in &self.dead {
+            let owner = self.leaders.get(pid).copied();
+            let group = owner.and_then(|owner| self.groups.get_mut(&owner));
+            match group {
+                Some(group) if !group.has_grace() => {
+                    group.sent = Some(libc::SIGKILL);
+                    group.signal(libc::SIGKILL);
+                }
+                Some(group) if group.stop.to == StopTarget::Leader => left_by_leader.extend(owner),
+                Some(_) | None => {}
+            }
+        }
+        self.orphans.expire();
+        self.adopt();
+        // The leader does not need them any more, and they were not asked to stop yet.
+        for group in left_by_leader.iter().filter_map(|owner| self.groups.get(owner)) {
+            group.signal(group.stop.signal);
+        }
+        self.dead.extend(self.orphans.find_dead());
+    }
+
+    fn on_reaped(&mut self, pid: Pid, exit: Exit) -> Reaped {
+        let leads = |owner: &&Owner| self.groups.get(owner).is_some_and(Group::has_leader);
+        match self.leaders.get(&pid).filter(leads).copied() {
+            Some(Owner::Worker(worker)) => self.on_worker_reaped(worker, exit),
             Some(Owner::Probe(probe)) => {
-                self.probes.remove(&probe);
-                self.owners.remove(&pid);
-                // The orphans of the probe, which left its group.
-                self.adopt(None);
-                Some(Reaped::Probe { probe, exit })
+                self.on_probe_reaped(probe);
+                Reaped::Probe { probe, exit }
             }
             None => {
-                for group in self.groups.values_mut() {
-                    group.adopted.retain(|orphan| *orphan != pid);
+                let owner = self.orphans.remove(pid);
+                if let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) {
+                    group.orphans.remove(&pid);
                 }
-                Some(Reaped::Other)
+                self.suspect(owner);
+                Reaped::Other
             }
         }
     }
 
-    /// Kills what a dead worker has left in its group, unless it has its grace.
-    fn sweep(&mut self, worker: WorkerId) {
-        if self.groups.get(&worker).is_some_and(|group| !group.has_grace()) {
-            self.send(worker, libc::SIGKILL);
-        }
-    }
-
-    fn on_leader_reaped(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
-        self.groups.entry(worker).and_modify(|group| group.leader = Leader::Reaped);
-        self.adopt(Some(worker));
-        let remains = match self.groups.get(&worker) {
-            Some(group) if !group.is_empty() => Remains::Members,
-            Some(_) | None => Remains::Nothing,
-        };
-        if remains == Remains::Nothing
-            && let Some(group) = self.groups.remove(&worker)
-        {
-            self.owners.remove(&group.pid);
+    fn on_worker_reaped(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
+        let owner = Owner::Worker(worker);
+        self.unwatch_leader(owner);
+        let is_over = self.groups.get(&owner).is_none_or(Group::is_over);
+        let remains = if is_over { Remains::Nothing } else { Remains::Members };
+        if is_over {
+            self.forget(owner);
         }
         Reaped::Worker { worker, exit, remains }
     }
 
-    /// Takes the workers whose leader was reaped earlier and whose group is empty now.
-    ///
-    /// Members and orphans are pm's children, since pm is their subreaper, so the end of the last one is a
-    /// [`Reaped::Other`]. Call this after each of those and before the next fork, which may be given the number.
-    pub fn take_emptied(&mut self) -> Vec<WorkerId> {
-        if self.groups.values().any(|group| group.leader == Leader::Reaped) {
-            // The orphans of an orphan are pm's children too.
-            self.adopt(None);
+    /// A probe leaves no process behind.
+    fn on_probe_reaped(&mut self, probe: ProbeId) {
+        let owner = Owner::Probe(probe);
+        self.unwatch_leader(owner);
+        if let Some(group) = self.groups.get(&owner) {
+            for orphan in &group.orphans {
+                expect_sent(send(*orphan, libc::SIGKILL));
+            }
         }
-        let is_over = |group: &mut Group| group.leader == Leader::Reaped && group.is_empty();
-        let over: Vec<_> = self.groups.extract_if(.., |_, group| is_over(group)).collect();
-        for (_, group) in &over {
-            self.owners.remove(&group.pid);
-        }
-        over.into_iter().map(|(worker, _)| worker).collect()
+        self.forget(owner);
     }
 
-    /// Sends the worker's stop signal to its group and its orphans, and SIGCONT so that a stopped process can act on
-    /// it.
+    fn unwatch_leader(&mut self, owner: Owner) {
+        if let Some(group) = self.groups.get_mut(&owner)
+            && let Leader::Unreaped(pidfd) = std::mem::replace(&mut group.leader, Leader::Reaped)
+        {
+            self.exits.remove(group.pid, pidfd.as_ref());
+        }
+    }
+
+    fn forget(&mut self, owner: Owner) {
+        if let Some(group) = self.groups.remove(&owner) {
+            self.leaders.remove(&group.pid);
+            self.orphans.disown(group.orphans);
+        }
+    }
+
+    /// A process of this owner, or one in its group, has ended.
+    fn suspect(&mut self, owner: Option<Owner>) {
+        match owner {
+            Some(Owner::Worker(worker)) => self.maybe_empty.extend([worker]),
+            Some(Owner::Probe(_)) | None => {}
+        }
+    }
+
+    /// Takes the workers whose leader was reaped earlier and of which no process is left now.
+    ///
+    /// The end of the last one is a child's end, since pm is their subreaper. But a process that another worker reaps
+    /// may have been in the group too, so what is killed is looked at as well. Call this after each child that was
+    /// reaped, before the next fork, which may be given the number; and once a wakeup.
+    pub fn take_emptied(&mut self) -> Vec<WorkerId> {
+        let mut emptied = Vec::from_iter(std::mem::take(&mut self.maybe_empty));
+        emptied.retain(|worker| self.is_over(*worker));
+        if !emptied.is_empty() {
+            // The last process may have left orphans.
+            self.adopt();
+            emptied.retain(|worker| self.is_over(*worker));
+            emptied.iter().for_each(|worker| self.forget(Owner::Worker(*worker)));
+        }
+        emptied
+    }
+
+    fn is_over(&self, worker: WorkerId) -> bool {
+        self.group(worker).is_some_and(Group::is_over)
+    }
+
+    /// Sends the worker's stop signal to its group and its orphans, or to its leader alone, and SIGCONT so that a
+    /// stopped process can act on it.
     pub fn terminate(&mut self, worker: WorkerId) {
-        self.adopt(None);
-        if let Some(stop_signal) = self.groups.get(&worker).map(|group| group.stop_signal) {
-            self.send(worker, stop_signal);
+        let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) else { return };
+        let StopSpec { signal, to } = group.stop;
+        match to {
+            StopTarget::Leader if group.has_leader() => {
+                group.sent = Some(signal);
+                send_and_continue(signal, |signal| send(group.pid, signal));
+            }
+            StopTarget::Leader | StopTarget::Group => self.send(worker, signal),
         }
     }
 
     /// Changes the signal that [`Children::terminate`] sends to a worker that runs.
-    pub fn set_stop_signal(&mut self, worker: WorkerId, stop_signal: libc::c_int) {
-        if let Some(group) = self.groups.get_mut(&worker) {
-            group.stop_signal = stop_signal;
+    pub fn set_stop(&mut self, worker: WorkerId, stop: StopSpec) {
+        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
+            group.stop = stop;
         }
     }
 
     /// Sends SIGKILL to the worker's group and its orphans.
     pub fn kill(&mut self, worker: WorkerId) {
-        self.adopt(None);
         self.send(worker, libc::SIGKILL);
+        self.suspect(Some(Owner::Worker(worker)));
+    }
+
+    /// Sends SIGKILL to the process group of this probe, if it still runs.
+    pub fn kill_probe(&self, probe: ProbeId) {
+        if let Some(group) = self.groups.get(&Owner::Probe(probe)) {
+            group.signal(libc::SIGKILL);
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, signal: libc::c_int) {
+        self.adopt();
+        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
+            group.sent = Some(signal);
+            group.signal(signal);
+        }
     }
 
     /// Sends SIGSTOP to every worker: pm itself is about to be suspended.
     pub fn suspend(&mut self) {
-        self.adopt(None);
-        self.groups.values().for_each(|group| group.signal(libc::SIGSTOP));
+        self.adopt();
+        self.workers().for_each(|group| group.signal(libc::SIGSTOP));
     }
 
     /// Sends SIGCONT to every worker.
     pub fn resume(&self) {
-        self.groups.values().for_each(|group| group.signal(libc::SIGCONT));
+        self.workers().for_each(|group| group.signal(libc::SIGCONT));
     }
 
     /// The pid of the worker's leader, for messages.
     pub fn pid(&self, worker: WorkerId) -> Option<Pid> {
-        self.groups.get(&worker).map(|group| group.pid)
+        self.group(worker).map(|group| group.pid)
     }
 
     /// Finds the living processes of the worker, for messages.
     pub fn find_members(&mut self, worker: WorkerId) -> Vec<ProcessInfo> {
-        self.adopt(None);
-        let Some(group) = self.groups.get(&worker) else {
+        self.adopt();
+        let Some(group) = self.group(worker) else {
             return Vec::new();
         };
-        let mut members = proc::members_of(group.pid, group.stop_signal);
-        let orphans = group.adopted.iter();
-        members.extend(orphans.filter_map(|pid| proc::info(*pid, group.stop_signal)));
+        let leader = group.has_leader().then_some(group.pid);
+        let tops = leader.into_iter().chain(group.orphans.iter().copied());
+        let members = proc::descendants_of(tops, group.stop.signal);
+        if members.is_empty() && !group.is_empty() {
+            // A descendant of another worker has moved to this group.
+            return proc::members_of(group.pid, group.stop.signal);
+        }
         members
     }
 
@@ -266,112 +364,30 @@ impl Children {
     /// For the end, when all groups are gone: which worker these orphans came from is not known. When they die, their
     /// own children come to pm, so call this after each round of reaping.
     pub fn sweep_orphans(&self) -> usize {
-        let mut count = 0;
         // Usually there are no children, and one system call shows it.
-        if wait::peek() != Err(Errno::ECHILD) {
-            self.list.for_each(|pid| {
-                count += 1;
-                expect_sent(send(pid, libc::SIGKILL));
-            });
+        if !wait::has_children() {
+            return 0;
         }
-        count
-    }
-
-    /// Finds the orphans that have come to pm, and sends them what the rest of their worker was sent.
-    ///
-    /// The kernel gives no notice of an orphan, so this is called whenever it matters. An orphan belongs to the worker
-    /// that its tag names. One without a tag belongs to the worker that has `just_died`, whose death made it an orphan.
-    fn adopt(&mut self, just_died: Option<WorkerId>) {
-        let mut orphans = Vec::new();
-        let owners = &self.owners;
-        let groups = &self.groups;
-        self.list.for_each(|pid| {
-            // Members of a group that lost their parents are pm's children too, and are known by their group.
-            let is_known = owners.contains_key(&pid)
-                || getpgid(Some(pid)).is_ok_and(|group| owners.contains_key(&group))
-                || groups.values().any(|group| group.adopted.contains(&pid));
-            if !is_known {
-                orphans.push(pid);
-            }
-        });
-        let me = getpid();
-        for pid in orphans {
-            let tag = WorkerTag::of(pid).filter(|tag| tag.pm == me);
-            let worker = match (tag, just_died) {
-                (Some(WorkerTag { probe: Some(probe), .. }), _) => {
-                    // Not a part of the worker: it lives as long as the probe that it belongs to.
-                    if !self.probes.contains_key(&probe) {
-                        expect_sent(send(pid, libc::SIGKILL));
-                    }
-                    continue;
-                }
-                (Some(WorkerTag { worker, probe: None, .. }), _) | (None, Some(worker)) => worker,
-                (None, None) => continue,
-            };
-            match self.groups.get_mut(&worker) {
-                Some(group) => {
-                    group.adopted.push(pid);
-                    if let Some(signal) = group.sent {
-                        send_and_continue(signal, |signal| send(pid, signal));
-                    }
-                }
-                // Its worker has ended, and so has its group.
-                None => expect_sent(send(pid, libc::SIGKILL)),
-            }
+        let mut left = BTreeSet::new();
+        for list in [ChildList::open_of_first_thread(), ChildList::open()] {
+            list.for_each(|pid| left.extend([pid]));
         }
+        left.iter().for_each(|pid| expect_sent(send(*pid, libc::SIGKILL)));
+        left.len()
     }
 
-    fn send(&mut self, worker: WorkerId, signal: libc::c_int) {
-        if let Some(group) = self.groups.get_mut(&worker) {
-            group.sent = Some(signal);
-            group.signal(signal);
-        }
-    }
-}
-
-impl Group {
-    fn signal(&self, signal: libc::c_int) {
-        send_and_continue(signal, |signal| send(group(self.pid), signal));
-        for orphan in &self.adopted {
-            send_and_continue(signal, |signal| send(*orphan, signal));
-        }
+    fn group(&self, worker: WorkerId) -> Option<&Group> {
+        self.groups.get(&Owner::Worker(worker))
     }
 
-    /// True if it was asked to stop and its grace is not over yet.
-    fn has_grace(&self) -> bool {
-        self.sent.is_some_and(|signal| signal != libc::SIGKILL)
-    }
-
-    /// True if neither a member of the group nor an orphan is left, dead ones that are not reaped included.
-    fn is_empty(&self) -> bool {
-        // EPERM: there are members, of another user (kill(2)).
-        self.adopted.is_empty() && killpg(self.pid, None) == Err(Errno::ESRCH)
+    fn workers(&self) -> impl Iterator<Item = &Group> {
+        let workers = self.groups.iter().take_while(|(owner, _)| matches!(owner, Owner::Worker(_)));
+        workers.map(|(_, group)| group)
     }
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
         self.groups.values().for_each(|group| group.signal(libc::SIGKILL));
-        self.probes.keys().for_each(|probe| self.kill_probe(*probe));
     }
-}
-
-/// The process group of this leader, as kill(2) takes it.
-fn group(leader: Pid) -> Pid {
-    Pid::from_raw(-leader.as_raw())
-}
-
-/// Sends a signal, and SIGCONT after it: a stopped process acts on a signal only once it continues. SIGKILL needs no
-/// SIGCONT, and after SIGSTOP it would undo the stop.
-fn send_and_continue(signal: libc::c_int, mut send: impl FnMut(libc::c_int) -> nix::Result<()>) {
-    expect_sent(send(signal));
-    if !matches!(signal, libc::SIGKILL | libc::SIGSTOP | libc::SIGCONT) {
-        expect_sent(send(libc::SIGCONT));
-    }
-}
-
-/// ESRCH: the process had ended already. EPERM: all that is left belongs to another user, and stays; messages about the
-/// delayed stop name it.
-fn expect_sent(result: nix::Result<()>) {
-    debug_assert!(matches!(result, Ok(()) | Err(Errno::ESRCH | Errno::EPERM)), "{result:?}");
 }

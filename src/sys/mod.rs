@@ -6,16 +6,20 @@
 //! - [`guard`]: the outer process, which leaves no process behind
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
 //! - [`spawn`]: fork and exec; [`child`]: what happens between the two; [`program`]: the file to execute
-//! - [`wait`]: waitpid(2) and its relatives; [`child_list`]: the kernel's list of pm's children
+//! - [`exit_watch`]: which children have died; [`wait`]: waitpid(2) and its relatives
+//! - [`child_list`]: the kernel's list of pm's children
 //! - [`worker_tag`]: the worker that an orphan came from; [`stale_worker`]: what an earlier pm has left
+//! - [`sealed`]: a pid namespace for the reactor and all its descendants
 //! - [`own_process`]: what pm changes in itself; [`signals`]: the self-pipe
 //!
 //! What workers use:
 //! - [`stream`]: stdout and stderr without waiting; [`pty`]: a terminal for a worker
+//! - [`folder`]: where log files are, without the symlinks of other users
 //! - [`notify`]: the sockets of sd_notify(3); [`cgroup`]: limits on memory
 //!
 //! Look-ups, for messages and plans:
-//! - [`proc`]: processes; [`ports`]: ports; [`users`]: users and groups; [`strerror`](mod@strerror): errors as text
+//! - [`proc`]: processes; [`ports`]: ports; [`listener`]: is it the worker that listens
+//! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text
 
 #![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
 
@@ -23,13 +27,18 @@ pub(crate) mod cgroup;
 mod child;
 mod child_list;
 pub(crate) mod children;
+mod exit_watch;
+pub(crate) mod folder;
 pub mod guard;
+pub(crate) mod listener;
 pub mod notify;
 pub(crate) mod own_process;
 pub(crate) mod ports;
+pub(crate) mod privileges;
 pub(crate) mod proc;
-mod program;
+pub(crate) mod program;
 pub mod pty;
+pub mod sealed;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod stale_worker;
@@ -41,7 +50,7 @@ mod worker_tag;
 
 pub(crate) use children::{Children, Reaped};
 pub(crate) use own_process::OwnProcess;
-pub(crate) use signals::{Caught, Signals};
+pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use strerror::strerror;
 pub(crate) use worker_tag::ProbeId;

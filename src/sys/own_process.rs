@@ -1,15 +1,19 @@
-//! What pm changes in its own process: signals, the adoption of orphans, the limit on open files, pages of code.
+//! What pm changes in its own process: signals, the adoption of orphans, its second thread, the limit on open files,
+//! pages of code.
 //!
 //! Nothing here concerns a worker, except that [`OwnProcess`] keeps what a worker gets back. The guard and the reactor
 //! call it at their start; the fork between the two is [`super::guard`].
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use procfs::process::{MMPermissions, MMapPath, Process};
+
+use super::signals::Signals;
 
 /// What pm was started with and changes for itself. Workers get it back.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +24,14 @@ pub struct OwnProcess {
 
 impl OwnProcess {
     /// Sets up the reactor's process. It unblocks the signals, which the guard had blocked, and perhaps the program
-    /// that started pm; it ignores SIGXFSZ; it becomes the process that adopts the orphans of its descendants
-    /// (prctl(2), PR_SET_CHILD_SUBREAPER); and it raises the soft limit on open files to the hard one.
+    /// that started pm, all but [`Signals::blocked`]; it ignores SIGXFSZ; it becomes the process that adopts the
+    /// orphans of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER); and it raises the soft limit on open files to
+    /// the hard one.
     ///
     /// # Errors
     /// If the kernel refuses one of them.
     pub fn set_up() -> Result<Self, Errno> {
-        SigSet::empty().thread_set_mask()?;
+        Signals::blocked().thread_set_mask()?;
         // A log file that has reached RLIMIT_FSIZE must be a write error (EFBIG), not the end of pm (setrlimit(2)).
         // Workers get the default action back.
         // SAFETY: SIG_IGN runs no code.
@@ -37,6 +42,24 @@ impl OwnProcess {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         Ok(Self { open_files: libc::rlimit { rlim_cur: soft, rlim_max: hard } })
     }
+}
+
+/// Runs this in a second thread, while the first one waits for it with all signals blocked.
+///
+/// What this process adopts becomes a child of its first thread (kernel/exit.c, find_new_reaper), and what `run` spawns
+/// a child of the second one. So the kernel's list of the first thread's children has the orphans alone, and its length
+/// does not depend on the number of workers ([`super::child_list`]).
+///
+/// # Errors
+/// If the kernel refuses a thread.
+pub fn run_apart<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    // For the first thread: the second one inherits it, and unblocks them when it has caught them.
+    SigSet::all().thread_block()?;
+    std::thread::scope(|scope| {
+        let second = std::thread::Builder::new().name("pm-reactor".into());
+        let ended = second.spawn_scoped(scope, run)?.join();
+        ended.map_err(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Releases the pages of the program's code. Most of it is for the start: reading the command line and the file. The
@@ -57,11 +80,6 @@ pub fn release_code_pages() {
             };
         }
     }
-}
-
-/// Stops this process until a SIGCONT, as SIGTSTP would have done if pm did not catch it.
-pub fn suspend() {
-    raise(Signal::SIGSTOP).expect("a process may stop itself");
 }
 
 /// The action of SIGPIPE when the program started. Rust's runtime ignores SIGPIPE after that.

@@ -81,14 +81,19 @@ fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
     bind(socket.as_raw_fd(), address)
 }
 
-/// The process that listens on this port, from /proc/net/tcp and /proc/net/tcp6; `None` if none does, or if it ended
-/// while it was searched for. A worker on this port would run in `folder`, or else in pm's own folder, and a stale
-/// worker is recognized by that.
-pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
+/// The sockets that listen on this port of any address, by inode, from /proc/net/tcp and /proc/net/tcp6.
+pub(super) fn listening_sockets(port: u16) -> BTreeSet<u64> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let listens =
         |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
-    let sockets: BTreeSet<u64> = tables.filter(listens).map(|entry| entry.inode).collect();
+    tables.filter(listens).map(|entry| entry.inode).collect()
+}
+
+/// The process that listens on this port; `None` if none does, or if it ended
+/// while it was searched for. A worker on this port would run in `folder`, or else in pm's own folder, and a stale
+/// worker is recognized by that.
+pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
+    let sockets = listening_sockets(port);
     if sockets.is_empty() {
         return None;
     }

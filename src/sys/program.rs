@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::spawn::SpawnError;
@@ -48,6 +49,23 @@ pub fn find(
         Some(path) => Err(SpawnError::Script { path }),
         None => Err(SpawnError::NotFound { program: program.to_os_string() }),
     }
+}
+
+/// Fails if this program could not be executed now, as far as can be known without executing it. The arguments are
+/// those of [`find`].
+///
+/// # Errors
+/// As [`find`], and [`SpawnError::Exec`] if the file is not there or is not executable.
+pub fn check(
+    program: &OsStr,
+    path: Option<&OsStr>,
+    folder: Option<&Path>,
+) -> Result<(), SpawnError> {
+    let file = find(program, path, folder)?;
+    let allowed = access(&file, AccessFlags::X_OK);
+    // A folder is executable too.
+    let allowed = allowed.and(if file.is_dir() { Err(Errno::EACCES) } else { Ok(()) });
+    allowed.map_err(|errno| SpawnError::Exec { path: file, errno })
 }
 
 /// True if the kernel would start an interpreter for this file (execve(2), "Interpreter scripts").

@@ -2,20 +2,27 @@
 //!
 //! A handler sets a flag and writes a byte; the flag is read at the next wakeup. Signals of one kind coalesce, as the
 //! kernel's own do (signal(7)); none is lost. The guard has no self-pipe: it waits with [`super::wait`].
+//!
+//! SIGTSTP and SIGCONT have no handler, since flags would lose their order. They are blocked, and wait in the kernel,
+//! where each of the two removes the other (signal(7)): only the later one is there.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use mio::event::Source;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::errno::Errno;
 use nix::libc::{
-    SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1,
-    SIGUSR2, SIGWINCH,
+    SIG_DFL, SIG_IGN, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+    SIGWINCH,
 };
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use signal_hook_mio::v1_0::Signals as Delivery;
 
-use super::guard;
+use super::{guard, wait};
 
 /// A signal that pm acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +51,23 @@ pub enum Caught {
     Resized,
 }
 
-const CAUGHT_UNLESS_IGNORED: [i32; 8] =
-    [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH];
+const CAUGHT_UNLESS_IGNORED: [i32; 7] =
+    [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
+
+/// How a suspension has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continued {
+    /// [`Signals::take`] will find the SIGCONT.
+    BySignal,
+    /// Nothing was stopped, and no SIGCONT has come.
+    AtOnce,
+}
 
 /// The signals that pm catches, as one source of the poll loop.
 pub struct Signals {
     delivery: Delivery,
+    /// Readable when one of [`Signals::blocked`] waits.
+    waiting: SignalFd,
 }
 
 impl Signals {
@@ -57,43 +75,81 @@ impl Signals {
     /// ignored.
     ///
     /// # Errors
-    /// If the kernel refuses a pipe or a handler.
+    /// If the kernel refuses a pipe, a handler or a descriptor.
     pub fn catch() -> io::Result<Self> {
-        let always = [SIGCHLD, SIGCONT, guard::death_signal()];
+        let always = [SIGCHLD, guard::death_signal()];
         let others = CAUGHT_UNLESS_IGNORED.into_iter().filter(|signal| !is_ignored(*signal));
-        Ok(Self { delivery: Delivery::new(others.chain(always))? })
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let waiting = SignalFd::with_flags(&Self::blocked(), flags)?;
+        Ok(Self { delivery: Delivery::new(others.chain(always))?, waiting })
+    }
+
+    /// The signals that stay blocked while the reactor runs.
+    pub fn blocked() -> SigSet {
+        SigSet::from_iter([Signal::SIGTSTP, Signal::SIGCONT])
     }
 
     /// Takes the signals that have arrived since the last call. Never waits.
-    pub fn take(&mut self) -> impl Iterator<Item = Caught> {
-        self.delivery.pending().map(|signal| match signal {
-            SIGCHLD => Caught::Child,
-            SIGINT => Caught::Interrupt,
-            SIGTERM => Caught::Terminate,
-            SIGHUP => Caught::Hangup,
-            SIGQUIT => Caught::Quit,
-            SIGTSTP => Caught::Suspend,
-            SIGCONT => Caught::Continue,
-            SIGUSR1 => Caught::Reload,
-            SIGUSR2 => Caught::User2,
-            SIGWINCH => Caught::Resized,
-            signal if signal == guard::death_signal() => Caught::GuardGone,
+    ///
+    /// [`Caught::Suspend`] is the last one. It is not taken from the kernel: [`Signals::suspend`] does that.
+    pub fn take(&mut self) -> Vec<Caught> {
+        let mut caught: Vec<_> = self.delivery.pending().map(Caught::of).collect();
+        let pending = wait::pending();
+        // A SIGTSTP may have removed the SIGCONT meanwhile.
+        if pending.contains(Signal::SIGCONT) && wait::take_pending(Signal::SIGCONT) {
+            caught.push(Caught::Continue);
+        }
+        if pending.contains(Signal::SIGTSTP) && !is_ignored(SIGTSTP) {
+            caught.push(Caught::Suspend);
+        }
+        caught
+    }
+
+    /// Stops this process by the SIGTSTP that [`Signals::take`] has found, until a SIGCONT.
+    ///
+    /// If a SIGCONT has come since, the kernel has removed the SIGTSTP, and this returns at once. It returns at once
+    /// too if the guard is dead, since the process group has no parent in its session then.
+    pub fn suspend(&self) -> Continued {
+        wait::stop_if_pending(&[Signal::SIGTSTP]);
+        if wait::pending().contains(Signal::SIGCONT) {
+            Continued::BySignal
+        } else {
+            Continued::AtOnce
+        }
+    }
+}
+
+impl Caught {
+    fn of(signal: i32) -> Self {
+        match signal {
+            SIGCHLD => Self::Child,
+            SIGINT => Self::Interrupt,
+            SIGTERM => Self::Terminate,
+            SIGHUP => Self::Hangup,
+            SIGQUIT => Self::Quit,
+            SIGUSR1 => Self::Reload,
+            SIGUSR2 => Self::User2,
+            SIGWINCH => Self::Resized,
+            signal if signal == guard::death_signal() => Self::GuardGone,
             other => unreachable!("signal {other} is not caught"),
-        })
+        }
     }
 }
 
 impl Source for Signals {
     fn register(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        self.delivery.register(at, token, interest)
+        self.delivery.register(at, token, interest)?;
+        SourceFd(&self.waiting.as_fd().as_raw_fd()).register(at, token, interest)
     }
 
     fn reregister(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        self.delivery.reregister(at, token, interest)
+        self.delivery.reregister(at, token, interest)?;
+        SourceFd(&self.waiting.as_fd().as_raw_fd()).reregister(at, token, interest)
     }
 
     fn deregister(&mut self, at: &Registry) -> io::Result<()> {
-        self.delivery.deregister(at)
+        self.delivery.deregister(at)?;
+        SourceFd(&self.waiting.as_fd().as_raw_fd()).deregister(at)
     }
 }
 

@@ -15,11 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI32;
 
 use nix::errno::Errno;
-use nix::unistd::Pid;
 
-use super::child::{self, ChildSetup, Ids, Step};
-use super::program;
+use super::child::{self, Child, ChildSetup, Ids, Step};
 use super::worker_tag::WorkerTag;
+use super::{program, wait};
 use crate::plan::environment::PM_GENERATION;
 use crate::plan::{ExecSpec, Identity, Limits};
 
@@ -161,15 +160,14 @@ impl Launch {
         self.folder.as_ref().map(|(folder, _)| folder.as_path())
     }
 
-    /// Starts a worker or a probe in a process group of its own, and returns its pid once it has exec'd.
+    /// Starts a worker or a probe in a process group of its own, and returns it once it has exec'd.
     ///
     /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
     /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
     ///
     /// # Errors
-    /// If there is no such program, the kernel refuses the fork, or the child could not exec. In the last case a dead
-    /// child is left, and the reaper takes it for an orphan.
-    pub fn spawn(&self, tag: WorkerTag, given: Inheritance<'_>) -> Result<Pid, SpawnError> {
+    /// If there is no such program, the kernel refuses the fork, or the child could not exec. No child is left then.
+    pub fn spawn(&self, tag: WorkerTag, given: Inheritance<'_>) -> Result<Child, SpawnError> {
         let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
         let file = c_string(path.clone().into_os_string());
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
@@ -178,7 +176,8 @@ impl Launch {
         let argv: Vec<_> = pointers(self.argv.iter());
         let env: Vec<_> = pointers(self.env.iter().chain(&own));
         let open_files = (libc::RLIMIT_NOFILE, given.open_files);
-        let limits: Vec<_> = [open_files].into_iter().chain(self.limits.iter().copied()).collect();
+        let first = [open_files].into_iter().chain(tag.limit());
+        let limits: Vec<_> = first.chain(self.limits.iter().copied()).collect();
         let (limits, limits_count) = child::array(&limits);
         let (altered_signals, altered_signals_count) = child::array(given.altered_signals);
         let identity = self.identity.as_ref().map(|identity| {
@@ -206,8 +205,12 @@ impl Launch {
             errno: AtomicI32::new(0),
         };
         match setup.start().map_err(SpawnError::Fork)? {
-            (pid, None) => Ok(pid),
-            (_, Some((step, errno))) => Err(self.error(step, errno, path)),
+            (child, None) => Ok(child),
+            (Child { pid, .. }, Some((step, errno))) => {
+                // It is ending. It may not be left to the reaper, which would take it for an orphan of some worker.
+                wait::reap_ending(pid);
+                Err(self.error(step, errno, path))
+            }
         }
     }
 

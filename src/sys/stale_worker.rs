@@ -10,27 +10,30 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
+use super::sealed::outer_proc;
 use super::worker_tag::WorkerTag;
 
-/// True if this process was started for a worker, runs in `folder` or else in the folder of this process, and has no pm
-/// among its ancestors.
+/// True if this process was started for a worker, runs in `folder` or else in the folder of this process, and the pm
+/// that started it is not among its ancestors. What that pm's program is called does not matter.
 pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
+    // It would be outside of the namespace, where no process of this run can be.
+    if outer_proc().is_some() {
+        return false;
+    }
     let folder_of = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
     let here = match folder {
         Some(folder) => folder.canonicalize().ok(),
         None => folder_of(getpid()),
     };
-    WorkerTag::of(pid).is_some() && here.is_some() && folder_of(pid) == here && !has_pm_above(pid)
+    let is_here = here.is_some() && folder_of(pid) == here;
+    is_here && WorkerTag::of(pid).is_some_and(|tag| !is_below(pid, tag.pm))
 }
 
-/// True if an ancestor has this process's name. A guard does not count: it ends with its reactor.
-fn has_pm_above(pid: Pid) -> bool {
-    let Ok(me) = Process::myself().and_then(|me| me.stat()) else {
-        return true;
-    };
+/// True if `pm` lives and the process descends from it. An orphan does too: a pm adopts those of its workers.
+fn is_below(pid: Pid, pm: Pid) -> bool {
     let mut above = pid.as_raw();
     while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
-        if above != pid.as_raw() && stat.comm == me.comm {
+        if above == pm.as_raw() {
             return true;
         }
         above = stat.ppid;

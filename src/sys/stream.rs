@@ -21,6 +21,7 @@ const POLLED_WRITE_BYTES_MAX: usize = libc::PIPE_BUF;
 pub struct Stream {
     file: File,
     method: Method,
+    kind: SFlag,
 }
 
 /// The system calls that write without waiting.
@@ -42,7 +43,8 @@ impl Stream {
     /// If the descriptor cannot be duplicated.
     pub fn to(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let shared = || Ok::<_, io::Error>(File::from(fd.try_clone_to_owned()?));
-        let (file, method) = match kind(&fstat(fd)?) {
+        let kind = kind(&fstat(fd)?);
+        let (file, method) = match kind {
             SFlag::S_IFSOCK => (shared()?, Method::Send),
             SFlag::S_IFIFO | SFlag::S_IFCHR => match open_again(fd) {
                 Ok(own) => (own, Method::Write),
@@ -50,7 +52,7 @@ impl Stream {
             },
             _ => (shared()?, Method::Write),
         };
-        Ok(Self { file, method })
+        Ok(Self { file, method, kind })
     }
 
     /// Writes as many bytes as the output takes now, and returns how many.
@@ -71,6 +73,19 @@ impl Stream {
                 }
                 (&self.file).write(&bytes[..bytes.len().min(POLLED_WRITE_BYTES_MAX)])
             }
+        }
+    }
+}
+
+impl Stream {
+    /// True if this error of a write says that there will be no reader any more.
+    pub fn has_lost_its_reader(&self, error: &io::Error) -> bool {
+        match error.raw_os_error() {
+            Some(libc::EPIPE) => true,
+            Some(libc::ECONNRESET) => self.kind == SFlag::S_IFSOCK,
+            // A terminal was hung up. Of a regular file it is the disk's error, which may pass.
+            Some(libc::EIO) => self.kind == SFlag::S_IFCHR,
+            Some(_) | None => false,
         }
     }
 }
@@ -154,8 +169,11 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_again_is_polled_before_each_write() {
         let (_reader, writer) = io::pipe().unwrap();
-        let stream =
-            Stream { file: File::from(OwnedFd::from(writer)), method: Method::PollAndWrite };
+        let stream = Stream {
+            file: File::from(OwnedFd::from(writer)),
+            method: Method::PollAndWrite,
+            kind: SFlag::S_IFIFO,
+        };
         assert!(fill(&stream) >= 4096);
     }
 

@@ -15,9 +15,16 @@ use crate::plan::Identity;
 pub fn identity(name: &str) -> Option<Identity> {
     let by_name = User::from_name(name).ok().flatten();
     let user = by_name.or_else(|| User::from_uid(Uid::from_raw(name.parse().ok()?)).ok()?)?;
-    let groups = getgrouplist(&CString::new(user.name).ok()?, user.gid).ok()?;
-    let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Some(Identity { user: name.to_owned(), uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups })
+    let groups = getgrouplist(&CString::new(user.name.clone()).ok()?, user.gid).ok()?;
+    Some(Identity {
+        user: name.to_owned(),
+        login: user.name,
+        home: user.dir.to_string_lossy().into_owned(),
+        shell: user.shell.to_string_lossy().into_owned(),
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        groups: groups.into_iter().map(Gid::as_raw).collect(),
+    })
 }
 
 /// The number of the group of this name, or of this number if no group has that name.
@@ -41,6 +48,7 @@ mod tests {
         let root = identity("root").unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(root.groups.contains(&0));
+        assert_eq!((root.login.as_str(), root.home.starts_with('/')), ("root", true));
         assert_eq!(identity("0").map(|by_number| by_number.groups), Some(root.groups));
         assert_eq!((group("root"), group("0")), (Some(0), Some(0)));
     }

@@ -89,6 +89,7 @@ fn the_group_of_a_dead_worker_is_swept_before_its_port_is_used_again() {
     assert!(fastest < Duration::from_millis(900), "{fastest:?}");
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     assert_eq!(pm.says.with("before it was ready"), [""; 0]);
+    assert_eq!(pm.says.with("starting generation 2").len(), 1, "one message for one event");
     pm.stop();
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::sealed::{kill_all_at_once, skip_without_sealing};
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{self, send};
@@ -37,9 +38,10 @@ fn serve(before: &str) -> Vec<OsString> {
 }
 
 /// Ends a pm whose worker has these descendants. Returns the processes that are left of the pool.
-fn survivors(way: Way, (_, before, count): (&str, &str, usize)) -> Vec<Pid> {
+fn survivors(way: Way, flags: &[&str], (_, before, count): (&str, &str, usize)) -> Vec<Pid> {
     let terminal = Terminal::open();
     let pool = Pool::of(serve(before)).on_ports(1).option("--grace", "1s");
+    let pool = flags.iter().fold(pool, |pool, flag| pool.flag(flag));
     let mut pm = pool.in_terminal(&terminal).start();
     pm.wait_ready(1, 1);
     pm.wait_members(count);
@@ -63,12 +65,13 @@ fn eventually_or_not(mut fact: impl FnMut() -> bool) {
 }
 
 /// One row of the table. The rows run one after another, since each has some hundred processes.
-fn row(name: &str, way: Way) -> Vec<(&'static str, usize)> {
+fn row(name: &str, way: Way, flags: &[&str]) -> Vec<(&'static str, usize)> {
     static ONE_ROW: Mutex<()> = Mutex::new(());
     // A poisoned lock is fine: the row that failed has ended its processes.
     let _alone = ONE_ROW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let cells: Vec<_> = thread::scope(|scope| {
-        let cells = DESCENDANTS.map(|kind| (kind.0, scope.spawn(move || survivors(way, kind))));
+        let cells =
+            DESCENDANTS.map(|kind| (kind.0, scope.spawn(move || survivors(way, flags, kind))));
         cells.into_iter().map(|(kind, cell)| (kind, cell.join().expect("a cell").len())).collect()
     });
     let counts: Vec<_> = cells.iter().map(|(_, count)| count.to_string()).collect();
@@ -77,8 +80,18 @@ fn row(name: &str, way: Way) -> Vec<(&'static str, usize)> {
 }
 
 fn leaves_no_process(name: &str, way: Way) {
-    for (kind, count) in row(name, way) {
+    for (kind, count) in row(name, way, &[]) {
         assert_eq!(count, 0, "{name}: {kind}");
+    }
+}
+
+/// A row of a sealed run.
+fn sealed_leaves_no_process(name: &str, way: Way) {
+    if skip_without_sealing() {
+        return;
+    }
+    for (kind, count) in row(&format!("sealed: {name}"), way, &["--sealed"]) {
+        assert_eq!(count, 0, "sealed: {name}: {kind}");
     }
 }
 
@@ -173,18 +186,58 @@ fn a_closed_terminal_leaves_no_process() {
 }
 
 /// Without root the kernel has nothing that outlives both processes: the death signal of a worker does not reach its
-/// children (prctl(2), PR_SET_PDEATHSIG). A pid namespace or a cgroup around pm kills them too.
+/// children (prctl(2), PR_SET_PDEATHSIG). A sealed run, any pid namespace or a cgroup around pm kills them too.
 #[test]
 fn guard_and_reactor_killed_at_once_leave_no_worker() {
-    let cells = row("both killed with -9 at once", |pm, _terminal| {
-        let reactor = pm.reactor();
-        // While both are suspended, neither can react to the death of the other.
-        send(Signal::SIGSTOP, reactor);
-        send(Signal::SIGSTOP, pm.pid());
-        send(Signal::SIGKILL, reactor);
-        send(Signal::SIGKILL, pm.pid());
-    });
+    let cells = row("both killed with -9 at once", |pm, _terminal| kill_both_at_once(pm), &[]);
     assert_eq!(cells[0], ("worker", 0));
+}
+
+fn kill_both_at_once(pm: &Pm) {
+    let reactor = pm.reactor();
+    // While both are suspended, neither can react to the death of the other.
+    send(Signal::SIGSTOP, reactor);
+    send(Signal::SIGSTOP, pm.pid());
+    send(Signal::SIGKILL, reactor);
+    send(Signal::SIGKILL, pm.pid());
+}
+
+#[test]
+fn ctrl_c_leaves_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("Ctrl-C", |_, terminal| {
+        terminal.expect("a terminal").type_keys("\x03");
+    });
+}
+
+#[test]
+fn a_killed_reactor_leaves_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("reactor killed with -9", |pm, _| {
+        send(Signal::SIGKILL, pm.reactor());
+    });
+}
+
+#[test]
+fn a_killed_guard_leaves_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("guard killed with -9", |pm, _| pm.signal(Signal::SIGKILL));
+}
+
+#[test]
+fn guard_and_reactor_killed_at_once_leave_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("both killed with -9 at once", |pm, _| kill_both_at_once(pm));
+}
+
+#[test]
+fn all_of_pm_killed_at_once_leaves_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("all of pm killed with -9 at once", |pm, _| kill_all_at_once(pm));
+}
+
+#[test]
+fn a_killed_process_1_leaves_no_process_of_a_sealed_run() {
+    sealed_leaves_no_process("its process 1 killed with -9", |pm, _| {
+        let children = processes::children_of(pm.pid());
+        let is_first = |pid: &Pid| processes::name(*pid).is_some_and(|name| name == "pm-sealed");
+        send(Signal::SIGKILL, children.into_iter().find(is_first).expect("a process 1"));
+    });
 }
 
 fn ended_by(pm: &mut Pm, signal: Signal) {

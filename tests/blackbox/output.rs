@@ -289,3 +289,38 @@ fn a_shared_output_file_keeps_what_others_wrote() {
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("before\n{} | up\n", pm.slot(1)));
 }
+
+#[test]
+fn an_output_that_cannot_be_written_does_not_delay_the_end_and_its_lines_are_counted() {
+    for (full, why) in [("/dev/full", "No space left"), ("/proc/self/mem", "I/O error")] {
+        let file = File::options().write(true).open(full).unwrap();
+        let pool = Pool::of(worker("flood 10")).of_size(1).option("--restart", "never");
+        let begin = std::time::Instant::now();
+        let mut pm = pool.into_file(file).start();
+        pm.wait_end();
+        let took = begin.elapsed();
+        let said = pm.says.all_to_the_end();
+        let is_said =
+            |texts: &[&str]| said.iter().any(|line| texts.iter().all(|text| line.contains(text)));
+        assert!(is_said(&["cannot write to stdout", why]), "{said:?}");
+        assert!(is_said(&["lost 10 lines of output"]), "{said:?}");
+        assert!(took < Duration::from_millis(1_900), "{took:?}");
+    }
+}
+
+#[test]
+fn lines_that_a_stalled_reader_has_not_taken_at_the_end_are_counted() {
+    let count = lines_in(1_000_000);
+    let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
+    let mut pm = pool.option("--restart", "never").into_pipe().start();
+    let stdout = pm.stdout();
+    pm.wait_end();
+    let said = pm.says.all_to_the_end();
+    let lost: u64 = said
+        .iter()
+        .filter_map(|line| line.split_once("lost ")?.1.split_once(" lines of output"))
+        .map(|(number, _)| number.parse::<u64>().unwrap())
+        .sum();
+    let text = std::io::read_to_string(stdout).unwrap();
+    assert_eq!(text.matches('\n').count() as u64 + lost, count, "{said:?}");
+}

@@ -129,6 +129,43 @@ fn a_job_that_fails_does_not_let_the_next_pool_start() {
     );
     pm.wait_exit(4);
     assert_eq!(pm.prints.with("up"), [""; 0]);
+    let name = &pm.name;
+    let in_vain = format!(
+        "{name}-web waits for {name}-migrate and is not started: {name}-migrate.1 exited 4"
+    );
+    assert_eq!(pm.says.with(&in_vain).len(), 1);
+    let reason = format!("nothing is left to keep: {name}-migrate.1 exited 4");
+    assert_eq!(pm.says.with(&reason).len(), 1);
+}
+
+#[test]
+fn pools_that_wait_for_a_failed_job_are_told_so_once_and_again_after_a_reload() {
+    let text = "
+        [pool.POOL-web]
+        command = ['WORKER', 'stay']
+        after   = ['POOL-migrate']
+        [pool.POOL-migrate]
+        command = ['WORKER', 'exit', '4']
+        restart = 'never'
+        ready   = { exit = true }
+        workers = 2
+        [pool.POOL-other]
+        command = ['WORKER', 'stay']
+        ready   = { after = '0s' }
+        ";
+    let (_folder, pm) = start(text);
+    let failed = format!("{0}-web waits for {0}-migrate and is not started: {0}-migrate.", pm.name);
+    pm.says.wait_for(&failed);
+    for n in 1..=2 {
+        pm.says.wait_for(&format!("{}-migrate.{n} exited 4", pm.name));
+    }
+    pm.wait_slot_ready("-other.1", 1);
+    assert_eq!(pm.says.with(&failed).len(), 1);
+    pm.reload(text);
+    eventually("it is reported again", || (pm.says.with(&failed).len() == 2).then_some(()));
+    pm.reload(&text.replace("'exit', '4'", "'exit', '0'"));
+    pm.wait_slot_ready("-web.1", 1);
+    pm.stop();
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! The keys of pm.toml that a worker notices: folder, variables, user, limits, stop signal, terminal, log file.
+//! The keys of pm.toml that a worker notices: folder, variables, user, limits, stop signal, terminal.
 
-use std::fs::read_to_string;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::unistd::geteuid;
+use nix::unistd::{User, geteuid};
 
-use crate::support::pm::Pm;
+use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes;
 use crate::support::programs::worker_binary;
@@ -60,7 +60,7 @@ fn an_env_file_does_not_change_the_port_of_a_slot() {
         [pool.POOL]
         command  = \"echo $PORT; exec sleep 1000\"
         ports    = [PORT1, PORT2]
-        ready    = { line = '' }
+        ready    = { line_regex = '.*' }
         env_file = '.env'
     ";
     let pm = start(folder.path(), text);
@@ -81,6 +81,21 @@ fn the_key_path_comes_before_the_variable_path() {
     let mut pm = start(folder.path(), text);
     pm.prints.wait_for("found");
     pm.wait_exit(0);
+}
+
+#[test]
+fn a_worker_of_another_user_finds_the_home_and_the_names_of_that_user() {
+    if !geteuid().is_root() {
+        return skip("only root can run a worker as another user");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = User::from_name("nobody").unwrap().expect("a user nobody");
+    let (home, shell) = (nobody.dir.display(), nobody.shell.display());
+    let script = "echo $HOME $USER $LOGNAME $SHELL";
+    let found = printed(folder.path(), script, "user = 'nobody'");
+    assert_eq!(found, [format!("{home} nobody nobody {shell}")]);
+    let found = printed(folder.path(), script, "user = 'nobody'\nenv = { HOME = '/srv' }");
+    assert_eq!(found, [format!("/srv nobody nobody {shell}")]);
 }
 
 #[test]
@@ -144,6 +159,102 @@ fn a_pool_has_its_own_stop_signal_and_a_process_that_ignores_it_is_named() {
 }
 
 #[test]
+fn a_stop_signal_for_the_leader_leaves_the_processes_that_it_needs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'task', 'PORT1', 'say', 'up', 'stay']
+        ready   = { line = 'up' }
+        stop    = { to = 'leader', grace = '1m' }
+    ";
+    for (target, ends) in [("leader", "task finished"), ("group", "task lost")] {
+        let text = text.replace("'leader'", &format!("'{target}'"));
+        let mut pm = Pool::of_file(folder.path(), "pm.toml", 1, &text).start();
+        pm.wait_slot_ready(".1", 1);
+        pm.signal(Signal::SIGTERM);
+        pm.prints.wait_for(ends);
+        pm.wait_exit(0);
+    }
+}
+
+#[test]
+fn what_a_leader_leaves_gets_its_stop_signal_when_the_leader_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'child', 'drain+0+say+member+stay', 'child', 'setsid+drain+0+say+orphan+stay',
+                   'drain', '0', 'say', 'leader', 'stay']
+        ready   = { after = '0s' }
+        stop    = { to = 'leader', grace = '1h' }
+    ";
+    let mut pm = start(folder.path(), text);
+    for who in ["leader", "member", "orphan"] {
+        pm.prints.wait_for(&format!("| {who}"));
+    }
+    pm.signal(Signal::SIGTERM);
+    pm.wait_exit(0);
+    assert_eq!(pm.prints.with("drained").len(), 3);
+}
+
+#[test]
+fn sigkill_at_the_end_of_the_grace_is_for_all_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'child', 'say+member+stay', 'ignore', 'TERM', 'say', 'leader', 'stay']
+        ready   = { line = 'leader' }
+        stop    = { to = 'leader', grace = '100ms' }
+    ";
+    let mut pm = start(folder.path(), text);
+    pm.wait_slot_ready(".1", 1);
+    pm.prints.wait_for("| member");
+    pm.signal(Signal::SIGTERM);
+    pm.says.wait_for("did not stop within 100ms; killing");
+    pm.wait_exit(0);
+}
+
+#[test]
+fn the_key_stdin_opens_a_stdin_that_never_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'say', 'reads', 'stdin', 'stay']
+        ready   = { line = 'reads' }
+        stdin   = 'open'
+    ";
+    let pm = start(folder.path(), text);
+    let worker = pm.wait_slot_ready(".1", 1);
+    for_as_long_as(Duration::from_millis(200), || {
+        assert_eq!(pm.prints.with("stdin ended"), Vec::<String>::new());
+    });
+    pm.reload(&text.replace("'open'", "'null'"));
+    pm.prints.wait_for("stdin ended");
+    eventually("the first worker is replaced", || (!processes::is_alive(worker)).then_some(()));
+    pm.stop();
+}
+
+#[test]
+fn an_open_stdin_costs_no_descriptor_once_its_worker_has_exited() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'listen', '{port}', 'stay']
+        ports   = PORT1
+        stdin   = 'open'
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", pm.reactor())).unwrap().count();
+    pm.wait_slot_ready(".1", 1);
+    let before = open();
+    for generation in 2..6 {
+        ask(pm.ports[0], "exit 1");
+        pm.wait_slot_ready(".1", generation);
+    }
+    eventually("as many descriptors as before", || (open() == before).then_some(()));
+    pm.stop();
+}
+
+#[test]
 fn pty_gives_a_worker_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let script = "test -t 1 && test -t 2 && ! test -t 0 && echo terminal; stty size <&1; \
@@ -192,51 +303,6 @@ fn a_worker_with_a_terminal_is_stopped_and_replaced_like_any_other() {
 }
 
 #[test]
-fn lines_go_to_a_file_too_and_the_oldest_files_are_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = "
-        [pool.POOL]
-        command = ['WORKER', 'flood', '2000', 'say', 'done', 'stay']
-        workers = 2
-        log     = { file = 'log/{n}.log', max_size = '20kB', keep = 2 }
-    ";
-    let pm = start(folder.path(), text);
-    pm.prints.wait_for_many(2, "done");
-    let read = |name: &str| read_to_string(folder.path().join("log").join(name)).unwrap();
-    eventually("the last line is in the file", || read("1.log").ends_with("done\n").then_some(()));
-    let all = [read("1.log.2"), read("1.log.1"), read("1.log")];
-    assert!(all.iter().all(|text| text.len() <= 20_000 && text.ends_with('\n')));
-    assert!(!folder.path().join("log/1.log.3").exists());
-    let numbers: Vec<u64> = all.concat().lines().filter_map(number).collect();
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing or torn");
-    assert_eq!(numbers.last(), Some(&1_999));
-    assert_eq!(pm.prints.with(&format!("{}.1 | ", pm.name)).len(), 2_001, "and all to stdout");
-    pm.stop();
-}
-
-fn number(line: &str) -> Option<u64> {
-    line.split(' ').next()?.parse().ok()
-}
-
-#[test]
-fn a_log_file_that_cannot_be_written_blocks_no_worker() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("log"), "in the way").unwrap();
-    let text = "
-        [pool.POOL]
-        command = 'while :; do echo tick; sleep 0.02; done'
-        log     = { file = 'log/{slot}.log' }
-    ";
-    let pm = start(folder.path(), text);
-    pm.says.wait_for("cannot write ");
-    pm.prints.wait_for_many(5, "tick");
-    assert_eq!(pm.says.with("cannot write ").len(), 1);
-    std::fs::remove_file(folder.path().join("log")).unwrap();
-    pm.says.wait_for_all(&["can be written again; lost ", " line"]);
-    pm.stop();
-}
-
-#[test]
 fn a_silent_worker_with_a_log_file_causes_no_wakeup() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[pool.POOL]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\nports = PORT1\n\
@@ -246,10 +312,10 @@ fn a_silent_worker_with_a_log_file_causes_no_wakeup() {
     let reactor = pm.reactor();
     let before = eventually("pm waits in poll", || {
         let before = processes::context_switches(reactor);
-        std::thread::park_timeout(std::time::Duration::from_millis(100));
+        std::thread::park_timeout(Duration::from_millis(100));
         (processes::context_switches(reactor) == before).then_some(before)
     });
-    for_as_long_as(std::time::Duration::from_millis(500), || {
+    for_as_long_as(Duration::from_millis(500), || {
         assert_eq!(processes::context_switches(reactor), before);
     });
     pm.stop();

@@ -35,6 +35,16 @@ POOL-job: echo \"job $PORT {n} ${HOME:+home}\"; exec sleep 1000
 }
 
 #[test]
+fn the_stdin_of_a_process_never_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let pm = procfile(folder.path(), "POOL: WORKER say reads stdin stay\n").start();
+    pm.prints.wait_for(" | reads");
+    pm.wait_slot_ready(".1", 1);
+    assert_eq!(pm.prints.with("stdin ended"), Vec::<String>::new());
+    pm.stop();
+}
+
+#[test]
 fn the_option_port_sets_the_first_port() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), "PORT=7000\n").unwrap();

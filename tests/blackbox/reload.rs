@@ -95,6 +95,39 @@ fn a_changed_stop_signal_applies_to_the_running_worker() {
 }
 
 #[test]
+fn a_job_that_has_ended_runs_again_once_if_it_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL-job]
+        command = ['WORKER', 'env', 'STEP']
+        env     = { STEP = 'one' }
+        restart = 'on-failure'
+        ready   = { exit = true }
+
+        [pool.POOL-web]
+        command = ['WORKER', 'stay']
+        ready   = { after = '0s' }
+        after   = ['POOL-job']
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
+    let web = pm.wait_slot_ready("-web.1", 1);
+    let changed = text.replace("'one'", "'two'");
+    pm.reload(&changed);
+    pm.says.wait_for(&format!("reload: running {}-job.1 again; kept 1 worker", pm.name));
+    pm.prints.wait_for("STEP=two");
+    eventually("the second end of the job", || {
+        (pm.says.with("-job.1 exited 0").len() == 2).then_some(())
+    });
+    pm.reload(&format!("# a comment\n{changed}"));
+    pm.says.wait_for("reload: kept 2 workers");
+    for_as_long_as(Duration::from_millis(200), || {
+        assert_eq!(pm.prints.with("STEP=").len(), 2, "an unchanged job does not run again");
+    });
+    assert!(is_alive(web), "what comes after the job stays");
+    pm.stop();
+}
+
+#[test]
 fn a_changed_ready_key_applies_to_a_starting_worker() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
@@ -347,4 +380,36 @@ fn a_reload_during_a_stop_starts_nothing() {
     pm.says.wait_for("reload refused: pm is stopping; nothing has changed");
     pm.wait_exit(0);
     assert_eq!(pm.says.with("-web.4"), [""; 0]);
+}
+
+#[test]
+fn a_reload_that_is_refused_for_lack_of_descriptors_leaves_none_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |workers: usize, ready: &str| {
+        format!(
+            "[pool.POOL]\ncommand = 'exec WORKER say up stay'\n\
+             workers = {workers}\nready = {{ {ready} }}\n"
+        )
+    };
+    let few = text(2, "after = '0s'");
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, &few).after("ulimit -n 40");
+    let pm = pool.start();
+    pm.prints.wait_for_many(2, "up");
+    let descriptors = || {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", pm.reactor())).expect("it lives");
+        files.count()
+    };
+    let before = descriptors();
+    for refused in 1..=3 {
+        // The two slots that are there would get a socket too.
+        pm.reload(&text(60, "notify = true"));
+        pm.says.wait_for_many(refused, "reload refused: cannot open a notify socket");
+        assert_eq!(descriptors(), before);
+    }
+    pm.reload(&few);
+    pm.says.wait_for("reload: kept 2 workers");
+    let worker = pm.wait_members(2).remove(0).pid;
+    processes::send(Signal::SIGKILL, worker);
+    pm.prints.wait_for_many(3, "up");
+    pm.stop();
 }

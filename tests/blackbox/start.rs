@@ -3,18 +3,18 @@
 use std::fs::{Permissions, copy, set_permissions, write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::support::pm::ask;
+use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send};
-use crate::support::programs::{pm_binary, worker, worker_binary};
-use crate::support::run_mode::skip;
-use crate::support::waiting::for_as_long_as;
+use crate::support::programs::{pm_binary, shell, worker, worker_binary, worker_text};
+use crate::support::run_mode::{size, skip};
+use crate::support::waiting::{DEADLINE, eventually, for_as_long_as};
 
 #[test]
 fn a_foreign_process_on_a_port_is_named_once_and_the_other_slots_start() {
@@ -90,6 +90,174 @@ fn a_worker_of_an_earlier_pm_is_named_and_killed_only_with_take_over() {
 }
 
 #[test]
+fn a_stale_worker_without_an_environment_is_known_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = "listen {port} heir forget+introduce+stay stay";
+    let mut dead = Pool::of(worker(orders)).on_ports(1).in_folder(folder.path()).start();
+    dead.wait_ready(1, 1);
+    let heir = dead.wait_introduced(1);
+    let reactor = dead.reactor();
+    send(Signal::SIGSTOP, dead.pid());
+    send(Signal::SIGKILL, reactor);
+    send(Signal::SIGKILL, dead.pid());
+    dead.wait_end();
+    assert!(is_alive(heir));
+
+    let port = dead.ports[0].to_string();
+    let pool = Pool::of(worker("listen {port} stay")).option("--ports", &port);
+    let bold = pool.in_folder(folder.path()).flag("--take-over").start();
+    bold.says.wait_for("which an earlier pm has left here; killing it");
+    bold.says.wait_for("is ready on port");
+    assert!(!is_alive(heir));
+    bold.stop();
+}
+
+#[test]
+fn of_two_pm_on_the_same_ports_only_the_one_whose_worker_listens_says_ready() {
+    for _ in 0..size("PM_TEST_RACES", 4, 50) {
+        // A worker that cannot have its port takes a while to end.
+        let command = shell(&format!("{}; exec sleep 0.1", worker_text("listen {port} stay")));
+        let pool = Pool::of(command.clone()).on_ports(3);
+        let ports = (1..=3).map(|n| pool.number_of_port(n).to_string()).collect::<Vec<_>>();
+        let rival = Pool::of(command).option("--ports", &ports.join(","));
+        let both = [pool.start(), rival.start()];
+        for port in &ports {
+            let ready = format!("is ready on port {port} ");
+            let held = format!("port {port} is held by pid ");
+            let winner = eventually("one pm has the port and the other names it", || {
+                let have = |pm: &Pm, text: &str| !pm.says.with(text).is_empty();
+                let is_loser = |pm: &&Pm| have(pm, &held);
+                both.iter().find(is_loser)?;
+                both.iter().find(|pm| have(pm, &ready))
+            });
+            let pid = ask(port.parse().unwrap(), "pid").parse::<i32>().unwrap();
+            let members = winner.members();
+            assert!(members.iter().any(|member| member.pid.as_raw() == pid), "{pid}: {members:?}");
+            let told: Vec<_> = both.iter().flat_map(|pm| pm.says.with(&ready)).collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+        }
+        both.into_iter().for_each(stop_beside_another);
+    }
+}
+
+#[test]
+fn take_over_leaves_the_worker_of_a_living_pm_alone_whatever_that_pm_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let renamed = folder.path().join("keeper");
+    copy(pm_binary(), &renamed).unwrap();
+    let pool = Pool::of(worker("listen {port} stay")).on_ports(1).in_folder(folder.path());
+    let living = pool.program(&renamed).start();
+    let first = living.wait_ready(1, 1);
+    let port = living.ports[0].to_string();
+    let rival = Pool::of(worker("listen {port} stay")).option("--ports", &port);
+    let rival = rival.flag("--take-over").in_folder(folder.path()).start();
+    let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
+    assert!(line.contains("; trying until it is free"), "{line}");
+    // Several attempts happen in this time.
+    for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
+    stop_beside_another(rival);
+    living.stop();
+}
+
+/// Stops a pm whose ports another process may hold.
+fn stop_beside_another(mut pm: Pm) {
+    pm.ports.clear();
+    pm.stop();
+}
+
+/// Takes a port as soon as it is free.
+fn take(port: u16) -> TcpListener {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_process_that_takes_the_port_of_a_dead_worker_does_not_make_the_next_one_ready() {
+    let pool = Pool::of(worker("wait 100 listen {port} stay")).on_ports(1);
+    let mut pm = pool.option("--give-up-after", "3").start();
+    pm.wait_ready(1, 1);
+    let port = pm.ports[0];
+    let thief = std::thread::spawn(move || take(port));
+    ask(port, "exit 255");
+    let thief = thief.join().unwrap();
+    pm.says.wait_for(&format!("port {port} is held by pid {} (", std::process::id()));
+    pm.wait_end();
+    pm.says.wait_for("giving up");
+    assert_eq!(pm.says.with("generation 2)"), [""; 0], "the other process was probed");
+    drop(thief);
+    pm.wait_exit(1);
+}
+
+#[test]
+fn a_worker_without_its_port_is_never_ready_and_the_holder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[pool.POOL]\ncommand = 'test $PM_GENERATION = 1 && exec WORKER listen {port} stay; \
+                exec WORKER stay'\nports = PORT1\nready = { tcp = true, within = '3s' }\n";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).start();
+    pm.wait_slot_ready(".1", 1);
+    let port = pm.ports[0];
+    let thief = std::thread::spawn(move || take(port));
+    ask(port, "exit 255");
+    let thief = thief.join().unwrap();
+    let line = pm.says.wait_for("within 3s");
+    let (me, comm) = (std::process::id(), std::fs::read_to_string("/proc/self/comm").unwrap());
+    let named = format!(
+        "did not listen on port {port} within 3s (last: port {port} is held by pid {me} ({}))",
+        comm.trim()
+    );
+    assert!(line.contains(&named), "{line}");
+    assert_eq!(pm.says.with("generation 2)"), [""; 0]);
+    drop(thief);
+    pm.stop();
+}
+
+#[test]
+fn a_listener_that_a_daemon_has_started_for_the_worker_counts_after_a_while() {
+    let pm = Pool::of(worker("say up stay")).on_ports(1).start();
+    pm.prints.wait_for("up");
+    // It begins after the worker and has nothing to do with any pm, as the proxy of a container.
+    // The kernel counts the start of a process in steps of 10 ms.
+    for_as_long_as(Duration::from_millis(50), || {});
+    let port = pm.ports[0].to_string();
+    let mut proxy = Command::new(worker_binary());
+    proxy.args(["listen", &port, "stay"]).stdin(Stdio::null());
+    let mut proxy = proxy.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let is_ready = || {
+        let line = pm.says.with("is ready on port").pop();
+        (line.is_some() || began.elapsed() > Duration::from_secs(10)).then_some(line)
+    };
+    let line = eventually("it is ready, or long over", is_ready);
+    let after = began.elapsed();
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    assert!(line.is_some() && after > Duration::from_secs(2), "{line:?} after {after:?}");
+    pm.stop();
+}
+
+#[test]
+fn a_listener_among_the_descendants_of_a_worker_counts() {
+    let server = worker_text("listen {port} stay");
+    let stay = worker_text("stay");
+    for script in [
+        format!("{server} & wait"),
+        // A daemon: its parent has ended, and it has left the group.
+        format!("(setsid {server} &); exec {stay}"),
+    ] {
+        let pm = Pool::of(shell(&script)).on_ports(1).start();
+        let line = pm.says.wait_for("is ready on port");
+        let age = line.split_once(" after ").unwrap().1;
+        assert!(age.split_once(" (").unwrap().0.ends_with("ms"), "{line}");
+        pm.stop();
+    }
+}
+
+#[test]
 fn a_connection_in_time_wait_does_not_block_the_port() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
     pm.wait_ready(1, 1);
@@ -100,6 +268,19 @@ fn a_connection_in_time_wait_does_not_block_the_port() {
     drop(client);
     assert_eq!(pm.says.with("cannot start"), [""; 0]);
     pm.stop();
+}
+
+#[test]
+fn without_proc_nothing_is_started() {
+    if !geteuid().is_root() {
+        return skip("only root can mount");
+    }
+    let script = "mount -t tmpfs none /proc && exec \"$0\" run --workers 1 -- /bin/true";
+    let mut unshare = Command::new("unshare");
+    let output = unshare.args(["-m", "sh", "-c", script]).arg(pm_binary()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("there is no /proc, so nothing was started"), "{said}");
 }
 
 #[test]
@@ -130,7 +311,7 @@ fn a_file_that_is_not_executable_is_a_failed_start() {
 fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
     let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 16");
     let pm = pool.start();
-    let line = pm.says.wait_for("cannot open a pipe for its output: Too many open files");
+    let line = pm.says.wait_for("Too many open files");
     assert!(line.ends_with("; trying again") || line.contains("; next try in "), "{line}");
     // There is room for one worker again, and a slot uses it.
     let worker = pm.members()[0].clone();
@@ -156,7 +337,8 @@ fn too_many_processes_are_a_failed_start_that_is_retried() {
     let user = 100_000 + std::process::id() % 1_000_000;
     let pool = Pool::of(vec![own.into(), "stay".into()]).of_size(4).by_user(user);
     // The limit on processes is `-p` in dash and `-u` in bash.
-    let limit = "ulimit -p 4 2>/dev/null || ulimit -u 4";
+    // The reactor has two threads, and each thread counts.
+    let limit = "ulimit -p 5 2>/dev/null || ulimit -u 5";
     let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
     let line = pm.says.wait_for("cannot fork: ");
     assert!(line.contains("(too many processes); "), "{line}");

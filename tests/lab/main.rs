@@ -176,7 +176,8 @@ fn a_script_with_a_syntax_error_backs_off_and_becomes_ready_once_repaired() {
         expected = (expected * 2).min(slowest);
     }
     let share = lab.processor_time().as_secs_f64() / began.elapsed().as_secs_f64();
-    assert!(!is_proof() || share < 0.01, "{share}");
+    // A debug build is several times slower.
+    assert!(share < if is_proof() { 0.01 } else { 0.05 }, "{share}");
     proof("a broken script", &format!("rests to {slowest} ms, {:.2} % of a core", share * 100.0));
     lab.repair(folder.path());
     lab.wait_all_ready();
@@ -203,7 +204,9 @@ fn an_idle_pm_has_no_wakeup_and_stays_small() {
     assert_eq!(switches(), settled);
     let resident = both.map(|pid| kib(&processes::status(pid, "VmRSS")));
     let shared_fairly = both.map(proportional_kib).iter().sum::<u64>();
-    assert!(!is_proof() || shared_fairly < 3 * 1024, "{shared_fairly} kB");
+    // A debug build is several times larger.
+    let most = if is_proof() { 3 * 1024 } else { 12 * 1024 };
+    assert!(shared_fairly < most, "{shared_fairly} kB");
     proof(
         "idle",
         &format!(

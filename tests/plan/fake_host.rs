@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pm::cli::diagnostics::pictures;
-use pm::plan::host::{Document, Host, Unreadable};
+use pm::plan::host::{Document, FolderState, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Identity, Plan, Pool, pm_toml};
 
@@ -68,7 +68,15 @@ impl Host for FakeHost {
 
     fn user(&self, name: &str) -> Option<Identity> {
         let is_known = name == "www-data";
-        is_known.then(|| Identity { user: name.into(), uid: 33, gid: 33, groups: vec![33, 44] })
+        is_known.then(|| Identity {
+            user: name.into(),
+            login: name.into(),
+            home: "/var/www".into(),
+            shell: "/usr/sbin/nologin".into(),
+            uid: 33,
+            gid: 33,
+            groups: vec![33, 44],
+        })
     }
 
     fn group(&self, name: &str) -> Option<u32> {
@@ -79,6 +87,18 @@ impl Host for FakeHost {
         self.is_root
     }
 
+    fn least_nice(&self) -> i32 {
+        if self.is_root { -20 } else { 0 }
+    }
+
+    fn folder(&self, path: &Path) -> FolderState {
+        match path.to_str() {
+            Some("/srv/missing") => FolderState::Missing,
+            Some("/srv/file") => FolderState::NotAFolder,
+            Some(_) | None => FolderState::There,
+        }
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()
     }
@@ -86,7 +106,7 @@ impl Host for FakeHost {
 
 /// A whole file: these lines as those of a pool `web` that has a command, or as they are if the first names a table.
 pub fn whole(lines: &str) -> String {
-    if lines.starts_with('[') || lines.starts_with("pool") {
+    if lines.starts_with('[') || lines.starts_with("pool") || lines.starts_with("sealed") {
         return format!("{lines}\n");
     }
     let own = lines.split("\n[").next().unwrap_or_default();

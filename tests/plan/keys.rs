@@ -43,9 +43,25 @@ fn only_root_may_name_a_user() {
 }
 
 #[test]
+fn only_a_privileged_pm_may_give_a_worker_a_nice_value_below_its_own() {
+    let text = whole("nice = -5");
+    let pictures = pictures_of(FakeHost::as_user().pm_toml(&text), &text);
+    assert!(pictures.contains("pm may not give a worker the nice value -5"), "{pictures}");
+    assert!(pictures.contains("give 0 to 19, or start pm as root"), "{pictures}");
+}
+
+#[test]
+fn a_sealed_plan_is_sealed() {
+    for (line, is_sealed) in [("", false), ("sealed = false\n", false), ("sealed = true\n", true)] {
+        let plan = FakeHost::as_root().pm_toml(&format!("{line}[pool.web]\ncommand = 'x'\n"));
+        assert_eq!(plan.unwrap().sealed, is_sealed, "{line}");
+    }
+}
+
+#[test]
 fn every_key_of_the_schema_has_a_row() {
     let schema = pm::plan::pm_toml::schema();
-    let mut keys = BTreeSet::from(["pool".to_owned()]);
+    let mut keys = BTreeSet::from(["pool".to_owned(), "sealed".to_owned()]);
     collect(&schema, &schema["$defs"]["PoolTable"], "", &mut keys);
     let known: BTreeSet<_> = ROWS.iter().map(|row| row.key.to_owned()).collect();
     assert_eq!(known, keys);

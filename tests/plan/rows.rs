@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pm::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy};
+use pm::plan::{
+    Alive, AliveBy, Identity, Line, MissingHint, Pool, Probe, ReadyBy, Stdin, StopTarget,
+    TerminalOutput,
+};
 use pm::supervisor::{MaxRestarts, Readiness, Restart};
 
 /// Lines of a `pm.toml`, and what must be true of the pool.
@@ -71,6 +74,7 @@ pub const ROWS: &[Row] = &[
             "[pool]",
             "[pools.web]\ncommand = 'x'",
             "[pool.'w b']\ncommand = 'x'",
+            "[pool.a23456789-b23456789-c23456789-d23456789-e23456789-f23456789-g2345]\ncommand = 'x'",
             "[[pool.web]]\ncommand = 'x'",
             "[pool.web]\ncommand = 'x'\n[pool.web]\ncommand = 'y'",
             "[pool.a]\ncommand = 'x'\nworkers = 999\n[pool.b]\ncommand = 'x'\nworkers = 2\n[pool.c]\ncommand = 'x'",
@@ -100,6 +104,7 @@ pub const ROWS: &[Row] = &[
             "command = ['x', 8080, true]",
             "command = { program = 'x' }",
             "command = 'serve {port}'",
+            "command = 'serve ${HOST} ${PORT:-80} ${port}'",
             "command = ['serve', '-p', '{prot}']\nports = 80",
             "command = \"a\\t{host}\"",
             "command = '''\n{a} {\n}'''",
@@ -156,11 +161,21 @@ pub const ROWS: &[Row] = &[
             ("cwd = './app/{n}'", |pool| {
                 assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some(Path::new("/srv/app/1")));
             }),
+            ("cwd = 'missing'\nafter = ['job']\n[pool.job]\ncommand = 'mkdir missing'", |pool| {
+                assert_eq!(pool.after, [1]);
+            }),
             ("cwd = '/'", |pool| {
                 assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some(Path::new("/")));
             }),
         ],
-        wrong: &["cwd = ''", "cwd = ['a']", "cwd = '{dirr}'", "cwd = 1979-05-27"],
+        wrong: &[
+            "cwd = 'missing'",
+            "cwd = 'file'",
+            "cwd = ''",
+            "cwd = ['a']",
+            "cwd = '{dirr}'",
+            "cwd = 1979-05-27",
+        ],
     },
     Row {
         key: "path",
@@ -223,6 +238,8 @@ pub const ROWS: &[Row] = &[
             "env_file = 'no.env'",
             "env_file = ['.env', 'secret.env']",
             "env_file = 'wrong.env'",
+            "env_file = ''",
+            "env_file = ['.env', './.env']",
             "env_file = 5",
         ],
     },
@@ -421,7 +438,12 @@ pub const ROWS: &[Row] = &[
         right: &[("ready = { line = 'listening on {' }", |pool| {
             assert_eq!(pool.slots[0].ready.by, ReadyBy::Line(Line::Text("listening on {".into())));
         })],
-        wrong: &["ready = { line = 'ready on {port}' }", "ready = { line = 5 }"],
+        wrong: &[
+            "ready = { line = 'ready on {port}' }",
+            "ready = { line = 5 }",
+            "ready = { line = '' }",
+            "ready = { line = \"a\\nb\" }",
+        ],
     },
     Row {
         key: "ready.line_regex",
@@ -429,7 +451,12 @@ pub const ROWS: &[Row] = &[
             let ReadyBy::Line(Line::Pattern(pattern)) = &pool.slots[0].ready.by else { panic!() };
             assert!(pattern.0.is_match("port: 8080") && !pattern.0.is_match("port: "));
         })],
-        wrong: &["ready = { line_regex = '(' }", "ready = { line_regex = 5 }"],
+        wrong: &[
+            "ready = { line_regex = '(' }",
+            "ready = { line_regex = 5 }",
+            "ready = { line_regex = '' }",
+            "ready = { line_regex = \"a\\nb\" }",
+        ],
     },
     Row {
         key: "ready.after",
@@ -456,7 +483,12 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "alive",
         right: &[("", |pool| assert_eq!(pool.slots[0].alive, None))],
-        wrong: &["alive = true", "alive = { every = '1s' }", "alive = { exec = 'x', tcp = 80 }"],
+        wrong: &[
+            "restart = 'never'\nready = { exit = true }\nalive = { exec = 'x' }",
+            "alive = true",
+            "alive = { every = '1s' }",
+            "alive = { exec = 'x', tcp = 80 }",
+        ],
     },
     Row {
         key: "alive.tcp",
@@ -590,22 +622,38 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "stop",
         right: &[("", |pool| {
-            assert_eq!((pool.stop_signal, pool.policy.grace), (libc::SIGTERM, secs(5)));
+            assert_eq!((pool.stop.signal, pool.policy.grace), (libc::SIGTERM, secs(5)));
+            assert_eq!(pool.stop.to, StopTarget::Group);
         })],
         wrong: &["stop = 'TERM'", "stop = { timeout = '5s' }"],
     },
     Row {
+        key: "stop.to",
+        right: &[
+            ("stop = { to = 'leader' }", |pool| assert_eq!(pool.stop.to, StopTarget::Leader)),
+            ("stop = { to = 'group' }", |pool| assert_eq!(pool.stop.to, StopTarget::Group)),
+        ],
+        wrong: &[
+            "stop = { to = 'leader', grace = '0s' }",
+            "stop = { to = 'mixed' }",
+            "stop = { to = 'Leader' }",
+            "stop = { to = true }",
+        ],
+    },
+    Row {
         key: "stop.signal",
         right: &[
-            ("stop = { signal = 'sigint' }", |pool| assert_eq!(pool.stop_signal, libc::SIGINT)),
-            ("stop = { signal = 'Quit' }", |pool| assert_eq!(pool.stop_signal, libc::SIGQUIT)),
-            ("stop = { signal = 10 }", |pool| assert_eq!(pool.stop_signal, libc::SIGUSR1)),
-            ("stop = { signal = 64 }", |pool| assert_eq!(pool.stop_signal, 64)),
+            ("stop = { signal = 'sigint' }", |pool| assert_eq!(pool.stop.signal, libc::SIGINT)),
+            ("stop = { signal = 'Quit' }", |pool| assert_eq!(pool.stop.signal, libc::SIGQUIT)),
+            ("stop = { signal = 10 }", |pool| assert_eq!(pool.stop.signal, libc::SIGUSR1)),
+            ("stop = { signal = 64 }", |pool| assert_eq!(pool.stop.signal, 64)),
         ],
         wrong: &[
             "stop = { signal = 'INT', grace = '0s' }",
             "stop = { signal = 'KILL' }",
             "stop = { signal = 19 }",
+            "stop = { signal = 'TSTP' }",
+            "stop = { signal = 'CHLD' }",
             "stop = { signal = 0 }",
             "stop = { signal = 65 }",
             "stop = { signal = 'TREM' }",
@@ -640,6 +688,9 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "log = { keep = 5 }",
             "log = { file = '' }",
+            "log = { file = '.' }",
+            "log = { file = 'log/' }",
+            "log = { file = './pm.toml' }",
             "log = { file = '{slott}.log' }",
             "workers = 2\nlog = { file = 'web.log' }",
             "log = { file = 'a' }\n[pool.db]\ncommand = 'x'\nlog = { file = './a' }",
@@ -701,22 +752,32 @@ pub const ROWS: &[Row] = &[
         right: &[("limits = { stack = '8MiB' }", |pool| {
             assert_eq!(pool.slots[0].exec.limits.stack_bytes, Some(8 << 20));
         })],
-        wrong: &["limits = { stack = -8 }"],
+        wrong: &["limits = { stack = -8 }", "limits = { stack = '0B' }"],
     },
     Row {
         key: "limits.memory",
         right: &[("limits = { memory = '512MB' }", |pool| {
             assert_eq!(pool.slots[0].exec.limits.memory_bytes, Some(512_000_000));
         })],
-        wrong: &["limits = { memory = '99EiB' }"],
+        wrong: &["limits = { memory = '99EiB' }", "limits = { memory = '1B' }"],
     },
     Row {
         key: "user",
-        right: &[("user = 'www-data'", |pool| {
-            let identity = pool.slots[0].exec.identity.as_ref().unwrap();
-            assert_eq!((identity.user.as_str(), identity.uid, identity.gid), ("www-data", 33, 33));
-            assert_eq!(identity.groups, [33, 44]);
-        })],
+        right: &[
+            ("user = 'www-data'", |pool| {
+                let identity = pool.slots[0].exec.identity.as_ref().unwrap();
+                let Identity { user, uid, gid, groups, .. } = identity;
+                assert_eq!((user.as_str(), *uid, *gid), ("www-data", 33, 33));
+                assert_eq!(groups, &[33, 44]);
+                let variables = ["HOME", "USER", "LOGNAME", "SHELL"];
+                let variables = variables.map(|name| variable(pool, 0, name).unwrap());
+                assert_eq!(variables, ["/var/www", "www-data", "www-data", "/usr/sbin/nologin"]);
+            }),
+            ("user = 'www-data'\nenv = { HOME = '/srv' }", |pool| {
+                assert_eq!(variable(pool, 0, "HOME"), Some("/srv"));
+            }),
+            ("", |pool| assert_eq!(variable(pool, 0, "HOME"), None)),
+        ],
         wrong: &["user = 'nobody-here'", "user = 33"],
     },
     Row {
@@ -732,6 +793,8 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "umask = 22",
             "umask = 022",
+            "umask = 18",
+            "umask = 0o27",
             "umask = '088'",
             "umask = '1777'",
             "umask = ''",
@@ -739,9 +802,29 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "stdin",
+        right: &[
+            ("", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Null)),
+            ("stdin = 'null'", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Null)),
+            ("stdin = 'open'", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Open)),
+        ],
+        wrong: &["stdin = 'closed'", "stdin = false", "stdin = '/dev/null'"],
+    },
+    Row {
         key: "nice",
         right: &[("nice = -5", |pool| assert_eq!(pool.slots[0].exec.nice, Some(-5)))],
         wrong: &["nice = 20", "nice = -21", "nice = '5'", "nice = 1.5"],
+    },
+    Row {
+        key: "sealed",
+        // `keys.rs` has what it makes of the plan.
+        right: &[("sealed = true\n[pool.web]\ncommand = 'x'", |pool| {
+            assert_eq!(pool.name, "web");
+        })],
+        wrong: &[
+            "sealed = 1\n[pool.web]\ncommand = 'x'",
+            "[pool.web]\ncommand = 'x'\nsealed = true",
+        ],
     },
     Row {
         key: "pty",
@@ -750,5 +833,17 @@ pub const ROWS: &[Row] = &[
             ("pty = false", |pool| assert!(!pool.slots[0].exec.pty)),
         ],
         wrong: &["pty = 1", "pty = 'yes'"],
+    },
+    Row {
+        key: "raw",
+        right: &[
+            ("pty = true\nraw = true", |pool| {
+                assert_eq!(pool.slots[0].terminal_output, TerminalOutput::Raw);
+            }),
+            ("raw = false", |pool| {
+                assert_eq!(pool.slots[0].terminal_output, TerminalOutput::Filtered);
+            }),
+        ],
+        wrong: &["raw = true", "pty = false\nraw = true", "pty = true\nraw = 'yes'"],
     },
 ];

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pm::supervisor::{
-    Action, Event, Next, Outcome, Phase, PortProbe, Remains, Slot, SlotId, Stop, StopKind,
-    StopOrder, TableSpec, Transition, Wanted,
+    Action, Event, Next, Outcome, Phase, PortProbe, Remains, Slot, SlotEntry, SlotId, Stop,
+    StopKind, StopOrder, TableSpec, Transition, Wanted,
 };
 
 use crate::facts::Facts;
@@ -32,6 +32,9 @@ impl Coverage {
         slots_before: &[Slot],
         actions: &[Action],
     ) {
+        if let Told::Plan(spec) = told {
+            self.count_plan(spec, record);
+        }
         for seen in slots_before {
             let name = match told {
                 Told::Plan(spec) => Some(plan_name(spec, seen)),
@@ -51,6 +54,19 @@ impl Coverage {
             if let Some(next) = next {
                 *self.nexts.entry(next_name(next)).or_default() += 1;
             }
+        }
+    }
+
+    /// Counts the slots that had ended and that this plan changes.
+    fn count_plan(&mut self, spec: &TableSpec, record: &Record) {
+        let runs_again = |entry: &&SlotEntry| {
+            record.of(entry.slot).is_some_and(|facts| {
+                matches!(facts.wanted, Wanted::Ended(_)) && facts.revision != entry.revision
+            })
+        };
+        let count = spec.slots.iter().filter(runs_again).count() as u64;
+        if !record.is_finished() {
+            *self.situations.entry("had ended and runs again").or_default() += count;
         }
     }
 
@@ -204,7 +220,7 @@ const NEXTS: [&str; 6] = [
     "Next::End",
     "Next::Down",
 ];
-const SITUATIONS: [&str; 11] = [
+const SITUATIONS: [&str; 12] = [
     "waits to start",
     "waits to stop",
     "waits to stop in a drain",
@@ -216,6 +232,7 @@ const SITUATIONS: [&str; 11] = [
     "is gone and not yet empty",
     "is back in the plan and not started",
     "hung and is not yet gone",
+    "had ended and runs again",
 ];
 
 pub fn phase_name(phase: Phase) -> &'static str {

@@ -42,14 +42,14 @@ pub struct Facts {
     pub is_away: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Replacement {
     pub revision: Revision,
     pub policy: Policy,
 }
 
 /// What is due to an empty slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Due {
     Nothing,
     /// The start from idle, as soon as the pools that its pool comes after are ready.
@@ -231,9 +231,19 @@ impl Facts {
         let replacement = Replacement { revision: entry.revision, policy: entry.policy };
         let is_ending = self.life.is_some() && !self.is_unsignalled();
         let is_empty = self.life.is_none();
+        let is_changed = entry.revision != self.revision;
+        let runs_again = is_changed && matches!(self.wanted, Wanted::Ended(_));
+        if runs_again {
+            self.wanted = Wanted::Up;
+            self.forget_failures();
+        }
         if is_empty && matches!(self.due, Due::Nothing | Due::Start) {
+            if runs_again {
+                self.due = Due::Start;
+                self.empty_since = now;
+            }
             self.adopt(replacement);
-        } else if entry.revision != self.revision {
+        } else if is_changed {
             self.replacement = Some(replacement);
             if is_empty {
                 self.due = AT_ONCE;
@@ -262,6 +272,7 @@ impl Facts {
             return;
         }
         match self.policy.restart {
+            Restart::Never if self.replacement.is_some() => {}
             Restart::Never => self.wanted = Wanted::Ended(None),
             Restart::Always | Restart::OnFailure => self.fail(now),
         }
@@ -299,6 +310,9 @@ impl Facts {
         };
         if !ends {
             self.fail(now);
+            return None;
+        }
+        if self.replacement.is_some() {
             return None;
         }
         self.wanted = Wanted::Ended(Some(exit));

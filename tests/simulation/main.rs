@@ -11,9 +11,10 @@
 //!
 //! Where to look next: `laws/` is what must hold; `kernel.rs` is the fake kernel; `plans.rs` makes plans; `rig/` plays
 //! the reactor; `record.rs`, `facts.rs` and `life.rs` are what an observer knows; `coverage.rs` checks that everything
-//! happens often enough.
+//! happens often enough; `exhaustive/` leaves nothing to chance.
 
 mod coverage;
+mod exhaustive;
 mod facts;
 mod kernel;
 mod laws;

@@ -10,6 +10,7 @@
 //! | [`lines`] | reads what pm and its workers write, line by line |
 //! | [`processes`] | reads /proc, sends signals |
 //! | [`proc_events`] | the kernel's own record of forks, execs and exits (root only) |
+//! | [`small_disk`] | a file system that is soon full |
 //! | [`terminal`] | a pty, with the test as its user |
 //! | [`ports`] | TCP ports that no other test uses |
 //! | [`programs`] | pm, the fixture worker, shells |
@@ -25,5 +26,6 @@ pub mod proc_events;
 pub mod processes;
 pub mod programs;
 pub mod run_mode;
+pub mod small_disk;
 pub mod terminal;
 pub mod waiting;

@@ -34,9 +34,13 @@ impl Pm {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
-    /// The pid of the reactor: the only child of the guard, which is the process that was started.
+    /// The pid of the reactor: the child of the guard, which is the process that was started. In a sealed run the guard
+    /// has another child.
     pub fn reactor(&self) -> Pid {
-        eventually("a reactor", || processes::children_of(self.pid()).first().copied())
+        eventually("a reactor", || {
+            let mut children = processes::children_of(self.pid()).into_iter();
+            children.find(|pid| processes::name(*pid).is_some_and(|name| name != "pm-sealed"))
+        })
     }
 
     /// The name of the n-th slot, from 1.
@@ -54,6 +58,13 @@ impl Pm {
     /// Waits until the first generation of each slot is ready.
     pub fn wait_all_ready(&self, slots: usize) -> Vec<Pid> {
         (1..=slots).map(|n| self.wait_ready(n, 1)).collect()
+    }
+
+    /// Waits until the n-th of its processes has introduced itself. Returns its pid.
+    pub fn wait_introduced(&self, n: usize) -> Pid {
+        let lines = self.prints.wait_for_many(n, "| pid ");
+        let (_, pid) = lines[n - 1].split_once("| pid ").expect("a pid");
+        Pid::from_raw(pid.parse().expect("a number"))
     }
 
     /// The living processes of its pool.

@@ -62,6 +62,11 @@ pub fn state(pid: Pid) -> Option<char> {
     Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.state)
 }
 
+/// Its name in `ps`, or `None` if there is no such process.
+pub fn name(pid: Pid) -> Option<String> {
+    Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.comm)
+}
+
 /// The value of a field of /proc/PID/status.
 pub fn status(pid: Pid, field: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");

@@ -40,6 +40,11 @@ impl Terminal {
         Self { screen, name, _until, lines }
     }
 
+    /// The file of the side of the programs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The side of the programs, for stdin, stdout and stderr. The reader ends when the last handle is closed.
     pub fn line(&self) -> File {
         let mut options = OpenOptions::new();

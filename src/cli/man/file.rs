@@ -13,11 +13,13 @@ use crate::plan::text::phrase;
 /// File formats (man-pages(7)).
 const SECTION: &str = "5";
 
-const DESCRIPTION: [&str; 5] = [
+const DESCRIPTION: [&str; 6] = [
     "pm reads `pm.toml` in the folder where it is started; `pm run -f FILE` names another file. `pm init` writes one, \
      `pm check` prints its faults, `pm schema` prints its JSON schema.",
     "The file is TOML. It has one table `[pool.NAME]` for each pool. A name is letters, digits, `-` and `_`. Paths are \
      relative to the folder of the file. A key or value that pm cannot use is an error; nothing is ignored.",
+    "Before the first table there may be `sealed = true`: all processes are in a pid namespace, and none outlives pm, \
+     even if all of pm is killed at once. The default is false; the option --sealed does the same.",
     "A time is a number with its unit, at most a day: \"100ms\", \"5s\", \"1m30s\". A size is a number of bytes, or a \
      number with its unit: \"10MB\", \"512MiB\".",
     "pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir} (the folder of the file) in `command`, `cwd`, the \

@@ -14,8 +14,8 @@ pub const DESCRIPTION: [&str; 5] = [
      reactor starts and reaps the workers; the guard kills what is left if the reactor is killed.",
     "stdout carries the lines of the workers, each after the name of its slot, as in `web.2`. stderr carries the \
      messages of pm.",
-    "A worker runs in a process group of its own, with /dev/null as stdin, an empty signal mask and default signal \
-     dispositions.",
+    "A worker runs in a process group of its own, with /dev/null as stdin, no controlling terminal, an empty signal \
+     mask and default signal dispositions.",
     "Without a command, pm does the same as `pm run`. It runs the first of these that is in the current folder: \
      `pm.toml`, `Procfile`, `web.ts`.",
 ];
@@ -39,7 +39,8 @@ const SIGNALS: [(&str, &str); 8] = [
 ];
 
 const IGNORED: &str = "A signal that was ignored when pm started (`nohup`(1)) stays ignored. With --init, pm \
-                       forwards signals to the process group of the command.";
+                       forwards each signal to the process group of the command, and SIGTERM to what the \
+                       command leaves behind; then SIGINT and SIGQUIT send SIGKILL at once.";
 
 /// What each variable of a worker says. `tests` holds the names against those that are set.
 const OF_WORKERS: [(&str, &str); 7] = [

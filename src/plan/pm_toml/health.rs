@@ -8,14 +8,14 @@ use super::command::Command;
 use super::faults::{HealthFault, PoolFault};
 use super::field::{Field, Given};
 use super::keys::{AliveTable, ReadyTable};
-use super::pool::{PoolEntry, Reader};
+use super::pool::{NamedTable, Reader};
 use super::types::{Status, Target, Text, Time};
 use crate::plan::defaults::{
     self, ALIVE_EVERY, ALIVE_FAILURES, ALIVE_TIMEOUT, HTTP_STATUS, READY_WITHIN,
 };
 use crate::plan::probe::{ProbePort, ProbeSpec};
 use crate::plan::text::placeholders::SlotPorts;
-use crate::plan::{Alive, AliveBy, Line, Ready, ReadyBy, RestartWord};
+use crate::plan::{Alive, AliveBy, Line, Pattern, Ready, ReadyBy, RestartWord};
 
 /// The keys of a probe, which `ready` and `alive` share.
 struct ProbeKeys<'a> {
@@ -45,7 +45,7 @@ impl<'a> From<&'a AliveTable> for ProbeKeys<'a> {
 
 impl Reader<'_> {
     /// When a worker of a pool is ready.
-    pub fn ready(&mut self, entry: &PoolEntry<'_>) -> Ready<ProbeSpec> {
+    pub fn ready(&mut self, entry: &NamedTable<'_>) -> Ready<ProbeSpec> {
         let ports = entry.slot_ports();
         let Some((table, given)) = entry.table.ready.usable() else {
             return match ports {
@@ -90,6 +90,10 @@ impl Reader<'_> {
     fn check_ready(&mut self, table: &ReadyTable, restart: Option<&RestartWord>) {
         if let Some((Text(line), given)) = table.line.usable() {
             self.refuse_placeholders(line, &given.at, "line");
+            self.check_line("line", line, &given.at);
+        }
+        if let Some((Pattern(regex), given)) = table.line_regex.usable() {
+            self.check_line("line_regex", regex.as_str(), &given.at);
         }
         if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.key(), restart) {
             self.add_fault(exit, HealthFault::ExitAlwaysRestarted);
@@ -102,13 +106,26 @@ impl Reader<'_> {
         }
     }
 
+    /// The text or expression is one that some lines match, and not all.
+    fn check_line(&mut self, key: &'static str, text: &str, at: &Range<usize>) {
+        // In the x mode of an expression a line feed is layout.
+        let is_layout = key == "line_regex" && text.contains("(?x");
+        if text.is_empty() {
+            self.add_fault(at.clone(), HealthFault::EmptyLine(key));
+        } else if text.contains('\n') && !is_layout {
+            self.add_fault(at.clone(), HealthFault::LineFeed);
+        }
+    }
+
     /// How a worker that hangs is found.
-    pub fn alive(
-        &mut self,
-        field: &Field<AliveTable>,
-        ports: SlotPorts,
-    ) -> Option<Alive<ProbeSpec>> {
-        let (table, given) = field.usable()?;
+    pub fn alive(&mut self, entry: &NamedTable<'_>) -> Option<Alive<ProbeSpec>> {
+        let ports = entry.slot_ports();
+        let (table, given) = entry.table.alive.usable()?;
+        let ready = entry.table.ready.value();
+        if let Some(exit) = ready.and_then(|ready| ready.exit.key()) {
+            let at = given.key.clone();
+            self.add_related_fault(at, HealthFault::AliveWithExit, exit, "they exit");
+        }
         let conditions = [
             ("tcp", table.tcp.key()),
             ("http", table.http.key()),

@@ -11,7 +11,7 @@ use super::types::{
 };
 use super::value::{FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
-use crate::plan::{RestartWord, WORKERS_MAX, defaults};
+use crate::plan::{RestartWord, Stdin, StopSpec, StopTarget, WORKERS_MAX, defaults};
 use crate::supervisor::{Backoff, Policy};
 
 /// Declares a table with its keys. Every key may be left out; a key that is not declared is a fault.
@@ -54,12 +54,15 @@ table! {
         /// The pools, each by its name.
         #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_-]+$" }))]
         pub pool: Field<Names<PoolTable>>,
+        /// All processes live in a pid namespace: none outlives pm, even if all of pm is killed at once.
+        #[schemars(extend("default" = false))]
+        pub sealed: Field<bool>,
     }
 }
 
 table! {
     /// Workers of one command.
-    #[schemars(extend("required" = ["command"]))]
+    #[schemars(extend("required" = ["command"], "not" = { "required": ["ports", "workers"] }))]
     pub struct PoolTable {
         /// The program and its arguments; a string is for `sh -c`. {port}, {slot}, {n}, {pool}, {dir} are filled in.
         pub command: Field<Command>,
@@ -111,6 +114,12 @@ table! {
         /// Give each worker a terminal of its own: many programs then write colours, and write each line at once.
         #[schemars(extend("default" = false))]
         pub pty: Field<bool>,
+        /// Pass on all that a worker writes to its terminal. Else only its lines and their colours are passed on.
+        #[schemars(extend("default" = false))]
+        pub raw: Field<bool>,
+        /// The stdin of each worker: null ends at once, open never ends, which many watchers need.
+        #[schemars(extend("default" = Stdin::default().written()))]
+        pub stdin: Field<Stdin>,
     }
 }
 
@@ -127,6 +136,11 @@ table! {
 
 table! {
     /// Exactly one of `tcp`, `http`, `exec`, `notify`, `line`, `line_regex`, `exit` and `after`.
+    #[schemars(extend("oneOf" = [
+        { "required": ["tcp"] }, { "required": ["http"] }, { "required": ["exec"] },
+        { "required": ["notify"] }, { "required": ["line"] }, { "required": ["line_regex"] },
+        { "required": ["exit"] }, { "required": ["after"] },
+    ]))]
     pub struct ReadyTable {
         /// It accepts a connection: `true` on the slot's own port, a number on that port.
         pub tcp: Field<ProbePort>,
@@ -157,6 +171,10 @@ table! {
 
 table! {
     /// Exactly one of `tcp`, `http`, `exec` and `notify`.
+    #[schemars(extend("oneOf" = [
+        { "required": ["tcp"] }, { "required": ["http"] }, { "required": ["exec"] },
+        { "required": ["notify"] },
+    ]))]
     pub struct AliveTable {
         /// It accepts a connection: `true` on the slot's own port, a number on that port.
         pub tcp: Field<ProbePort>,
@@ -199,8 +217,11 @@ table! {
 }
 
 table! {
-    /// A signal, time to end, and then SIGKILL.
+    /// A signal, time to end, and then SIGKILL to all processes of the worker.
     pub struct StopTable {
+        /// The processes that get the signal: the whole group, or its leader alone.
+        #[schemars(extend("default" = StopSpec::default().to.written()))]
+        pub to: Field<StopTarget>,
         /// The name or the number of the signal.
         #[schemars(extend("default" = defaults::stop_signal()))]
         pub signal: Field<StopSignal>,

@@ -41,7 +41,7 @@ pub use value::Actual;
 /// Every fault in the file, and in the files of variables that it names.
 pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
-    let nothing = Plan { pools: Vec::new() };
+    let nothing = Plan { pools: Vec::new(), sealed: false };
     let file = findings.add_source(&document.name, &document.text);
     if document.text.len() > FILE_BYTES_MAX {
         findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));

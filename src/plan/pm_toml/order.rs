@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::faults::PoolsFault;
-use super::pool::{PoolEntry, Reader};
+use super::pool::{NamedTable, Reader};
 use super::types::Text;
 use crate::plan::Pool;
 use crate::plan::text::suggest::Suggestion;
 
 impl Reader<'_> {
     /// Sets `after` of each pool.
-    pub fn order(&mut self, entries: &[PoolEntry<'_>], pools: &mut [Pool]) {
+    pub fn order(&mut self, entries: &[NamedTable<'_>], pools: &mut [Pool]) {
         let names = entries.iter().map(|entry| entry.name);
         let index: BTreeMap<_, _> = names.zip(0..).collect();
         let mut places = BTreeMap::new();
@@ -45,8 +45,8 @@ impl Reader<'_> {
         &mut self,
         name: &str,
         at: Range<usize>,
-        entry: &PoolEntry<'_>,
-        entries: &[PoolEntry<'_>],
+        entry: &NamedTable<'_>,
+        entries: &[NamedTable<'_>],
     ) {
         // Beyond the bound a fault is only counted, and to look for the nearest name takes time.
         if self.findings.is_full() {

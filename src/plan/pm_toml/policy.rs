@@ -4,7 +4,7 @@ use super::faults::PoolFault;
 use super::field::Field;
 use super::keys::{BackoffTable, MaxRestartsTable, PoolTable, StopTable};
 use super::pool::Reader;
-use crate::plan::defaults;
+use crate::plan::StopSpec;
 use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart};
 
 impl Reader<'_> {
@@ -31,14 +31,22 @@ impl Reader<'_> {
         }
     }
 
-    /// The number of the signal that asks a worker to stop.
-    pub fn stop_signal(&mut self, field: &Field<StopTable>) -> i32 {
-        let Some(stop) = field.value() else { return defaults::STOP_SIGNAL };
-        let kills_at_once = stop.grace.value().is_some_and(|grace| grace.0.is_zero());
-        if let Some(given) = stop.signal.given().filter(|_| kills_at_once) {
-            self.add_fault(given.at.clone(), PoolFault::SignalNeverSent);
+    /// The signal that asks a worker to stop, and which of its processes get it.
+    pub fn stop(&mut self, field: &Field<StopTable>) -> StopSpec {
+        let default = StopSpec::default();
+        let Some(table) = field.value() else { return default };
+        let kills_at_once = table.grace.value().is_some_and(|grace| grace.0.is_zero());
+        let given = [
+            table.signal.given().map(|given| ("signal", given.at.clone())),
+            table.to.given().map(|given| ("to", given.at.clone())),
+        ];
+        for (key, at) in given.into_iter().flatten().filter(|_| kills_at_once) {
+            self.add_fault(at, PoolFault::SignalNeverSent(key));
         }
-        stop.signal.value().map_or(defaults::STOP_SIGNAL, |signal| signal.0)
+        StopSpec {
+            signal: table.signal.value().map_or(default.signal, |signal| signal.0),
+            to: table.to.value().copied().unwrap_or(default.to),
+        }
     }
 
     fn max_restarts(&mut self, field: &Field<MaxRestartsTable>) -> Option<MaxRestarts> {

@@ -2,6 +2,7 @@
 //!
 //! How it is restarted and stopped is in [`super::policy`], how it is known to be ready and alive in [`super::health`].
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::Path;
@@ -18,7 +19,8 @@ use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 use crate::plan::text::placeholders::{self, Misplaced, SlotPorts, Template};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{
-    ExecSpec, Identity, Limits, Pool, PoolSpec, SlotsSpec, defaults, dotenv, environment, is_name,
+    ExecSpec, Identity, Limits, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults, dotenv,
+    environment, is_name,
 };
 
 /// A file that is being read, and what that needs.
@@ -30,7 +32,7 @@ pub struct Reader<'a> {
 }
 
 /// The table of a pool, with its name.
-pub struct PoolEntry<'a> {
+pub struct NamedTable<'a> {
     pub name: &'a str,
     /// Where the name stands.
     pub key: Range<usize>,
@@ -39,7 +41,7 @@ pub struct PoolEntry<'a> {
     pub table: &'a PoolTable,
 }
 
-impl PoolEntry<'_> {
+impl NamedTable<'_> {
     /// Whether `{port}` is a placeholder in this table.
     pub fn slot_ports(&self) -> SlotPorts {
         if self.table.ports.is_given() { SlotPorts::Owned } else { SlotPorts::None }
@@ -64,7 +66,7 @@ impl Reader<'_> {
     }
 
     /// The pool of a table.
-    pub fn pool(&mut self, entry: &PoolEntry<'_>, slots: SlotsSpec) -> Pool {
+    pub fn pool(&mut self, entry: &NamedTable<'_>, slots: SlotsSpec) -> Pool {
         let table = entry.table;
         if !is_name(entry.name) {
             self.add_fault(entry.key.clone(), PoolFault::Name(entry.name.to_owned()));
@@ -73,10 +75,10 @@ impl Reader<'_> {
             self.add_fault(entry.key.clone(), PoolFault::NoCommand(entry.name.to_owned()));
         }
         let ports = entry.slot_ports();
-        let stop_signal = self.stop_signal(&table.stop);
+        let stop = self.stop(&table.stop);
         let policy = self.policy(table);
         let ready = self.ready(entry);
-        let alive = self.alive(&table.alive, ports);
+        let alive = self.alive(entry);
         let mut spec = PoolSpec {
             slots,
             dir: self.document.dir.clone(),
@@ -91,10 +93,11 @@ impl Reader<'_> {
             ready,
             alive,
             log: self.log(&table.log, ports),
+            terminal_output: self.terminal_output(table),
         };
         let notifies = spec.notifies();
         spec.env = self.env(entry, ports, notifies);
-        Pool::new(entry.name.to_owned(), spec, policy, stop_signal)
+        Pool::new(entry.name.to_owned(), spec, policy, stop)
     }
 
     /// True if one of these keys is in this part of the file under a misspelt name: that fault is enough.
@@ -117,6 +120,7 @@ impl Reader<'_> {
 
     /// What is the same for each slot.
     fn exec(&mut self, table: &PoolTable) -> ExecSpec {
+        self.check_limits(table);
         let mut path = Vec::new();
         for (Text(folder), given) in table.path.value().into_iter().flat_map(|path| path.usable()) {
             if folder.is_empty() || folder.contains(':') {
@@ -129,10 +133,35 @@ impl Reader<'_> {
             path,
             identity: self.identity(table),
             umask: table.umask.value().map(|mask| mask.0),
-            nice: table.nice.value().and_then(|nice| i32::try_from(nice.0).ok()),
+            nice: self.nice(table),
             limits: table.limits.value().map(limits).unwrap_or_default(),
             pty: table.pty.value().is_some_and(|pty| *pty),
+            stdin: table.stdin.value().copied().unwrap_or_default(),
             ..ExecSpec::default()
+        }
+    }
+
+    fn nice(&mut self, table: &PoolTable) -> Option<i32> {
+        let (nice, given) = table.nice.usable()?;
+        let nice = i32::try_from(nice.0).ok()?;
+        let least = self.host.least_nice();
+        if nice < least {
+            self.add_fault(given.at.clone(), PoolFault::NiceNotAllowed { nice, least });
+        }
+        Some(nice)
+    }
+
+    /// A program needs some memory, and a stack for its arguments and variables (execve(2)).
+    fn check_limits(&mut self, table: &PoolTable) {
+        const MEMORY_LEAST: u64 = 1 << 20;
+        const STACK_LEAST: u64 = 64 << 10;
+        let Some(limits) = table.limits.value() else { return };
+        let least =
+            [("memory", &limits.memory, MEMORY_LEAST), ("stack", &limits.stack, STACK_LEAST)];
+        for (key, field, least) in least {
+            if let Some((_, given)) = field.usable().filter(|(size, _)| size.0 < least) {
+                self.add_fault(given.at.clone(), PoolFault::LimitTooLow { key, least });
+            }
         }
     }
 
@@ -162,8 +191,17 @@ impl Reader<'_> {
     fn env_files(&mut self, table: &PoolTable) -> Vec<(String, String)> {
         let files = table.env_file.value();
         let mut variables = Vec::new();
+        let mut known = BTreeSet::new();
         for (Text(name), given) in files.into_iter().flat_map(|files| files.usable()) {
             let path = Path::new(name);
+            if name.is_empty() {
+                self.add_fault(given.at.clone(), PoolFault::EmptyEnvFile);
+                continue;
+            }
+            if !known.insert(self.document.resolve(path)) {
+                self.add_fault(given.at.clone(), PoolFault::EnvFileTwice(name.clone()));
+                continue;
+            }
             match self.host.read(&self.document.resolve(path)) {
                 Ok(Some(text)) => {
                     let file = self.findings.add_source(self.document.name_of(path), text);
@@ -182,7 +220,7 @@ impl Reader<'_> {
 
     fn env(
         &mut self,
-        entry: &PoolEntry<'_>,
+        entry: &NamedTable<'_>,
         ports: SlotPorts,
         notifies: bool,
     ) -> Vec<(String, Template)> {
@@ -226,6 +264,16 @@ impl Reader<'_> {
             max_bytes: max.map_or(defaults::LOG_BYTES_MAX, |(size, _)| size.0),
             keep: keep.unwrap_or(defaults::LOG_KEEP),
         })
+    }
+
+    fn terminal_output(&mut self, table: &PoolTable) -> TerminalOutput {
+        let Some((true, given)) = table.raw.usable().map(|(raw, given)| (*raw, given)) else {
+            return TerminalOutput::Filtered;
+        };
+        if table.pty.value().is_none_or(|pty| !pty) {
+            self.add_fault(given.at.clone(), PoolFault::RawWithoutPty);
+        }
+        TerminalOutput::Raw
     }
 
     fn path(

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::faults::PoolsFault;
+use super::faults::{PoolFault, PoolsFault};
 use super::keys::File;
-use super::pool::{PoolEntry, Reader};
-use super::types::PortsText;
+use super::pool::{NamedTable, Reader};
+use super::types::{PortsText, Text};
+use crate::plan::host::FolderState;
 use crate::plan::text::ports;
 use crate::plan::{LogFile, Plan, Pool, SlotsSpec, WORKERS_MAX, defaults};
 
@@ -39,19 +40,20 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
     }
     reader.order(&entries, &mut pools);
     reader.check_log_files(&entries, &pools);
-    Plan { pools }
+    reader.check_paths(&entries, &pools);
+    Plan { pools, sealed: file.sealed.value().is_some_and(|sealed| *sealed) }
 }
 
 /// The tables of all pools that can be read.
-fn entries(file: &File) -> Vec<PoolEntry<'_>> {
-    let mut entries: Vec<PoolEntry<'_>> = Vec::new();
+fn entries(file: &File) -> Vec<NamedTable<'_>> {
+    let mut entries: Vec<NamedTable<'_>> = Vec::new();
     for (name, field) in file.pool.value().into_iter().flat_map(|pools| &pools.0) {
         if let Some((table, given)) = field.usable() {
             let key = given.key.clone();
             if let Some(last) = entries.last_mut() {
                 last.extent.end = key.start;
             }
-            entries.push(PoolEntry { name, extent: key.start..usize::MAX, key, table });
+            entries.push(NamedTable { name, extent: key.start..usize::MAX, key, table });
         }
     }
     entries
@@ -66,7 +68,7 @@ fn count(slots: &SlotsSpec) -> usize {
 
 impl Reader<'_> {
     /// The slots of a pool.
-    fn slots(&mut self, entry: &PoolEntry<'_>, taken: &mut TakenPorts) -> SlotsSpec {
+    fn slots(&mut self, entry: &NamedTable<'_>, taken: &mut TakenPorts) -> SlotsSpec {
         let table = entry.table;
         if let (Some(workers), Some(ports)) = (table.workers.key(), table.ports.key()) {
             self.add_related_fault(workers, PoolsFault::WorkersWithPorts, ports, "the ports");
@@ -124,8 +126,47 @@ impl Reader<'_> {
         }
     }
 
+    /// A log file is a file, and not the one that is read; and each worker finds its folder, if that can be known.
+    fn check_paths(&mut self, entries: &[NamedTable<'_>], pools: &[Pool]) {
+        let own =
+            Path::new(&self.document.name).file_name().map(|name| self.document.dir.join(name));
+        for (entry, pool) in entries.iter().zip(pools) {
+            let log = entry.table.log.value().and_then(|log| log.file.usable());
+            let logs = pool.slots.iter().filter_map(|slot| slot.log.as_ref());
+            for (LogFile { path, .. }, (Text(written), given)) in logs.zip(log.into_iter().cycle())
+            {
+                // A path that the folder of this file is in is a folder.
+                let is_folder =
+                    written.ends_with(['/', '.']) && self.document.dir.starts_with(path);
+                let fault = if is_folder || written.ends_with('/') {
+                    PoolFault::LogFolder(written.clone())
+                } else if Some(path) == own.as_ref() {
+                    PoolFault::LogIsThisFile(written.clone())
+                } else {
+                    continue;
+                };
+                self.add_fault(given.at.clone(), fault);
+                break;
+            }
+            let Some((_, given)) = entry.table.cwd.usable() else { continue };
+            for slot in &pool.slots {
+                let Some(path) = &slot.exec.cwd else { continue };
+                let shown = || path.display().to_string();
+                let fault = match self.host.folder(path) {
+                    // What it comes after may create it.
+                    FolderState::Missing if !pool.after.is_empty() => continue,
+                    FolderState::Missing => PoolFault::NoFolder(shown()),
+                    FolderState::NotAFolder => PoolFault::NotAFolder(shown()),
+                    FolderState::There | FolderState::Unknown => continue,
+                };
+                self.add_fault(given.at.clone(), fault);
+                break;
+            }
+        }
+    }
+
     /// No two slots write to one file.
-    fn check_log_files(&mut self, entries: &[PoolEntry<'_>], pools: &[Pool]) {
+    fn check_log_files(&mut self, entries: &[NamedTable<'_>], pools: &[Pool]) {
         let mut writers: BTreeMap<PathBuf, (&str, Range<usize>)> = BTreeMap::new();
         for (entry, pool) in entries.iter().zip(pools) {
             let log = entry.table.log.value();

@@ -12,7 +12,7 @@ use super::value::{Actual, AnyValue, FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::text::{duration, signal, size};
-use crate::plan::{RestartWord, STRING_BYTES_MAX};
+use crate::plan::{RestartWord, STRING_BYTES_MAX, Stdin, StopTarget};
 
 /// Text without a zero byte, no longer than the kernel accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,13 @@ macro_rules! single_value {
             }
         }
 
+        described!($type, $schema);
+    };
+}
+
+/// Describes a type with this schema.
+macro_rules! described {
+    ($type:ty, $schema:tt) => {
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
@@ -88,11 +95,26 @@ macro_rules! single_value {
 
 single_value!(Text, { "type": "string" });
 single_value!(VariableText, { "type": ["string", "number", "boolean"] });
-single_value!(Time, { "type": "string", "examples": ["5s", "100ms", "1m30s"] });
-single_value!(Size, { "type": ["string", "integer"], "examples": ["512MB", "1GiB"] });
+single_value!(Time, {
+    "type": "string",
+    "pattern": "^\\s*([0-9]+([.,][0-9]+)?\\s*(ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)[\\s,]*)+$",
+    "examples": ["5s", "100ms", "1m30s"],
+});
+single_value!(Size, {
+    "type": ["string", "integer"],
+    "minimum": 0,
+    "pattern": "^\\s*[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE][iI]?)?[bB]?\\s*$",
+    "examples": ["512MB", "1GiB"],
+});
 single_value!(StopSignal, { "type": ["string", "integer"], "examples": ["TERM", "INT", "QUIT"] });
-single_value!(Umask, { "type": "string", "pattern": "^(0o)?[0-7]{1,4}$", "examples": ["022"] });
-single_value!(PortsText, { "type": ["string", "integer"], "examples": ["8080-8082", "8080,8090"] });
+described!(Umask, { "type": "string", "pattern": "^(0o)?[0-7]{1,4}$", "examples": ["022"] });
+single_value!(PortsText, {
+    "type": ["string", "integer"],
+    "minimum": 1,
+    "maximum": 65535,
+    "pattern": "^\\s*[0-9]{1,5}\\s*(-\\s*[0-9]{1,5}\\s*)?(,\\s*[0-9]{1,5}\\s*(-\\s*[0-9]{1,5}\\s*)?)*$",
+    "examples": ["8080-8082", "8080,8090"],
+});
 single_value!(ProbePort, {
     "anyOf": [{ "const": true }, { "type": "integer", "minimum": 1, "maximum": 65535 }]
 });
@@ -141,17 +163,37 @@ impl<const MIN: i64, const MAX: i64> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
+/// Reads one of these words by `read`.
+fn word<T>(
+    value: &Value<'_>,
+    words: &'static [&'static str],
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, ValueFault> {
+    let AnyValue::Text(written) = value.any()? else {
+        return Err(value.must_be(Expected::OneOf(words)));
+    };
+    read(written).ok_or_else(|| ValueFault::NotAWord {
+        written: written.to_owned(),
+        words,
+        suggestion: Suggestion::of(written, words.iter().copied()),
+    })
+}
+
 impl FromValue for RestartWord {
     fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
-        const WORDS: &[&str] = &RestartWord::WRITTEN;
-        let AnyValue::Text(written) = value.any()? else {
-            return Err(value.must_be(Expected::OneOf(WORDS)));
-        };
-        Self::read(written).ok_or_else(|| ValueFault::NotAWord {
-            written: written.to_owned(),
-            words: WORDS,
-            suggestion: Suggestion::of(written, WORDS.iter().copied()),
-        })
+        word(value, &Self::WRITTEN, Self::read)
+    }
+}
+
+impl FromValue for Stdin {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        word(value, &Self::WRITTEN, Self::read)
+    }
+}
+
+impl FromValue for StopTarget {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        word(value, &Self::WRITTEN, Self::read)
     }
 }
 
@@ -219,23 +261,28 @@ impl TryFrom<AnyValue<'_>> for StopSignal {
     }
 }
 
-impl TryFrom<AnyValue<'_>> for Umask {
-    type Error = ValueFault;
-
-    fn try_from(any: AnyValue<'_>) -> Result<Self, ValueFault> {
-        match any {
+impl FromValue for Umask {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        match value.any()? {
             AnyValue::Text(text) => {
-                let digits = text.strip_prefix("0o").unwrap_or(text);
-                let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-                match u32::from_str_radix(digits, 8) {
-                    Ok(mask) if is_digits && mask <= 0o777 => Ok(Self(mask)),
-                    Ok(_) | Err(_) => Err(ValueFault::Umask(text.to_owned())),
-                }
+                umask(text).map(Self).ok_or_else(|| ValueFault::Umask(text.to_owned()))
             }
-            AnyValue::Whole(number @ 0..=777) => Err(ValueFault::UmaskNumber(number)),
+            any @ AnyValue::Whole(_) => match value.digits() {
+                Some((digits, 8 | 10)) if umask(digits).is_some() => {
+                    Err(ValueFault::UmaskNumber(digits.to_owned()))
+                }
+                Some(_) | None => Err(any.is_not(Noun::Umask)),
+            },
             other => Err(other.is_not(Noun::Umask)),
         }
     }
+}
+
+/// The umask that is written with these octal digits.
+fn umask(written: &str) -> Option<u32> {
+    let digits = written.strip_prefix("0o").unwrap_or(written);
+    let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    u32::from_str_radix(digits, 8).ok().filter(|mask| is_digits && *mask <= 0o777)
 }
 
 /// The port of this number.

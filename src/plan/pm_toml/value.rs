@@ -115,6 +115,15 @@ impl<'t> Value<'t> {
         })
     }
 
+    /// The digits of a whole number as they are written, with their radix.
+    pub fn digits(&self) -> Option<(&'t str, u32)> {
+        match self.value {
+            DeValue::Integer(integer) => Some((integer.as_str(), integer.radix())),
+            DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) => None,
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        }
+    }
+
     /// The elements of a list, or `None` if it is not a list.
     pub fn elements(&self) -> Option<impl Iterator<Item = Self>> {
         let DeValue::Array(array) = self.value else { return None };

@@ -43,6 +43,9 @@ pub struct Misplaced {
 pub enum PlaceholderFault {
     #[error("`{{{0}}}` is not a placeholder")]
     Unknown(String),
+    /// After a `$`, as a shell writes a variable.
+    #[error("`{{{0}}}` is not a placeholder")]
+    ShellVariable(String),
     #[error("this brace is not closed")]
     Open,
     #[error("this brace was not opened")]
@@ -75,6 +78,9 @@ impl Explain for PlaceholderFault {
                 None => "use `{port}`, `{slot}`, `{n}`, `{pool}` or `{dir}`, and `{{` for a brace"
                     .into(),
             },
+            Self::ShellVariable(name) => {
+                format!("for `${{{name}}}` of the shell write `${{{{{name}}}}}`")
+            }
             Self::Open => "write `{{` for a brace".into(),
             Self::Closed => "write `}}` for a brace".into(),
             Self::NoPort => "give it ports, as in `ports = \"8080-8082\"`".into(),
@@ -104,7 +110,13 @@ impl Template {
                 b'{' => match name_of(&bytes[at..]) {
                     Some(name) => {
                         at += name.len() + 1;
-                        Part::of(&String::from_utf8_lossy(name), ports)
+                        let part = Part::of(&String::from_utf8_lossy(name), ports);
+                        part.map_err(|fault| match fault {
+                            PlaceholderFault::Unknown(name) if bytes[..start].ends_with(b"$") => {
+                                PlaceholderFault::ShellVariable(name)
+                            }
+                            other => other,
+                        })
                     }
                     None => Err(PlaceholderFault::Open),
                 },

@@ -17,8 +17,10 @@ pub enum StopSignalError {
     NotASignal(i64),
     #[error("SIGKILL leaves no time to stop")]
     Kill,
-    #[error("SIGSTOP suspends a worker and never ends it")]
-    Stop,
+    #[error("{} suspends a worker and never ends it", .0.as_str())]
+    Suspends(Signal),
+    #[error("{} ends no worker: it is ignored by default", .0.as_str())]
+    Ignored(Signal),
 }
 
 impl Explain for StopSignalError {
@@ -30,7 +32,7 @@ impl Explain for StopSignalError {
             },
             Self::NotASignal(_) => format!("the numbers of signals are 1 to {MAX}"),
             Self::Kill => "`grace = \"0s\"` kills at once".into(),
-            Self::Stop => "remove `signal`: the default is TERM".into(),
+            Self::Suspends(_) | Self::Ignored(_) => "remove `signal`: the default is TERM".into(),
         })
     }
 }
@@ -61,7 +63,13 @@ pub fn by_number(number: i64) -> Result<i32, StopSignalError> {
     let number = i32::try_from(number).expect("at most 64");
     match Signal::try_from(number) {
         Ok(Signal::SIGKILL) => Err(StopSignalError::Kill),
-        Ok(Signal::SIGSTOP) => Err(StopSignalError::Stop),
+        Ok(signal @ (Signal::SIGSTOP | Signal::SIGTSTP | Signal::SIGTTIN | Signal::SIGTTOU)) => {
+            Err(StopSignalError::Suspends(signal))
+        }
+        // WINCH, which is ignored by default too, asks Apache to stop.
+        Ok(signal @ (Signal::SIGCHLD | Signal::SIGCONT | Signal::SIGURG)) => {
+            Err(StopSignalError::Ignored(signal))
+        }
         Ok(_) | Err(_) => Ok(number),
     }
 }
@@ -100,7 +108,9 @@ mod tests {
     #[test]
     fn a_signal_that_cannot_stop_a_worker_is_refused_with_the_reason() {
         assert_eq!(by_name("kill"), Err(StopSignalError::Kill));
-        assert_eq!(by_number(19), Err(StopSignalError::Stop));
+        assert_eq!(by_number(19), Err(StopSignalError::Suspends(Signal::SIGSTOP)));
+        assert_eq!(by_name("chld"), Err(StopSignalError::Ignored(Signal::SIGCHLD)));
+        assert_eq!(by_name("winch"), Ok(28));
         assert_eq!(by_number(65), Err(StopSignalError::NotASignal(65)));
         assert!(by_name("0").is_err() && by_name("SIG").is_err());
         let error = by_name("SIGTREM").unwrap_err();

@@ -1,8 +1,10 @@
-//! What a slot is probed for, by what, and how long one probe may take. Values only.
+//! What a slot is probed for, by what, and how long one probe may take.
 
 use std::time::{Duration, Instant};
 
+use super::claim::Claim;
 use crate::plan::{Alive, AliveBy, Probe};
+use crate::supervisor::SlotId;
 
 /// A probe of a worker that is not ready is given up after this; then the next one begins.
 const READY_PROBE_MAX: Duration = Duration::from_secs(5);
@@ -16,8 +18,8 @@ pub enum Purpose {
 
 #[derive(Debug)]
 pub enum Aim {
-    /// Ends with the first probe that passes.
-    Ready { probe: Probe, began: Instant },
+    /// Ends with the first probe that passes. `claim` is the worker's to the port, if it is to have that port.
+    Ready { probe: Probe, began: Instant, claim: Option<Claim> },
     /// Ends with the n-th failure in a row.
     Alive { alive: Alive, failures: u32 },
 }
@@ -46,4 +48,9 @@ impl Aim {
             Self::Alive { .. } => Purpose::Alive,
         }
     }
+}
+
+/// A number in 0..1, far from those of the neighbours: multiples of the golden ratio.
+pub fn share(slot: SlotId) -> f64 {
+    (slot.0 as f64 * 0.618_033_988_749_894_9).fract()
 }

@@ -4,31 +4,35 @@
 //! line of output is found in [`super::output`], readiness by time or exit in the supervisor.
 //!
 //! [`probes`] asks and keeps the schedule of each [`aim`], [`attempt`] is one probe of a port, [`http`] judges an
-//! answer; [`notify`] has the sockets of sd_notify(3).
+//! answer, [`claim`] whether the worker gave it; [`watched`] is what is known of one worker; [`notify`] has the sockets
+//! of sd_notify(3).
 
 mod aim;
 mod attempt;
+mod claim;
 mod http;
 mod notify;
 mod probes;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use nix::unistd::Pid;
-
 pub use self::aim::Purpose;
+pub use self::watched::Subject;
 
 use self::notify::Notifications;
 use self::probes::Probes;
+use self::watched::{Heeded, Watched};
 use super::output::Progress;
 use super::report::{LastSign, ProbeFailure, Rejected};
 use super::tokens::Registrar;
-use crate::plan::{Alive, AliveBy, Ready, ReadyBy};
+use crate::plan::{Alive, Ready, ReadyBy};
 use crate::supervisor::{Exit, SlotId, WorkerId};
 use crate::sys::ProbeId;
 use crate::sys::notify::{Datagram, Notification, may_notify_for};
+use crate::sys::sealed::outer_pid;
 
 /// What is known of the health of all workers.
 #[derive(Debug)]
@@ -36,47 +40,6 @@ pub struct Health {
     watched: BTreeMap<SlotId, Watched>,
     probes: Probes,
     notifications: Notifications,
-}
-
-/// A worker whose health is of interest.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject {
-    pub worker: WorkerId,
-    /// Its first process, and the leader of its group.
-    pub leader: Pid,
-    /// The user it runs as.
-    pub uid: u32,
-}
-
-/// What is known of the health of a slot's latest worker.
-#[derive(Debug)]
-struct Watched {
-    worker: WorkerId,
-    /// `None` once it has exited: the pid may be another process's by now.
-    leader: Option<Pid>,
-    uid: u32,
-    heeded: Heeded,
-    /// What it last notified of itself (sd_notify(3), STATUS).
-    status: Option<String>,
-    /// Why it hangs, once it does.
-    failure: Option<ProbeFailure>,
-    rejection: Rejection,
-}
-
-/// Which notifications of a worker mean something.
-#[derive(Clone, Copy, Debug)]
-struct Heeded {
-    /// READY=1: its readiness is not found out in another way.
-    ready: bool,
-    /// WATCHDOG=trigger: the plan asks whether it hangs.
-    trigger: bool,
-}
-
-/// Whether a notification of this worker was rejected, which is reported once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rejection {
-    None,
-    Reported,
 }
 
 /// What health has found out, for the loop to act on.
@@ -117,6 +80,15 @@ impl Health {
         self.notifications.open(slot, registrar)
     }
 
+    pub fn has_socket(&self, slot: SlotId) -> bool {
+        self.notifications.are_open(slot)
+    }
+
+    /// Closes the notify socket of a slot, if it has one.
+    pub fn close_socket(&mut self, slot: SlotId, registrar: &mut Registrar<'_>) {
+        self.notifications.close(slot, registrar);
+    }
+
     /// Drops what the last worker of the slot had notified and pm has not read: the next one is about to be spawned.
     pub fn discard_notifications(&mut self, slot: SlotId) {
         self.notifications.discard(slot);
@@ -131,17 +103,8 @@ impl Health {
         now: Instant,
         registrar: &mut Registrar<'_>,
     ) {
-        let Subject { worker, leader, uid } = subject;
-        let watched = Watched {
-            worker,
-            leader: Some(leader),
-            uid,
-            heeded: Heeded::by(ready, alive),
-            status: None,
-            failure: None,
-            rejection: Rejection::None,
-        };
-        self.watched.insert(worker.slot, watched);
+        let worker = subject.worker;
+        self.watched.insert(worker.slot, Watched::of(subject, ready, alive));
         self.await_ready(worker, ready, now, registrar);
     }
 
@@ -212,7 +175,8 @@ impl Health {
     ) {
         match &ready.by {
             ReadyBy::Probe(probe) => {
-                self.probes.await_ready(worker, probe.clone(), now, registrar);
+                let claim = self.watched(worker).and_then(|watched| watched.claim(probe));
+                self.probes.await_ready(worker, probe.clone(), claim, now, registrar);
             }
             // Time, a notification, a line of output or the exit makes it ready.
             ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => {}
@@ -259,10 +223,28 @@ impl Health {
         Some(self.note(found))
     }
 
-    /// Goes on with the probes that are due or whose connection was reported. Call it until it returns `None`.
+    /// Goes on with the probes whose connection was reported. Call it until it returns `None`.
     pub fn advance(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Option<Finding> {
         let found = self.probes.advance(now, registrar)?;
         Some(self.note(found))
+    }
+
+    /// Goes on with the probes that are due. Call it until it returns `None`, and [`Health::hear_silent`] before.
+    pub fn judge(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Option<Finding> {
+        let found = self.probes.judge(now, registrar)?;
+        Some(self.note(found))
+    }
+
+    /// Reads all that workers have notified which seem to be silent for too long. The findings are to be acted on in
+    /// this order.
+    pub fn hear_silent(&mut self, now: Instant) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for slot in self.probes.silent(now) {
+            for datagram in self.notifications.read_all(slot) {
+                self.on_datagram(slot, datagram, now, &mut findings);
+            }
+        }
+        findings
     }
 
     /// Reads what workers notify. The findings are to be acted on in this order.
@@ -287,7 +269,7 @@ impl Health {
         // What a worker sent before its exit no longer matters.
         let Some(leader) = watched.leader else { return };
         if !may_notify_for(datagram.sender, leader, watched.uid) {
-            findings.extend(watched.reject(Rejected::Sender(datagram.sender.pid)));
+            findings.extend(watched.reject(Rejected::Sender(outer_pid(datagram.sender.pid))));
             return;
         }
         for notification in datagram.notifications {
@@ -361,23 +343,5 @@ impl Health {
 
     fn watched_mut(&mut self, worker: WorkerId) -> Option<&mut Watched> {
         self.watched.get_mut(&worker.slot).filter(|watched| watched.worker == worker)
-    }
-}
-
-impl Watched {
-    /// A notification that does not count is reported once for each worker.
-    fn reject(&mut self, rejected: Rejected) -> Option<Finding> {
-        let before = std::mem::replace(&mut self.rejection, Rejection::Reported);
-        let worker = self.worker;
-        (before == Rejection::None).then_some(Finding::Rejected(worker, rejected))
-    }
-}
-
-impl Heeded {
-    fn by(ready: &Ready, alive: Option<&Alive>) -> Self {
-        Self {
-            ready: ready.by == ReadyBy::Notify,
-            trigger: alive.is_some_and(|alive| alive.by == AliveBy::Notify),
-        }
     }
 }

@@ -15,6 +15,9 @@ use crate::sys::notify::{Datagram, NotifySocket};
 /// Read from one socket before the next: bounds how much one worker can delay the others.
 const DATAGRAMS_PER_TURN: usize = 8;
 
+/// Read from one socket at once at most: what a worker goes on sending meanwhile is not waited for.
+const DATAGRAMS_MAX: usize = 512;
+
 /// The sockets of all slots that have one.
 #[derive(Debug, Default)]
 pub struct Notifications {
@@ -40,6 +43,11 @@ impl Notifications {
         Ok(variable)
     }
 
+    /// True if the slot has a socket.
+    pub fn are_open(&self, slot: SlotId) -> bool {
+        self.sockets.contains_key(&slot)
+    }
+
     /// The poll says that a worker has sent something.
     pub fn mark_readable(&mut self, slot: SlotId) {
         self.readable.insert(slot);
@@ -55,6 +63,14 @@ impl Notifications {
             count == DATAGRAMS_PER_TURN
         });
         if readable.is_empty() { Progress::Idle } else { Progress::MayHaveMore }
+    }
+
+    /// Takes all that was sent to one socket, whether or not the poll has reported it.
+    pub fn read_all(&self, slot: SlotId) -> Vec<Datagram> {
+        let socket = self.sockets.get(&slot).map(|(socket, _)| socket);
+        let received =
+            socket.into_iter().flat_map(|socket| std::iter::from_fn(|| socket.receive()));
+        received.take(DATAGRAMS_MAX).collect()
     }
 
     /// Drops what the last worker of the slot had sent and pm has not read.

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use mio::Token;
 
-use super::aim::{Aim, Purpose};
+use super::aim::{Aim, Purpose, share};
 use super::attempt::{Attempt, Progress};
+use super::claim::{Claim, Searches};
 use crate::plan::{Alive, AliveBy, Probe};
 use crate::reactor::report::ProbeFailure;
 use crate::reactor::tokens::{Registrar, Source};
@@ -44,6 +45,7 @@ pub struct Probes {
     woken: Vec<SlotId>,
     /// The slot of each probe command that runs.
     running: BTreeMap<ProbeId, SlotId>,
+    searches: Searches,
 }
 
 /// The probe of one slot.
@@ -91,20 +93,22 @@ impl Probes {
             due: BTreeSet::new(),
             woken: Vec::new(),
             running: BTreeMap::new(),
+            searches: Searches::default(),
         }
     }
 
-    /// Probes a worker that has just been spawned until it is ready.
+    /// Probes a worker that has just been spawned until it is ready; `claim` as in [`Aim::Ready`].
     pub fn await_ready(
         &mut self,
         worker: WorkerId,
         probe: Probe,
+        claim: Option<Claim>,
         now: Instant,
         registrar: &mut Registrar<'_>,
     ) {
         // Nothing listens in the first moments.
         let first = now + PAUSE_MIN;
-        self.begin(worker, Aim::Ready { probe, began: now }, first, registrar);
+        self.begin(worker, Aim::Ready { probe, began: now, claim }, first, registrar);
     }
 
     /// Probes a ready worker until it hangs.
@@ -204,18 +208,30 @@ impl Probes {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Goes on with what the poll has reported or what is due. Call it until it returns `None`.
+    /// Goes on with what the poll has reported. Call it until it returns `None`.
     pub fn advance(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Option<Finding> {
-        loop {
-            let slot = match (self.woken.pop(), self.due.first()) {
-                (Some(slot), _) => slot,
-                (None, Some((at, slot))) if *at <= now => *slot,
-                (None, Some(_) | None) => return None,
-            };
+        while let Some(slot) = self.woken.pop() {
             if let Some(finding) = self.step(slot, now, registrar) {
                 return Some(finding);
             }
         }
+        None
+    }
+
+    /// Goes on with what is due. Call it until it returns `None`.
+    pub fn judge(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Option<Finding> {
+        while let Some((_, slot)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            if let Some(finding) = self.step(slot, now, registrar) {
+                return Some(finding);
+            }
+        }
+        None
+    }
+
+    /// The slots whose worker is to notify that it is alive and has not done so in time, as far as is read.
+    pub fn silent(&self, now: Instant) -> Vec<SlotId> {
+        let due = self.due.range(..=(now, SlotId(usize::MAX))).map(|(_, slot)| *slot);
+        due.filter(|slot| self.probes[slot].aim.probe().is_none()).collect()
     }
 
     /// Goes on with one slot. What was due is not due any more.
@@ -300,6 +316,10 @@ impl Probes {
         let probing = self.probes.get_mut(&slot)?;
         let worker = probing.worker;
         probing.state = State::Waiting;
+        let result = result.and_then(|()| match &mut probing.aim {
+            Aim::Ready { claim: Some(claim), .. } => claim.judge(now, &mut self.searches),
+            Aim::Ready { claim: None, .. } | Aim::Alive { .. } => Ok(()),
+        });
         let pause = match (&mut probing.aim, result) {
             (Aim::Ready { .. }, Ok(())) => {
                 self.end(slot, registrar);
@@ -370,11 +390,6 @@ impl Probes {
             self.due.extend(at.map(|at| (at, slot)));
         }
     }
-}
-
-/// A number in 0..1, far from those of the neighbours: multiples of the golden ratio.
-fn share(slot: SlotId) -> f64 {
-    (slot.0 as f64 * 0.618_033_988_749_894_9).fract()
 }
 
 #[cfg(test)]

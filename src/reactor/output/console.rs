@@ -106,6 +106,11 @@ impl Console {
         incident.filter(|incident| *incident != Incident::Closed || self.stderr.is_some())
     }
 
+    /// Writes what the reader of stdout takes now, for the last time. What it does not take is lost.
+    pub fn close_stdout(&mut self, now: Instant) -> Option<Incident> {
+        self.stdout.close(now)
+    }
+
     /// Writes what the reader of pm's own lines takes now, without waiting. Its incidents cannot be reported to anyone:
     /// the lines that are lost there are pm's own.
     pub fn flush_own(&mut self, now: Instant) {

@@ -2,14 +2,17 @@
 //!
 //! Never waits: not for a worker, not for a reader, not for a disk that is full. What was lost is counted.
 //!
-//! [`pipes`] reads the workers, [`lines`] cuts, [`console`] labels the lines for stdout and stderr, [`queue`] holds
-//! them while their reader is slow, [`files`] writes and rotates log files.
+//! [`pipes`] reads the workers, [`terminal`] makes lines of what a terminal would show, [`lines`] cuts, [`spec`] says
+//! where the lines of a worker go: [`console`] is stdout and stderr, [`queue`] holds lines while their reader is slow,
+//! [`files`] writes and rotates log files.
 
 mod console;
 mod files;
 mod lines;
 mod pipes;
 mod queue;
+mod spec;
+mod terminal;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,12 +24,14 @@ use nix::pty::Winsize;
 pub use self::console::{Colour, Label};
 pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
-pub use self::pipes::{Device, OutputSpec, Progress};
+pub use self::pipes::Progress;
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
+pub use self::spec::{Device, OutputSpec};
 
 use self::console::Console;
 use self::files::LogFiles;
-use self::pipes::{Pipes, Sink};
+use self::pipes::Pipes;
+use self::spec::Sink;
 use super::tokens::Registrar;
 use crate::supervisor::{SlotId, WorkerId};
 
@@ -150,6 +155,13 @@ impl Output {
     pub fn flush(&mut self, now: Instant) -> Vec<Incident> {
         let mut incidents: Vec<_> = self.files.flush().into_iter().map(Incident::File).collect();
         incidents.extend(self.console.flush_stdout(now).map(Incident::Stdout));
+        incidents
+    }
+
+    /// Ends the output of the workers: their last lines are in the files, and what was lost is to be reported.
+    pub fn close(&mut self, now: Instant) -> Vec<Incident> {
+        let mut incidents: Vec<_> = self.files.close().into_iter().map(Incident::File).collect();
+        incidents.extend(self.console.close_stdout(now).map(Incident::Stdout));
         incidents
     }
 

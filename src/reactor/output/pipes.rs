@@ -3,24 +3,22 @@
 //!
 //! A pipe can outlive its worker, because descendants keep it open. Reading is fair (a chunk from each in turn) and
 //! stops while stdout's queue is full, so a worker that writes faster than pm's reader reads is slowed by its own pipe.
-//! Where the lines go to is in [`super::queue`] and [`super::files`].
+//! Where the lines go to is in [`super::spec`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::Winsize;
 
-use super::console::Label;
-use super::files::LogFiles;
-use super::lines::{Cutter, LastOutput, Piece, Start};
-use super::queue::LineQueue;
-use crate::plan::{Line, LogFile};
+use super::lines::{Cutter, LastOutput};
+use super::spec::{Device, OutputSpec, Sink, Tail};
+use super::terminal::TerminalFilter;
+use crate::plan::TerminalOutput;
 use crate::reactor::tokens::{Registrar, Source};
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::pty;
@@ -43,30 +41,14 @@ pub struct Pipes {
     chunk: Vec<u8>,
 }
 
-/// What happens to the output of a worker.
-#[derive(Clone, Debug)]
-pub struct OutputSpec {
-    pub label: Label,
-    pub file: Option<LogFile>,
-    /// The worker is ready when it has written such a line.
-    pub awaited: Option<Line>,
-    pub device: Device,
-}
-
-/// What a worker writes to.
-#[derive(Clone, Copy, Debug)]
-pub enum Device {
-    Pipe,
-    /// A terminal of this size.
-    Terminal(Winsize),
-}
-
 #[derive(Debug)]
 struct Pipe {
     reader: File,
     token: Token,
     spec: OutputSpec,
+    filter: TerminalFilter,
     cutter: Cutter,
+    tail: Tail,
     last: LastOutput,
     state: State,
     /// Kept after its end until the worker's end has been reported.
@@ -87,14 +69,6 @@ enum State {
 enum Reported {
     NotYet,
     Done,
-}
-
-/// Where lines go, and the workers that wrote the line they were awaited to write.
-pub struct Sink<'a> {
-    pub stdout: &'a mut LineQueue,
-    pub files: &'a mut LogFiles,
-    pub ready: &'a mut Vec<WorkerId>,
-    pub now: Instant,
 }
 
 /// Whether a reader stopped before there was nothing left.
@@ -136,7 +110,9 @@ impl Pipes {
             reader,
             token,
             spec,
+            filter: TerminalFilter::default(),
             cutter: Cutter::default(),
+            tail: Tail::default(),
             last: LastOutput::default(),
             state: State::Empty,
             reported: Reported::NotYet,
@@ -247,10 +223,15 @@ impl Pipe {
         match self.reader.read(chunk) {
             Ok(0) => self.end(worker, sink),
             Ok(count) => {
-                let bytes = &chunk[..count];
-                self.last.push(bytes);
-                let Self { cutter, spec, .. } = self;
-                cutter.push(bytes, |piece| spec.pass_on(worker, piece, sink));
+                let Self { filter, cutter, spec, tail, last, .. } = self;
+                let bytes = match (spec.device, spec.terminal_output) {
+                    (Device::Terminal(_), TerminalOutput::Filtered) => filter.push(&chunk[..count]),
+                    (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => {
+                        &chunk[..count]
+                    }
+                };
+                last.push(bytes);
+                cutter.push(bytes, |piece| spec.pass_on(worker, &piece, tail, sink));
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
@@ -262,113 +243,14 @@ impl Pipe {
     }
 
     fn end(&mut self, worker: WorkerId, sink: &mut Sink<'_>) {
-        let Self { cutter, spec, .. } = self;
-        cutter.finish(|piece| spec.pass_on(worker, piece, sink));
+        let Self { filter, cutter, spec, tail, last, .. } = self;
+        let bytes = filter.finish();
+        last.push(bytes);
+        cutter.push(bytes, |piece| spec.pass_on(worker, &piece, tail, sink));
+        cutter.finish(|piece| spec.pass_on(worker, &piece, tail, sink));
         self.state = State::Ended;
     }
 }
 
-impl OutputSpec {
-    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it.
-    fn pass_on(&mut self, worker: WorkerId, piece: Piece<'_>, sink: &mut Sink<'_>) {
-        if self.awaited.as_ref().is_some_and(|line| is_in(line, piece)) {
-            sink.ready.push(worker);
-            self.awaited = None;
-        }
-        if let Some(file) = &self.file {
-            sink.files.push(file, &piece.parts, piece.end);
-        }
-        let label = match piece.start {
-            Start::Line => &self.label.line,
-            Start::Continuation => &self.label.continuation,
-        };
-        let [start, rest] = piece.parts;
-        sink.stdout.push(&[label, start, rest], sink.now);
-    }
-}
-
-fn is_in(line: &Line, piece: Piece<'_>) -> bool {
-    match piece.parts {
-        [[], rest] => line.is_in(rest),
-        parts => line.is_in(&parts.concat()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io::{Seek, Write};
-    use std::os::fd::AsFd;
-
-    use super::*;
-    use crate::reactor::tokens::Poller;
-
-    const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
-
-    /// What stdout shows of these writes of one worker, read after each, and the end that is kept of them.
-    fn output(writes: &[&[u8]]) -> (String, LastOutput) {
-        let mut poller = Poller::open().unwrap();
-        let mut registrar = poller.registrar();
-        let mut file: File = tempfile::tempfile().unwrap();
-        let mut stdout = LineQueue::to(file.as_fd(), Source::Stdout, &mut registrar).unwrap();
-        let (mut files, mut ready) = (LogFiles::default(), Vec::new());
-        let now = Instant::now();
-        let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
-        let mut pipes = Pipes::new();
-        let label = Label { line: b"web.1 | ".into(), continuation: b"web.1 + ".into() };
-        let spec = OutputSpec { label, file: None, awaited: None, device: Device::Pipe };
-        let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
-        for bytes in writes {
-            for part in bytes.chunks(4096) {
-                writer.write_all(part).unwrap();
-                pipes.mark_readable(WORKER);
-                while pipes.read(sink, &mut registrar) == Progress::MayHaveMore {}
-            }
-        }
-        drop(writer);
-        let last = pipes.read_last(WORKER, sink, &mut registrar);
-        assert!(pipes.pipes.is_empty());
-        stdout.flush(now);
-        file.rewind().unwrap();
-        let mut text = String::new();
-        file.read_to_string(&mut text).unwrap();
-        (text, last)
-    }
-
-    #[test]
-    fn each_line_stands_behind_its_label() {
-        let (text, last) = output(&[b"on", b"e\ntw", b"o\n\nthree"]);
-        assert_eq!(text, "web.1 | one\nweb.1 | two\nweb.1 | \nweb.1 | three\n");
-        assert_eq!(last.last_line().as_deref(), Some("three"));
-    }
-
-    #[test]
-    fn the_pieces_of_a_long_line_are_marked() {
-        let long = vec![b'x'; super::super::lines::LINE_BYTES_MAX];
-        let (text, _) = output(&[&long, b"y\nshort\n"]);
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[1..], ["web.1 + y", "web.1 | short"]);
-    }
-
-    #[test]
-    fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
-        let mut poller = Poller::open().unwrap();
-        let mut registrar = poller.registrar();
-        let null = File::options().write(true).open("/dev/null").unwrap();
-        let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
-        let (mut files, mut ready) = (LogFiles::default(), Vec::new());
-        let now = Instant::now();
-        let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
-        let mut pipes = Pipes::new();
-        let label = Label { line: Vec::new(), continuation: Vec::new() };
-        let spec = OutputSpec { label, file: None, awaited: None, device: Device::Pipe };
-        let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
-        writer.write_all(b"the reason\n").unwrap();
-        drop(writer);
-        pipes.mark_readable(WORKER);
-        pipes.read(sink, &mut registrar);
-        assert!(pipes.are_all_ended());
-        let last = pipes.read_last(WORKER, sink, &mut registrar);
-        assert_eq!(last.last_line().as_deref(), Some("the reason"));
-        assert!(pipes.pipes.is_empty());
-    }
-}
+mod tests;

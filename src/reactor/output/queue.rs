@@ -59,6 +59,8 @@ pub enum Incident {
     Broken(Errno),
     /// It can be written again; this many lines were dropped while it could not.
     Restored(u64),
+    /// pm ends before this many lines were written.
+    Lost(u64),
     /// The reader has closed its end: all further lines are discarded.
     Closed,
 }
@@ -116,7 +118,8 @@ impl LineQueue {
             self.pending.bytes.extend_from_slice(piece);
         }
         self.pending.bytes.push(b'\n');
-        if self.pending.len() >= QUEUED_BYTES_MAX {
+        // What is broken is tried again by each flush only.
+        if self.pending.len() >= QUEUED_BYTES_MAX && self.failure == Failure::None {
             self.write(now);
         }
         // Down to half at once, so that dropping costs little per line.
@@ -146,8 +149,20 @@ impl LineQueue {
         None
     }
 
+    /// Writes what the reader takes now. What it does not take is lost, and counted.
+    pub fn close(&mut self, now: Instant) -> Option<Incident> {
+        self.write(now);
+        if self.is_closed() {
+            return None;
+        }
+        let lost = std::mem::take(&mut self.pending).lines();
+        (lost > 0).then_some(Incident::Lost(lost))
+    }
+
+    /// True if waiting is of no use: nothing was read for long, or the cause is not the reader.
     fn is_stalled(&self, now: Instant) -> bool {
         match self.reader {
+            Reader::Waiting { .. } if self.failure != Failure::None => true,
             Reader::Waiting { since } => now >= since + STALLED_AFTER,
             Reader::Moving => false,
             Reader::Closed | Reader::ClosedReported => true,
@@ -167,8 +182,7 @@ impl LineQueue {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    // The reader closed its end, or the terminal was hung up (EIO).
-                    _ if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::EIO)) => {
+                    _ if self.stream.has_lost_its_reader(&error) => {
                         self.reader = Reader::Closed;
                         self.pending = Pending::default();
                     }
@@ -201,6 +215,11 @@ struct Pending {
 impl Pending {
     fn len(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// How many lines were dropped or are not wholly written.
+    fn lines(&self) -> u64 {
+        self.dropped + memchr::memchr_iter(b'\n', self.unwritten()).count() as u64
     }
 
     fn unwritten(&self) -> &[u8] {

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 
 pub use self::probe_failure::ProbeFailure;
 pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
-pub use self::stop_progress::{Delay, StopProgress};
+pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 
 use super::output::{Incident, LastOutput, Output};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
@@ -165,15 +165,20 @@ pub enum RunEvent {
         pool: String,
         others: Vec<String>,
     },
-    /// These pools are not started, because this one has given up.
+    /// These pools are not started, because a slot of this one has failed.
     WaitingInVain {
         waiting: Vec<String>,
         pool: String,
+        failed: FailedSlot,
     },
+    /// All slots have ended by themselves, this one with a failure.
+    EndedWithFailure(FailedSlot),
     Reloaded(Changes),
     ReloadRefused(ReloadError),
     /// pm was asked to stop.
     Stop(Stop),
+    /// Workers that delay the stop besides those that were named.
+    MoreDelays(MoreDelays),
     /// All workers stopped, this long after pm was asked to stop.
     AllStopped(Duration),
     /// SIGUSR2 came, which changes nothing.
@@ -187,6 +192,21 @@ pub struct PoolFacts {
     pub name: String,
     /// Each slot's name and port.
     pub slots: Vec<(String, Option<u16>)>,
+}
+
+/// A slot that does not go on by itself, because of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedSlot {
+    pub name: String,
+    pub failure: SlotFailure,
+}
+
+/// Why a slot does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotFailure {
+    /// The exit of its last worker, which its policy does not restart.
+    Exit(Exit),
+    GaveUp,
 }
 
 /// By which means memory is limited.
@@ -209,6 +229,8 @@ pub struct Changes {
     pub added: Vec<String>,
     pub removed: Vec<String>,
     pub replaced: Vec<String>,
+    /// Their workers had ended, and run again because they have changed.
+    pub again: Vec<String>,
     /// How many workers stay as they are.
     pub kept: usize,
 }

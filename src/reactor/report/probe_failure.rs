@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::plan::text::duration::words;
 use crate::supervisor::Exit;
+use crate::sys::ports::Holder;
 
 /// Why a probe failed. Its `Display` is a clause for the end of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,12 @@ pub enum ProbeFailure {
     Exited(Exit),
     /// The probe command could not be started, for this reason.
     CannotStart(String),
+    /// Another process accepts the connections to this port.
+    PortHeld {
+        port: u16,
+        /// `None` if it was not found yet, or has ended.
+        holder: Option<Holder>,
+    },
     /// The worker did not send WATCHDOG=1 for this long.
     Silent(Duration),
     /// The worker sent WATCHDOG=trigger.
@@ -42,6 +49,7 @@ impl ProbeFailure {
             | Self::Status(_)
             | Self::NoText
             | Self::Exited(_)
+            | Self::PortHeld { .. }
             | Self::Silent(_)
             | Self::Triggered => true,
         }
@@ -62,6 +70,12 @@ impl fmt::Display for ProbeFailure {
                 write!(out, "the probe command was killed by signal {signal}")
             }
             Self::CannotStart(why) => write!(out, "the probe command cannot start: {why}"),
+            Self::PortHeld { port, holder: Some(holder) } => {
+                write!(out, "port {port} is held by {holder}")
+            }
+            Self::PortHeld { port, holder: None } => {
+                write!(out, "port {port} is held by another process")
+            }
             Self::Silent(limit) => write!(out, "it did not send WATCHDOG=1 for {}", words(*limit)),
             Self::Triggered => write!(out, "it sent WATCHDOG=trigger"),
             Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno.desc()),

@@ -12,6 +12,8 @@ pub enum SpawnFailure {
     Spawn(SpawnError),
     /// There is no pipe or terminal for its output.
     Output(io::Error),
+    /// There is no pipe for its stdin.
+    Stdin(io::Error),
     /// Its control group refuses it.
     Cgroup(io::Error),
     /// Another process listens on its port.
@@ -37,9 +39,8 @@ impl SpawnFailure {
             (Self::PortHeld { holder, .. }, Some(Self::PortHeld { holder: last, .. })) => {
                 holder == last
             }
-            (Self::PortHeld { .. } | Self::Spawn(_) | Self::Output(_) | Self::Cgroup(_), _) => {
-                false
-            }
+            (Self::PortHeld { .. } | Self::Spawn(_), _) => false,
+            (Self::Output(_) | Self::Stdin(_) | Self::Cgroup(_), _) => false,
         }
     }
 }
@@ -68,6 +69,9 @@ impl fmt::Display for SpawnFailure {
             ) => error.fmt(out),
             Self::Output(error) => {
                 write!(out, "cannot open a pipe for its output: {}", strerror(error))
+            }
+            Self::Stdin(error) => {
+                write!(out, "cannot open a pipe for its stdin: {}", strerror(error))
             }
             Self::Cgroup(error) => {
                 write!(out, "cannot limit its memory by a control group: {}", strerror(error))

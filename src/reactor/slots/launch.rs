@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan};
+use crate::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan, StopSpec};
 use crate::reactor::report::SpawnFailure;
 use crate::sys::{Launch, SpawnError};
 
@@ -11,7 +11,7 @@ use crate::sys::{Launch, SpawnError};
 pub struct LaunchSpec {
     pub pool_name: String,
     pub plan: SlotPlan,
-    pub stop_signal: i32,
+    pub stop: StopSpec,
     /// What to do if the program is not found.
     pub missing_hint: Option<MissingHint>,
     pub launch: Launch,
@@ -48,7 +48,7 @@ impl LaunchSpec {
         Self {
             pool_name: pool.name.clone(),
             plan: plan.clone(),
-            stop_signal: pool.stop_signal,
+            stop: pool.stop,
             missing_hint: pool.missing_hint,
             launch: Launch::new(exec, inherited(), given),
             ready_probe,
@@ -78,7 +78,7 @@ impl LaunchSpec {
             SpawnFailure::Spawn(
                 SpawnError::Exec { .. } | SpawnError::Prepare { .. } | SpawnError::Fork(_),
             ) => None,
-            SpawnFailure::Output(_) | SpawnFailure::Cgroup(_) => None,
+            SpawnFailure::Output(_) | SpawnFailure::Stdin(_) | SpawnFailure::Cgroup(_) => None,
             SpawnFailure::PortHeld { .. } => None,
         }
     }

@@ -2,18 +2,20 @@
 //!
 //! Nothing is decided here. The supervisor names a worker by its slot and generation and what to run by a [`Revision`];
 //! both lead to a [`Record`]. [`launch`] is what a plan says of a slot, prepared; [`spawn`] starts workers and probe
-//! commands; [`memory_limit`] finds the means to limit memory.
+//! commands; [`memory_limit`] finds the means to limit memory; [`waiting`] knows which slots have failed for good, and
+//! which pools wait for them.
 
 mod launch;
 mod memory_limit;
 mod record;
 mod spawn;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -30,7 +32,7 @@ use super::report::{
 use super::tokens::Registrar;
 use crate::plan::{Plan, Pool, SlotPlan};
 use crate::supervisor::{
-    Exit, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
+    Exit, Next, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
 };
 
 /// All slots that the plan has, and those that it has no longer and whose workers are not gone yet.
@@ -42,6 +44,8 @@ pub struct Slots {
     /// Never given to a slot yet.
     next_slot: SlotId,
     memory_limit: MemoryLimit,
+    /// Log files of workers that were replaced: none may use them any more.
+    unused_logs: Vec<PathBuf>,
     /// pm's own environment.
     variables: Vec<(OsString, OsString)>,
     inherited: Inherited,
@@ -95,6 +99,7 @@ impl Slots {
             pools: BTreeMap::new(),
             next_slot: SlotId(0),
             memory_limit: MemoryLimit::default(),
+            unused_logs: Vec::new(),
             variables,
             inherited,
             stale_workers,
@@ -118,15 +123,17 @@ impl Slots {
             let LaunchSpec { pool_name, plan, .. } = record.wanted();
             known.insert(Key::of(pool_name, plan), *slot);
         }
-        let first_new = self.next_slot;
         let mut specs = Vec::new();
+        let mut opened = Vec::new();
         for (pool, slot) in plan.slots() {
             let id = known.remove(&Key::of(&pool.name, slot)).unwrap_or_else(|| self.new_slot());
+            if slot.exec.notifies && !health.has_socket(id) {
+                opened.push(id);
+            }
             match self.launch_spec(id, pool, slot, health, registrar) {
                 Ok(spec) => specs.push((id, pool, spec)),
                 Err(error) => {
-                    (first_new.0..self.next_slot.0)
-                        .for_each(|id| health.forget(SlotId(id), registrar));
+                    opened.into_iter().for_each(|id| health.close_socket(id, registrar));
                     return Err(error);
                 }
             }
@@ -219,7 +226,12 @@ impl Slots {
                 revised.added.push(slot);
                 revised.changes.added.push(name);
             }
-            Some(state) if state.revision() != revision => revised.changes.replaced.push(name),
+            Some(state) if state.revision() != revision => match state.wanted() {
+                Wanted::Ended(_) => revised.changes.again.push(name),
+                Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => {
+                    revised.changes.replaced.push(name);
+                }
+            },
             Some(_) => revised.changes.kept += 1,
         }
         if let Some((ready, alive)) = before
@@ -265,6 +277,16 @@ impl Slots {
     /// What is known of a worker's death besides its exit.
     pub fn cause(&self, worker: WorkerId) -> Option<Cause> {
         self.record(worker.slot).cause(worker)
+    }
+
+    /// The exit of this worker is reported, with what comes next.
+    pub fn announce(&mut self, worker: WorkerId, next: Next) {
+        self.record_mut(worker.slot).announce(worker, next);
+    }
+
+    /// True if it was reported that this comes after the exit of this worker.
+    pub fn has_announced(&self, worker: WorkerId, next: Next) -> bool {
+        self.record(worker.slot).announced(worker) == Some(next)
     }
 
     /// Why the last spawn in this slot failed, and whether that is new.
@@ -317,6 +339,13 @@ impl Slots {
         specs.any(|spec| spec.plan.log.as_ref().is_some_and(|log| log.path == path))
     }
 
+    /// Takes the log files of workers that were replaced, if no other worker or slot writes to them.
+    pub fn take_unused_logs(&mut self) -> Vec<PathBuf> {
+        let mut logs = std::mem::take(&mut self.unused_logs);
+        logs.retain(|path| !self.is_log(path));
+        logs
+    }
+
     /// The pools and their slots, for the first report of a run.
     pub fn pool_facts(&self) -> Vec<PoolFacts> {
         let mut pools: Vec<PoolFacts> = Vec::new();
@@ -338,24 +367,6 @@ impl Slots {
             specs.filter_map(|spec| Some((spec.pool_name.clone(), spec.memory_bytes()?))).next()?;
         let by = LimitedBy::from(self.memory_limit.why_not_by_cgroups());
         Some(RunEvent::MemoryLimit { pool, bytes, by })
-    }
-
-    /// Which pools wait for which.
-    pub fn waiting(&self, supervisor: &Supervisor) -> Vec<RunEvent> {
-        let mut waiting: Vec<RunEvent> = Vec::new();
-        let mut known: Vec<PoolId> = Vec::new();
-        for (slot, record) in &self.records {
-            if known.contains(&record.pool) {
-                continue;
-            }
-            let others = supervisor.waits_for(*slot);
-            if !others.is_empty() {
-                known.push(record.pool);
-                let pool = self.pool_name(record.pool);
-                waiting.push(RunEvent::Waiting { pool, others: self.pool_names(&others) });
-            }
-        }
-        waiting
     }
 
     fn record(&self, slot: SlotId) -> &Record {

@@ -1,6 +1,8 @@
 //! What is known of one slot besides what the supervisor knows: its launch specs, and its latest workers.
 
 use std::collections::BTreeMap;
+use std::io::PipeWriter;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::launch::LaunchSpec;
 use crate::reactor::report::{Cause, SpawnFailure, WorkerFacts};
-use crate::supervisor::{PoolId, Revision, WorkerId};
+use crate::supervisor::{Next, PoolId, Revision, WorkerId};
 
 /// One slot.
 #[derive(Debug)]
@@ -34,9 +36,13 @@ struct WorkerRecord {
     name: String,
     port: Option<u16>,
     pid: Option<Pid>,
+    /// The writing end of its stdin, if that is to stay open. Nothing is written to it.
+    stdin: Option<PipeWriter>,
     spawned_at: Instant,
     exited_at: Option<Instant>,
     cause: Option<Cause>,
+    /// What was reported to come after its exit, when that was reported before its group was empty.
+    announced: Option<Next>,
 }
 
 /// Whether the latest spawn failed as the one before did.
@@ -104,9 +110,18 @@ impl Record {
         self.forget_unused_specs();
     }
 
-    fn forget_unused_specs(&mut self) {
+    /// Returns the log files of the forgotten specs.
+    fn forget_unused_specs(&mut self) -> Vec<PathBuf> {
         let needed = [Some(self.wanted), self.latest.as_ref().map(|worker| worker.revision)];
-        self.specs.retain(|revision, _| needed.contains(&Some(*revision)));
+        let mut logs = Vec::new();
+        self.specs.retain(|revision, spec| {
+            let is_needed = needed.contains(&Some(*revision));
+            if !is_needed {
+                logs.extend(spec.plan.log.as_ref().map(|log| log.path.clone()));
+            }
+            is_needed
+        });
+        logs
     }
 
     /// All specs that are kept.
@@ -116,8 +131,8 @@ impl Record {
 
     // Workers.
 
-    /// A worker is about to be spawned.
-    pub fn begin(&mut self, id: WorkerId, revision: Revision, now: Instant) {
+    /// A worker is about to be spawned. Returns the log files that this slot may have stopped to use.
+    pub fn begin(&mut self, id: WorkerId, revision: Revision, now: Instant) -> Vec<PathBuf> {
         let plan = &self.spec(revision).plan;
         let record = WorkerRecord {
             id,
@@ -125,12 +140,21 @@ impl Record {
             name: plan.name.clone(),
             port: plan.port,
             pid: None,
+            stdin: None,
             spawned_at: now,
             exited_at: None,
             cause: None,
+            announced: None,
         };
         self.previous = self.latest.replace(record);
-        self.forget_unused_specs();
+        self.forget_unused_specs()
+    }
+
+    /// Keeps the stdin of the latest worker open until its leader has exited.
+    pub fn keep_stdin(&mut self, stdin: PipeWriter) {
+        if let Some(record) = &mut self.latest {
+            record.stdin = Some(stdin);
+        }
     }
 
     /// The latest worker was spawned.
@@ -146,6 +170,9 @@ impl Record {
         let last = self.failure.as_ref().map(|(failure, _)| &**failure);
         let kind = if failure.is_still(last) { FailureKind::Repeated } else { FailureKind::New };
         self.failure = Some((Rc::new(failure), kind));
+        if let Some(record) = &mut self.latest {
+            record.stdin = None;
+        }
     }
 
     /// The leader of a worker was reaped. `memory_kills` is how often the kernel has killed in its control group by
@@ -156,8 +183,22 @@ impl Record {
         let limit = self.spec_of(worker).and_then(LaunchSpec::memory_bytes);
         if let Some(record) = self.latest.as_mut().filter(|record| record.id == worker) {
             record.exited_at = Some(now);
+            record.stdin = None;
             record.cause = limit.filter(|_| has_grown).map(Cause::MemoryLimit);
         }
+    }
+
+    /// The exit of this worker is reported, with what comes next.
+    pub fn announce(&mut self, worker: WorkerId, next: Next) {
+        let records = [&mut self.latest, &mut self.previous].into_iter().flatten();
+        for record in records.filter(|record| record.id == worker) {
+            record.announced = Some(next);
+        }
+    }
+
+    /// What was reported to come after the exit of this worker.
+    pub fn announced(&self, worker: WorkerId) -> Option<Next> {
+        self.record(worker).announced
     }
 
     /// Why the last spawn failed.

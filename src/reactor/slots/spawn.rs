@@ -1,16 +1,19 @@
 //! From the supervisor's `Spawn` to the first instruction of a worker; and the start of a probe command.
 
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use super::Slots;
 use super::launch::LaunchSpec;
+use super::record::Record;
+use crate::plan::Stdin;
 use crate::reactor::health::{Health, Purpose, Subject};
 use crate::reactor::output::{Device, Output, OutputSpec};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
-use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, ports, stale_worker};
+use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, ports, sealed, stale_worker};
 
 /// What every child gets from pm.
 #[derive(Debug)]
@@ -41,18 +44,19 @@ impl Slots {
         port: PortProbe,
         parts: &mut Parts<'_>,
     ) -> Event {
-        self.record_mut(worker.slot).begin(worker, revision, parts.now);
+        let logs = self.record_mut(worker.slot).begin(worker, revision, parts.now);
+        self.unused_logs.extend(logs);
         let result = self.try_spawn(worker, revision, port, parts);
         let record = self.record_mut(worker.slot);
         match result {
             Ok(()) => {
                 let leader = parts.children.pid(worker);
-                record.on_spawned(leader);
+                record.on_spawned(leader.map(sealed::outer_pid));
                 let plan = &record.spec(revision).plan;
                 if let Some(leader) = leader {
                     let identity = plan.exec.identity.as_ref();
                     let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
-                    let subject = Subject { worker, leader, uid };
+                    let subject = Subject { worker, leader, uid, port: plan.port };
                     let (health, registrar) = (&mut *parts.health, &mut parts.registrar);
                     health.on_spawned(
                         subject,
@@ -79,7 +83,10 @@ impl Slots {
         parts: &mut Parts<'_>,
     ) -> Result<(), SpawnFailure> {
         let Self { records, memory_limit, inherited, stale_workers, .. } = self;
-        let spec = records[&worker.slot].spec(revision);
+        let record =
+            records.get_mut(&worker.slot).expect("a slot of the supervisor has its record");
+        let stdin = open_stdin(record, revision).map_err(SpawnFailure::Stdin)?;
+        let spec = record.spec(revision);
         match port {
             PortProbe::Needed => probe_port(spec, *stale_workers)?,
             PortProbe::Skipped => {}
@@ -100,11 +107,13 @@ impl Slots {
             file: plan.log.clone(),
             awaited: spec.awaited_line().cloned(),
             device,
+            terminal_output: plan.terminal_output,
         };
         let opened = parts.output.open_pipe(worker, output, &mut parts.registrar);
         let writer = opened.map_err(SpawnFailure::Output)?;
-        let given = inherited.given(writer.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
-        let spawned = parts.children.spawn(worker, &spec.launch, spec.stop_signal, given);
+        let stdin = stdin.as_ref().map_or(inherited.null.as_fd(), AsFd::as_fd);
+        let given = inherited.given(stdin, writer.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+        let spawned = parts.children.spawn(worker, &spec.launch, spec.stop, given);
         spawned.map_err(|error| {
             parts.output.close_pipe(worker, &mut parts.registrar);
             error.into()
@@ -126,7 +135,8 @@ impl Slots {
             Purpose::Ready => spec.ready_probe.as_ref(),
             Purpose::Alive => spec.alive_probe.as_ref(),
         };
-        let given = self.inherited.given(self.inherited.null.as_fd(), None);
+        let null = self.inherited.null.as_fd();
+        let given = self.inherited.given(null, null, None);
         Some(children.probe(worker, launch?, given))
     }
 }
@@ -134,15 +144,29 @@ impl Slots {
 impl Inherited {
     fn given<'a>(
         &'a self,
+        stdin: BorrowedFd<'a>,
         output: BorrowedFd<'a>,
         cgroup: Option<BorrowedFd<'a>>,
     ) -> Inheritance<'a> {
         Inheritance {
-            stdin: self.null.as_fd(),
+            stdin,
             output,
             open_files: self.open_files,
             altered_signals: &self.altered_signals,
             cgroup,
+        }
+    }
+}
+
+/// The stdin of a worker, if it is to stay open. It is a pipe of the worker's own: O_NONBLOCK, which Node sets, is
+/// shared by all that have the description (open(2)).
+fn open_stdin(record: &mut Record, revision: Revision) -> io::Result<Option<PipeReader>> {
+    match record.spec(revision).plan.exec.stdin {
+        Stdin::Null => Ok(None),
+        Stdin::Open => {
+            let (reader, writer) = io::pipe()?;
+            record.keep_stdin(writer);
+            Ok(Some(reader))
         }
     }
 }

@@ -111,6 +111,8 @@ impl Slot {
     fn note_failure(&mut self, successor: Successor, now: Instant) {
         match (self.wanted, successor) {
             (Wanted::Up, Successor::Follows) => self.restarts.note(self.policy.max_restarts, now),
+            // The plan has changed, and the next worker is of the new revision.
+            (Wanted::Up, Successor::Ends(_)) if self.roll.is_due() => {}
             (Wanted::Up, Successor::Ends(exit)) => self.wanted = Wanted::Ended(exit),
             // It waited for other slots before it was to be stopped: its failure changes nothing.
             (

@@ -9,6 +9,7 @@
 
 mod after_exit;
 pub(super) mod flags;
+mod state_hash;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -152,7 +153,7 @@ impl Slot {
             Input::Start => self.want_up(),
             Input::Stop | Input::Kill => self.want_down(),
             Input::Keep(policy) => self.policy = policy,
-            Input::Replace(target) => self.adopt(target),
+            Input::Replace(target) => self.change_idle(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::StartAllowed => self.spawn(now, actions),
             // Late: an answer about the last worker can arrive after that worker is reaped.

@@ -60,7 +60,22 @@ impl Slot {
     /// The next worker is to be this one.
     pub(super) fn replace(&mut self, target: Target) {
         self.reinstate();
+        self.resume();
         self.roll.set_due(target);
+    }
+
+    /// There is no worker, and the next one is to be this one.
+    pub(super) fn change_idle(&mut self, target: Target) {
+        self.resume();
+        self.adopt(target);
+    }
+
+    /// The plan wants another revision. A slot that has ended runs again by it: what ended was the old one.
+    fn resume(&mut self) {
+        match self.wanted {
+            Wanted::Ended(_) => self.want_up(),
+            Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => {}
+        }
     }
 
     pub(super) fn adopt(&mut self, target: Target) {

@@ -1,9 +1,11 @@
 //! Spawns real processes that report what they were started with.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
-use nix::unistd::getpid;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
 
 use super::*;
 use crate::supervisor::{SlotId, WorkerId};
@@ -17,6 +19,16 @@ fn spawn_in(exec: ExecSpec, argv: &[&str]) -> (Result<Pid, SpawnError>, String) 
 }
 
 fn spawn_in_group(
+    exec: ExecSpec,
+    argv: &[&str],
+    group: Option<&std::fs::File>,
+) -> (Result<Pid, SpawnError>, String) {
+    spawn_by(getpid(), exec, argv, group)
+}
+
+/// `pm` is the process that the child takes for its parent.
+fn spawn_by(
+    pm: Pid,
     exec: ExecSpec,
     argv: &[&str],
     group: Option<&std::fs::File>,
@@ -38,12 +50,19 @@ fn spawn_in_group(
     let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
     let exec = ExecSpec { argv, env, ..exec };
     let worker = WorkerId { slot: SlotId(0), generation: 7 };
-    let tag = WorkerTag { pm: getpid(), worker, probe: None };
-    let result = Launch::new(&exec, [], []).spawn(tag, given);
+    let tag = WorkerTag { pm, worker, probe: None };
+    let result = Launch::new(&exec, [], []).spawn(tag, given).map(|child| child.pid);
     drop(writer);
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();
     (result, output)
+}
+
+/// With `PM_SKIP_NOTHING` set, as in continuous integration, a test that cannot run here fails.
+#[track_caller]
+fn skip(reason: &str) {
+    assert!(std::env::var_os("PM_SKIP_NOTHING").is_none(), "skipped: {reason}");
+    println!("skipped: {reason}");
 }
 
 #[test]
@@ -80,6 +99,15 @@ fn an_exec_that_fails_is_explained() {
     assert!(executable("echo hi").contains("not a program"));
 }
 
+#[test]
+fn an_exec_that_fails_leaves_no_child() {
+    use crate::sys::child_list::ChildList;
+    spawn(&["/dev/null"]).0.unwrap_err();
+    let mut left = Vec::new();
+    ChildList::open().for_each(|pid| left.push(pid));
+    assert_eq!(left, []);
+}
+
 fn printed(exec: ExecSpec, script: &str) -> String {
     let (pid, output) = spawn_in(exec, &["sh", "-c", script]);
     pid.unwrap();
@@ -114,10 +142,17 @@ fn a_worker_runs_in_its_folder_with_its_umask_niceness_and_limits() {
 #[test]
 fn a_worker_can_be_another_user() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root can become another user");
-        return;
+        return skip("only root can become another user");
     }
-    let identity = Identity { user: "x".into(), uid: 1234, gid: 2345, groups: vec![3456, 4567] };
+    let identity = Identity {
+        user: "x".into(),
+        login: "x".into(),
+        home: "/".into(),
+        shell: "/bin/sh".into(),
+        uid: 1234,
+        gid: 2345,
+        groups: vec![3456, 4567],
+    };
     let exec = ExecSpec { identity: Some(identity), ..ExecSpec::default() };
     let script = "exec grep -E '^(Uid|Gid|Groups)' /proc/self/status";
     let text = printed(exec.clone(), script).replace(['\t', ' '], ",");
@@ -138,12 +173,11 @@ fn a_worker_is_in_its_control_group_from_its_first_instruction() {
         Some((group.clone(), procs.ok()?))
     });
     let Some((group, procs)) = made else {
-        println!("skipped: no cgroup v2 may be divided here");
-        return;
+        return skip("no cgroup v2 may be divided here");
     };
     let argv = ["cat", "/proc/self/cgroup"];
     let (pid, output) = spawn_in_group(ExecSpec::default(), &argv, Some(&procs));
-    nix::sys::wait::waitpid(pid.unwrap(), None).unwrap();
+    waitpid(pid.unwrap(), None).unwrap();
     std::fs::remove_dir(&group).unwrap();
     assert!(
         output.lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),
@@ -156,4 +190,45 @@ fn a_folder_that_is_missing_is_named() {
     let exec = ExecSpec { cwd: Some("/no/such".into()), ..ExecSpec::default() };
     let refused = spawn_in(exec, &["sh"]).0.unwrap_err().to_string();
     assert_eq!(refused, "cannot change to its folder /no/such: No such file or directory");
+}
+
+#[test]
+fn a_child_whose_parent_has_died_does_not_run_its_program() {
+    let (pid, output) = spawn_by(Pid::from_raw(1), ExecSpec::default(), &["echo", "up"], None);
+    let ended = waitpid(pid.unwrap(), None).unwrap();
+    assert!(matches!(ended, WaitStatus::Exited(_, 127)), "{ended:?}");
+    assert_eq!(output, "");
+}
+
+#[test]
+fn a_child_blocks_each_signal_that_pm_catches_until_it_execs() {
+    // The child waits here: it writes to the file of its control group before it execs.
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let procs = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+    fcntl(&procs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while (&procs).write(&[0; 4096]).is_ok() {}
+    fcntl(&procs, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let thread = nix::unistd::gettid();
+    let blocked = std::thread::spawn(move || {
+        let blocked = loop {
+            let children = std::fs::read_to_string(format!("/proc/self/task/{thread}/children"));
+            let Some(child) = children.unwrap().split_whitespace().next().map(str::to_owned) else {
+                continue;
+            };
+            let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+            let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            if field("State:").trim().starts_with('S') {
+                break u64::from_str_radix(field("SigBlk:").trim(), 16).unwrap();
+            }
+        };
+        reader.read_exact(&mut [0; 4096]).unwrap();
+        blocked
+    });
+    let (pid, _) = spawn_in_group(ExecSpec::default(), &["true"], Some(&procs));
+    waitpid(pid.unwrap(), None).unwrap();
+    let blocked = blocked.join().unwrap();
+    let caught = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGCHLD];
+    for signal in caught.into_iter().chain([crate::sys::guard::death_signal()]) {
+        assert_ne!(blocked & 1 << (signal - 1), 0, "{signal} of {blocked:x}");
+    }
 }

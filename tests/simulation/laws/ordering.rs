@@ -18,7 +18,8 @@ pub const OF_ORDERING: &[Law<OfState>] = laws![
 fn the_table_has_the_slots_of_the_plan_and_those_not_yet_gone(settled: &Settled) -> Verdict {
     let table: Vec<SlotId> = settled.supervisor.ids().collect();
     let due: Vec<SlotId> = settled.record.slots.iter().map(|facts| facts.slot).collect();
-    ensure(table == due, || format!("{table:?} instead of {due:?}"))
+    let count = settled.supervisor.slot_count();
+    ensure(table == due && count == due.len(), || format!("{table:?} instead of {due:?}"))
 }
 
 fn a_slot_waits_to_start_only_for_pools_that_are_not_ready(settled: &Settled) -> Verdict {

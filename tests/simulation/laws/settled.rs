@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pm::supervisor::{Event, Phase, Slot};
+use pm::supervisor::{Event, Phase, Slot, Wanted};
 
 use super::{Law, OfState, Settled, Verdict, broken, ensure, forbid, longest};
 use crate::facts::{Due, Facts};
@@ -32,6 +32,8 @@ pub const OF_SLOTS: &[Law<OfState>] = laws![
     a_grace_ends_in_a_kill,
     a_kill_is_repeated,
     a_run_that_is_over_has_finished,
+    failed_starts_in_a_row_are_counted,
+    it_is_known_whether_and_since_when_pm_stops,
 ];
 
 /// Not even for a moment.
@@ -234,6 +236,25 @@ fn a_kill_is_repeated(settled: &Settled) -> Verdict {
 fn a_run_that_is_over_has_finished(settled: &Settled) -> Verdict {
     forbid(settled.record.is_over() && !settled.record.is_finished(), || {
         "no slot goes on".to_owned()
+    })
+}
+
+/// As long as it is wanted up: a start makes it forget them.
+fn failed_starts_in_a_row_are_counted(settled: &Settled) -> Verdict {
+    settled.each_slot(|slot, facts| {
+        let is_counted = slot.failures() == facts.failed_starts;
+        ensure(is_counted || facts.wanted != Wanted::Up, || {
+            format!("{} instead of {}", slot.failures(), facts.failed_starts)
+        })
+    })
+}
+
+fn it_is_known_whether_and_since_when_pm_stops(settled: &Settled) -> Verdict {
+    let (supervisor, record) = (settled.supervisor, settled.record);
+    let is_stopping = record.is_draining() || record.is_finished();
+    let holds = supervisor.is_draining() == is_stopping;
+    ensure(holds && supervisor.stopping_since() == record.asked_at, || {
+        format!("{} since {:?}", supervisor.is_draining(), supervisor.stopping_since())
     })
 }
 

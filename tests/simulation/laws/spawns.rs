@@ -22,6 +22,7 @@ pub const OF_SPAWNS: &[Law<OfAnswer>] = laws![
     no_slot_is_restarted_more_often_than_its_policy_allows,
     a_worker_that_was_ready_is_replaced_in_the_same_wakeup,
     an_empty_slot_is_filled_at_once_when_its_revision_changes,
+    a_slot_that_has_ended_runs_again_only_when_its_revision_changes,
 ];
 
 /// An event about an older worker, or about a slot that is forgotten, gets no answer and leaves no trace.
@@ -208,6 +209,25 @@ fn an_empty_slot_is_filled_at_once_when_its_revision_changes(answer: &Answer) ->
         let is_due = facts.life.is_none() && is_waiting && entry.revision != facts.revision;
         if is_due && !answer.spawns(entry.slot) {
             return broken(format!("{:?} is due {:?}", entry.slot, facts.due));
+        }
+    }
+    Ok(())
+}
+
+/// A job that has done its work is run again by the next revision, and not at all by the same one.
+fn a_slot_that_has_ended_runs_again_only_when_its_revision_changes(answer: &Answer) -> Verdict {
+    let Told::Plan(spec) = answer.told else { return Ok(()) };
+    if answer.before.is_finished() {
+        return Ok(());
+    }
+    for entry in &spec.slots {
+        let Some(facts) = answer.before.of(entry.slot) else { continue };
+        let Wanted::Ended(_) = facts.wanted else { continue };
+        let slot = answer.slots.iter().find(|slot| slot.id() == entry.slot);
+        let wanted = slot.map(Slot::wanted);
+        let due = if entry.revision == facts.revision { facts.wanted } else { Wanted::Up };
+        if wanted != Some(due) {
+            return broken(format!("{:?} is wanted {wanted:?} instead of {due:?}", entry.slot));
         }
     }
     Ok(())

@@ -19,6 +19,12 @@ pub enum HealthFault {
     TcpWithoutPorts,
     #[error("`exit` in a pool whose workers are always restarted")]
     ExitAlwaysRestarted,
+    #[error("`alive` has no effect on workers that are ready once they have exited")]
+    AliveWithExit,
+    #[error("an empty `{0}` is in each line")]
+    EmptyLine(&'static str),
+    #[error("no line has a line feed in it: this never matches")]
+    LineFeed,
     #[error("`within` is not valid with `after`")]
     WithinWithAfter,
     #[error("`within` must be greater than 0")]
@@ -42,6 +48,11 @@ impl Explain for HealthFault {
             Self::ExitAlwaysRestarted => {
                 "for a job that ends, set `restart = \"never\"` or `\"on-failure\"`".into()
             }
+            Self::AliveWithExit => "remove it, or make them ready by another condition".into(),
+            Self::EmptyLine(_) => {
+                "write a part of the line; any line is `line_regex = \".*\"`".into()
+            }
+            Self::LineFeed => "write a part of one line".into(),
             Self::WithinWithAfter => "remove it: `after` is the time itself".into(),
             Self::WithinZero => "`ready = { after = \"0s\" }` makes a worker ready at once".into(),
             Self::TimeoutLonger => {

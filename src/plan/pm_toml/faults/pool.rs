@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::plan::Unreadable;
 use crate::plan::text::duration::words;
 use crate::plan::text::explain::Explain;
+use crate::plan::text::phrase;
+use crate::plan::{NAME_BYTES_MAX, Unreadable};
 
 /// What is wrong in the table of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +25,28 @@ pub enum PoolFault {
     NeverRestarted(&'static str),
     #[error("`max` is less than `first`")]
     BackoffOrder { first: Duration, max: Duration },
-    #[error("this signal is never sent: `grace = \"0s\"` kills at once")]
-    SignalNeverSent,
+    #[error("`{0}` has no effect: `grace = \"0s\"` kills at once")]
+    SignalNeverSent(&'static str),
     #[error("this path is empty")]
     EmptyCwd,
     #[error("this path is empty")]
     EmptyLogFile,
+    #[error("this path is empty")]
+    EmptyEnvFile,
+    #[error("`{0}` is listed twice")]
+    EnvFileTwice(String),
+    #[error("there is no folder `{0}`")]
+    NoFolder(String),
+    #[error("`{0}` is not a folder")]
+    NotAFolder(String),
+    #[error("`{0}` is a folder")]
+    LogFolder(String),
+    #[error("`{0}` is this file itself")]
+    LogIsThisFile(String),
+    #[error("`{key}` is too low for any program")]
+    LimitTooLow { key: &'static str, least: u64 },
+    #[error("pm may not give a worker the nice value {nice}")]
+    NiceNotAllowed { nice: i32, least: i32 },
     #[error("`{0}` is not one folder")]
     NotOneFolder(String),
     #[error("`{key}` has no placeholders: `{placeholder}` would stay as it is")]
@@ -44,6 +61,8 @@ pub enum PoolFault {
     NotifyVariable(String),
     #[error("`group` without `user`")]
     GroupWithoutUser,
+    #[error("`raw` has no effect without `pty`")]
+    RawWithoutPty,
     #[error("only root may run workers as `{0}`")]
     NotRoot(String),
     #[error("there is no user `{0}` on this machine")]
@@ -62,7 +81,9 @@ pub enum CommandForm {
 impl Explain for PoolFault {
     fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Name(_) => "use letters, digits, `-` and `_`".into(),
+            Self::Name(_) => {
+                format!("use letters, digits, `-` and `_`, at most {NAME_BYTES_MAX} of them")
+            }
             Self::NoCommand(_) => "write `command = [\"./server\", \"{port}\"]`".into(),
             Self::EmptyCommand(CommandForm::Argv) => {
                 "the first element of the list is the program".into()
@@ -78,8 +99,20 @@ impl Explain for PoolFault {
                 words(*first),
                 words(*max)
             ),
-            Self::SignalNeverSent => "remove `signal`, or set a longer `grace`".into(),
+            Self::SignalNeverSent(key) => format!("remove `{key}`, or set a longer `grace`"),
             Self::EmptyCwd => "write `.` for the folder of this file".into(),
+            Self::EmptyEnvFile => "remove it, or write for example `.env`".into(),
+            Self::EnvFileTwice(_) => "remove one of the two".into(),
+            Self::NoFolder(_) => "create it, or correct the path".into(),
+            Self::NotAFolder(_) => "give the path of a folder".into(),
+            Self::LogFolder(_) => "add the name of a file, as in `log/{slot}.log`".into(),
+            Self::LogIsThisFile(_) => "give another file, as in `log/{slot}.log`".into(),
+            Self::LimitTooLow { least, .. } => {
+                format!("give at least {}", phrase::bytes(*least))
+            }
+            Self::NiceNotAllowed { least, .. } => {
+                format!("give {least} to 19, or start pm as root or with CAP_SYS_NICE")
+            }
             Self::EmptyLogFile => "write for example `log/{slot}.log`".into(),
             Self::NotOneFolder(_) => "write a list, as in `[\"bin\", \".deno/bin\"]`".into(),
             Self::NoPlaceholders { .. } => "write what it stands for, or remove it".into(),
@@ -88,6 +121,7 @@ impl Explain for PoolFault {
             Self::PortVariable => "remove it, or give the pool `workers` instead of `ports`".into(),
             Self::NotifyVariable(_) => "remove it".into(),
             Self::GroupWithoutUser => "set `user` too".into(),
+            Self::RawWithoutPty => "set `pty = true` too, or remove it".into(),
             Self::NotRoot(_) => {
                 "start pm as root, or remove `user` and start pm as that user".into()
             }

@@ -45,7 +45,7 @@ pub enum ValueFault {
     #[error("`{0}` is not a umask")]
     Umask(String),
     #[error("a umask is octal, and in quotes")]
-    UmaskNumber(i64),
+    UmaskNumber(String),
     #[error("`false` has no effect here")]
     False,
     #[error("`{0}` is not an HTTP status")]
@@ -117,7 +117,7 @@ impl Explain for ValueFault {
             Self::Size(error) => error.help(),
             Self::Signal(error) => error.help(),
             Self::Umask(_) => Some("write three octal digits, as in `\"022\"`".into()),
-            Self::UmaskNumber(number) => Some(format!("did you mean `\"{number:03}\"`?")),
+            Self::UmaskNumber(digits) => Some(format!("did you mean `\"{digits:0>3}\"`?")),
             Self::False => Some("leave the key out".into()),
             Self::Status(_) => Some(STATUS_HELP.into()),
             Self::StatusBackwards(first, last) => Some(format!("did you mean `{last}-{first}`?")),

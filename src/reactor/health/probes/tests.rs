@@ -22,7 +22,7 @@ impl Bench {
     fn until_ready(probe: Probe) -> Self {
         let mut bench = Self::without_probes();
         let mut registrar = bench.poller.registrar();
-        bench.probes.await_ready(WORKER, probe, bench.began, &mut registrar);
+        bench.probes.await_ready(WORKER, probe, None, bench.began, &mut registrar);
         bench
     }
 
@@ -46,7 +46,9 @@ impl Bench {
         let until = Instant::now() + patience;
         loop {
             let now = Instant::now();
-            let finding = self.probes.advance(now, &mut self.poller.registrar());
+            let registrar = &mut self.poller.registrar();
+            let advanced = self.probes.advance(now, registrar);
+            let finding = advanced.or_else(|| self.probes.judge(now, registrar));
             if finding.is_some() || now >= until {
                 return finding;
             }
@@ -227,7 +229,7 @@ fn the_exit_of_an_older_command_is_not_taken_for_that_of_the_one_that_runs() {
     // A reload asks for another probe of the same worker.
     assert_eq!(bench.stop(WORKER), Some(ProbeId(1)));
     let (began, registrar) = (bench.began, &mut bench.poller.registrar());
-    bench.probes.await_ready(WORKER, command(), began, registrar);
+    bench.probes.await_ready(WORKER, command(), None, began, registrar);
     bench.starts(Purpose::Ready, ProbeId(2));
     assert_eq!(bench.exits(ProbeId(1), Exit::Code(0)), None);
     assert_eq!(bench.exits(ProbeId(2), Exit::Code(0)), Some(Finding::Ready(WORKER)));

@@ -1,8 +1,23 @@
 //! Files are real ones in a temporary folder.
 
 use std::fs::read_to_string;
+use std::fs::{remove_file, rename};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::*;
+use crate::reactor::output::lines::{End, Start};
+use crate::supervisor::SlotId;
+
+const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
+
+/// A piece of a line: what it begins with makes no difference to a file.
+fn piece<'a>(parts: &[&'a [u8]], end: End) -> Piece<'a> {
+    let second = parts.get(1).copied().unwrap_or_default();
+    Piece { parts: [parts[0], second], start: Start::Line, end }
+}
 
 fn plan(folder: &Path, max_bytes: u64, keep: u32) -> LogFile {
     LogFile { path: folder.join("logs/web.1.log"), max_bytes, keep }
@@ -14,7 +29,7 @@ fn lines_go_whole_into_files_of_at_most_max_size() {
     let plan = plan(folder.path(), 40, 2);
     let mut files = LogFiles::default();
     for n in 0..20 {
-        files.push(&plan, &[b"line ", format!("{n:02}").as_bytes()], End::Line);
+        files.push(&plan, WORKER, &piece(&[b"line ", format!("{n:02}").as_bytes()], End::Line));
     }
     assert!(files.flush().is_empty());
     let read = |name: &str| read_to_string(folder.path().join("logs").join(name)).unwrap();
@@ -32,8 +47,8 @@ fn a_line_longer_than_max_size_gets_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 4, 0);
     let mut files = LogFiles::default();
-    files.push(&plan, &[b"much too long"], End::Line);
-    files.push(&plan, &[b"x"], End::Line);
+    files.push(&plan, WORKER, &piece(&[b"much too long"], End::Line));
+    files.push(&plan, WORKER, &piece(&[b"x"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&plan.path).unwrap(), "x\n");
 }
@@ -44,7 +59,7 @@ fn an_existing_file_is_appended_to() {
     let plan = plan(folder.path(), 1_000, 1);
     for _ in 0..2 {
         let mut files = LogFiles::default();
-        files.push(&plan, &[b"again"], End::Line);
+        files.push(&plan, WORKER, &piece(&[b"again"], End::Line));
         files.flush();
     }
     assert_eq!(read_to_string(&plan.path).unwrap(), "again\nagain\n");
@@ -59,12 +74,12 @@ fn a_file_that_cannot_be_written_is_reported_once_and_the_loss_when_it_can() {
     let mut files = LogFiles::default();
     let mut said = Vec::new();
     for _ in 0..3 {
-        files.push(&plan, &[b"lost"], End::Line);
+        files.push(&plan, WORKER, &piece(&[b"lost"], End::Line));
         said.extend(files.flush());
     }
     assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
     remove_file(folder.path().join("logs")).unwrap();
-    files.push(&plan, &[b"kept"], End::Line);
+    files.push(&plan, WORKER, &piece(&[b"kept"], End::Line));
     let said = files.flush();
     assert!(matches!(said[..], [Incident::Restored { lost: 3, .. }]), "{said:?}");
     assert_eq!(read_to_string(&plan.path).unwrap(), "kept\n");
@@ -85,7 +100,7 @@ fn only_a_regular_file_is_written() {
         put();
         let mut files = LogFiles::default();
         for _ in 0..20 {
-            files.push(&plan, &[b"a line"], End::Line);
+            files.push(&plan, WORKER, &piece(&[b"a line"], End::Line));
         }
         let said = files.flush();
         assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
@@ -97,14 +112,194 @@ fn only_a_regular_file_is_written() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_file_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 10, 2);
+    std::fs::create_dir(folder.path().join("logs")).unwrap();
+    nix::unistd::mkfifo(&plan.path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    let reader = options.read(true).custom_flags(libc::O_NONBLOCK).open(&plan.path).unwrap();
+    let mut files = LogFiles::default();
+    files.push(&plan, WORKER, &piece(&[b"a line"], End::Line));
+    assert!(matches!(files.flush()[..], [Incident::Broken { .. }]));
+    // A pipe that was opened for writing and closed again is hung up (poll(2)).
+    let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0));
+}
+
+#[test]
+fn a_line_that_comes_in_pieces_is_rotated_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 250_000, 2);
+    let mut files = LogFiles::default();
+    let long = vec![b'x'; 60_000];
+    files.push(&plan, WORKER, &piece(&[&long[..20_000]], End::Line));
+    for end in [End::Continued, End::Continued, End::Continued, End::Line] {
+        files.push(&plan, WORKER, &piece(&[&long], end));
+        files.flush();
+    }
+    files.push(&plan, WORKER, &piece(&[b"last"], End::Line));
+    files.flush();
+    let rotated = read_to_string(folder.path().join("logs/web.1.log.1")).unwrap();
+    let lengths: Vec<_> = rotated.lines().map(str::len).collect();
+    assert_eq!(lengths, [20_000, 240_000]);
+    assert_eq!(read_to_string(&plan.path).unwrap(), "last\n");
+}
+
+#[test]
+fn a_line_without_an_end_does_not_grow_a_file_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 100_000, 9);
+    let mut files = LogFiles::default();
+    for _ in 0..10 {
+        files.push(&plan, WORKER, &piece(&[&[b'x'; 65_536]], End::Continued));
+        files.flush();
+    }
+    let names = std::fs::read_dir(folder.path().join("logs")).unwrap();
+    let texts: Vec<_> = names.map(|name| read_to_string(name.unwrap().path()).unwrap()).collect();
+    assert!(texts.iter().all(|text| text.len() <= 100_001), "a file is too long");
+    let unended = texts.iter().filter(|text| !text.ends_with('\n')).count();
+    assert_eq!((texts.concat().matches('x').count(), unended), (655_360, 1));
+}
+
+#[test]
+fn a_line_that_a_worker_left_open_is_ended_before_the_line_of_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1_000, 1);
+    let mut files = LogFiles::default();
+    let next = WorkerId { generation: 2, ..WORKER };
+    files.push(&plan, WORKER, &piece(&[b"left open"], End::Continued));
+    files.flush();
+    files.push(&plan, next, &piece(&[b"of the next"], End::Line));
+    files.push(&plan, WORKER, &piece(&[b", its rest"], End::Continued));
+    files.close();
+    assert_eq!(read_to_string(&plan.path).unwrap(), "left open\nof the next\n, its rest\n");
+}
+
+#[test]
+fn a_long_line_ends_in_the_file_that_was_renamed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1_000, 1);
+    let mut files = LogFiles::default();
+    files.push(&plan, WORKER, &piece(&[b"the start, "], End::Continued));
+    files.flush();
+    let moved = folder.path().join("moved");
+    rename(&plan.path, &moved).unwrap();
+    files.reopen();
+    files.push(&plan, WORKER, &piece(&[b"the end"], End::Line));
+    files.push(&plan, WORKER, &piece(&[b"another"], End::Line));
+    files.flush();
+    assert_eq!(read_to_string(&moved).unwrap(), "the start, the end\n");
+    assert_eq!(read_to_string(&plan.path).unwrap(), "another\n");
+}
+
+#[test]
+fn a_file_that_was_truncated_meanwhile_is_not_rotated_for_its_former_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 20, 1);
+    let mut files = LogFiles::default();
+    files.push(&plan, WORKER, &piece(&[b"0123456789"], End::Line));
+    files.flush();
+    std::fs::OpenOptions::new().write(true).open(&plan.path).unwrap().set_len(0).unwrap();
+    files.push(&plan, WORKER, &piece(&[b"abcdefghij"], End::Line));
+    files.flush();
+    assert_eq!(read_to_string(&plan.path).unwrap(), "abcdefghij\n");
+    assert!(!folder.path().join("logs/web.1.log.1").exists());
+}
+
+/// A file system of this size, unmounted when it is dropped. `None` if this process may not mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(bytes: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={bytes}");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path());
+        mount.stderr(std::process::Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then(|| Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn whole_lines_of_a_failed_write_stay_and_only_the_others_are_lost() {
+    let Some(disk) = SmallDisk::mount(16_384) else {
+        eprintln!("skipped: only root can mount a small file system");
+        return;
+    };
+    let plan = LogFile { path: disk.0.path().join("web.1.log"), max_bytes: 1 << 20, keep: 1 };
+    let mut files = LogFiles::default();
+    for n in 0..1_000 {
+        files.push(&plan, WORKER, &piece(&[format!("line {n:024}").as_bytes()], End::Line));
+    }
+    assert!(matches!(files.flush()[..], [Incident::Broken { .. }]));
+    let text = read_to_string(&plan.path).unwrap();
+    // 30 bytes each: all that the disk holds, without the last, torn one.
+    assert_eq!(text.len(), 16_384 / 30 * 30);
+    assert!(text.lines().all(|line| line.len() == 29) && text.ends_with('\n'));
+    let kept = text.lines().count() as u64;
+    // Truncated by another process while it cannot be written: no hole is left.
+    let file = std::fs::OpenOptions::new().write(true).open(&plan.path).unwrap();
+    file.set_len(0).unwrap();
+    files.push(&plan, WORKER, &piece(&[b"again"], End::Line));
+    let said = files.flush();
+    assert!(
+        matches!(said[..], [Incident::Restored { lost, .. }] if lost == 1_000 - kept),
+        "{said:?}"
+    );
+    assert_eq!(read_to_string(&plan.path).unwrap(), "again\n");
+}
+
+#[test]
+fn a_long_line_of_which_a_piece_is_lost_is_lost_as_a_whole() {
+    let Some(disk) = SmallDisk::mount(131_072) else {
+        eprintln!("skipped: only root can mount a small file system");
+        return;
+    };
+    let plan = LogFile { path: disk.0.path().join("web.1.log"), max_bytes: 1 << 20, keep: 1 };
+    let mut files = LogFiles::default();
+    files.push(&plan, WORKER, &piece(&[b"before"], End::Line));
+    for end in [End::Continued, End::Continued, End::Continued, End::Line] {
+        files.push(&plan, WORKER, &piece(&[&[b'x'; 50_000]], end));
+        files.flush();
+    }
+    files.push(&plan, WORKER, &piece(&[b"after"], End::Line));
+    let said = files.flush();
+    assert!(matches!(said[..], [Incident::Restored { lost: 1, .. }]), "{said:?}");
+    assert_eq!(read_to_string(&plan.path).unwrap(), "before\nafter\n");
+}
+
+#[test]
+fn lines_that_are_lost_until_the_end_are_counted_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 1_000, 1);
+    std::fs::write(folder.path().join("logs"), "").unwrap();
+    let mut files = LogFiles::default();
+    for _ in 0..7 {
+        files.push(&plan, WORKER, &piece(&[b"lost"], End::Line));
+    }
+    let said = files.close();
+    assert!(
+        matches!(said[..], [Incident::Broken { .. }, Incident::Lost { lost: 7, .. }]),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_line_that_comes_in_pieces_is_one_line_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1_000, 1);
     let mut files = LogFiles::default();
-    files.push(&plan, &[b"the start, "], End::Continued);
+    files.push(&plan, WORKER, &piece(&[b"the start, "], End::Continued));
     files.flush();
-    files.push(&plan, &[b"the end"], End::Line);
-    files.push(&plan, &[b"another"], End::Line);
+    files.push(&plan, WORKER, &piece(&[b"the end"], End::Line));
+    files.push(&plan, WORKER, &piece(&[b"another"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&plan.path).unwrap(), "the start, the end\nanother\n");
 }
@@ -116,7 +311,7 @@ fn a_file_that_was_moved_away_is_created_again_after_reopen() {
     let mut files = LogFiles::default();
     let moved = folder.path().join("moved");
     for line in ["one", "two", "three"] {
-        files.push(&plan, &[line.as_bytes()], End::Line);
+        files.push(&plan, WORKER, &piece(&[line.as_bytes()], End::Line));
         files.flush();
         if line == "one" {
             rename(&plan.path, &moved).unwrap();

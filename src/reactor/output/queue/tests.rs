@@ -93,7 +93,32 @@ fn an_output_that_cannot_be_written_is_reported_once() {
     assert_eq!(queue.flush(now), Some(Incident::Broken(Errno::ENOSPC)));
     queue.push(&[b"lost"], now);
     assert_eq!(queue.flush(now), None);
-    assert!(queue.is_settled(now + STALLED_AFTER), "it delays nothing");
+    assert!(queue.is_settled(now) && queue.has_room(now), "it delays nothing");
+    assert_eq!(queue.close(now), Some(Incident::Lost(2)));
+}
+
+#[test]
+fn an_error_of_a_disk_is_no_closed_reader() {
+    // A regular file whose every write fails with EIO (proc_pid_mem(5)): the page at 0 is never mapped.
+    let file = std::fs::OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
+    let mut poller = Poller::open().unwrap();
+    let mut queue = LineQueue::to(file.as_fd(), Source::Stdout, &mut poller.registrar()).unwrap();
+    let now = Instant::now();
+    queue.push(&[b"a line"], now);
+    assert_eq!(queue.flush(now), Some(Incident::Broken(Errno::EIO)));
+}
+
+#[test]
+fn what_a_stalled_reader_has_not_taken_at_the_end_is_counted() {
+    let mut piped = piped();
+    let pushed = piped.fill();
+    piped.now += STALLED_AFTER;
+    let incident = piped.queue.close(piped.now);
+    drop(piped.queue);
+    let mut text = String::new();
+    piped.reader.read_to_string(&mut text).unwrap();
+    let whole = text.matches('\n').count() as u64;
+    assert_eq!(incident, Some(Incident::Lost(pushed - whole)));
 }
 
 #[test]

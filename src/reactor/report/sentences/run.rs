@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use super::signal_name;
 use crate::plan::LoadError;
 use crate::plan::text::duration::words;
 use crate::plan::text::phrase;
 use crate::reactor::output::{FileIncident, Incident, STALLED_AFTER, StdoutIncident};
-use crate::reactor::report::{Changes, LimitedBy, PoolFacts, ReloadError, RunEvent};
-use crate::supervisor::{Stop, StopKind, StopOrder, Wish};
+use crate::reactor::report::{
+    Changes, FailedSlot, LimitedBy, MoreDelays, PoolFacts, ReloadError, RunEvent, SlotFailure,
+};
+use crate::supervisor::{Exit, Stop, StopKind, StopOrder, Wish};
 
 /// What happened to the run.
 pub fn sentence(event: &RunEvent) -> String {
@@ -17,10 +20,14 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::Waiting { pool, others } => {
             format!("{pool} waits for {}", phrase::list_and(others))
         }
-        RunEvent::WaitingInVain { waiting, pool } => waiting_in_vain(waiting, pool),
+        RunEvent::WaitingInVain { waiting, pool, failed } => waiting_in_vain(waiting, pool, failed),
+        RunEvent::EndedWithFailure(failed) => {
+            format!("nothing is left to keep: {}", slot_failed(failed))
+        }
         RunEvent::Reloaded(changes) => reloaded(changes),
         RunEvent::ReloadRefused(error) => reload_refused(error),
         RunEvent::Stop(stop) => stopping(stop),
+        RunEvent::MoreDelays(more) => more_delays(*more),
         RunEvent::AllStopped(after) => format!("all workers stopped after {}", words(*after)),
         RunEvent::User2 => "SIGUSR2: ignored".into(),
         RunEvent::Output(Incident::Stdout(incident)) => stdout(*incident),
@@ -53,13 +60,24 @@ fn memory_limit(pool: &str, bytes: u64, by: &LimitedBy) -> String {
     }
 }
 
-fn waiting_in_vain(waiting: &[String], pool: &str) -> String {
+fn waiting_in_vain(waiting: &[String], pool: &str, failed: &FailedSlot) -> String {
     let (wait, are) = if waiting.len() == 1 { ("waits", "is") } else { ("wait", "are") };
-    format!("{} {wait} for {pool} and {are} not started", phrase::list_and(waiting))
+    let (waiting, failed) = (phrase::list_and(waiting), slot_failed(failed));
+    format!("{waiting} {wait} for {pool} and {are} not started: {failed}")
+}
+
+fn slot_failed(FailedSlot { name, failure }: &FailedSlot) -> String {
+    match failure {
+        SlotFailure::Exit(Exit::Code(code)) => format!("{name} exited {code}"),
+        SlotFailure::Exit(Exit::Signal(number)) => {
+            format!("{name} was killed by {}", signal_name(i32::from(*number)))
+        }
+        SlotFailure::GaveUp => format!("{name} gave up"),
+    }
 }
 
 fn reloaded(changes: &Changes) -> String {
-    let Changes { added, removed, replaced, kept } = changes;
+    let Changes { added, removed, replaced, again, kept } = changes;
     let part = |verb: &str, names: &[String], order: &str| {
         (!names.is_empty()).then(|| format!("{verb} {}{order}", phrase::list_and(names)))
     };
@@ -68,6 +86,7 @@ fn reloaded(changes: &Changes) -> String {
         part("added", added, ""),
         part("removed", removed, ""),
         part("replacing", replaced, one_by_one),
+        part("running", again, " again"),
         (*kept > 0).then(|| format!("kept {}", phrase::count(*kept, "worker"))),
     ];
     format!("reload: {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
@@ -101,6 +120,20 @@ fn stopping(stop: &Stop) -> String {
     }
 }
 
+/// Stands after the workers that are named.
+fn more_delays(more: MoreDelays) -> String {
+    let MoreDelays { stopping, left, killing } = more;
+    let are = |count: usize| {
+        let are = if count == 1 { "worker is" } else { "workers are" };
+        format!("{count} more {are} still")
+    };
+    let stopping =
+        (stopping > 0).then(|| format!("{} stopping; SIGKILL in {}", are(stopping), words(left)));
+    let killing = (killing > 0).then(|| format!("{} there after SIGKILL", are(killing)));
+    let parts: Vec<_> = [killing, stopping].into_iter().flatten().collect();
+    format!("and {}", parts.join(", and "))
+}
+
 fn kill_after(grace: Duration, order: StopOrder) -> String {
     let grace = words(grace);
     match order {
@@ -113,18 +146,20 @@ fn kill_after(grace: Duration, order: StopOrder) -> String {
 
 fn stdout(incident: StdoutIncident) -> String {
     let stalled = words(STALLED_AFTER);
-    let lines = |count: u64| phrase::count(usize::try_from(count).unwrap_or(usize::MAX), "line");
     match incident {
         StdoutIncident::Dropped(count) => {
             format!("dropped {} of output: nothing was read for {stalled}", lines(count))
         }
         StdoutIncident::Broken(errno) => format!(
-            "cannot write to stdout: {}; after {stalled} lines are dropped until it can",
+            "cannot write to stdout: {}; the oldest lines are dropped until it can",
             errno.desc()
         ),
         StdoutIncident::Restored(0) => "stdout can be written again; no line was lost".into(),
         StdoutIncident::Restored(count) => {
             format!("stdout can be written again; lost {}", lines(count))
+        }
+        StdoutIncident::Lost(count) => {
+            format!("lost {} of output: stdout did not take them before the end", lines(count))
         }
         StdoutIncident::Closed => {
             "stdout is closed: the workers go on, and their output is discarded".into()
@@ -138,10 +173,16 @@ fn log_file(incident: &FileIncident) -> String {
             format!("cannot write {}: {error}; its lines go to stdout only", path.display())
         }
         FileIncident::Restored { path, lost } => {
-            let lost = phrase::count(usize::try_from(*lost).unwrap_or(usize::MAX), "line");
-            format!("{} can be written again; lost {lost}", path.display())
+            format!("{} can be written again; lost {}", path.display(), lines(*lost))
+        }
+        FileIncident::Lost { path, lost } => {
+            format!("{} could not be written until the end; lost {}", path.display(), lines(*lost))
         }
     }
+}
+
+fn lines(count: u64) -> String {
+    phrase::count(usize::try_from(count).unwrap_or(usize::MAX), "line")
 }
 
 fn wish(wish: Wish) -> &'static str {
@@ -176,18 +217,49 @@ mod tests {
     }
 
     #[test]
+    fn pools_that_wait_in_vain_are_told_which_slot_failed_and_how() {
+        let failed = |failure| FailedSlot { name: "migrate.1".into(), failure };
+        let waiting = |waiting: &[&str], failure| {
+            let waiting: Vec<_> = waiting.iter().map(|name| (*name).to_owned()).collect();
+            waiting_in_vain(&waiting, "migrate", &failed(failure))
+        };
+        assert_eq!(
+            waiting(&["web"], SlotFailure::Exit(Exit::Code(4))),
+            "web waits for migrate and is not started: migrate.1 exited 4"
+        );
+        assert_eq!(
+            waiting(&["web", "job"], SlotFailure::Exit(Exit::Signal(9))),
+            "web and job wait for migrate and are not started: migrate.1 was killed by SIGKILL"
+        );
+        let over = RunEvent::EndedWithFailure(failed(SlotFailure::GaveUp));
+        assert_eq!(sentence(&over), "nothing is left to keep: migrate.1 gave up");
+    }
+
+    #[test]
     fn a_reload_says_what_changes_and_what_does_not() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let changes = Changes {
             added: names(&["job.1"]),
             removed: names(&["old.1", "old.2"]),
             replaced: names(&["web.1", "web.2", "web.3"]),
+            again: names(&["migrate.1"]),
             kept: 1,
         };
         assert_eq!(
             reloaded(&changes),
             "reload: added job.1; removed old.1 and old.2; \
-             replacing web.1, web.2 and web.3 one by one; kept 1 worker"
+             replacing web.1, web.2 and web.3 one by one; running migrate.1 again; kept 1 worker"
+        );
+    }
+
+    #[test]
+    fn workers_that_delay_a_stop_and_are_not_named_are_counted() {
+        let more = MoreDelays { stopping: 995, left: Duration::from_secs(4), killing: 0 };
+        assert_eq!(more_delays(more), "and 995 more workers are still stopping; SIGKILL in 4s");
+        assert_eq!(
+            more_delays(MoreDelays { killing: 1, ..more }),
+            "and 1 more worker is still there after SIGKILL, \
+             and 995 more workers are still stopping; SIGKILL in 4s"
         );
     }
 

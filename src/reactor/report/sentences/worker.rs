@@ -135,7 +135,11 @@ fn spawn_failed(
     retry: Retry,
 ) -> String {
     if let SpawnFailure::PortHeld { holder, .. } = failure {
-        return format!("{failure}; {}", port_held(holder, retry));
+        let next = match next {
+            Next::Spawn | Next::Backoff(_) => port_held(holder, retry),
+            Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => then(worker, next),
+        };
+        return format!("{failure}; {next}");
     }
     let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     let next = match next {
@@ -167,12 +171,14 @@ struct Never {
 }
 
 fn never(awaited: &ReadyBy, last: Option<&LastSign>) -> Never {
+    let is_held = matches!(last, Some(LastSign::Failure(ProbeFailure::PortHeld { .. })));
     let last = match last {
         Some(LastSign::Failure(failure)) => format!(" (last: {failure})"),
         Some(LastSign::Status(status)) => format!(" (last: {status})"),
         None => String::new(),
     };
     let what = match awaited {
+        ReadyBy::Probe(Probe::Tcp { port }) if is_held => format!("did not listen on port {port}"),
         ReadyBy::Probe(Probe::Tcp { port }) => {
             // The last failure would say the same again.
             let what = format!("did not accept a connection on port {port}");
@@ -215,9 +221,21 @@ fn describe(member: &ProcessInfo) -> String {
         SignalState::Delivered => String::new(),
         SignalState::Ignored(signal) => format!(" ignores {}", signal_name(*signal)),
         SignalState::Blocked(signal) => format!(" blocks {}", signal_name(*signal)),
+        SignalState::Dead => " is dead and not reaped".into(),
         SignalState::Stopped => " is stopped".into(),
+        SignalState::Traced(tracer) => format!(" is stopped, and pid {tracer} traces it"),
+        SignalState::DeadAndTraced(tracer) => {
+            format!(" is dead, and pid {tracer}, which traces it, keeps it: end that process")
+        }
+        SignalState::FirstThreadEnded(others) => {
+            format!(
+                " has {} besides its first, which has ended",
+                phrase::count(*others as usize, "thread")
+            )
+        }
         SignalState::NotPermitted(uid) => {
-            format!(" belongs to user {uid} now, and pm may not signal it")
+            let end = format!("`sudo kill -9 {pid}` ends it");
+            format!(" belongs to user {uid} now, and pm may not signal it: {end}")
         }
         SignalState::Uninterruptible => {
             " is in uninterruptible sleep, where no signal reaches it".into()

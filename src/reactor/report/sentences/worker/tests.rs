@@ -30,6 +30,18 @@ fn death(exit: Exit, output: &str) -> Death {
     Death { exit, cause: None, last_output }
 }
 
+#[test]
+fn a_worker_without_its_port_is_told_which_process_holds_it() {
+    let holder = Some(Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() });
+    let last = Some(LastSign::Failure(ProbeFailure::PortHeld { port: 8081, holder }));
+    let awaited = ReadyBy::Probe(Probe::Tcp { port: 8081 });
+    assert_eq!(
+        said(WorkerEvent::NeverReady { awaited, within: Duration::from_secs(30), last }),
+        "web.2 did not listen on port 8081 within 30s (last: port 8081 is held by pid 9 (nginx)); \
+         stopping it"
+    );
+}
+
 fn seen(pid: i32, signal_state: SignalState) -> ProcessInfo {
     ProcessInfo { pid: Pid::from_raw(pid), program: "sh".into(), signal_state }
 }
@@ -91,6 +103,12 @@ fn a_held_port_names_the_holder_and_what_pm_does() {
         "web.2 cannot start: port 8081 is held by pid 9 (nginx); \
          trying until it is free, at most 10s apart"
     );
+    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    let next = Next::GiveUp;
+    assert_eq!(
+        said(WorkerEvent::SpawnFailed { failure, hint: None, next, retry: RETRY }),
+        "web.2 cannot start: port 8081 is held by a process that only root may see; giving up"
+    );
     let stale = || Holder::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
     let kept = held(stale(), StaleWorkers::Keep);
     assert!(kept.contains("; `--take-over` would kill it; trying until"), "{kept}");
@@ -109,6 +127,30 @@ fn what_delays_a_stop_is_named_up_to_a_few() {
     members.extend([seen(814, SignalState::Stopped), seen(815, SignalState::Uninterruptible)]);
     let line = said(WorkerEvent::StillKilling { members });
     assert!(line.ends_with("pid 814 (sh) is stopped and 1 more"), "{line}");
+}
+
+#[test]
+fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
+    let member = |state| {
+        let members = vec![seen(812, state)];
+        said(WorkerEvent::StillKilling { members })
+    };
+    let tracer = Pid::from_raw(99);
+    for (state, end) in [
+        (SignalState::Traced(tracer), "is stopped, and pid 99 traces it"),
+        (
+            SignalState::DeadAndTraced(tracer),
+            "is dead, and pid 99, which traces it, keeps it: end that process",
+        ),
+        (SignalState::FirstThreadEnded(2), "has 2 threads besides its first, which has ended"),
+        (
+            SignalState::NotPermitted(0),
+            "belongs to user 0 now, and pm may not signal it: `sudo kill -9 812` ends it",
+        ),
+    ] {
+        let line = member(state);
+        assert_eq!(line, format!("web.2 is still there after SIGKILL: pid 812 (sh) {end}"));
+    }
 }
 
 /// One report of each kind.

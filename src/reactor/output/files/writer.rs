@@ -1,0 +1,313 @@
+//! One log file: lines are collected, written, and rotated by size.
+//!
+//! `web.1.log` becomes `web.1.log.1`, that becomes `web.1.log.2`, and so on; the oldest is removed. A line stands whole
+//! in one file: what a failed write leaves of a line is cut off again, and a line that comes in pieces is not rotated
+//! in between unless it is longer than a file may be. Other processes may truncate the file (logrotate's copytruncate):
+//! its length is asked for, not remembered. Only a regular file is written: rotation would rename a device or a pipe
+//! away, and a pipe could block; how it is opened is in [`crate::sys::folder`].
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use crate::plan::LogFile;
+use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
+use crate::supervisor::WorkerId;
+use crate::sys::folder::{Folder, FolderError};
+
+/// Collected lines are written when there are more, even in the middle of a wakeup.
+const COLLECTED_BYTES_MAX: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub struct Writer {
+    plan: LogFile,
+    /// None before the first line, and while it cannot be opened.
+    file: Option<OpenFile>,
+    collected: Vec<u8>,
+    /// The line that the collected bytes, or else the file, end with.
+    line: LastLine,
+    /// Lines that could not be written since the last one that could.
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    /// Its length when it was last asked for, and what was written since.
+    length: u64,
+    /// How much of its end belongs to a line that goes on.
+    open_bytes: u64,
+    name: Name,
+}
+
+/// Whether the file is the one that its name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Current,
+    /// It may have been renamed: to be opened again when its last line has ended.
+    Doubtful,
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastLine {
+    Ended,
+    /// This worker has not ended it.
+    Open(WorkerId),
+    /// Nor this one, and its beginning is lost: so is the rest.
+    Lost(WorkerId),
+}
+
+impl Writer {
+    pub fn new(plan: &LogFile) -> Self {
+        Self {
+            plan: plan.clone(),
+            file: None,
+            collected: Vec::new(),
+            line: LastLine::Ended,
+            lost: 0,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.plan.path
+    }
+
+    pub fn has_collected(&self) -> bool {
+        !self.collected.is_empty()
+    }
+
+    /// How many lines could not be written since the last one that could.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The same number, which is reported and begins again at 0.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Adds a line of a worker, or a piece of one.
+    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, piece: &Piece<'_>) {
+        if self.plan != *plan {
+            self.plan = plan.clone();
+        }
+        let bytes = piece.parts.iter().map(|part| part.len()).sum::<usize>() + 1;
+        if self.collected.len() + bytes > COLLECTED_BYTES_MAX {
+            // A failure is reported by the next flush, which meets it too.
+            let _ = self.write_out();
+        }
+        let is_lost = self.line == LastLine::Lost(worker);
+        if !is_lost {
+            if self.line != LastLine::Open(worker) {
+                self.end_line();
+            }
+            piece.parts.iter().for_each(|part| self.collected.extend_from_slice(part));
+        }
+        self.line = match piece.end {
+            End::Continued if is_lost => LastLine::Lost(worker),
+            End::Continued => LastLine::Open(worker),
+            End::Line => {
+                if !is_lost {
+                    self.collected.push(b'\n');
+                }
+                LastLine::Ended
+            }
+        };
+    }
+
+    /// Ends the last line, because the next one is of another worker.
+    pub fn end_line(&mut self) {
+        match std::mem::replace(&mut self.line, LastLine::Ended) {
+            LastLine::Open(_) => self.collected.push(b'\n'),
+            LastLine::Ended | LastLine::Lost(_) => {}
+        }
+    }
+
+    /// Opens the file again by its name when its last line has ended.
+    pub fn reopen(&mut self) {
+        if let Some(open) = &mut self.file {
+            open.name = Name::Doubtful;
+        }
+    }
+
+    /// Writes the collected lines, to as many files as it takes. What cannot be written is lost and counted; every line
+    /// in a file is whole.
+    ///
+    /// # Errors
+    /// What the file system answered, or that there is no regular file.
+    pub fn write_out(&mut self) -> Result<(), FolderError> {
+        let collected = std::mem::take(&mut self.collected);
+        let mut rest = collected.as_slice();
+        if let Some(open) = &mut self.file {
+            open.ask_length();
+        }
+        let result = loop {
+            if rest.is_empty() {
+                break Ok(());
+            }
+            let (written, result) = match self.make_room(rest) {
+                Ok((file, fitting)) => file.write(&rest[..fitting]),
+                Err(error) => break Err(error),
+            };
+            rest = &rest[written..];
+            if let Err(error) = result {
+                self.file = None;
+                break Err(error.into());
+            }
+        };
+        self.count_lost(rest);
+        self.collected = collected;
+        self.collected.clear();
+        self.collected.shrink_to(8 * 1024);
+        result
+    }
+
+    /// Counts the lines that begin or end in the bytes that could not be written.
+    fn count_lost(&mut self, rest: &[u8]) {
+        self.lost += memchr::memchr_iter(b'\n', rest).count() as u64;
+        match self.line {
+            LastLine::Open(worker) if !rest.is_empty() => {
+                self.lost += 1;
+                self.line = LastLine::Lost(worker);
+            }
+            LastLine::Ended | LastLine::Open(_) | LastLine::Lost(_) => {}
+        }
+    }
+
+    /// Opens the file if it is closed, and rotates it if the next line does not fit. Returns how many bytes fit.
+    fn make_room(&mut self, lines: &[u8]) -> Result<(&mut OpenFile, usize), FolderError> {
+        self.file.take_if(|open| open.name == Name::Doubtful && open.open_bytes == 0);
+        let max = self.plan.max_bytes;
+        let mut open = match self.file.take() {
+            Some(open) => open,
+            None => open_file(&self.plan.path)?,
+        };
+        if open.length > 0 && open.fitting(lines, max) == 0 {
+            open.end_cut_line();
+            drop(open);
+            open = rotate(&self.plan)?;
+        }
+        let fitting = open.fitting(lines, max);
+        Ok((self.file.insert(open), fitting))
+    }
+}
+
+impl OpenFile {
+    /// The length that the file really has.
+    fn ask_length(&mut self) {
+        if let Ok(metadata) = self.file.metadata() {
+            self.length = metadata.len();
+            self.open_bytes = self.open_bytes.min(self.length);
+        }
+    }
+
+    /// How many bytes may be written to the file as it is: whole lines, or the next part of a line that comes in
+    /// pieces. The first line always fits into an empty file.
+    fn fitting(&self, lines: &[u8], max_bytes: u64) -> usize {
+        let room = usize::try_from(max_bytes.saturating_sub(self.length)).unwrap_or(usize::MAX);
+        let first_line = || memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
+        if self.open_bytes > 0 {
+            if lines.len() <= room && self.name == Name::Current {
+                return lines.len();
+            }
+            let line = first_line();
+            let line_max = max_bytes.max(LINE_BYTES_MAX as u64);
+            return if self.open_bytes + line as u64 <= line_max { line } else { 0 };
+        }
+        if lines.len() <= room {
+            return lines.len();
+        }
+        match memchr::memrchr(b'\n', &lines[..room]) {
+            Some(end) => end + 1,
+            None if self.length == 0 => first_line(),
+            None => 0,
+        }
+    }
+
+    /// Writes this part. Returns how many bytes of it stand in the file: all, or after an error those of whole lines.
+    fn write(&mut self, part: &[u8]) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        while written < part.len() {
+            match self.file.write(&part[written..]) {
+                Ok(0) => return (self.cut(&part[..written]), Err(ErrorKind::WriteZero.into())),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return (self.cut(&part[..written]), Err(error)),
+            }
+        }
+        self.length += part.len() as u64;
+        self.open_bytes = match memchr::memrchr(b'\n', part) {
+            Some(end) => (part.len() - end - 1) as u64,
+            None => self.open_bytes + part.len() as u64,
+        };
+        (part.len(), Ok(()))
+    }
+
+    /// A part of a line must not stand before the next one: cuts off the line that `written` does not end. If that
+    /// fails too, it stays. Returns how many bytes of `written` are whole lines.
+    fn cut(&mut self, written: &[u8]) -> usize {
+        let (whole, open_bytes) = match memchr::memrchr(b'\n', written) {
+            Some(end) => (end + 1, 0),
+            None => (0, self.open_bytes),
+        };
+        let torn = open_bytes + (written.len() - whole) as u64;
+        if torn > 0
+            && let Ok(metadata) = self.file.metadata()
+        {
+            let _ = self.file.set_len(metadata.len().saturating_sub(torn));
+        }
+        whole
+    }
+
+    /// Ends a line that goes on in the next file, since it is longer than a file may be.
+    fn end_cut_line(&mut self) {
+        if self.open_bytes > 0 {
+            // What is written next reports what is wrong.
+            let _ = self.file.write_all(b"\n");
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<OpenFile, FolderError> {
+    let (folder, name) = folder_and_name(path)?;
+    open_in(&folder, name)
+}
+
+fn open_in(folder: &Folder, name: &OsStr) -> Result<OpenFile, FolderError> {
+    let file = folder.append(name)?;
+    let length = file.metadata()?.len();
+    Ok(OpenFile { file, length, open_bytes: 0, name: Name::Current })
+}
+
+fn folder_and_name(path: &Path) -> Result<(Folder, &OsStr), FolderError> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(FolderError::NotRegular);
+    };
+    Ok((Folder::create(folder)?, name))
+}
+
+/// Frees the file's name and opens a new file: the former becomes number 1, and the number of each older one grows by
+/// one.
+fn rotate(plan: &LogFile) -> Result<OpenFile, FolderError> {
+    let (folder, name) = folder_and_name(&plan.path)?;
+    let numbered = |n: u32| {
+        let mut numbered = name.to_owned();
+        numbered.push(format!(".{n}"));
+        numbered
+    };
+    let absent = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    if plan.keep == 0 {
+        absent(folder.remove(name))?;
+    } else {
+        for n in (1..plan.keep).rev() {
+            absent(folder.rename(&numbered(n), &numbered(n + 1)))?;
+        }
+        absent(folder.rename(name, &numbered(1)))?;
+    }
+    open_in(&folder, name)
+}

@@ -1,0 +1,144 @@
+//! What comes out of a worker's pipe: a real one.
+
+use std::io::{Seek, Write};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use super::*;
+use crate::plan::Line;
+use crate::reactor::output::console::Label;
+use crate::reactor::output::files::LogFiles;
+use crate::reactor::output::queue::LineQueue;
+use crate::reactor::tokens::Poller;
+
+const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
+
+/// What stdout shows of these writes of one worker, read after each, and the end that is kept of them.
+fn output(writes: &[&[u8]]) -> (String, LastOutput) {
+    let mut poller = Poller::open().unwrap();
+    let mut registrar = poller.registrar();
+    let mut file: File = tempfile::tempfile().unwrap();
+    let mut stdout = LineQueue::to(file.as_fd(), Source::Stdout, &mut registrar).unwrap();
+    let (mut files, mut ready) = (LogFiles::default(), Vec::new());
+    let now = Instant::now();
+    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
+    let mut pipes = Pipes::new();
+    let label = Label { line: b"web.1 | ".into(), continuation: b"web.1 + ".into() };
+    let spec = OutputSpec {
+        label,
+        file: None,
+        awaited: None,
+        device: Device::Pipe,
+        terminal_output: TerminalOutput::Raw,
+    };
+    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
+    for bytes in writes {
+        for part in bytes.chunks(4096) {
+            writer.write_all(part).unwrap();
+            pipes.mark_readable(WORKER);
+            while pipes.read(sink, &mut registrar) == Progress::MayHaveMore {}
+        }
+    }
+    drop(writer);
+    let last = pipes.read_last(WORKER, sink, &mut registrar);
+    assert!(pipes.pipes.is_empty());
+    stdout.flush(now);
+    file.rewind().unwrap();
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
+    (text, last)
+}
+
+#[test]
+fn each_line_stands_behind_its_label() {
+    let (text, last) = output(&[b"on", b"e\ntw", b"o\n\nthree"]);
+    assert_eq!(text, "web.1 | one\nweb.1 | two\nweb.1 | \nweb.1 | three\n");
+    assert_eq!(last.last_line().as_deref(), Some("three"));
+}
+
+#[test]
+fn the_pieces_of_a_long_line_are_marked() {
+    let long = vec![b'x'; super::super::lines::LINE_BYTES_MAX];
+    let (text, _) = output(&[&long, b"y\nshort\n"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[1..], ["web.1 + y", "web.1 | short"]);
+}
+
+#[test]
+fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
+    let mut poller = Poller::open().unwrap();
+    let mut registrar = poller.registrar();
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
+    let (mut files, mut ready) = (LogFiles::default(), Vec::new());
+    let now = Instant::now();
+    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
+    let mut pipes = Pipes::new();
+    let label = Label { line: Vec::new(), continuation: Vec::new() };
+    let spec = OutputSpec {
+        label,
+        file: None,
+        awaited: None,
+        device: Device::Pipe,
+        terminal_output: TerminalOutput::Raw,
+    };
+    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
+    writer.write_all(b"the reason\n").unwrap();
+    drop(writer);
+    pipes.mark_readable(WORKER);
+    pipes.read(sink, &mut registrar);
+    assert!(pipes.are_all_ended());
+    let last = pipes.read_last(WORKER, sink, &mut registrar);
+    assert_eq!(last.last_line().as_deref(), Some("the reason"));
+    assert!(pipes.pipes.is_empty());
+}
+
+/// True if a worker that writes this is found to be ready by the awaited line.
+fn is_ready_by(awaited: Line, writes: &[&[u8]]) -> bool {
+    let mut poller = Poller::open().unwrap();
+    let mut registrar = poller.registrar();
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
+    let (mut files, mut ready) = (LogFiles::default(), Vec::new());
+    let now = Instant::now();
+    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
+    let mut pipes = Pipes::new();
+    let label = Label { line: Vec::new(), continuation: Vec::new() };
+    let spec = OutputSpec {
+        label,
+        file: None,
+        awaited: Some(awaited),
+        device: Device::Pipe,
+        terminal_output: TerminalOutput::Raw,
+    };
+    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
+    for part in writes.concat().chunks(4096) {
+        writer.write_all(part).unwrap();
+        pipes.mark_readable(WORKER);
+        while pipes.read(sink, &mut registrar) == Progress::MayHaveMore {}
+    }
+    ready == [WORKER]
+}
+
+#[test]
+fn the_awaited_line_is_found_across_the_cut_of_a_long_line() {
+    let pattern = || Line::Pattern(crate::plan::Pattern("listen[a-z]+".parse().unwrap()));
+    let cut = super::super::lines::LINE_BYTES_MAX;
+    for before in [cut - 20, cut - 9, cut - 5, cut - 1, cut, 2 * cut - 4] {
+        let long = vec![b'x'; before];
+        for awaited in [Line::Text("listening".into()), pattern()] {
+            assert!(is_ready_by(awaited, &[&long, b"listening on\n"]), "{before} bytes before");
+        }
+    }
+    let long = vec![b'x'; cut - 4];
+    assert!(!is_ready_by(Line::Text("listening".into()), &[b"list\n", &long, b"ening\n"]));
+}
+
+#[test]
+fn the_awaited_line_is_found_with_its_colours_and_without() {
+    let written: &[u8] = b"  \x1b[1mLocal\x1b[22m: \x1b[36mhttp://\x1b[K\n";
+    for text in ["Local: http://", "  Local", "\x1b[1mLocal"] {
+        assert!(is_ready_by(Line::Text(text.into()), &[written]), "{text:?}");
+    }
+    assert!(!is_ready_by(Line::Text("Local http".into()), &[written]));
+}

@@ -1,0 +1,134 @@
+//! What happens to the output of one worker: its lines go to stdout behind a label and to a log file, and one of them
+//! may make it ready.
+
+use std::time::Instant;
+
+use nix::pty::Winsize;
+
+use super::console::Label;
+use super::files::LogFiles;
+use super::lines::{End, Piece, Start};
+use super::queue::LineQueue;
+use crate::plan::{Line, LogFile, TerminalOutput};
+use crate::supervisor::WorkerId;
+
+/// A match of a regular expression is found across the cut of a long line if at most this much of it stands before.
+const MATCH_BYTES_BEFORE_CUT_MAX: usize = 1024;
+
+/// What happens to the output of a worker.
+#[derive(Clone, Debug)]
+pub struct OutputSpec {
+    pub label: Label,
+    pub file: Option<LogFile>,
+    /// The worker is ready when it has written such a line.
+    pub awaited: Option<Line>,
+    pub device: Device,
+    /// With a terminal: what is made of the output.
+    pub terminal_output: TerminalOutput,
+}
+
+/// What a worker writes to.
+#[derive(Clone, Copy, Debug)]
+pub enum Device {
+    Pipe,
+    /// A terminal of this size.
+    Terminal(Winsize),
+}
+
+/// Where lines go, and the workers that wrote the line they were awaited to write.
+pub struct Sink<'a> {
+    pub stdout: &'a mut LineQueue,
+    pub files: &'a mut LogFiles,
+    pub ready: &'a mut Vec<WorkerId>,
+    pub now: Instant,
+}
+
+/// The end of the piece before, as far as the awaited text may begin in it. Empty at the start of a line.
+#[derive(Debug, Default)]
+pub struct Tail(Vec<u8>);
+
+impl OutputSpec {
+    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it.
+    pub fn pass_on(
+        &mut self,
+        worker: WorkerId,
+        piece: &Piece<'_>,
+        tail: &mut Tail,
+        sink: &mut Sink<'_>,
+    ) {
+        if let Some(awaited) = &self.awaited
+            && tail.completes(awaited, piece)
+        {
+            sink.ready.push(worker);
+            self.awaited = None;
+        }
+        if let Some(file) = &self.file {
+            sink.files.push(file, worker, piece);
+        }
+        let label = match piece.start {
+            Start::Line => &self.label.line,
+            Start::Continuation => &self.label.continuation,
+        };
+        let [start, rest] = piece.parts;
+        sink.stdout.push(&[label, start, rest], sink.now);
+    }
+}
+
+impl Tail {
+    /// True if the awaited line is in this piece, or begins in the piece before.
+    fn completes(&mut self, awaited: &Line, piece: &Piece<'_>) -> bool {
+        if let (Start::Line, End::Line, [[], rest]) = (piece.start, piece.end, piece.parts) {
+            return is_in(awaited, rest);
+        }
+        let mut bytes = match piece.start {
+            Start::Line => Vec::new(),
+            Start::Continuation => std::mem::take(&mut self.0),
+        };
+        piece.parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        let is_in = is_in(awaited, &bytes);
+        match piece.end {
+            End::Line => self.0.clear(),
+            End::Continued => {
+                bytes.drain(..bytes.len().saturating_sub(bytes_before_cut(awaited)));
+                bytes.shrink_to_fit();
+                self.0 = bytes;
+            }
+        }
+        is_in
+    }
+}
+
+/// True if this text is like the awaited line, with its colours or without.
+fn is_in(awaited: &Line, text: &[u8]) -> bool {
+    let has_escape = || memchr::memchr(0x1b, text).is_some();
+    awaited.is_in(text) || has_escape() && awaited.is_in(&without_colours(text))
+}
+
+/// The text as it is seen: without the sequences that set colours.
+fn without_colours(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = memchr::memmem::find(rest, b"\x1b[") {
+        plain.extend_from_slice(&rest[..start]);
+        let sequence = &rest[start + 2..];
+        let is_parameter = |byte: &&u8| matches!(byte, b'0'..=b'9' | b';' | b':');
+        let length = sequence.iter().take_while(is_parameter).count();
+        rest = match sequence.get(length) {
+            Some(b'm') => &sequence[length + 1..],
+            Some(_) | None => {
+                plain.extend_from_slice(b"\x1b[");
+                sequence
+            }
+        };
+    }
+    plain.extend_from_slice(rest);
+    plain
+}
+
+/// How much of a match may stand before a cut.
+fn bytes_before_cut(awaited: &Line) -> usize {
+    match awaited {
+        Line::Text(text) => text.len().saturating_sub(1),
+        Line::Pattern(_) => MATCH_BYTES_BEFORE_CUT_MAX,
+    }
+}

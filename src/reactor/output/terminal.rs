@@ -1,0 +1,354 @@
+//! What a worker writes to its terminal, made into lines that disturb no other line. Bytes in, bytes out.
+//!
+//! Colours stay, and are reset at the end of each line. A carriage return restarts the line, so that of a progress bar
+//! the last state is left. What moves the cursor, clears the screen or sets the terminal is left out, and so are the
+//! blank lines with which a program scrolls a screen away. No end of a line is ever swallowed by a sequence that does
+//! not end. The states are those of a VT500, from the tables of `anstyle-parse`; [`style`] knows the colours.
+
+mod style;
+
+use anstyle_parse::state::{Action, State, state_change};
+
+use self::style::Style;
+use super::lines::LINE_BYTES_MAX;
+
+/// A longer sequence is none that a line needs.
+const PARAMETER_BYTES_MAX: usize = 128;
+
+/// This many blank lines may be those of a screen that is cleared; more than the rows of any terminal.
+const BLANK_LINES_MAX: usize = 256;
+
+/// The state of one terminal.
+#[derive(Debug, Default)]
+pub struct TerminalFilter {
+    state: State,
+    /// Parameters and intermediates of the sequence that is being read.
+    parameters: Vec<u8>,
+    /// The bytes so far of a character of UTF-8.
+    character: Vec<u8>,
+    line: Line,
+    /// Held back until it is known that they do not belong to a screen that is cleared.
+    blank_lines: usize,
+    /// What is passed on.
+    out: Vec<u8>,
+}
+
+/// The line that is being written.
+#[derive(Debug, Default)]
+struct Line {
+    bytes: Vec<u8>,
+    content: Content,
+    cursor: Cursor,
+    style: Style,
+}
+
+/// What stands in the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Content {
+    /// At most colours.
+    #[default]
+    Nothing,
+    Text,
+    /// Text, whose beginning is passed on because the line is long.
+    Continued,
+}
+
+/// Where the next text goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cursor {
+    #[default]
+    End,
+    /// To the start of the line: it replaces what stands there.
+    Start,
+    /// This many rows above: as many line feeds lead back to this line, text is another line.
+    Above(usize),
+    /// To another row: it is another line.
+    Elsewhere,
+}
+
+impl TerminalFilter {
+    /// Takes the next bytes, and returns what they complete.
+    pub fn push(&mut self, mut bytes: &[u8]) -> &[u8] {
+        self.out.clear();
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            let line = &bytes[..end];
+            // Most lines are text, and are passed on as they stand.
+            if self.is_at_rest() && is_plain(line) {
+                self.pass_on_blank_lines();
+                self.out.extend_from_slice(&bytes[..=end]);
+            } else {
+                line.iter().for_each(|byte| self.take(*byte));
+                self.end_line();
+            }
+            bytes = &bytes[end + 1..];
+        }
+        bytes.iter().for_each(|byte| self.take(*byte));
+        &self.out
+    }
+
+    /// Nothing more comes: returns what is left, which has no newline.
+    pub fn finish(&mut self) -> &[u8] {
+        self.out.clear();
+        self.end_character();
+        self.pass_on_blank_lines();
+        if self.line.content != Content::Nothing {
+            self.out.extend_from_slice(&self.line.bytes);
+            self.out.extend_from_slice(self.line.style.reset());
+        }
+        self.line = Line::default();
+        &self.out
+    }
+
+    /// True if a line that begins here looks as it is written.
+    fn is_at_rest(&self) -> bool {
+        self.state == State::Ground && self.line.is_untouched() && self.character.is_empty()
+    }
+
+    fn take(&mut self, byte: u8) {
+        if !self.character.is_empty() || (byte >= 0x80 && self.state == State::Ground) {
+            return self.take_of_character(byte);
+        }
+        let (next, action) = state_change(self.state, byte);
+        match action {
+            // DEL is shown nowhere.
+            Action::Print | Action::BeginUtf8 if byte == 0x7f => {}
+            Action::Print | Action::BeginUtf8 => self.print(&[byte]),
+            Action::Execute => self.execute(byte),
+            Action::Collect | Action::Param => {
+                if self.parameters.len() < PARAMETER_BYTES_MAX {
+                    self.parameters.push(byte);
+                }
+            }
+            Action::CsiDispatch => self.dispatch(byte),
+            Action::EscDispatch => match byte {
+                b'c' => self.clear_screen(),
+                b'D' | b'E' => self.line_feed(),
+                _ => {}
+            },
+            Action::Nop | Action::Clear | Action::Ignore => {}
+            Action::Hook | Action::Put | Action::Unhook => {}
+            Action::OscStart | Action::OscPut | Action::OscEnd => {}
+        }
+        if matches!(next, State::Escape | State::CsiEntry) {
+            self.parameters.clear();
+        }
+        if next != State::Anywhere {
+            self.state = next;
+        }
+    }
+
+    /// A byte of a character that is not ASCII. What is not UTF-8 is kept, unless a terminal could take it for a
+    /// control character.
+    fn take_of_character(&mut self, byte: u8) {
+        let is_continuation = (0x80..0xc0).contains(&byte);
+        let length = |first: u8| match first {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        match self.character.first().copied() {
+            Some(_) if !is_continuation => {
+                self.end_character();
+                self.take(byte);
+            }
+            first => {
+                self.character.push(byte);
+                if self.character.len() == length(first.unwrap_or(byte)) {
+                    self.end_character();
+                }
+            }
+        }
+    }
+
+    fn end_character(&mut self) {
+        if self.character.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.character);
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if !text.contains(char::is_control) => self.print(&bytes),
+            Ok(_) => {}
+            Err(_) => {
+                bytes.iter().filter(|byte| **byte >= 0xa0).for_each(|byte| self.print(&[*byte]))
+            }
+        }
+        self.character = bytes;
+        self.character.clear();
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        match self.line.cursor {
+            Cursor::End | Cursor::Start => {}
+            Cursor::Above(_) | Cursor::Elsewhere => {
+                self.line_feed();
+                self.line.cursor = Cursor::End;
+            }
+        }
+        self.line.print(text);
+        if self.line.bytes.len() >= LINE_BYTES_MAX {
+            self.pass_on_blank_lines();
+            self.out.append(&mut self.line.bytes);
+            self.out.extend_from_slice(self.line.style.reset());
+            self.line.content = Content::Continued;
+            self.line.clear();
+        }
+    }
+
+    fn execute(&mut self, control: u8) {
+        match control {
+            b'\r' => self.line.cursor = Cursor::Start,
+            b'\t' => self.print(b"\t"),
+            0x08 => self.line.step_back(),
+            _ => {}
+        }
+    }
+
+    /// A control sequence is complete.
+    fn dispatch(&mut self, last: u8) {
+        let parameters = std::mem::take(&mut self.parameters);
+        let is_plain = parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'));
+        if is_plain {
+            match (last, parameters.as_slice()) {
+                (b'm', _) => self.line.set_style(&parameters),
+                // To the first column.
+                (b'G', b"" | b"0" | b"1") | (b'F', _) => self.line.cursor = Cursor::Start,
+                // Erases the line, or the rest of it or of the screen.
+                (b'K', b"2") => self.line.clear(),
+                (b'K' | b'J', b"" | b"0") if self.line.cursor == Cursor::Start => self.line.clear(),
+                // To another place on the screen, or erases the screen.
+                (b'H' | b'f', _) | (b'J', b"2" | b"3") => self.clear_screen(),
+                (b'A', rows) => self.line.move_up(rows),
+                (b'B' | b'd', _) => self.line.cursor = Cursor::Elsewhere,
+                (b'E', _) => self.line_feed(),
+                _ => {}
+            }
+        }
+        self.parameters = parameters;
+    }
+
+    /// What has been written stays as a line; blank lines only scrolled it away.
+    fn clear_screen(&mut self) {
+        self.line_feed();
+        self.blank_lines = 0;
+    }
+
+    /// What comes goes to another row.
+    fn line_feed(&mut self) {
+        if self.line.content != Content::Nothing {
+            self.line.cursor = Cursor::End;
+            self.end_line();
+        }
+    }
+
+    /// Also ends a sequence that has not ended.
+    fn end_line(&mut self) {
+        self.end_character();
+        self.state = State::Ground;
+        if let Cursor::Above(rows) = self.line.cursor {
+            self.line.cursor = if rows > 1 { Cursor::Above(rows - 1) } else { Cursor::Start };
+            return;
+        }
+        if self.line.content == Content::Nothing {
+            if self.blank_lines < BLANK_LINES_MAX {
+                self.blank_lines += 1;
+            } else {
+                self.out.push(b'\n');
+            }
+        } else {
+            self.pass_on_blank_lines();
+            self.out.extend_from_slice(&self.line.bytes);
+            self.out.extend_from_slice(self.line.style.reset());
+            self.out.push(b'\n');
+        }
+        self.line.clear();
+        self.line.cursor = Cursor::End;
+        self.line.content = Content::Nothing;
+    }
+
+    fn pass_on_blank_lines(&mut self) {
+        let count = std::mem::take(&mut self.blank_lines);
+        self.out.resize(self.out.len() + count, b'\n');
+    }
+}
+
+impl Line {
+    fn is_untouched(&self) -> bool {
+        self.bytes.is_empty() && self.content == Content::Nothing && self.cursor == Cursor::End
+    }
+
+    /// Back to what a line begins with: the colours that are set.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.style.write_to(&mut self.bytes);
+        if self.content == Content::Text {
+            self.content = Content::Nothing;
+        }
+    }
+
+    fn move_up(&mut self, rows: &[u8]) {
+        let rows = std::str::from_utf8(rows).ok().and_then(|rows| rows.parse().ok());
+        let rows: usize = rows.unwrap_or(1).max(1);
+        self.cursor = match self.cursor {
+            Cursor::Above(already) => Cursor::Above(already.saturating_add(rows)),
+            Cursor::End | Cursor::Start if self.content == Content::Nothing => self.cursor,
+            Cursor::End | Cursor::Start => Cursor::Above(rows),
+            Cursor::Elsewhere => Cursor::Elsewhere,
+        };
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        if self.cursor == Cursor::Start {
+            self.clear();
+            self.cursor = Cursor::End;
+        }
+        self.bytes.extend_from_slice(text);
+        if self.content == Content::Nothing {
+            self.content = Content::Text;
+        }
+    }
+
+    fn set_style(&mut self, parameters: &[u8]) {
+        self.style.set(parameters);
+        // At the start, the next text begins with the style that is set by then.
+        if self.cursor == Cursor::End {
+            if self.content == Content::Nothing {
+                return self.clear();
+            }
+            self.bytes.extend_from_slice(b"\x1b[");
+            self.bytes.extend_from_slice(parameters);
+            self.bytes.push(b'm');
+        }
+    }
+
+    /// Removes the last character, if it is text.
+    fn step_back(&mut self) {
+        let is_continuation = |byte: &u8| (0x80..0xc0).contains(byte);
+        let length = 1 + self.bytes.iter().rev().take_while(|byte| is_continuation(byte)).count();
+        let is_style = self.bytes.ends_with(b"m") && self.ends_with_style();
+        if self.content == Content::Text && !is_style {
+            self.bytes.truncate(self.bytes.len().saturating_sub(length));
+        }
+    }
+
+    fn ends_with_style(&self) -> bool {
+        let parameter = |byte: &u8| matches!(byte, b'0'..=b'9' | b';' | b':');
+        let before = &self.bytes[..self.bytes.len() - 1];
+        let count = before.iter().rev().take_while(|byte| parameter(byte)).count();
+        before[..before.len() - count].ends_with(b"\x1b[")
+    }
+}
+
+/// True if a line is text that a terminal shows as it is, and not blank.
+fn is_plain(line: &[u8]) -> bool {
+    let is_text = |byte: &u8| (0x20..0x7f).contains(byte) || *byte == b'\t';
+    if line.is_empty() {
+        return false;
+    }
+    line.iter().all(is_text)
+        || std::str::from_utf8(line)
+            .is_ok_and(|text| !text.contains(|c: char| c.is_control() && c != '\t'))
+}
+
+#[cfg(test)]
+mod tests;

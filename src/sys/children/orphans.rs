@@ -1,0 +1,159 @@
+//! Orphans: descendants of workers and probes that have lost their parents and so have become pm's own children.
+//!
+//! An orphan arrives without notice. Its owner is looked up once, when it is first seen, and kept until it is reaped.
+//! Its tag names the owner ([`super::super::worker_tag`]). One that has thrown both halves of the tag away is known by
+//! its group or its session, if a process that has an owner made it. If it has left these too, the owner is not known:
+//! its parent, whose death pm does not see, can have been in any worker. Such an orphan is left alone while pm runs,
+//! and is killed with the last workers.
+
+use std::collections::BTreeMap;
+
+use nix::unistd::{Pid, getpgid, getpid, getsid};
+
+use super::group::{expect_sent, send_and_continue};
+use super::{Children, Owner};
+use crate::supervisor::{SlotId, WorkerId};
+use crate::sys::child_list::ChildList;
+use crate::sys::signals::send;
+use crate::sys::wait;
+use crate::sys::worker_tag::{ProbeId, WorkerTag, low};
+
+/// The orphans that are not reaped yet.
+#[derive(Debug)]
+pub struct Orphans {
+    list: ChildList,
+    /// `None`: it belongs to no worker or probe that is known.
+    owners: BTreeMap<Pid, Option<Owner>>,
+    /// What has arrived since this was set is not known yet.
+    is_list_fresh: bool,
+}
+
+/// What is known of the origin of an orphan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// A worker or probe that is there.
+    Of(Owner),
+    /// A worker or probe that has ended.
+    Ended,
+    Unknown,
+}
+
+impl Orphans {
+    pub fn new() -> Self {
+        let list = ChildList::open_of_first_thread();
+        Self { list, owners: BTreeMap::new(), is_list_fresh: false }
+    }
+
+    /// From now on there may be orphans that are not known.
+    pub fn expire(&mut self) {
+        self.is_list_fresh = false;
+    }
+
+    /// This orphan is reaped. Returns what it belonged to.
+    pub fn remove(&mut self, pid: Pid) -> Option<Owner> {
+        self.owners.remove(&pid).flatten()
+    }
+
+    /// These have lost their owner.
+    pub fn disown(&mut self, pids: impl IntoIterator<Item = Pid>) {
+        self.owners.extend(pids.into_iter().map(|pid| (pid, None)));
+    }
+
+    /// The orphans that are dead.
+    pub fn find_dead(&self) -> impl Iterator<Item = Pid> {
+        self.owners.keys().copied().filter(|pid| wait::is_dead(*pid))
+    }
+}
+
+impl Children {
+    /// Finds the orphans that have arrived, unless that was done in this wakeup and no process was reaped since.
+    pub(super) fn adopt(&mut self) {
+        if !std::mem::replace(&mut self.orphans.is_list_fresh, true) {
+            self.adopt_now();
+        }
+    }
+
+    fn adopt_now(&mut self) {
+        let mut new = Vec::new();
+        let Self { orphans, leaders, .. } = self;
+        orphans.list.for_each(|pid| {
+            if !orphans.owners.contains_key(&pid) && !leaders.contains_key(&pid) {
+                new.push(pid);
+            }
+        });
+        for pid in new {
+            let owner = match self.origin(pid) {
+                Origin::Of(owner) => Some(owner),
+                Origin::Ended => {
+                    expect_sent(send(pid, libc::SIGKILL));
+                    None
+                }
+                Origin::Unknown => None,
+            };
+            self.orphans.owners.insert(pid, owner);
+            let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) else { continue };
+            group.orphans.insert(pid);
+            // A member of the group was sent it with the group.
+            if let Some(signal) = group.sent_to_all()
+                && getpgid(Some(pid)) != Ok(group.pid)
+            {
+                send_and_continue(signal, |signal| send(pid, signal));
+            }
+        }
+    }
+
+    fn origin(&self, pid: Pid) -> Origin {
+        let tag = WorkerTag::of(pid);
+        if let Some(tag) = tag.filter(|tag| tag.pm == getpid()) {
+            return self.tagged(tag).map_or(Origin::Ended, Origin::Of);
+        }
+        // A worker may be a pm with workers of its own. The number of a group or session is that of the process that
+        // made it, and no other process can be given it while the group or session has members (setsid(2)).
+        let group_and_session = [getpgid(Some(pid)), getsid(Some(pid))].into_iter().flatten();
+        let made_by = tag.map(|tag| tag.pm).into_iter().chain(group_and_session);
+        let mut owners = made_by.filter_map(|maker| {
+            let owner = self.leaders.get(&maker).copied();
+            owner.or_else(|| self.orphans.owners.get(&maker).copied().flatten())
+        });
+        owners.next().map_or(Origin::Unknown, Origin::Of)
+    }
+
+    /// The worker or probe that is there and has this tag.
+    fn tagged(&self, tag: WorkerTag) -> Option<Owner> {
+        let owner = match tag.probe {
+            Some(probe) => Owner::Probe(self.probe_of(probe)?),
+            None => {
+                let slot = tag.worker.slot;
+                let of_slot = Owner::first_of(slot)..=Owner::last_of(slot);
+                let mut owners = self.groups.range(of_slot).map(|(owner, _)| *owner);
+                owners.find(|owner| owner.number() == tag.worker.generation)?
+            }
+        };
+        self.groups.contains_key(&owner).then_some(owner)
+    }
+
+    /// The latest probe whose number ends in these bits.
+    fn probe_of(&self, ProbeId(bits): ProbeId) -> Option<ProbeId> {
+        let last = self.next_probe.0.checked_sub(1)?;
+        let back = low(low(last).wrapping_sub(bits));
+        last.checked_sub(back).map(ProbeId)
+    }
+}
+
+impl Owner {
+    fn first_of(slot: SlotId) -> Self {
+        Self::Worker(WorkerId { slot, generation: 0 })
+    }
+
+    fn last_of(slot: SlotId) -> Self {
+        Self::Worker(WorkerId { slot, generation: u64::MAX })
+    }
+
+    /// What its tag keeps of its number.
+    fn number(self) -> u64 {
+        match self {
+            Self::Worker(worker) => low(worker.generation),
+            Self::Probe(ProbeId(number)) => low(number),
+        }
+    }
+}

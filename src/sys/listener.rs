@@ -1,0 +1,313 @@
+//! Does a connection to a port reach a worker, or another process? It opens no connection and changes nothing.
+//!
+//! Asked once in the life of a worker, when its probe passes: the kernel names the listening socket (sock_diag(7)), in
+//! the same time whatever number of sockets there is, and /proc shows whether the worker has it open. Only where it has
+//! not is the whole of /proc searched ([`Search`]). Where to look next: [`super::ports`] names the process that holds a
+//! port.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
+use nix::unistd::{Pid, getpgid, getpid};
+use procfs::process::Process;
+
+use super::ports::{self, Holder};
+use super::worker_tag::WorkerTag;
+use crate::supervisor::WorkerId;
+
+/// A worker whose listening socket is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    pub worker: WorkerId,
+    /// Its first process, which is not reaped.
+    pub leader: Pid,
+}
+
+/// Which process accepts the connections to a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// A process of the worker; or pm cannot tell: the worker's user is another one, or the port is passed on by the
+    /// kernel.
+    Own,
+    /// Another process, and /proc was not searched for it.
+    NotSearched,
+    /// A process that has nothing to do with the worker: it did not begin after the worker, or belongs to a pm.
+    Foreign(Holder),
+    /// A process that began after the worker, or that pm may not see. A daemon may have started it for the worker, as
+    /// Docker's does for the port of a container.
+    Unclear(Holder),
+}
+
+/// How far the process may be searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Among the worker's leader and its descendants.
+    Descendants,
+    /// In all of /proc: some ten milliseconds with a thousand processes.
+    All,
+}
+
+/// Which process accepts a connection to this port of a loopback address.
+pub fn of(port: u16, claimant: Claimant, search: Search) -> Listener {
+    let reached = reached_sockets(port);
+    if reached.is_empty() {
+        return Listener::Own;
+    }
+    match have_open(&descendants(claimant.leader), &reached) {
+        Access::Open | Access::Hidden => return Listener::Own,
+        Access::NotOpen => {}
+    }
+    match search {
+        Search::Descendants => Listener::NotSearched,
+        Search::All => search_all(port, claimant),
+    }
+}
+
+fn search_all(port: u16, claimant: Claimant) -> Listener {
+    // Processes that share the port (SO_REUSEPORT, socket(7)) have a socket each.
+    let sockets = ports::listening_sockets(port);
+    if have_open(&descendants(claimant.leader), &sockets) == Access::Open {
+        return Listener::Own;
+    }
+    let Some(holder) = ports::holder(port, None) else { return Listener::NotSearched };
+    let pid = match &holder {
+        Holder::Other { pid, .. } | Holder::StaleWorker { pid, .. } => *pid,
+        Holder::Hidden => return Listener::Unclear(holder),
+    };
+    let tag = WorkerTag::of(pid);
+    let is_own = tag.is_some_and(|tag| tag.pm == getpid() && tag.worker == claimant.worker);
+    if is_own || getpgid(Some(pid)) == Ok(claimant.leader) {
+        return Listener::Own;
+    }
+    let is_older = started_at(pid) <= started_at(claimant.leader);
+    if tag.is_some() || is_older { Listener::Foreign(holder) } else { Listener::Unclear(holder) }
+}
+
+/// When a process began, in ticks since the machine was started.
+fn started_at(pid: Pid) -> Option<u64> {
+    Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.starttime)
+}
+
+/// A process and its descendants that are still connected to it.
+fn descendants(leader: Pid) -> Vec<Pid> {
+    let mut found = vec![leader];
+    let mut at = 0;
+    while let Some(pid) = found.get(at).copied() {
+        at += 1;
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+        for thread in threads.flatten() {
+            // Missing where the kernel has no such list (CONFIG_PROC_CHILDREN).
+            let list = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(
+                list.split_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)),
+            );
+        }
+    }
+    found
+}
+
+/// Whether a process has a socket open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    NotOpen,
+    /// pm may not see what this process has open.
+    Hidden,
+    Open,
+}
+
+/// Whether one of these processes has one of these sockets open.
+fn have_open(processes: &[Pid], sockets: &BTreeSet<u64>) -> Access {
+    let access = processes.iter().map(|pid| has_open(*pid, sockets));
+    access.max().unwrap_or(Access::NotOpen)
+}
+
+fn has_open(pid: Pid, sockets: &BTreeSet<u64>) -> Access {
+    let folder = format!("/proc/{pid}/fd");
+    match std::fs::read_dir(&folder) {
+        Ok(files) => {
+            let access = files.flatten().map(|file| is_one_of(&file.path(), sockets));
+            access.max().unwrap_or(Access::NotOpen)
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn is_one_of(file: &Path, sockets: &BTreeSet<u64>) -> Access {
+    match std::fs::read_link(file) {
+        Ok(target) => {
+            let inode = target.to_str().and_then(|target| target.strip_prefix("socket:["));
+            let inode = inode.and_then(|inode| inode.strip_suffix(']')?.parse().ok());
+            match inode {
+                Some(inode) if sockets.contains(&inode) => Access::Open,
+                Some(_) | None => Access::NotOpen,
+            }
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+/// A process that has ended, or has closed the descriptor, has it not open.
+fn refused(error: &io::Error) -> Access {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Access::Hidden,
+        _ => Access::NotOpen,
+    }
+}
+
+/// The sockets that a connection to this port of 127.0.0.1 and of ::1 reaches, by inode. None if the kernel passes the
+/// port on to another network namespace.
+fn reached_sockets(port: u16) -> BTreeSet<u64> {
+    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let reached: nix::Result<Vec<_>> =
+        addresses.into_iter().map(|address| listening_inode(address, port)).collect();
+    match reached {
+        Ok(reached) => reached.into_iter().flatten().collect(),
+        // A kernel without the module inet_diag, or a sandbox.
+        Err(_) => ports::listening_sockets(port),
+    }
+}
+
+/// `nlmsghdr` (netlink(7)), and `inet_diag_req_v2` after it (sock_diag(7)).
+const HEADER_BYTES: usize = 16;
+const REQUEST_BYTES: u32 = 72;
+/// In an answer: the header, the state in `inet_diag_msg`, and its last field, the inode.
+const STATE_AT: usize = HEADER_BYTES + 1;
+const INODE_AT: usize = HEADER_BYTES + 68;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 1;
+const TCP_LISTEN: u8 = 10;
+
+/// The socket that listens on this address, by inode; `None` if there is none.
+fn listening_inode(address: IpAddr, port: u16) -> nix::Result<Option<u64>> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let diag = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)?;
+    send(diag.as_raw_fd(), &request(address, port), MsgFlags::empty())?;
+    let mut answer = [0; 1024];
+    // The kernel has answered before send(2) returns.
+    let count = recv(diag.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT)?;
+    let answer = &answer[..count];
+    let word = |at: usize| {
+        let bytes = answer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(i32::from_ne_bytes).ok_or(Errno::EBADMSG)
+    };
+    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    if kind != Some(SOCK_DIAG_BY_FAMILY) {
+        // NLMSG_ERROR, and a negative errno after the header.
+        return match Errno::from_raw(-word(HEADER_BYTES)?) {
+            Errno::ENOENT => Ok(None),
+            errno => Err(errno),
+        };
+    }
+    let is_listening = answer.get(STATE_AT) == Some(&TCP_LISTEN);
+    let inode = u64::from(word(INODE_AT)?.cast_unsigned());
+    Ok(is_listening.then_some(inode))
+}
+
+/// Asks for the one socket to which a packet to this address would go.
+fn request(address: IpAddr, port: u16) -> Vec<u8> {
+    let (family, ip) = match address {
+        IpAddr::V4(ip) => (libc::AF_INET, [&ip.octets()[..], &[0; 12]].concat()),
+        IpAddr::V6(ip) => (libc::AF_INET6, ip.octets().to_vec()),
+    };
+    let mut message = Vec::with_capacity(REQUEST_BYTES as usize);
+    message.extend(REQUEST_BYTES.to_ne_bytes());
+    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    message.extend(NLM_F_REQUEST.to_ne_bytes());
+    // Sequence and sender.
+    message.extend([0; 8]);
+    // Family, protocol, no extensions, padding; the states, all of them.
+    message.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
+    message.extend(u32::MAX.to_ne_bytes());
+    // inet_diag_sockid: own port and that of the other side; own address and that of the other side.
+    message.extend(port.to_be_bytes());
+    message.extend([0; 2]);
+    message.extend(ip);
+    message.extend([0; 16]);
+    // Any interface, and no cookie (INET_DIAG_NOCOOKIE).
+    message.extend([0; 4]);
+    message.extend([0xff; 8]);
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::supervisor::SlotId;
+
+    fn claimant(leader: Pid) -> Claimant {
+        Claimant { worker: WorkerId { slot: SlotId(0), generation: 1 }, leader }
+    }
+
+    #[test]
+    fn the_kernel_names_the_socket_that_a_connection_reaches() {
+        for (address, ip) in [
+            ("127.0.0.1:0", IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ("0.0.0.0:0", IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ("[::]:0", IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ("[::1]:0", IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        ] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let inode = nix::sys::stat::fstat(&listener).unwrap().st_ino;
+            assert_eq!(listening_inode(ip, port), Ok(Some(inode)), "{address}");
+            assert_eq!(ports::listening_sockets(port), BTreeSet::from([inode]), "{address}");
+            // A connection has the same port, and is another socket.
+            let _client = TcpStream::connect((ip, port)).unwrap();
+            let _accepted = listener.accept().unwrap();
+            drop(listener);
+            assert_eq!(listening_inode(ip, port), Ok(None), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_worker_owns_its_socket_and_that_of_its_descendants() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(of(port, claimant(getpid()), Search::Descendants), Listener::Own);
+        // A shell and its child; the child has the socket.
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "exec 3<&0; sleep 60 & exec 0</dev/null 3<&-; echo; wait"]);
+        shell.stdin(Stdio::from(std::os::fd::OwnedFd::from(listener))).stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let mut line = String::new();
+        let stdout = shell.stdout.take().unwrap();
+        io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut line).unwrap();
+        let leader = Pid::from_raw(shell.id().try_into().unwrap());
+        assert_eq!(of(port, claimant(leader), Search::Descendants), Listener::Own);
+        for pid in descendants(leader).into_iter().skip(1) {
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_that_was_there_before_the_worker_is_foreign() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut worker = Command::new("sleep").arg("60").spawn().unwrap();
+        let leader = claimant(Pid::from_raw(worker.id().try_into().unwrap()));
+        assert_eq!(of(port, leader, Search::Descendants), Listener::NotSearched);
+        match of(port, leader, Search::All) {
+            Listener::Foreign(Holder::Other { pid, .. }) => assert_eq!(pid, getpid()),
+            other => panic!("{other:?}"),
+        }
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+
+    #[test]
+    fn a_port_without_a_listener_is_passed_on_by_the_kernel() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(of(port, claimant(getpid()), Search::All), Listener::Own);
+    }
+}

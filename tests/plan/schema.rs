@@ -1,0 +1,148 @@
+//! The JSON schema that editors use: it accepts what pm accepts, and refuses what it can say of what pm refuses.
+
+use serde_json::{Map, Value, json};
+use toml::de::{DeTable, DeValue};
+
+use crate::fake_host::whole;
+use crate::rows::ROWS;
+
+#[test]
+fn the_schema_accepts_every_right_value() {
+    for row in ROWS {
+        for (lines, _) in row.right {
+            assert_eq!(faults_of(&whole(lines)), [""; 0], "{}: {lines}", row.key);
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_excludes_each_other_and_what_is_written_wrong() {
+    for lines in [
+        "ports = 80\nworkers = 2",
+        "ports = 0",
+        "ports = '80-'",
+        "ports = '80;81'",
+        "ready = { tcp = 80, exec = 'x' }",
+        "ready = { within = '5s' }",
+        "alive = { tcp = 80, exec = 'x' }",
+        "alive = { every = '5s' }",
+        "stop = { grace = '5' }",
+        "stop = { grace = '5 parsecs' }",
+        "stop = { to = 'all' }",
+        "limits = { memory = 'much' }",
+        "limits = { memory = '5XB' }",
+        "log = { file = 'a', max_size = -1 }",
+        "stdin = 'closed'",
+        "comand = 'x'",
+    ] {
+        assert_ne!(faults_of(&whole(lines)), [""; 0], "{lines}");
+    }
+}
+
+/// What the schema finds wrong in a file.
+fn faults_of(text: &str) -> Vec<String> {
+    let table = DeTable::parse(text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    let mut faults = Vec::new();
+    let schema = pm::plan::pm_toml::schema();
+    validate(&schema, &schema, &json_of(&DeValue::Table(table.into_inner())), "", &mut faults);
+    faults
+}
+
+fn json_of(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => json!(text),
+        DeValue::Integer(integer) => {
+            json!(i64::from_str_radix(integer.as_str(), integer.radix()).unwrap())
+        }
+        DeValue::Float(float) => json!(float.as_str().parse::<f64>().unwrap()),
+        DeValue::Boolean(boolean) => json!(boolean),
+        DeValue::Datetime(date) => json!(date.to_string()),
+        DeValue::Array(array) => array.iter().map(|element| json_of(element.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let entries = table
+                .iter()
+                .map(|(key, value)| (key.get_ref().to_string(), json_of(value.get_ref())));
+            Value::Object(entries.collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// The keywords that the schema uses (JSON Schema 2020-12, Validation). An unknown one is a fault of this test.
+fn validate(root: &Value, part: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    let holds = |part: &Value| {
+        let mut found = Vec::new();
+        validate(root, part, value, at, &mut found);
+        found.is_empty()
+    };
+    for (keyword, rule) in part.as_object().into_iter().flatten() {
+        let count =
+            |rule: &Value| rule.as_array().unwrap().iter().filter(|part| holds(part)).count();
+        let is_met = match keyword.as_str() {
+            "$schema" | "$defs" | "title" | "description" | "default" | "examples" => true,
+            "format" | "propertyNames" => true,
+            "$ref" => {
+                let name = rule.as_str().unwrap().trim_start_matches("#/$defs/");
+                holds(&root["$defs"][name])
+            }
+            "anyOf" => count(rule) > 0,
+            "oneOf" => count(rule) == 1,
+            "not" => !holds(rule),
+            "const" => value == rule,
+            "enum" => rule.as_array().unwrap().contains(value),
+            "type" => match rule {
+                Value::Array(types) => types.iter().any(|of| is_of(value, of.as_str().unwrap())),
+                one => is_of(value, one.as_str().unwrap()),
+            },
+            "pattern" => value.as_str().is_none_or(|text| {
+                regex_lite::Regex::new(rule.as_str().unwrap()).unwrap().is_match(text)
+            }),
+            "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
+            "maximum" => value.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
+            "minItems" => {
+                value.as_array().is_none_or(|list| list.len() as u64 >= rule.as_u64().unwrap())
+            }
+            "required" => value.as_object().is_none_or(|table| {
+                rule.as_array().unwrap().iter().all(|key| table.contains_key(key.as_str().unwrap()))
+            }),
+            "items" => value.as_array().into_iter().flatten().all(|element| {
+                let mut found = Vec::new();
+                validate(root, rule, element, at, &mut found);
+                found.is_empty()
+            }),
+            "properties" => {
+                for (key, part) in rule.as_object().unwrap() {
+                    if let Some(value) = value.get(key) {
+                        validate(root, part, value, &format!("{at}.{key}"), faults);
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                value.as_object().into_iter().flatten().all(|(key, value)| {
+                    let is_known = part["properties"].get(key).is_some();
+                    let mut found = Vec::new();
+                    if !is_known && rule != &json!(false) {
+                        validate(root, rule, value, at, &mut found);
+                    }
+                    is_known || rule != &json!(false) && found.is_empty()
+                })
+            }
+            other => panic!("this test does not know `{other}`"),
+        };
+        if !is_met {
+            faults.push(format!("{at}: {keyword}: {rule}"));
+        }
+    }
+}
+
+fn is_of(value: &Value, name: &str) -> bool {
+    match name {
+        "string" => value.is_string(),
+        "integer" => value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("`{other}` is not a type"),
+    }
+}
