@@ -53,7 +53,7 @@ help:
 	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
-	@echo "make bench             the time to replace a worker, beside a bare C loop; needs root and a C compiler"
+	@echo "make bench             what the death of a worker costs, beside a bare C loop; needs root and a C compiler"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 
@@ -119,6 +119,7 @@ proof: build deno-at-hand search
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
 	cargo bench --locked --bench respawn
+	cargo bench --locked --bench storm
 
 # Each state of small tables: no random run, and no state is left out.
 .PHONY: search
@@ -146,6 +147,7 @@ fuzz:
 bench:
 	cargo build --release --locked --example worker
 	cargo bench --locked --bench respawn
+	cargo bench --locked --bench storm
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript

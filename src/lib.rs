@@ -16,6 +16,7 @@
     warn(
         clippy::disallowed_methods,
         clippy::disallowed_types,
+        clippy::fn_params_excessive_bools,
         clippy::print_stderr,
         clippy::print_stdout,
         clippy::too_many_lines,

@@ -1,6 +1,11 @@
 //! Floor 5: from how it ended to an exit status. The only exit.
 
-#![warn(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+#![warn(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::fn_params_excessive_bools,
+    clippy::unwrap_used
+)]
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::load::{Loaded, load};
 use super::{Ending, colour, refuse};
-use crate::plan::LoadError;
+use crate::plan::{LoadError, Plan};
 use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
@@ -26,7 +26,7 @@ pub fn run(args: RunArgs) -> Ending {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour),
     };
-    let enclosure = if plan.sealed { Enclosure::PidNamespace } else { Enclosure::None };
+    let enclosure = enclosure(&plan);
     match guard::start(enclosure) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
         Ok(Role::Reactor) => {}
@@ -34,7 +34,7 @@ pub fn run(args: RunArgs) -> Ending {
     }
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
     let ended = own_process::run_apart(move || {
-        let options = RunOptions { colour, stale_workers, reread: reread(args, path, plan.sealed) };
+        let options = RunOptions { colour, stale_workers, reread: reread(args, path, enclosure) };
         Reactor::new(options).and_then(|reactor| reactor.run(&plan))
     });
     match ended.unwrap_or_else(|error| Err(ReactorError::Thread(error))) {
@@ -43,12 +43,16 @@ pub fn run(args: RunArgs) -> Ending {
     }
 }
 
+fn enclosure(plan: &Plan) -> Enclosure {
+    if plan.sealed { Enclosure::PidNamespace } else { Enclosure::None }
+}
+
 /// Makes the plan again from the same file, even if `pm` would find another file by then.
-fn reread(args: RunArgs, path: Option<PathBuf>, is_sealed: bool) -> Option<Reread> {
+fn reread(args: RunArgs, path: Option<PathBuf>, current: Enclosure) -> Option<Reread> {
     let args = RunArgs { file: Some(path?), ..args };
     Some(Box::new(move |counts| {
         let plan = load(&args)?.plan;
-        if plan.sealed != is_sealed {
+        if enclosure(&plan) != current {
             return Err(LoadError::SealedChanged);
         }
         Ok(plan.with_counts(counts))

@@ -185,8 +185,8 @@ mod tests {
     fn what_does_not_make_a_pool_is_refused_with_help() {
         assert!(refused(pool(&[], Some("8080"), None)).contains("give it after `--`"));
         assert!(refused(pool(&["job"], None, None)).contains("`--ports 8080-8082`"));
-        assert!(refused(pool(&["job"], None, Some(0))).contains("give 1 to 1000"));
-        assert!(refused(pool(&["job"], None, Some(5_000))).contains("at most 1000"));
+        assert!(refused(pool(&["job"], None, Some(0))).contains("give 1 to 50000"));
+        assert!(refused(pool(&["job"], None, Some(60_000))).contains("at most 50000"));
         assert!(refused(pool(&["..."], None, Some(1))).contains("give one with `--name`"));
         let named = CommandLinePool { name: Some("a b".into()), ..pool(&["job"], None, Some(1)) };
         assert!(refused(named).contains("`a b` is not a pool name"));

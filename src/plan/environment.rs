@@ -28,7 +28,8 @@ pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The folders in which a program is searched.
 pub const PATH: &str = "PATH";
 
-/// What pm sets for a worker that notifies.
+/// What a plan may not set for a worker that notifies. pm sets it, but for WATCHDOG_PID: any process of the worker may
+/// notify.
 pub const FOR_NOTIFICATION: [&str; 3] = [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID];
 
 /// Set for pm itself by the program that started pm, and wrong in a worker: `PM_GENERATION`, `PM_WORKER` and `PM_PROBE`

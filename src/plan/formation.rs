@@ -150,12 +150,12 @@ mod tests {
             ),
             ("web", "-m:1:1: `web` is not a count; write `web=3`"),
             ("web=1,", "-m:1:7: `` is not a count"),
-            ("web=x", "-m:1:5: `x` is not a number of workers; give 0 to 1000"),
+            ("web=x", "-m:1:5: `x` is not a number of workers; give 0 to 50000"),
             ("web=+1", "-m:1:5: `+1` is not a number of workers"),
-            ("web=1001", "-m:1:5: `1001` is not a number of workers"),
+            ("web=50001", "-m:1:5: `50001` is not a number of workers"),
             ("web=1,web=2", "-m:1:7: `web` is there twice"),
             ("all=0", "-m:1:1: this keeps no worker alive; give one of them 1 or more"),
-            ("all=500", "-m:1:1: these are 1500 workers; there can be at most 1000"),
+            ("all=20000", "-m:1:1: these are 60000 workers; there can be at most 50000"),
         ] {
             let faults = read(written).unwrap_err();
             assert!(faults.starts_with(said), "{faults}");

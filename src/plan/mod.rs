@@ -50,7 +50,7 @@ pub use text::diagnostics::{Fault, Faults};
 pub use text::ports::Ports;
 
 /// A plan has at most this many slots.
-pub const WORKERS_MAX: usize = 1_000;
+pub const WORKERS_MAX: usize = 50_000;
 
 /// Longer than any file that a person writes.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;

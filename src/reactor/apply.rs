@@ -10,7 +10,7 @@ use super::slots::{FailureKind, Parts};
 use crate::supervisor::{
     Action, Event, Exit, Next, Policy, PortProbe, Revision, SlotId, Transition, WorkerId,
 };
-use crate::sys::ProbeId;
+use crate::sys::{ProbeId, SpawnError};
 
 impl Reactor {
     /// Tells the supervisor of an event, and carries out what it answers.
@@ -42,7 +42,7 @@ impl Reactor {
     fn carry_out(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Spawn { worker, revision, port } => {
-                return Some(self.spawn(worker, revision, port));
+                return self.spawn(worker, revision, port);
             }
             Action::Terminate(worker) => {
                 self.stop_probes(worker);
@@ -51,6 +51,7 @@ impl Reactor {
             Action::Kill(worker) => {
                 self.stop_probes(worker);
                 self.children.kill(worker);
+                self.stop_progress.on_killed(self.clock.now());
             }
             Action::Report(transition) => {
                 self.report(transition);
@@ -67,11 +68,32 @@ impl Reactor {
         None
     }
 
-    fn spawn(&mut self, worker: WorkerId, revision: Revision, port: PortProbe) -> Event {
+    /// Begins to start a worker. An answer is given now only if there is no process.
+    fn spawn(&mut self, worker: WorkerId, revision: Revision, port: PortProbe) -> Option<Event> {
         let Self { slots, children, health, output, poller, clock, .. } = self;
         let (registrar, now) = (poller.registrar(), clock.now());
         let mut parts = Parts { children, health, output, registrar, now };
         slots.spawn(worker, revision, port, &mut parts)
+    }
+
+    /// The worker has exec'd. If it was terminated before that, it is not probed any more.
+    pub(super) fn on_execd(&mut self, worker: WorkerId) {
+        let awaits_ready = self.supervisor.awaits_ready(worker);
+        let Self { slots, children, health, output, poller, clock, .. } = self;
+        let (registrar, now) = (poller.registrar(), clock.now());
+        let mut parts = Parts { children, health, output, registrar, now };
+        slots.on_execd(worker);
+        if awaits_ready {
+            slots.watch_start(worker, &mut parts);
+        }
+        self.handle(Event::Spawned(worker));
+    }
+
+    /// The worker could not exec.
+    pub(super) fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
+        self.output.close_pipe(worker, &mut self.poller.registrar());
+        self.slots.on_not_execd(worker, error);
+        self.handle(Event::SpawnFailed(worker));
     }
 
     // Probes.
@@ -152,10 +174,9 @@ impl Reactor {
                 }
                 self.report_waiting_in_vain(worker.slot, next);
             }
-            Transition::GraceOver(worker) => {
-                let grace = self.policy(worker.slot).grace;
+            Transition::GraceOver { worker, grace } => {
                 let is_named = self.stop_progress.names_grace_over(self.clock.now());
-                let members = is_named.then(|| self.children.find_members(worker));
+                let members = is_named.then(|| self.children.find_members(&[worker]).concat());
                 let members = members.unwrap_or_default();
                 self.report_worker(worker, WorkerEvent::GraceOver { grace, members });
             }
@@ -168,8 +189,9 @@ impl Reactor {
         if named.is_empty() {
             return;
         }
-        for delay in named {
-            let members = self.children.find_members(delay.worker());
+        let workers: Vec<_> = named.iter().map(|delay| delay.worker()).collect();
+        let members = self.children.find_members(&workers);
+        for (delay, members) in named.into_iter().zip(members) {
             match delay {
                 Delay::Stopping(worker, left) => {
                     self.report_worker(worker, WorkerEvent::StillStopping { members, left });
@@ -181,6 +203,15 @@ impl Reactor {
         }
         if more.stopping + more.killing > 0 {
             self.say(RunEvent::MoreDelays(more));
+        }
+    }
+
+    /// Reports which workers have not exec'd for a while.
+    pub(super) fn report_slow_starts(&mut self) {
+        for worker in self.slots.slow_starts(self.clock.now()) {
+            if let Some(awaiting) = self.children.awaiting(worker) {
+                self.report_worker(worker, WorkerEvent::SlowStart { awaiting });
+            }
         }
     }
 

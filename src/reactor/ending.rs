@@ -62,7 +62,7 @@ impl Reactor {
         self.output.flush_own(now);
     }
 
-    /// How long the poll may wait; `None` for ever.
+    /// How long the poll may wait; `None`: without a limit.
     pub(super) fn timeout(&self, progress: Progress) -> Option<Duration> {
         match progress {
             Progress::MayHaveMore => Some(Duration::ZERO),
@@ -76,6 +76,7 @@ impl Reactor {
         let deadlines = [
             self.supervisor.next_deadline(),
             self.health.next_deadline(),
+            self.slots.next_deadline(),
             self.stop_progress.next_deadline(),
             self.output.next_deadline(now),
             leaving.filter(|until| *until > now),

@@ -25,6 +25,7 @@ mod tokens;
 use std::io;
 
 use mio::Interest;
+use mio::unix::SourceFd;
 
 pub use self::agenda::Reread;
 pub use self::output::Colour;
@@ -39,7 +40,7 @@ use self::slots::{Inherited, Slots};
 use self::tokens::{Poller, Source};
 use crate::plan::Plan;
 use crate::supervisor::{Event, Outcome, Supervisor, TableSpec};
-use crate::sys::{Children, OwnProcess, Reaped, Signals, stream};
+use crate::sys::{ChildEvent, Children, OwnProcess, Signals, stream};
 
 /// At most this many exits are reaped before deadlines are checked: where hundreds exit at once, a grace may be over
 /// meanwhile.
@@ -94,6 +95,13 @@ impl Reactor {
         let mut registrar = poller.registrar();
         let registered = registrar.register(&mut signals, Source::Signals, Interest::READABLE);
         registered.map_err(set_up("the signal pipe"))?;
+        let children = Children::empty();
+        if let Some(descriptor) = children.descriptor() {
+            let mut descriptor = SourceFd(&descriptor);
+            let registered =
+                registrar.register(&mut descriptor, Source::Children, Interest::READABLE);
+            registered.map_err(set_up("the watch on children"))?;
+        }
         let output = Output::open(options.colour, &mut registrar);
         let inherited = Inherited {
             null: stream::open_null().map_err(set_up("/dev/null"))?,
@@ -109,7 +117,7 @@ impl Reactor {
             signals,
             clock,
             supervisor: Supervisor::new(TableSpec::default()),
-            children: Children::empty(),
+            children,
             stop_progress: StopProgress::default(),
             agenda: Agenda::new(options.reread),
         })
@@ -152,46 +160,59 @@ impl Reactor {
                 Source::Output(worker) => self.output.mark_readable(worker),
                 Source::Probe(slot) => self.health.wake_probe(slot),
                 Source::Notifications(slot) => self.health.mark_readable(slot),
+                Source::Children => self.agenda.has_exits = true,
                 // Worked at in every wakeup.
                 Source::Signals | Source::Stdout | Source::Stderr => {}
             }
         }
     }
 
-    /// Reaps until no exit is left, or [`REAPED_PER_WAKEUP`] have been reaped.
+    /// Takes in what has become of children, until nothing is left or [`REAPED_PER_WAKEUP`] of them are reaped.
     ///
-    /// Only after a SIGCHLD, of which none is lost: most wakeups come without one.
+    /// Only after a SIGCHLD, of which none is lost, or when the watch on children says so.
     fn reap(&mut self) {
         if !std::mem::take(&mut self.agenda.has_exits) {
             return;
         }
-        for _ in 0..REAPED_PER_WAKEUP {
-            let Some(reaped) = self.children.reap() else {
+        let mut reaped = 0;
+        while reaped < REAPED_PER_WAKEUP {
+            let Some(event) = self.children.next_event() else {
                 return;
             };
+            reaped += usize::from(!matches!(event, ChildEvent::Execd(_)));
             // A wish to stop that came with the exits is granted before any worker is replaced.
             self.take_signals();
-            self.on_reaped(reaped);
+            self.on_child_event(event);
+        }
+        // What these workers have said is read in this wakeup, and that they have exec'd comes before it.
+        for worker in self.children.take_execd() {
+            self.on_execd(worker);
         }
         self.agenda.has_exits = true;
     }
 
-    fn on_reaped(&mut self, reaped: Reaped) {
+    fn on_child_event(&mut self, event: ChildEvent) {
         let now = self.clock.now();
-        match reaped {
-            Reaped::Worker { worker, exit, remains } => {
+        match event {
+            ChildEvent::Execd(worker) => self.on_execd(worker),
+            ChildEvent::NotExecd { worker, error } => self.on_not_execd(worker, error),
+            ChildEvent::Exited { worker, exit, remains } => {
                 self.slots.on_exited(worker, exit, now);
                 let probe = self.health.on_exited(worker, &mut self.poller.registrar());
                 self.kill_probe(probe);
                 self.handle(Event::Exited { worker, exit, remains });
             }
-            Reaped::Probe { probe, exit } => {
+            ChildEvent::ProbeExited { probe, exit } => {
                 let registrar = &mut self.poller.registrar();
                 if let Some(finding) = self.health.on_probe_exit(probe, exit, now, registrar) {
                     self.act_on(finding);
                 }
             }
-            Reaped::Other => {}
+            ChildEvent::ProbeNotExecd { probe, error } => {
+                let registrar = &mut self.poller.registrar();
+                self.health.on_probe_not_execd(probe, error.to_string(), now, registrar);
+            }
+            ChildEvent::Other => {}
         }
         self.note_emptied();
     }
@@ -212,6 +233,7 @@ impl Reactor {
         }
         self.handle(Event::Tick);
         self.report_delays();
+        self.report_slow_starts();
     }
 
     /// A changed file; what workers notify and write; probes.

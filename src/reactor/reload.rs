@@ -83,10 +83,12 @@ impl Reactor {
             }
         });
         self.health.heed(worker, ready, alive);
+        // One that has not is watched by the new rules once it has.
+        let has_execd = self.children.awaiting(worker).is_none();
         let (now, registrar) = (self.clock.now(), &mut self.poller.registrar());
         let probe = if has_new_alive && self.supervisor.is_serving(worker) {
             self.health.on_ready(worker, alive, now, registrar)
-        } else if has_new_ready && self.supervisor.awaits_ready(worker) {
+        } else if has_new_ready && self.supervisor.awaits_ready(worker) && has_execd {
             self.health.on_ready_changed(worker, ready, now, registrar)
         } else {
             None

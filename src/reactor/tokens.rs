@@ -19,6 +19,8 @@ const EVENTS_PER_WAKEUP: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Signals,
+    /// A child has exec'd or died.
+    Children,
     Stdout,
     Stderr,
     /// The output of this worker.
@@ -75,7 +77,7 @@ impl Poller {
         Registrar { registry: self.poll.registry(), sources: &mut self.sources }
     }
 
-    /// Waits until a source is ready, a signal arrives or `timeout` has passed; for ever if it is `None`.
+    /// Waits until a source is ready, a signal arrives or `timeout` has passed; without a limit if it is `None`.
     ///
     /// # Errors
     /// Those of epoll_wait(2), which are bugs. EINTR is none: the signal pipe says what arrived.

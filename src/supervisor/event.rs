@@ -19,9 +19,9 @@ pub enum Event {
     Ready(WorkerId),
     /// The worker had been ready and hangs: its alive probe failed too often, or the worker reported it.
     Hung(WorkerId),
-    /// The answer to [`Action::Spawn`]: the worker has exec'd.
+    /// The answer to [`Action::Spawn`], at once or later: the worker has exec'd.
     Spawned(WorkerId),
-    /// The answer to [`Action::Spawn`]: there is no process.
+    /// The answer to [`Action::Spawn`], at once or later: it could not exec, and there is no process.
     SpawnFailed(WorkerId),
     /// The worker's leader has exited and is reaped. `remains` tells whether its group still has members.
     Exited { worker: WorkerId, exit: Exit, remains: Remains },
@@ -58,7 +58,8 @@ pub enum Remains {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Fork and exec this worker by this revision of its launch spec; answer with [`Event::Spawned`] or
-    /// [`Event::SpawnFailed`].
+    /// [`Event::SpawnFailed`], or with [`Event::Exited`] alone if it dies on its way. The answer may come late: until
+    /// then the worker may be terminated and killed as any other.
     Spawn { worker: WorkerId, revision: Revision, port: PortProbe },
     /// The stop signal to the worker's group.
     Terminate(WorkerId),
@@ -134,7 +135,7 @@ pub enum Transition {
     /// its slot, the slot is forgotten now.
     Stopped { worker: WorkerId, next: Next },
     /// Its grace is over and its group is not empty: it is killed.
-    GraceOver(WorkerId),
+    GraceOver { worker: WorkerId, grace: Duration },
 }
 
 /// What comes after a worker.

@@ -2,7 +2,7 @@
 //!
 //! The rules that change them are in [`super::slot`].
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::Remains;
 use super::ids::{Exit, Revision};
@@ -27,14 +27,16 @@ pub enum Wanted {
 pub enum Phase {
     /// No worker. If it is wanted up, it waits for the pools that its own pool comes after.
     Idle,
-    /// A worker is there and not ready yet.
-    Starting { ready_by: Instant },
+    /// A worker is there and not ready yet. It is spawned, and unless `execd_at` is set it is still on its way to its
+    /// program. `ready_by` is when that ends: in a failure, or for one that needs to live a while, in being ready. Such
+    /// a worker has no deadline before it has exec'd.
+    Starting { spawned_at: Instant, execd_at: Option<Instant>, ready_by: Option<Instant> },
     /// A worker is ready.
     Ready { since: Instant },
-    /// The worker's group was sent the stop signal and is not empty yet.
-    Stopping { kill_at: Instant },
-    /// The worker's group was sent SIGKILL and is not empty yet.
-    Killing { again_at: Instant },
+    /// The worker's group was sent the stop signal and is not empty yet. `grace` is the time it was given.
+    Stopping { grace: Duration, kill_at: Instant },
+    /// The worker's group was sent SIGKILL, the first one at `since`, and is not empty yet.
+    Killing { since: Instant, again_at: Instant },
     /// No worker. The next one is spawned at `until`.
     Backoff { until: Instant },
     /// No worker, and none is spawned until the slot is started again or its revision changes.
@@ -97,9 +99,9 @@ impl Phase {
     /// When the phase ends by itself.
     pub fn deadline(self) -> Option<Instant> {
         match self {
-            Self::Starting { ready_by } => Some(ready_by),
-            Self::Stopping { kill_at } => Some(kill_at),
-            Self::Killing { again_at } => Some(again_at),
+            Self::Starting { ready_by, .. } => ready_by,
+            Self::Stopping { kill_at, .. } => Some(kill_at),
+            Self::Killing { again_at, .. } => Some(again_at),
             Self::Backoff { until } => Some(until),
             Self::Idle | Self::Ready { .. } | Self::GivenUp => None,
         }

@@ -3,7 +3,7 @@
 //! What is done with them is in [`super::slot`]; the wait after failed starts is in [`super::backoff`].
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::ids::Exit;
@@ -69,7 +69,20 @@ impl Restart {
 }
 
 impl Readiness {
-    /// The time from the spawn until the worker is ready or its start has failed.
+    /// When a worker is ready or its start has failed, if nothing is heard of it. `None` while that is not known: only
+    /// a worker that has exec'd lives.
+    pub(super) fn deadline(
+        self,
+        spawned_at: Instant,
+        execd_at: Option<Instant>,
+    ) -> Option<Instant> {
+        match self {
+            Self::Probe { within } => Some(spawned_at + within),
+            Self::Lived { after } => execd_at.map(|at| at + after),
+        }
+    }
+
+    /// The time that a worker has to become ready, or has to live.
     pub fn wait(self) -> Duration {
         match self {
             Self::Probe { within } => within,

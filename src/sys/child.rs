@@ -1,69 +1,76 @@
-//! Between clone and exec: what the child does in pm's memory, with system calls only (signal-safety(7)).
+//! Between clone and exec: what the child does in pm's memory, while pm goes on.
 //!
-//! Nothing here allocates, locks or formats. [`super::spawn`] prepares the [`ChildSetup`].
+//! The child has a stack of its own and shares the rest of the memory, until it execs or ends. So it reads its
+//! [`ChildSetup`] and writes its [`Progress`], and nothing else; it makes system calls by number ([`super::raw`]),
+//! since libc would write errno; and it never allocates, locks, formats or panics. Where a file system hangs, it hangs
+//! alone.
+//!
+//! [`super::spawn`] prepares the setup; [`super::starting`] keeps it until the child has left it.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::ffi::CString;
+use std::os::fd::RawFd;
 use std::ptr::null;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::Pid;
 
-/// Room for the child's system calls. A debug build without optimisation needs about 2 KiB.
-const STACK_BYTES: usize = 64 * 1024;
+use super::low_files::LowNumbers;
+use super::raw;
 
-/// What the child has to set up, and where it stores what went wrong. It is in pm's stack frame, which does not change
-/// until the child has exec'd.
+/// What the child has to set up. It does not change while the child is there.
 pub struct ChildSetup {
     pub parent: libc::pid_t,
-    pub file: *const libc::c_char,
-    pub argv: *const *const libc::c_char,
-    pub env: *const *const libc::c_char,
-    pub stdin: RawFd,
-    /// Both stdout and stderr.
-    pub output: RawFd,
-    /// `output` is a terminal, and belongs to the worker alone.
+    /// The files to try one after another.
+    pub files: Vec<CString>,
+    /// They were found on PATH: one that is missing is passed over.
+    pub is_searched: bool,
+    /// A script among the files is passed over ([`crate::plan::wrapper`]).
+    pub is_wrapped: bool,
+    /// Ended by null, as exec(2) takes them.
+    pub argv: Vec<*const libc::c_char>,
+    pub env: Vec<*const libc::c_char>,
+    pub descriptors: LowNumbers,
+    /// `descriptors.output` is a terminal, and belongs to the worker alone.
     pub has_terminal: bool,
-    /// The folder to change to, or null.
-    pub folder: *const libc::c_char,
-    /// The cgroup.procs of the control group to join, or -1.
-    pub cgroup: RawFd,
-    pub limits: *const (libc::c_uint, libc::rlimit),
-    pub limits_count: usize,
+    /// The cgroup.procs of the control group to join, which is one of `descriptors`.
+    pub cgroup: Option<RawFd>,
+    /// The folder to change to.
+    pub folder: Option<CString>,
+    pub limits: Vec<(libc::c_uint, libc::rlimit)>,
     pub umask: Option<libc::mode_t>,
     pub nice: Option<libc::c_int>,
     pub identity: Option<Ids>,
     /// The signals whose action in pm is not the default.
-    pub altered_signals: *const libc::c_int,
-    pub altered_signals_count: usize,
-    /// 0, or the [`Step`] that failed.
-    pub failed_step: AtomicI32,
-    pub errno: AtomicI32,
-}
-
-/// A child of pm that is not reaped.
-#[derive(Debug)]
-pub struct Child {
-    pub pid: Pid,
-    /// Readable when the child is dead (pidfd_open(2)). `None` before Linux 5.2.
-    pub pidfd: Option<OwnedFd>,
+    pub altered_signals: Vec<libc::c_int>,
+    pub progress: Progress,
 }
 
 /// The user and groups that the worker runs as.
-#[derive(Clone, Copy)]
 pub struct Ids {
     pub uid: libc::uid_t,
     pub gid: libc::gid_t,
-    pub groups: *const libc::gid_t,
-    pub groups_count: usize,
+    pub groups: Vec<libc::gid_t>,
 }
 
-/// What the child does on its way to exec, in this setup.
+/// How far the child has come. The child writes it.
+#[derive(Default)]
+pub struct Progress {
+    /// 1 when the child has descriptors of its own. pm waits for that: a futex.
+    pub is_detached: AtomicU32,
+    /// The [`Step`] that it is at.
+    pub step: AtomicI32,
+    /// The file that it is at.
+    pub file: AtomicU32,
+    /// The error of that step, or 0.
+    pub errno: AtomicI32,
+}
+
+/// What the child does on its way to exec, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Step {
-    Group = 1,
+    Detach,
+    Group,
     Cgroup,
     Nice,
     Limits,
@@ -71,11 +78,18 @@ pub enum Step {
     DeathSignal,
     Output,
     Folder,
+    /// None of the files is there.
+    Find,
+    /// All that is there is a script that is passed over.
+    PassOver,
     Exec,
+    /// The file is there, and the interpreter that it names is not.
+    Interpreter,
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 13] = [
+        Self::Detach,
         Self::Group,
         Self::Cgroup,
         Self::Nice,
@@ -84,20 +98,36 @@ impl Step {
         Self::DeathSignal,
         Self::Output,
         Self::Folder,
+        Self::Find,
+        Self::PassOver,
         Self::Exec,
+        Self::Interpreter,
     ];
 }
 
-impl ChildSetup {
-    /// Makes the child, and returns once it has exec'd or ended: the child, and the step that failed, if one did.
-    ///
-    /// # Errors
-    /// If the kernel refuses the clone.
-    pub fn start(self) -> Result<(Child, Option<(Step, Errno)>), Errno> {
-        let child = clone_with_memory(&self)?;
-        let failed = self.failed_step.into_inner();
-        let step = Step::ALL.into_iter().find(|step| *step as i32 == failed);
-        Ok((child, step.map(|step| (step, Errno::from_raw(self.errno.into_inner())))))
+impl Progress {
+    /// The step that the child is at.
+    pub fn step(&self) -> Step {
+        let at = self.step.load(Ordering::Relaxed);
+        let step = Step::ALL.into_iter().find(|step| *step as i32 == at);
+        step.expect("the child stores steps only")
+    }
+
+    /// The index of the file that it is at.
+    pub fn file(&self) -> usize {
+        self.file.load(Ordering::Relaxed) as usize
+    }
+
+    /// Why it could not exec, once it has ended.
+    pub fn error(&self) -> Option<Errno> {
+        match self.errno.load(Ordering::Relaxed) {
+            0 => None,
+            errno => Some(Errno::from_raw(errno)),
+        }
+    }
+
+    fn enter(&self, step: Step) {
+        self.step.store(step as i32, Ordering::Relaxed);
     }
 }
 
@@ -105,132 +135,192 @@ impl ChildSetup {
 /// words.
 static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
-fn clone_with_memory(setup: &ChildSetup) -> Result<Child, Errno> {
-    // Never filled: only the pages that the child touches take up memory.
-    let mut stack = Vec::<u128>::with_capacity(STACK_BYTES / size_of::<u128>());
-    let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-    let mut before = SigSet::empty();
-    // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // An older kernel ignores CLONE_PIDFD and leaves it.
-    let mut pidfd: RawFd = -1;
-    let changes_user = setup.identity.is_some();
-    let setup: *const ChildSetup = setup;
-    // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes), that lives past the call, since
-    // CLONE_VFORK stops this thread until the child has exec'd or ended. `child` takes the ChildSetup that it is given,
-    // makes system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
-    // WHY: fork(2) copies page tables, and safe spawn calls (std, posix_spawn) know no PR_SET_PDEATHSIG, no limits,
-    // and no check of the parent.
-    let pid =
-        unsafe { libc::clone(child, top.cast(), flags, setup.cast_mut().cast(), &raw mut pidfd) };
-    let pid = Errno::result(pid);
-    // The child has left pm's memory and is in the middle of its exec, mostly on this very processor. It runs first:
-    // pm's messages about it can wait.
-    std::thread::yield_now();
-    if changes_user {
-        // A change of user clears the dumpable flag of the memory (prctl(2), PR_SET_DUMPABLE), which was pm's too. That
-        // would give pm's own /proc/self to root.
-        let _ = nix::sys::prctl::set_dumpable(true);
-    }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-    let pid = pid.map(Pid::from_raw)?;
-    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-    // WHY: no safe call returns it.
-    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    Ok(Child { pid, pidfd })
-}
+/// The kernel's signal set: 64 bits.
+const SIGNAL_SET_BYTES: usize = size_of::<u64>();
 
-extern "C" fn child(setup: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: `clone_with_memory` passes a pointer to a ChildSetup in a frame that stands still until this child execs.
+/// The child's main function.
+pub extern "C" fn run(setup: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `Starting` passes a pointer to a ChildSetup that it keeps, unchanged, until this child has exec'd or
+    // ended.
     // WHY: clone(2) hands over nothing but an untyped pointer.
     let setup = unsafe { &*setup.cast::<ChildSetup>() };
-    let failed_step = prepare_and_exec(setup);
-    setup.errno.store(Errno::last_raw(), Ordering::Relaxed);
-    setup.failed_step.store(failed_step as i32, Ordering::Relaxed);
-    // SAFETY: _exit(2) is async-signal-safe and does not return.
-    // WHY: returning or exit(3) would run pm's own exit work in pm's memory.
-    unsafe { libc::_exit(127) }
+    let Err(errno) = prepare_and_exec(setup);
+    setup.progress.errno.store(errno, Ordering::Release);
+    end()
 }
 
-/// Runs in the child. Returns only the step that failed, with errno set.
-fn prepare_and_exec(setup: &ChildSetup) -> Step {
-    // SAFETY: system calls only, all async-signal-safe (signal-safety(7)), none allocates. The pointers in `setup` are
-    // to C strings, null-ended arrays and counted arrays in pm's frame. Dispositions and descriptors changed here are
-    // the child's own: neither CLONE_SIGHAND nor CLONE_FILES was given. Ids are changed by the raw calls, which change
-    // this process alone; libc's would go and look for pm's threads.
-    // WHY: between clone with CLONE_VM and exec, libc's raw calls are all that may run.
-    unsafe {
-        // The leader of a session leads a process group too, of the same number (setsid(2)).
-        if setup.has_terminal {
-            if libc::setsid() < 0 || libc::ioctl(setup.output, libc::TIOCSCTTY, 0) != 0 {
-                return Step::Group;
-            }
-        } else if libc::setpgid(0, 0) != 0 {
-            return Step::Group;
-        }
-        // "0" is the process that writes it (cgroups(7)).
-        if setup.cgroup >= 0 && libc::write(setup.cgroup, c"0".as_ptr().cast(), 1) != 1 {
-            return Step::Cgroup;
-        }
-        // Before the change of user: only root may raise priorities and limits.
-        if let Some(nice) = setup.nice
-            && libc::setpriority(libc::PRIO_PROCESS, 0, nice) != 0
-        {
-            return Step::Nice;
-        }
-        for n in 0..setup.limits_count {
-            let (resource, limit) = &*setup.limits.add(n);
-            let no_old = std::ptr::null_mut::<libc::rlimit>();
-            if libc::syscall(libc::SYS_prlimit64, 0, *resource, limit, no_old) != 0 {
-                return Step::Limits;
-            }
-        }
-        if let Some(Ids { uid, gid, groups, groups_count }) = setup.identity
-            && (libc::syscall(libc::SYS_setgroups, groups_count, groups) != 0
-                || libc::syscall(libc::SYS_setresgid, gid, gid, gid) != 0
-                || libc::syscall(libc::SYS_setresuid, uid, uid, uid) != 0)
-        {
-            return Step::Identity;
-        }
-        // After the change of user, which clears it (prctl(2)).
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-            return Step::DeathSignal;
-        }
-        // If the parent died before the line above, the kernel never sends the signal (prctl(2)).
-        if libc::getppid() != setup.parent {
-            libc::_exit(127);
-        }
-        if libc::dup2(setup.stdin, 0) < 0
-            || libc::dup2(setup.output, 1) < 0
-            || libc::dup2(setup.output, 2) < 0
-        {
-            return Step::Output;
-        }
-        // What pm opened is close-on-exec already; this closes what pm was started with. Linux 5.9.
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
-        if let Some(umask) = setup.umask {
-            libc::umask(umask);
-        }
-        if !setup.folder.is_null() && libc::chdir(setup.folder) != 0 {
-            return Step::Folder;
-        }
-        // exec(2) resets handlers but keeps ignored signals; and no handler may run here once signals are unblocked.
-        // By the raw call: libc reserves 32 and 33 for itself, and pm may have been started with them ignored.
-        for n in 0..setup.altered_signals_count {
-            let (signal, default) = (*setup.altered_signals.add(n), DEFAULT_ACTION.as_ptr());
-            let no_old = std::ptr::null_mut::<u64>();
-            libc::syscall(libc::SYS_rt_sigaction, signal, default, no_old, size_of::<u64>());
-        }
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        libc::execve(setup.file, setup.argv, setup.env);
+fn end() -> ! {
+    loop {
+        let _ = call(libc::SYS_exit_group, [127, 0, 0, 0]);
     }
-    Step::Exec
 }
 
-/// A counted array, as a pointer and its length.
-pub fn array<T>(values: &[T]) -> (*const T, usize) {
-    if values.is_empty() { (null(), 0) } else { (values.as_ptr(), values.len()) }
+enum Never {}
+
+/// Returns only the error of the step that failed.
+fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
+    let progress = &setup.progress;
+    detach(setup)?;
+    progress.enter(Step::Group);
+    // The leader of a session leads a process group too, of the same number (setsid(2)).
+    if setup.has_terminal {
+        call(libc::SYS_setsid, [0; 4])?;
+        let output = setup.descriptors.output as usize;
+        call(libc::SYS_ioctl, [output, libc::TIOCSCTTY as usize, 0, 0])?;
+    } else {
+        call(libc::SYS_setpgid, [0; 4])?;
+    }
+    if let Some(cgroup) = setup.cgroup {
+        progress.enter(Step::Cgroup);
+        // "0" is the process that writes it (cgroups(7)).
+        call(libc::SYS_write, [cgroup as usize, c"0".as_ptr() as usize, 1, 0])?;
+    }
+    // Before the change of user: only root may raise priorities and limits.
+    if let Some(nice) = setup.nice {
+        progress.enter(Step::Nice);
+        call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, nice as usize, 0])?;
+    }
+    progress.enter(Step::Limits);
+    for (resource, limit) in &setup.limits {
+        let limit: *const libc::rlimit = limit;
+        call(libc::SYS_prlimit64, [0, *resource as usize, limit as usize, 0])?;
+    }
+    if let Some(Ids { uid, gid, groups }) = &setup.identity {
+        progress.enter(Step::Identity);
+        let (uid, gid) = (*uid as usize, *gid as usize);
+        call(libc::SYS_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0])?;
+        call(libc::SYS_setresgid, [gid, gid, gid, 0])?;
+        call(libc::SYS_setresuid, [uid, uid, uid, 0])?;
+    }
+    progress.enter(Step::DeathSignal);
+    // After the change of user, which clears it (prctl(2)).
+    let death = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0];
+    call(libc::SYS_prctl, death)?;
+    // If the parent died before the line above, the kernel never sends the signal (prctl(2)).
+    if call(libc::SYS_getppid, [0; 4]) != Ok(setup.parent as usize) {
+        end();
+    }
+    take_files(setup)?;
+    if let Some(umask) = setup.umask {
+        call(libc::SYS_umask, [umask as usize, 0, 0, 0])?;
+    }
+    if let Some(folder) = &setup.folder {
+        progress.enter(Step::Folder);
+        call(libc::SYS_chdir, [folder.as_ptr() as usize, 0, 0, 0])?;
+    }
+    reset_signals(setup);
+    execute(setup)
+}
+
+/// Leaves pm's table of descriptors, which it shares until then, with the low part of it (Linux 5.9).
+fn detach(setup: &ChildSetup) -> Result<(), i32> {
+    setup.progress.enter(Step::Detach);
+    let LowNumbers { stdin, output, cgroup, report } = setup.descriptors;
+    let end = stdin.max(output).max(cgroup).max(report) + 1;
+    let unshared = libc::CLOSE_RANGE_UNSHARE as usize;
+    let rest = [end as usize, libc::c_uint::MAX as usize, unshared, 0];
+    if call(libc::SYS_close_range, rest).is_err() {
+        call(libc::SYS_unshare, [libc::CLONE_FILES as usize, 0, 0, 0])?;
+    }
+    let is_detached = &setup.progress.is_detached;
+    is_detached.store(1, Ordering::Release);
+    let wake = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
+    call(libc::SYS_futex, [is_detached.as_ptr() as usize, wake, 1, 0]).map(drop)
+}
+
+/// Has no descriptor but 0, 1 and 2, and the report, which exec closes.
+fn take_files(setup: &ChildSetup) -> Result<(), i32> {
+    setup.progress.enter(Step::Output);
+    let LowNumbers { stdin, output, report, cgroup: _ } = setup.descriptors;
+    for (from, to) in [(stdin, 0), (output, 1), (output, 2)] {
+        call(libc::SYS_dup3, [from as usize, to, 0, 0])?;
+    }
+    // What pm opened is close-on-exec already; this closes what pm was started with. Linux 5.9.
+    let report = report as usize;
+    if report > 3 {
+        let _ = call(libc::SYS_close_range, [3, report - 1, 0, 0]);
+    }
+    let _ = call(libc::SYS_close_range, [report + 1, libc::c_uint::MAX as usize, 0, 0]);
+    Ok(())
+}
+
+/// exec(2) resets handlers but keeps ignored signals; and no handler may run here once signals are unblocked.
+fn reset_signals(setup: &ChildSetup) {
+    for signal in &setup.altered_signals {
+        let default = DEFAULT_ACTION.as_ptr() as usize;
+        let _ = call(libc::SYS_rt_sigaction, [*signal as usize, default, 0, SIGNAL_SET_BYTES]);
+    }
+    let none = [0_u64];
+    let none = none.as_ptr() as usize;
+    let set = [libc::SIG_SETMASK as usize, none, 0, SIGNAL_SET_BYTES];
+    let _ = call(libc::SYS_rt_sigprocmask, set);
+}
+
+/// As execvp(3): the first of the files that is there and may be executed.
+fn execute(setup: &ChildSetup) -> Result<Never, i32> {
+    let progress = &setup.progress;
+    let is_searched = setup.is_searched;
+    // What is told if no file can be executed.
+    let mut failure = (Step::Find, 0, libc::ENOENT);
+    for (n, file) in (0_u32..).zip(&setup.files) {
+        let file = file.as_ptr() as usize;
+        progress.file.store(n, Ordering::Relaxed);
+        progress.enter(Step::Exec);
+        if setup.is_wrapped && is_script(file) {
+            if failure.0 == Step::Find {
+                failure = (Step::PassOver, n, libc::ENOENT);
+            }
+            continue;
+        }
+        let variables = setup.env.as_ptr() as usize;
+        let executed = [file, setup.argv.as_ptr() as usize, variables, 0];
+        let Err(errno) = call(libc::SYS_execve, executed) else { continue };
+        match errno {
+            libc::ENOENT if is_there(file) => {
+                progress.enter(Step::Interpreter);
+                return Err(errno);
+            }
+            libc::EACCES if is_searched => {
+                if failure.0 == Step::Find {
+                    failure = (Step::Exec, n, errno);
+                }
+            }
+            libc::ENOENT | libc::ENOTDIR if is_searched => {}
+            _ => return Err(errno),
+        }
+    }
+    let (step, n, errno) = failure;
+    progress.file.store(n, Ordering::Relaxed);
+    progress.enter(step);
+    Err(errno)
+}
+
+/// True if the kernel would start an interpreter for this file (execve(2), "Interpreter scripts").
+fn is_script(file: usize) -> bool {
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as usize;
+    let Ok(open) = call(libc::SYS_openat, [libc::AT_FDCWD as usize, file, flags, 0]) else {
+        return false;
+    };
+    let mut start = [0_u8; 2];
+    let read = call(libc::SYS_read, [open, start.as_mut_ptr() as usize, 2, 0]);
+    let _ = call(libc::SYS_close, [open, 0, 0, 0]);
+    read == Ok(2) && start == *b"#!"
+}
+
+fn is_there(file: usize) -> bool {
+    call(libc::SYS_faccessat, [libc::AT_FDCWD as usize, file, libc::F_OK as usize, 0]).is_ok()
+}
+
+fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
+    let [a, b, c, d] = arguments;
+    // SAFETY: each call above is given numbers, or pointers to C strings, null-ended arrays and counted arrays that
+    // live in the ChildSetup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
+    // was not given, and so are descriptors once it is detached. Ids are changed of this process alone.
+    // WHY: between clone with CLONE_VM and exec, no code of libc may run.
+    unsafe { raw::call(number, [a, b, c, d, 0, 0]) }
+}
+
+/// A pointer list as exec(2) takes it.
+pub fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::c_char> {
+    strings.map(|text| text.as_ptr()).chain([null()]).collect()
 }

@@ -8,28 +8,38 @@
 //! Each child of pm has one owner, from its spawn or its adoption until it is reaped. No call walks over all workers,
 //! except to suspend and to resume them.
 //!
-//! Where to look next: [`group`] is one worker or probe; [`orphans`] says whose an orphan is; [`super::spawn`] starts a
-//! process, [`super::exit_watch`] knows which have died, [`super::wait`] reaps them.
+//! A child is one from its fork on. Whether it could exec is told later, as its end is: pm waits for neither.
+//!
+//! Where to look next: [`events`] is the reaper; [`group`] is one worker or probe; [`orphans`] says whose an orphan is;
+//! [`super::spawn`] starts a process, [`super::child_watch`] knows which have exec'd or died, [`super::wait`] reaps
+//! them.
 
+mod events;
 mod group;
 mod orphans;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::{AsFd, RawFd};
 
-use nix::unistd::{Pid, getpgid, getpid};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{Pid, getpid, pipe2};
 
-use self::group::{Group, Leader, expect_sent, send_and_continue};
+pub use self::events::ChildEvent;
+use self::events::Search;
+use self::group::{Group, expect_sent};
 use self::orphans::Orphans;
-use super::child::Child;
 use super::child_list::ChildList;
-use super::exit_watch::ExitWatch;
+use super::child_watch::{ChildWatch, StartId};
+use super::low_files::LowFiles;
 use super::proc::{self, ProcessInfo};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
+use super::starting::{Awaiting, Starting};
 use super::wait;
 use super::worker_tag::{ProbeId, WorkerTag};
 use crate::plan::{StopSpec, StopTarget};
-use crate::supervisor::{Exit, Remains, WorkerId};
+use crate::supervisor::WorkerId;
 
 /// The process groups of all workers and probes, and their orphans. Dropping it kills them, so a panic leaves none
 /// behind.
@@ -39,7 +49,15 @@ pub struct Children {
     /// The owner of each group, by the number of the group, until the group is empty.
     leaders: BTreeMap<Pid, Owner>,
     orphans: Orphans,
-    exits: ExitWatch,
+    watch: ChildWatch,
+    low_files: Result<LowFiles, Errno>,
+    /// The children that are not known to have exec'd.
+    starts: BTreeMap<StartId, (Owner, Starting)>,
+    next_start: StartId,
+    /// The children that could not exec, and are not reaped.
+    failed: BTreeMap<Owner, Starting>,
+    /// Workers that have exec'd, which is not told yet.
+    execd: VecDeque<WorkerId>,
     /// Dead children that were found and are not reaped yet.
     dead: VecDeque<Pid>,
     /// Whether more children may be dead than were found last.
@@ -56,30 +74,6 @@ enum Owner {
     Probe(ProbeId),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Search {
-    Needed,
-    /// No child was reaped since the last search.
-    Done,
-}
-
-/// A dead child, reaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reaped {
-    Worker {
-        worker: WorkerId,
-        exit: Exit,
-        remains: Remains,
-    },
-    /// A probe that [`Children::probe`] had started.
-    Probe {
-        probe: ProbeId,
-        exit: Exit,
-    },
-    /// An orphan.
-    Other,
-}
-
 impl Children {
     /// No workers yet.
     pub fn empty() -> Self {
@@ -87,7 +81,12 @@ impl Children {
             groups: BTreeMap::new(),
             leaders: BTreeMap::new(),
             orphans: Orphans::new(),
-            exits: ExitWatch::open(),
+            watch: ChildWatch::open(),
+            low_files: LowFiles::open(),
+            starts: BTreeMap::new(),
+            next_start: StartId(0),
+            failed: BTreeMap::new(),
+            execd: VecDeque::new(),
             dead: VecDeque::new(),
             search: Search::Needed,
             maybe_empty: BTreeSet::new(),
@@ -95,10 +94,16 @@ impl Children {
         }
     }
 
-    /// Starts a worker. [`Children::terminate`] will stop it as `stop` says.
+    /// Readable when there may be a [`ChildEvent`]; `None` if there is no such descriptor.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.watch.descriptor()
+    }
+
+    /// Starts a worker. [`Children::terminate`] will stop it as `stop` says. Whether it could exec is told later:
+    /// [`ChildEvent::Execd`] or [`ChildEvent::NotExecd`].
     ///
     /// # Errors
-    /// As [`Launch::spawn`].
+    /// As [`Launch::begin`], or if the kernel refuses a pipe.
     pub fn spawn(
         &mut self,
         worker: WorkerId,
@@ -107,16 +112,14 @@ impl Children {
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         let tag = WorkerTag { pm: getpid(), worker, probe: None };
-        let child = launch.spawn(tag, given)?;
-        self.insert(Owner::Worker(worker), child, stop);
-        Ok(())
+        self.start(Owner::Worker(worker), launch, stop, tag, given)
     }
 
-    /// Starts an exec probe of a worker: a command whose exit status is the answer. It is reaped as a
-    /// [`Reaped::Probe`] of the id that is returned here.
+    /// Starts an exec probe of a worker: a command whose exit status is the answer. It ends as a
+    /// [`ChildEvent::ProbeExited`] or [`ChildEvent::ProbeNotExecd`] of the id that is returned here.
     ///
     /// # Errors
-    /// As [`Launch::spawn`].
+    /// As [`Children::spawn`].
     pub fn probe(
         &mut self,
         worker: WorkerId,
@@ -125,128 +128,44 @@ impl Children {
     ) -> Result<ProbeId, SpawnError> {
         let probe = self.next_probe;
         let tag = WorkerTag { pm: getpid(), worker, probe: Some(probe) };
-        let child = launch.spawn(tag, given)?;
-        self.next_probe = ProbeId(probe.0 + 1);
         let stop = StopSpec { signal: libc::SIGKILL, to: StopTarget::Group };
-        self.insert(Owner::Probe(probe), child, stop);
+        self.start(Owner::Probe(probe), launch, stop, tag, given)?;
+        self.next_probe = ProbeId(probe.0 + 1);
         Ok(probe)
     }
 
-    fn insert(&mut self, owner: Owner, Child { pid, pidfd }: Child, stop: StopSpec) {
-        self.exits.add(pid, pidfd.as_ref());
-        self.groups.insert(owner, Group::of(pid, pidfd, stop));
+    fn start(
+        &mut self,
+        owner: Owner,
+        launch: &Launch,
+        stop: StopSpec,
+        tag: WorkerTag,
+        given: Inheritance<'_>,
+    ) -> Result<(), SpawnError> {
+        let low_files = self.low_files.as_ref().map_err(|errno| SpawnError::Watch(*errno))?;
+        let (report, reported) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Watch)?;
+        let start = self.next_start;
+        self.watch.add_start(start, report.as_fd()).map_err(SpawnError::Watch)?;
+        self.next_start = StartId(start.0 + 1);
+        // If it fails, the pipe is closed, and so it is not watched any more (epoll(7)).
+        let mut starting = launch.begin(tag, given, low_files, (report, reported))?;
+        let (pid, pidfd) = (starting.pid, starting.pidfd.take());
+        self.watch.add(pid, pidfd.as_ref());
+        self.groups.insert(owner, Group::of(pid, start, pidfd, stop));
         self.leaders.insert(pid, owner);
+        self.starts.insert(start, (owner, starting));
+        Ok(())
+    }
+
+    /// What this worker is waiting for, if it has not exec'd.
+    pub fn awaiting(&self, worker: WorkerId) -> Option<Awaiting> {
+        let start = self.group(worker)?.start()?;
+        self.starts.get(&start).map(|(_, starting)| starting.awaiting())
     }
 
     /// A new wakeup begins: orphans may have arrived since the last one.
     pub fn begin_wakeup(&mut self) {
         self.orphans.expire();
-    }
-
-    /// Takes the next dead child, or `None` when no more are waiting.
-    ///
-    /// The pid becomes a [`WorkerId`] here and now: after waitpid(2) the kernel may hand the number to the very next
-    /// fork. SIGCHLD coalesces (signal(7)), so call this until it answers `None`, and after each child
-    /// [`Children::take_emptied`].
-    ///
-    /// The group of a worker is swept first (SIGKILL), while its dead leader still pins the number, unless the worker
-    /// was asked to stop: then the other members keep the rest of the grace.
-    pub fn reap(&mut self) -> Option<Reaped> {
-        loop {
-            while let Some(pid) = self.dead.pop_front() {
-                let number = getpgid(Some(pid));
-                // None: a debugger holds it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
-                let Some(exit) = wait::reap(pid).ok().flatten() else { continue };
-                self.search = Search::Needed;
-                self.orphans.expire();
-                self.suspect(number.ok().and_then(|number| self.leaders.get(&number)).copied());
-                return Some(self.on_reaped(pid, exit));
-            }
-            match std::mem::replace(&mut self.search, Search::Done) {
-                Search::Needed => self.find_dead(),
-                Search::Done => {
-                    self.search = Search::Needed;
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Finds dead children: some of the workers and probes, and all orphans.
-    ///
-    /// A dead process has lost its children already, so the orphans of all of them arrive in one look at the list.
-    fn find_dead(&mut self) {
-        self.dead.extend(self.exits.find_dead());
-        let mut left_by_leader = Vec::new();
-        for pid in &self.dead {
-            let owner = self.leaders.get(pid).copied();
-            let group = owner.and_then(|owner| self.groups.get_mut(&owner));
-            match group {
-                Some(group) if !group.has_grace() => {
-                    group.sent = Some(libc::SIGKILL);
-                    group.signal(libc::SIGKILL);
-                }
-                Some(group) if group.stop.to == StopTarget::Leader => left_by_leader.extend(owner),
-                Some(_) | None => {}
-            }
-        }
-        self.orphans.expire();
-        self.adopt();
-        // The leader does not need them any more, and they were not asked to stop yet.
-        for group in left_by_leader.iter().filter_map(|owner| self.groups.get(owner)) {
-            group.signal(group.stop.signal);
-        }
-        self.dead.extend(self.orphans.find_dead());
-    }
-
-    fn on_reaped(&mut self, pid: Pid, exit: Exit) -> Reaped {
-        let leads = |owner: &&Owner| self.groups.get(owner).is_some_and(Group::has_leader);
-        match self.leaders.get(&pid).filter(leads).copied() {
-            Some(Owner::Worker(worker)) => self.on_worker_reaped(worker, exit),
-            Some(Owner::Probe(probe)) => {
-                self.on_probe_reaped(probe);
-                Reaped::Probe { probe, exit }
-            }
-            None => {
-                let owner = self.orphans.remove(pid);
-                if let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) {
-                    group.orphans.remove(&pid);
-                }
-                self.suspect(owner);
-                Reaped::Other
-            }
-        }
-    }
-
-    fn on_worker_reaped(&mut self, worker: WorkerId, exit: Exit) -> Reaped {
-        let owner = Owner::Worker(worker);
-        self.unwatch_leader(owner);
-        let is_over = self.groups.get(&owner).is_none_or(Group::is_over);
-        let remains = if is_over { Remains::Nothing } else { Remains::Members };
-        if is_over {
-            self.forget(owner);
-        }
-        Reaped::Worker { worker, exit, remains }
-    }
-
-    /// A probe leaves no process behind.
-    fn on_probe_reaped(&mut self, probe: ProbeId) {
-        let owner = Owner::Probe(probe);
-        self.unwatch_leader(owner);
-        if let Some(group) = self.groups.get(&owner) {
-            for orphan in &group.orphans {
-                expect_sent(send(*orphan, libc::SIGKILL));
-            }
-        }
-        self.forget(owner);
-    }
-
-    fn unwatch_leader(&mut self, owner: Owner) {
-        if let Some(group) = self.groups.get_mut(&owner)
-            && let Leader::Unreaped(pidfd) = std::mem::replace(&mut group.leader, Leader::Reaped)
-        {
-            self.exits.remove(group.pid, pidfd.as_ref());
-        }
     }
 
     fn forget(&mut self, owner: Owner) {
@@ -288,18 +207,13 @@ impl Children {
     /// Sends the worker's stop signal to its group and its orphans, or to its leader alone, and SIGCONT so that a
     /// stopped process can act on it.
     pub fn terminate(&mut self, worker: WorkerId) {
-        let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) else { return };
-        let StopSpec { signal, to } = group.stop;
-        match to {
-            StopTarget::Leader if group.has_leader() => {
-                group.sent = Some(signal);
-                send_and_continue(signal, |signal| send(group.pid, signal));
-            }
-            StopTarget::Leader | StopTarget::Group => self.send(worker, signal),
+        self.adopt();
+        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
+            group.terminate();
         }
     }
 
-    /// Changes the signal that [`Children::terminate`] sends to a worker that runs.
+    /// Changes how [`Children::terminate`] stops a worker that runs.
     pub fn set_stop(&mut self, worker: WorkerId, stop: StopSpec) {
         if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
             group.stop = stop;
@@ -343,9 +257,13 @@ impl Children {
         self.group(worker).map(|group| group.pid)
     }
 
-    /// Finds the living processes of the worker, for messages.
-    pub fn find_members(&mut self, worker: WorkerId) -> Vec<ProcessInfo> {
+    /// Finds the living processes of each of these workers, for messages.
+    pub fn find_members(&mut self, workers: &[WorkerId]) -> Vec<Vec<ProcessInfo>> {
         self.adopt();
+        workers.iter().map(|worker| self.members_of(*worker)).collect()
+    }
+
+    fn members_of(&self, worker: WorkerId) -> Vec<ProcessInfo> {
         let Some(group) = self.group(worker) else {
             return Vec::new();
         };
@@ -391,3 +309,6 @@ impl Drop for Children {
         self.groups.values().for_each(|group| group.signal(libc::SIGKILL));
     }
 }
+
+#[cfg(test)]
+mod tests;

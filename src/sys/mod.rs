@@ -5,8 +5,9 @@
 //! Processes:
 //! - [`guard`]: the outer process, which leaves no process behind
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
-//! - [`spawn`]: fork and exec; [`child`]: what happens between the two; [`program`]: the file to execute
-//! - [`exit_watch`]: which children have died; [`wait`]: waitpid(2) and its relatives
+//! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there
+//! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`raw`]: system calls without libc
+//! - [`child_watch`]: which children have exec'd or died; [`wait`]: waitpid(2) and its relatives
 //! - [`child_list`]: the kernel's list of pm's children
 //! - [`worker_tag`]: the worker that an orphan came from; [`stale_worker`]: what an earlier pm has left
 //! - [`sealed`]: a pid namespace for the reactor and all its descendants
@@ -26,11 +27,12 @@
 pub(crate) mod cgroup;
 mod child;
 mod child_list;
+mod child_watch;
 pub(crate) mod children;
-mod exit_watch;
 pub(crate) mod folder;
 pub mod guard;
 pub(crate) mod listener;
+mod low_files;
 pub mod notify;
 pub(crate) mod own_process;
 pub(crate) mod ports;
@@ -38,19 +40,22 @@ pub(crate) mod privileges;
 pub(crate) mod proc;
 pub(crate) mod program;
 pub mod pty;
+mod raw;
 pub mod sealed;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod stale_worker;
+mod starting;
 pub(crate) mod stream;
 mod strerror;
 pub(crate) mod users;
 mod wait;
 mod worker_tag;
 
-pub(crate) use children::{Children, Reaped};
+pub(crate) use children::{ChildEvent, Children};
 pub(crate) use own_process::OwnProcess;
 pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
+pub(crate) use starting::Awaiting;
 pub(crate) use strerror::strerror;
 pub(crate) use worker_tag::ProbeId;

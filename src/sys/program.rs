@@ -1,4 +1,5 @@
-//! Finding the file of a program on PATH, as a shell does. It executes nothing: that is [`super::spawn`].
+//! Which files a program may be, as a shell searches PATH. A run looks at none of them: a file system may hang. Which
+//! one is there, [`super::child`] finds out; only [`check`] looks, for `pm check`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,62 +17,71 @@ use crate::plan::wrapper;
 /// What execvp(3) searches when there is no `PATH`.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
 
-/// The file to execute for `program`: itself if it has a slash, else the first executable file of that name in the
-/// folders of `path`. A relative path starts in `folder`, where the program will run, or else in pm's own folder.
-///
-/// # Errors
-/// [`SpawnError::NotFound`], or [`SpawnError::Script`] if only a wrapper script was found ([`wrapper::is_wrapped`]).
-pub fn find(
-    program: &OsStr,
-    path: Option<&OsStr>,
-    folder: Option<&Path>,
-) -> Result<PathBuf, SpawnError> {
-    let here = |file: PathBuf| match folder {
-        Some(folder) => folder.join(file),
-        None => file,
-    };
-    if program.as_bytes().contains(&b'/') {
-        return Ok(here(program.into()));
-    }
-    let mut script = None;
-    for entry in std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT))) {
-        let file = here(entry.join(program));
-        if !file.is_file() || access(&file, AccessFlags::X_OK).is_err() {
-            continue;
-        }
-        if wrapper::is_wrapped(program) && is_script(&file) {
-            script.get_or_insert(file);
-            continue;
-        }
-        return Ok(file);
-    }
-    match script {
-        Some(path) => Err(SpawnError::Script { path }),
-        None => Err(SpawnError::NotFound { program: program.to_os_string() }),
-    }
+/// The files that a program may be, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Candidates {
+    /// A relative path starts in the folder where the program will run.
+    pub paths: Vec<PathBuf>,
+    /// They are on PATH, and the first that is there is taken.
+    pub is_searched: bool,
+    /// A script among them is passed over ([`wrapper::is_wrapped`]).
+    pub is_wrapped: bool,
 }
 
-/// Fails if this program could not be executed now, as far as can be known without executing it. The arguments are
-/// those of [`find`].
+/// The files that `program` may be: itself if it has a slash, else one of that name in each folder of `path`.
+pub fn candidates(program: &OsStr, path: Option<&OsStr>) -> Candidates {
+    if program.as_bytes().contains(&b'/') {
+        let paths = vec![program.into()];
+        return Candidates { paths, is_searched: false, is_wrapped: false };
+    }
+    let folders = std::env::split_paths(path.unwrap_or(OsStr::new(PATH_DEFAULT)));
+    let paths = folders.map(|folder| folder.join(program)).collect();
+    Candidates { paths, is_searched: true, is_wrapped: wrapper::is_wrapped(program) }
+}
+
+/// Fails if this program could not be executed now in `folder`, or else in pm's own, as far as can be known without
+/// executing it. It looks at files, and so may hang: never call it in a run.
 ///
 /// # Errors
-/// As [`find`], and [`SpawnError::Exec`] if the file is not there or is not executable.
+/// Those of a start: [`SpawnError::NotFound`], [`SpawnError::Script`] or [`SpawnError::Exec`].
 pub fn check(
     program: &OsStr,
     path: Option<&OsStr>,
     folder: Option<&Path>,
 ) -> Result<(), SpawnError> {
-    let file = find(program, path, folder)?;
-    let allowed = access(&file, AccessFlags::X_OK);
+    let Candidates { paths, is_searched, is_wrapped } = candidates(program, path);
+    let mut failure = None;
+    for path in paths {
+        let path = folder.map_or_else(|| path.clone(), |folder| folder.join(&path));
+        if is_wrapped && is_script(&path) {
+            failure.get_or_insert(SpawnError::Script { path });
+            continue;
+        }
+        match executable(&path) {
+            Ok(()) => return Ok(()),
+            Err(Errno::ENOENT | Errno::ENOTDIR) if is_searched => {}
+            Err(errno @ Errno::EACCES) if is_searched => {
+                failure.get_or_insert(SpawnError::Exec { path, errno });
+            }
+            Err(errno) => return Err(SpawnError::Exec { path, errno }),
+        }
+    }
+    Err(failure.unwrap_or_else(|| SpawnError::NotFound { program: program.to_os_string() }))
+}
+
+fn executable(file: &Path) -> Result<(), Errno> {
+    access(file, AccessFlags::X_OK)?;
     // A folder is executable too.
-    let allowed = allowed.and(if file.is_dir() { Err(Errno::EACCES) } else { Ok(()) });
-    allowed.map_err(|errno| SpawnError::Exec { path: file, errno })
+    if file.is_dir() { Err(Errno::EACCES) } else { Ok(()) }
 }
 
 /// True if the kernel would start an interpreter for this file (execve(2), "Interpreter scripts").
 fn is_script(file: &Path) -> bool {
     let mut start = [0; 2];
-    File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+    // Opening a FIFO would wait for a writer.
+    file.is_file()
+        && File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+        && start == *b"#!"
 }
 
 /// The value of `PATH` among these variables.
@@ -86,38 +96,58 @@ mod tests {
 
     use super::*;
 
-    fn executable(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
+    #[test]
+    fn a_program_with_a_slash_is_one_file_and_any_other_is_searched() {
+        let one = candidates("./x".as_ref(), Some("/a:/b".as_ref()));
+        assert_eq!(
+            one,
+            Candidates { paths: vec!["./x".into()], is_searched: false, is_wrapped: false }
+        );
+        let searched = candidates("job".as_ref(), Some("/a:b".as_ref()));
+        assert_eq!(searched.paths, [PathBuf::from("/a/job"), "b/job".into()]);
+        assert!(searched.is_searched && !searched.is_wrapped);
+        assert_eq!(candidates("job".as_ref(), None).paths.len(), 2);
+        assert!(candidates("deno".as_ref(), None).is_wrapped);
+    }
+
+    fn write_executable(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
         let file = folder.join(name);
         write(&file, content).unwrap();
         set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
         file
     }
 
-    #[test]
-    fn the_first_executable_file_on_path_is_taken() {
-        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        write(a.path().join("job"), "not executable").unwrap();
-        std::fs::create_dir(a.path().join("tool")).unwrap();
-        let job = executable(b.path(), "job", b"\x7fELF");
-        let tool = executable(b.path(), "tool", b"#!/bin/sh");
-        let path = std::env::join_paths([a.path(), b.path()]).unwrap();
-        assert_eq!(find("job".as_ref(), Some(&path), None).unwrap(), job);
-        assert_eq!(find("tool".as_ref(), Some(&path), None).unwrap(), tool);
-        assert_eq!(find("./x".as_ref(), Some(&path), None).unwrap(), Path::new("./x"));
-        let there = find("./x".as_ref(), Some(&path), Some(a.path())).unwrap();
-        assert_eq!(there, a.path().join("./x"));
-        let missing = find("nothing".as_ref(), Some(&path), None).unwrap_err();
-        assert_eq!(missing.to_string(), "nothing: not found on PATH");
+    fn refused(program: &str, path: &OsStr, folder: Option<&Path>) -> String {
+        check(program.as_ref(), Some(path), folder).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_wrapper_script_is_passed_over_for_the_binary_of_the_same_name() {
+    fn a_check_passes_over_what_could_not_be_executed() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let script = executable(a.path(), "deno", b"#!/usr/bin/env node");
         let path = std::env::join_paths([a.path(), b.path()]).unwrap();
-        let refused = find("deno".as_ref(), Some(&path), None).unwrap_err();
+        write(a.path().join("job"), "not executable").unwrap();
+        std::fs::create_dir(a.path().join("tool")).unwrap();
+        let denied =
+            |name| format!("{}: not executable: permission denied", a.path().join(name).display());
+        assert_eq!(refused("job", &path, None), denied("job"));
+        assert_eq!(refused("tool", &path, None), denied("tool"));
+        assert_eq!(refused("nothing", &path, None), "nothing: not found on PATH");
+        for name in ["job", "tool"] {
+            write_executable(b.path(), name, b"#!/bin/sh");
+            assert!(check(name.as_ref(), Some(&path), None).is_ok());
+        }
+        assert!(check("./job".as_ref(), None, Some(b.path())).is_ok());
+        assert_eq!(refused("./job", &path, Some(a.path())), denied("./job"));
+    }
+
+    #[test]
+    fn a_check_passes_over_a_wrapper_script_for_the_binary_of_the_same_name() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let script = write_executable(a.path(), "deno", b"#!/usr/bin/env node");
+        let path = std::env::join_paths([a.path(), b.path()]).unwrap();
+        let refused = check("deno".as_ref(), Some(&path), None).unwrap_err();
         assert!(matches!(refused, SpawnError::Script { path } if path == script));
-        let binary = executable(b.path(), "deno", b"\x7fELF");
-        assert_eq!(find("deno".as_ref(), Some(&path), None).unwrap(), binary);
+        write_executable(b.path(), "deno", b"\x7fELF");
+        assert!(check("deno".as_ref(), Some(&path), None).is_ok());
     }
 }

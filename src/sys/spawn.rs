@@ -1,24 +1,26 @@
 //! Fork and exec: from a prepared [`Launch`] to the first instruction of a worker or of an exec probe.
 //!
-//! The child is made by clone(2) with `CLONE_VM | CLONE_VFORK`: it borrows pm's memory until it execs, and pm stands
-//! still until then. Nothing is copied, so a spawn costs the same however large pm is; an error of the child is a plain
-//! store that pm reads when it continues; and when `spawn` returns, the worker has exec'd.
+//! The child is made by clone(2) with `CLONE_VM`: it borrows pm's memory until it execs. Nothing is copied, so a spawn
+//! costs the same however large pm is and however many files it has open. pm goes on meanwhile: a folder or a program
+//! on a file system that hangs holds up only its own child.
 //!
 //! Everything that needs memory is prepared in a [`Launch`] before the fork. Nothing here keeps a pid: that is
-//! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec, [`super::program`]
-//! finds the file to execute.
+//! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec,
+//! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI32;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use super::child::{self, Child, ChildSetup, Ids, Step};
+use super::child::{ChildSetup, Ids, Progress, Step, pointers};
+use super::low_files::LowFiles;
+use super::program::{self, Candidates};
+use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
-use super::{program, wait};
 use crate::plan::environment::PM_GENERATION;
 use crate::plan::{ExecSpec, Identity, Limits};
 
@@ -30,17 +32,23 @@ pub enum SpawnError {
     /// All that was found is a script that only wraps the program ([`crate::plan::wrapper`]).
     #[error("{}: a script that wraps the real program, and does not stop it", .path.display())]
     Script { path: PathBuf },
-    #[error("{}: {}", .path.display(), describe_exec(.path, *.errno))]
+    #[error("{}: {}", .path.display(), describe_exec(*.errno))]
     Exec { path: PathBuf, errno: Errno },
+    #[error("{}: the interpreter that its first line names is not there", .path.display())]
+    Interpreter { path: PathBuf },
     #[error("cannot {preparation}: {}", .errno.desc())]
     Prepare { preparation: Preparation, errno: Errno },
-    #[error("cannot fork: {}{}", .0.desc(), if *.0 == Errno::EAGAIN { " (too many processes)" } else { "" })]
+    #[error("cannot watch its start: {}{}", .0.desc(), limit_on(*.0))]
+    Watch(Errno),
+    #[error("cannot fork: {}{}", .0.desc(), limit_on(*.0))]
     Fork(Errno),
 }
 
 /// What is done for a worker between fork and exec. As text, it is what comes after "cannot".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Preparation {
+    #[error("give it descriptors of its own")]
+    Descriptors,
     #[error("give it a process group of its own")]
     Group,
     #[error("give it a session and a terminal of its own")]
@@ -61,9 +69,21 @@ pub enum Preparation {
     Folder(PathBuf),
 }
 
-fn describe_exec(path: &Path, errno: Errno) -> &'static str {
+/// Which limit of the kernel that is, and how to lift it.
+fn limit_on(errno: Errno) -> &'static str {
     match errno {
-        Errno::ENOENT if path.exists() => "the interpreter that its first line names is not there",
+        Errno::EAGAIN => {
+            " (too many processes: see `ulimit -u`, pids.max of the control group, kernel.pid_max)"
+        }
+        Errno::EMFILE => " (each worker needs two: raise the hard limit, `ulimit -Hn`)",
+        Errno::ENFILE => " (on the whole machine: raise fs.file-max)",
+        Errno::ENOSPC => " (too many watched descriptors: raise fs.epoll.max_user_watches)",
+        _ => "",
+    }
+}
+
+fn describe_exec(errno: Errno) -> &'static str {
+    match errno {
         Errno::ENOEXEC => {
             "not a program: neither a binary for this machine nor a script with a #! line"
         }
@@ -74,13 +94,20 @@ fn describe_exec(path: &Path, errno: Errno) -> &'static str {
 }
 
 /// A command that is ready to be executed, prepared once for all workers of a slot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Launch {
+    /// A child may need it for longer than the plan does.
+    prepared: Rc<Prepared>,
+}
+
+/// What does not change from one worker of a slot to the next.
+#[derive(Clone, Debug)]
+pub struct Prepared {
     program: OsString,
     path: Option<OsString>,
     argv: Vec<CString>,
     env: Vec<CString>,
-    folder: Option<(PathBuf, CString)>,
+    folder: Option<PathBuf>,
     has_terminal: bool,
     umask: Option<libc::mode_t>,
     nice: Option<libc::c_int>,
@@ -114,7 +141,7 @@ impl Launch {
     ) -> Self {
         let mut variables = exec.environment(inherited);
         variables.extend(added.into_iter().map(|(name, value)| (name.into(), value.into())));
-        Self::prepared(exec, &exec.argv, &variables)
+        Self { prepared: Rc::new(Prepared::new(exec, &exec.argv, &variables)) }
     }
 
     /// Prepares an exec probe of the workers of `exec`: the command `argv`, run as a worker is but without a terminal.
@@ -124,23 +151,87 @@ impl Launch {
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
         let variables = exec.environment(inherited);
-        Self { has_terminal: false, ..Self::prepared(exec, argv, &variables) }
+        let prepared = Prepared { has_terminal: false, ..Prepared::new(exec, argv, &variables) };
+        Self { prepared: Rc::new(prepared) }
     }
 
-    fn prepared(exec: &ExecSpec, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
+    /// Drops RLIMIT_AS, for workers whose memory a control group limits.
+    pub fn without_memory_limit(mut self) -> Self {
+        let prepared = Rc::make_mut(&mut self.prepared);
+        prepared.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
+        self
+    }
+
+    /// The folder that it runs in; `None`: pm's own.
+    pub fn folder(&self) -> Option<&Path> {
+        self.prepared.folder()
+    }
+
+    /// Starts a worker or a probe in a process group of its own. It is on its way to exec when this returns; `report`
+    /// is a pipe whose reading end tells when it has exec'd or failed.
+    ///
+    /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
+    /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
+    ///
+    /// # Errors
+    /// If the kernel refuses the fork. All else fails later ([`Starting::finish`]).
+    pub fn begin(
+        &self,
+        tag: WorkerTag,
+        given: Inheritance<'_>,
+        low_files: &LowFiles,
+        (report, reported): (OwnedFd, OwnedFd),
+    ) -> Result<Starting, SpawnError> {
+        let prepared = Rc::clone(&self.prepared);
+        let Candidates { paths, is_searched, is_wrapped } =
+            program::candidates(&prepared.program, prepared.path.as_deref());
+        let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
+        let own = [generation].into_iter().chain(tag.variables());
+        let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
+        let first = [(libc::RLIMIT_NOFILE, given.open_files)].into_iter().chain(tag.limit());
+        let setup = ChildSetup {
+            parent: tag.pm.as_raw(),
+            files: paths.iter().map(|path| c_string(path.clone().into_os_string())).collect(),
+            is_searched,
+            is_wrapped,
+            argv: pointers(prepared.argv.iter()),
+            env: pointers(prepared.env.iter().chain(&own)),
+            descriptors: low_files.numbers(),
+            has_terminal: prepared.has_terminal,
+            cgroup: given.cgroup.map(|_| low_files.numbers().cgroup),
+            folder: prepared.folder.clone().map(|folder| c_string(folder.into_os_string())),
+            limits: first.chain(prepared.limits.iter().copied()).collect(),
+            umask: prepared.umask,
+            nice: prepared.nice,
+            identity: prepared.identity.as_ref().map(|identity| Ids {
+                uid: identity.uid,
+                gid: identity.gid,
+                groups: identity.groups.clone(),
+            }),
+            altered_signals: given.altered_signals.to_vec(),
+            progress: Progress::default(),
+        };
+        let memory = Memory::new(setup, prepared, own, paths);
+        let files = [Some(given.stdin), Some(given.output), given.cgroup, Some(reported.as_fd())];
+        let started = low_files.with(files, |_| Starting::begin(memory, report));
+        started.map_err(SpawnError::Fork)
+    }
+}
+
+impl Prepared {
+    fn new(exec: &ExecSpec, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
         let joined = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
             text.push(value);
             c_string(text)
         };
-        let folder = exec.cwd.clone().map(|cwd| (cwd.clone(), c_string(cwd.into_os_string())));
         Self {
             program: argv.first().expect("an argv names its program").clone(),
             path: program::path_of(variables),
             argv: argv.iter().cloned().map(c_string).collect(),
             env: variables.iter().map(joined).collect(),
-            folder,
+            folder: exec.cwd.clone(),
             has_terminal: exec.pty,
             umask: exec.umask,
             nice: exec.nice,
@@ -149,73 +240,22 @@ impl Launch {
         }
     }
 
-    /// Drops RLIMIT_AS, for workers whose memory a control group limits.
-    pub fn without_memory_limit(mut self) -> Self {
-        self.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
-        self
-    }
-
-    /// The folder that it runs in; `None`: pm's own.
     pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(|(folder, _)| folder.as_path())
+        self.folder.as_deref()
     }
 
-    /// Starts a worker or a probe in a process group of its own, and returns it once it has exec'd.
-    ///
-    /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
-    /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
-    ///
-    /// # Errors
-    /// If there is no such program, the kernel refuses the fork, or the child could not exec. No child is left then.
-    pub fn spawn(&self, tag: WorkerTag, given: Inheritance<'_>) -> Result<Child, SpawnError> {
-        let path = program::find(&self.program, self.path.as_deref(), self.folder())?;
-        let file = c_string(path.clone().into_os_string());
-        let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
-        let own = [generation].into_iter().chain(tag.variables());
-        let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
-        let argv: Vec<_> = pointers(self.argv.iter());
-        let env: Vec<_> = pointers(self.env.iter().chain(&own));
-        let open_files = (libc::RLIMIT_NOFILE, given.open_files);
-        let first = [open_files].into_iter().chain(tag.limit());
-        let limits: Vec<_> = first.chain(self.limits.iter().copied()).collect();
-        let (limits, limits_count) = child::array(&limits);
-        let (altered_signals, altered_signals_count) = child::array(given.altered_signals);
-        let identity = self.identity.as_ref().map(|identity| {
-            let (groups, groups_count) = child::array(&identity.groups);
-            Ids { uid: identity.uid, gid: identity.gid, groups, groups_count }
-        });
-        let setup = ChildSetup {
-            parent: tag.pm.as_raw(),
-            file: file.as_ptr(),
-            argv: argv.as_ptr(),
-            env: env.as_ptr(),
-            stdin: given.stdin.as_raw_fd(),
-            output: given.output.as_raw_fd(),
-            has_terminal: self.has_terminal,
-            folder: self.folder.as_ref().map_or(std::ptr::null(), |(_, folder)| folder.as_ptr()),
-            cgroup: given.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
-            limits,
-            limits_count,
-            umask: self.umask,
-            nice: self.nice,
-            identity,
-            altered_signals,
-            altered_signals_count,
-            failed_step: AtomicI32::new(0),
-            errno: AtomicI32::new(0),
-        };
-        match setup.start().map_err(SpawnError::Fork)? {
-            (child, None) => Ok(child),
-            (Child { pid, .. }, Some((step, errno))) => {
-                // It is ending. It may not be left to the reaper, which would take it for an orphan of some worker.
-                wait::reap_ending(pid);
-                Err(self.error(step, errno, path))
-            }
+    /// Where a file that is named from its folder is.
+    pub fn located(&self, path: PathBuf) -> PathBuf {
+        match &self.folder {
+            Some(folder) => folder.join(path),
+            None => path,
         }
     }
 
-    fn error(&self, step: Step, errno: Errno, path: PathBuf) -> SpawnError {
+    /// The error of a child that was at this step, with this file.
+    pub fn error(&self, step: Step, errno: Errno, path: PathBuf) -> SpawnError {
         let preparation = match step {
+            Step::Detach => Preparation::Descriptors,
             Step::Group if self.has_terminal => Preparation::Session,
             Step::Group => Preparation::Group,
             Step::Cgroup => Preparation::Cgroup,
@@ -228,7 +268,10 @@ impl Launch {
             Step::DeathSignal => Preparation::DeathSignal,
             Step::Output => Preparation::Output,
             Step::Folder => Preparation::Folder(self.folder().unwrap_or(Path::new("")).to_owned()),
-            Step::Exec => return SpawnError::Exec { path, errno },
+            Step::Find => return SpawnError::NotFound { program: self.program.clone() },
+            Step::PassOver => return SpawnError::Script { path: self.located(path) },
+            Step::Exec => return SpawnError::Exec { path: self.located(path), errno },
+            Step::Interpreter => return SpawnError::Interpreter { path: self.located(path) },
         };
         SpawnError::Prepare { preparation, errno }
     }
@@ -256,10 +299,6 @@ pub fn c_string(text: OsString) -> CString {
     let mut bytes = text.into_vec();
     bytes.truncate(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
     CString::new(bytes).expect("cut at the first NUL")
-}
-
-fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::c_char> {
-    strings.map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 #[cfg(test)]

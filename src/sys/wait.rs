@@ -49,19 +49,11 @@ pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
     if !is_dead(pid) {
         return Ok(None);
     }
-    reap_with(pid, libc::WNOHANG)
-}
-
-/// Reaps this one child, which ends at this very moment.
-pub fn reap_ending(pid: Pid) {
-    while reap_with(pid, 0) == Err(Errno::EINTR) {}
-}
-
-fn reap_with(pid: Pid, flags: libc::c_int) -> Result<Option<Exit>, Errno> {
     let mut status = 0;
     // SAFETY: `status` is a valid int for the kernel to write to, for as long as the call lasts.
     // WHY: as in `peek`.
-    let reaped = Errno::result(unsafe { libc::waitpid(pid.as_raw(), &mut status, flags) })?;
+    let reaped = unsafe { libc::waitpid(pid.as_raw(), &mut status, libc::WNOHANG) };
+    let reaped = Errno::result(reaped)?;
     Ok((reaped == pid.as_raw()).then(|| exit(status)))
 }
 

@@ -18,19 +18,17 @@ const METHODS: &str = "contains starts_with ends_with find rfind strip_prefix st
 pub fn find(source: &Source) -> Vec<Finding> {
     struct Comparisons(HashSet<String>, Vec<Finding>);
     impl Comparisons {
-        fn note(&mut self, line: usize, is_english: bool) {
-            if is_english {
-                self.1.push((line, "compare a kind (an enum, an errno), not a text".into()));
-            }
+        fn note(&mut self, line: usize) {
+            self.1.push((line, "compare a kind (an enum, an errno), not a text".into()));
         }
     }
     impl<'ast> Visit<'ast> for Comparisons {
         fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
             if METHODS.split_whitespace().any(|method| call.method == method) {
                 let mut sides = std::iter::once(&*call.receiver).chain(&call.args);
-                let is_english =
-                    is_rendered(&call.receiver) || sides.any(|side| is_english(side, &self.0));
-                self.note(call.method.span().start().line, is_english);
+                if is_rendered(&call.receiver) || sides.any(|side| is_english(side, &self.0)) {
+                    self.note(call.method.span().start().line);
+                }
             }
             visit::visit_expr_method_call(self, call);
         }
@@ -39,15 +37,17 @@ pub fn find(source: &Source) -> Vec<Finding> {
                 &binary.op
             {
                 let sides = [&*binary.left, &*binary.right];
-                let is_english =
-                    sides.iter().any(|side| is_rendered(side) || is_english(side, &self.0));
-                self.note(spans[0].start().line, is_english);
+                if sides.iter().any(|side| is_rendered(side) || is_english(side, &self.0)) {
+                    self.note(spans[0].start().line);
+                }
             }
             visit::visit_expr_binary(self, binary);
         }
         fn visit_pat(&mut self, pattern: &'ast Pat) {
-            if let Pat::Lit(literal) = pattern {
-                self.note(literal.lit.span().start().line, has_words(&literal.lit));
+            if let Pat::Lit(literal) = pattern
+                && has_words(&literal.lit)
+            {
+                self.note(literal.lit.span().start().line);
             }
             visit::visit_pat(self, pattern);
         }

@@ -10,6 +10,7 @@
 
 mod crash;
 mod exec_environment;
+mod hanging_start;
 mod health;
 mod init_option;
 mod log_files;

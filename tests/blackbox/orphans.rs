@@ -1,12 +1,17 @@
 //! Whose process is it: each process belongs to one worker, wherever it has gone and whatever it has thrown away.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fastrand::Rng;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
+use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send};
 use crate::support::programs::{shell, worker, worker_text};
+use crate::support::run_mode::size;
 use crate::support::waiting::{eventually, for_as_long_as};
 
 #[test]
@@ -73,4 +78,56 @@ fn a_worker_that_a_signal_stops_for_its_tracer_has_not_exited() {
     });
     assert!(is_alive(leader));
     pm.stop();
+}
+
+/// `PM_TEST_KILLS` is the number of kills.
+#[test]
+fn no_daemon_of_a_living_worker_is_touched_and_none_of_a_dead_one_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = "daemon introduce+stay stay";
+    let pool = |name: &str, orders: &str, workers: usize| {
+        format!(
+            "[pool.POOL-{name}]\ncommand = \"WORKER {orders}\"\nworkers = {workers}\n\
+             ready = {{ after = \"0s\" }}\n"
+        )
+    };
+    let rate = size("PM_TEST_ORPHANS", 100, 1_000);
+    let text = pool("a", serve, 2)
+        + &pool("b", serve, 2)
+        + &pool("c", serve, 2)
+        + &pool("noise", &format!("orphans {rate}"), 1);
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
+    let slots: Vec<String> =
+        ["-a.1", "-a.2", "-b.1", "-b.2", "-c.1", "-c.2"].map(Into::into).into();
+    let mut generations: BTreeMap<&str, u64> =
+        slots.iter().map(|slot| (slot.as_str(), 1)).collect();
+    let mut rng = Rng::with_seed(7);
+    for _ in 0..size("PM_TEST_KILLS", 60, 10_000) {
+        let alive: BTreeMap<&str, (Pid, Pid)> = slots
+            .iter()
+            .map(|slot| (slot.as_str(), leader_and_daemon(&pm, slot, generations[slot.as_str()])))
+            .collect();
+        let victim = slots[rng.usize(..slots.len())].as_str();
+        let (leader, daemon) = alive[victim];
+        send(Signal::SIGKILL, leader);
+        *generations.entry(victim).or_default() += 1;
+        pm.wait_slot_ready(victim, generations[victim]);
+        eventually("its daemon has ended", || (!is_alive(daemon)).then_some(()));
+        for (slot, (leader, daemon)) in alive.iter().filter(|(slot, _)| **slot != victim) {
+            assert!(is_alive(*leader) && is_alive(*daemon), "{slot} is not touched");
+        }
+    }
+    pm.stop();
+}
+
+/// The worker of this slot, and its daemon, which has introduced itself.
+fn leader_and_daemon(pm: &Pm, slot: &str, generation: u64) -> (Pid, Pid) {
+    let leader = pm.wait_slot_ready(slot, generation);
+    let label = format!("{slot} ");
+    let daemon = eventually("its daemon", || {
+        let lines = pm.prints.with(&label).into_iter();
+        let pids = lines.filter_map(|line| line.split_once("| pid ")?.1.parse().ok());
+        pids.map(Pid::from_raw).nth(generation as usize - 1)
+    });
+    (leader, daemon)
 }

@@ -309,9 +309,9 @@ fn a_file_that_is_not_executable_is_a_failed_start() {
 
 #[test]
 fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
-    let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 16");
+    let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 30");
     let pm = pool.start();
-    let line = pm.says.wait_for("Too many open files");
+    let line = pm.says.wait_for("Too many open files (each worker needs two: raise the hard limit");
     assert!(line.ends_with("; trying again") || line.contains("; next try in "), "{line}");
     // There is room for one worker again, and a slot uses it.
     let worker = pm.members()[0].clone();
@@ -341,7 +341,7 @@ fn too_many_processes_are_a_failed_start_that_is_retried() {
     let limit = "ulimit -p 5 2>/dev/null || ulimit -u 5";
     let pm = pool.in_folder(folder.path()).program(&pm).after(limit).start();
     let line = pm.says.wait_for("cannot fork: ");
-    assert!(line.contains("(too many processes); "), "{line}");
+    assert!(line.contains("(too many processes: see `ulimit -u`"), "{line}");
     let members = pm.wait_members(2);
     send(Signal::SIGKILL, members[0].pid);
     pm.says.wait_for("was killed by SIGKILL");

@@ -87,13 +87,13 @@ fn a_file_of_more_than_a_mebibyte_is_refused() {
 
 #[test]
 fn a_plan_of_too_many_workers_is_refused_with_one_fault() {
-    let pool = |n| format!("[pool.p{n}]\ncommand = 'x'\nworkers = 1000\n");
+    let pool = |n| format!("[pool.p{n}]\ncommand = 'x'\nworkers = 40000\n");
     let text: String = (0..20_000).map(pool).collect();
     let faults = FakeHost::as_root().pm_toml(&text).unwrap_err();
     assert_eq!(faults.iter().count(), 1, "{faults}");
     assert!(
         faults
             .to_string()
-            .contains("with this pool there are 2000 workers; there can be at most 1000")
+            .contains("with this pool there are 80000 workers; there can be at most 50000")
     );
 }

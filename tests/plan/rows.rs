@@ -77,7 +77,7 @@ pub const ROWS: &[Row] = &[
             "[pool.a23456789-b23456789-c23456789-d23456789-e23456789-f23456789-g2345]\ncommand = 'x'",
             "[[pool.web]]\ncommand = 'x'",
             "[pool.web]\ncommand = 'x'\n[pool.web]\ncommand = 'y'",
-            "[pool.a]\ncommand = 'x'\nworkers = 999\n[pool.b]\ncommand = 'x'\nworkers = 2\n[pool.c]\ncommand = 'x'",
+            "[pool.a]\ncommand = 'x'\nworkers = 49999\n[pool.b]\ncommand = 'x'\nworkers = 2\n[pool.c]\ncommand = 'x'",
         ],
     },
     Row {
@@ -152,7 +152,7 @@ pub const ROWS: &[Row] = &[
                 assert_eq!(lived(pool), secs(1));
             }),
         ],
-        wrong: &["workers = 0", "workers = 1001", "workers = '3'", "workers = 2\nports = 80"],
+        wrong: &["workers = 0", "workers = 50001", "workers = '3'", "workers = 2\nports = 80"],
     },
     Row {
         key: "cwd",

@@ -100,6 +100,10 @@ impl Coverage {
                     "is back in the plan and not started",
                     facts.wanted == Wanted::Unset && facts.life.is_some(),
                 ),
+                (
+                    "is on its way to its program",
+                    facts.life.as_ref().is_some_and(|life| life.execd_at.is_none()),
+                ),
                 ("hung and is not yet gone", facts.life.as_ref().is_some_and(|life| life.has_hung)),
             ];
             for (name, _) in seen.into_iter().filter(|(_, is_seen)| *is_seen) {
@@ -150,14 +154,14 @@ impl Coverage {
     }
 }
 
-/// False for what a reactor never tells: a leader is reaped once, and only a worker that was just spawned can fail to
-/// spawn. A run is over when all slots are idle or have given up.
+/// False for what a reactor never tells: a leader is reaped once, and only a worker that is not ready can exec or fail
+/// to. A run is over when all slots are idle or have given up.
 fn can_meet(phase: &str, event: &str) -> bool {
     let has_worker = !matches!(phase, "Idle" | "Backoff" | "GivenUp");
     match event {
         "Exited" | "Exited+" => has_worker,
         "Emptied" => matches!(phase, "Stopping" | "Killing"),
-        "Spawned" | "SpawnFailed" => phase == "Starting",
+        "Spawned" | "SpawnFailed" => matches!(phase, "Starting" | "Stopping" | "Killing"),
         "Again" => has_worker,
         "Leave" => matches!(phase, "Idle" | "GivenUp"),
         "SameWish" => phase != "GivenUp" && phase != "Backoff" && phase != "Starting",
@@ -220,7 +224,7 @@ const NEXTS: [&str; 6] = [
     "Next::End",
     "Next::Down",
 ];
-const SITUATIONS: [&str; 12] = [
+const SITUATIONS: [&str; 13] = [
     "waits to start",
     "waits to stop",
     "waits to stop in a drain",
@@ -231,6 +235,7 @@ const SITUATIONS: [&str; 12] = [
     "is replaced by its own revision",
     "is gone and not yet empty",
     "is back in the plan and not started",
+    "is on its way to its program",
     "hung and is not yet gone",
     "had ended and runs again",
 ];
@@ -296,7 +301,7 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Report(Transition::Hung(_)) => ("Transition::Hung", None),
         Action::Report(Transition::Replacing(_)) => ("Transition::Replacing", None),
         Action::Report(Transition::Stopped { next, .. }) => ("Transition::Stopped", Some(next)),
-        Action::Report(Transition::GraceOver(_)) => ("Transition::GraceOver", None),
+        Action::Report(Transition::GraceOver { .. }) => ("Transition::GraceOver", None),
         Action::ReportStop(Stop { workers: 0, .. }) => ("Stop::Empty", None),
         Action::ReportStop(Stop { how: StopKind::Kill, .. }) => ("Stop::Kill", None),
         Action::ReportStop(Stop { how: StopKind::Terminate, order, .. }) => match order {

@@ -280,7 +280,7 @@ impl Facts {
 
     pub fn pass_time(&mut self, now: Instant) {
         let Readiness::Lived { after } = self.policy.ready else { return };
-        if self.life.as_ref().is_some_and(|life| now >= life.spawned_at + after) {
+        if self.life.as_ref().is_some_and(|life| life.has_lived(after, now)) {
             self.become_ready();
         }
     }
@@ -320,7 +320,21 @@ impl Facts {
         (!is_success).then_some(exit)
     }
 
+    /// The worker has exec'd.
+    pub fn be_execd(&mut self, now: Instant) {
+        if let Some(life) = &mut self.life {
+            life.execd_at.get_or_insert(now);
+        }
+        if self.is_ready_at_exec() {
+            self.become_ready();
+        }
+    }
+
+    /// There is no worker. If it was signalled on its way to its program, the failure does not count.
     pub fn fail_spawn(&mut self, now: Instant) {
+        if self.life.as_ref().is_some_and(Life::was_signalled) {
+            return self.be_emptied(Remains::Nothing, now);
+        }
         self.failed_starts += 1;
         if self.wanted == Wanted::Up {
             self.fail(now);

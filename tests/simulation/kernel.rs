@@ -90,6 +90,16 @@ impl Kernel {
         Some(leader)
     }
 
+    /// The process could not exec, and ends; false if it has done more than that by now.
+    pub fn fail_exec(&mut self, pid: Pid) -> bool {
+        let is_alone = self.processes.values().filter(|process| process.group == pid).count() == 1;
+        let is_new = is_alone && self.runs(pid);
+        if is_new {
+            self.processes.remove(&pid);
+        }
+        is_new
+    }
+
     /// The signal to every process of the group.
     pub fn signal(&mut self, group: Pid, signal: Signal) {
         let Self { rng, now, processes, .. } = self;
@@ -156,6 +166,12 @@ impl Kernel {
                 process.state = State::Zombie(exit);
             }
         }
+    }
+
+    /// True if this process is dead and not reaped.
+    pub fn is_dead(&self, pid: Pid) -> bool {
+        let process = self.processes.get(&pid);
+        process.is_some_and(|process| matches!(process.state, State::Zombie(_)))
     }
 
     fn runs(&self, pid: Pid) -> bool {

@@ -9,6 +9,8 @@ pub struct Life {
     pub worker: WorkerId,
     pub revision: Revision,
     pub spawned_at: Instant,
+    /// When it was told to have exec'd.
+    pub execd_at: Option<Instant>,
     /// It was reported ready, or has lived long enough.
     pub was_ready: bool,
     /// It was reported to hang.
@@ -29,6 +31,7 @@ impl Life {
             worker,
             revision,
             spawned_at: now,
+            execd_at: None,
             was_ready: false,
             has_hung: false,
             has_leader: true,
@@ -46,6 +49,11 @@ impl Life {
     /// Alive, not signalled, and ready.
     pub fn is_ready(&self) -> bool {
         self.is_unsignalled() && self.was_ready
+    }
+
+    /// It is known to have lived this long in its program.
+    pub fn has_lived(&self, time: Duration, now: Instant) -> bool {
+        self.execd_at.is_some_and(|at| now >= at + time)
     }
 
     /// Alive and not signalled.

@@ -162,7 +162,7 @@ impl Record {
                 }
             }
             Event::SpawnFailed(worker) => {
-                if self.is_latest(worker) && !is_alive {
+                if self.is_latest(worker) {
                     self.facts(worker).fail_spawn(now);
                 }
             }
@@ -170,11 +170,7 @@ impl Record {
             Event::Exited { .. } | Event::Emptied(_) if !is_alive => {}
             Event::Ready(worker) => self.facts(worker).become_ready(),
             Event::Hung(worker) => self.facts(worker).hang(now),
-            Event::Spawned(worker) => {
-                if self.facts(worker).is_ready_at_exec() {
-                    self.facts(worker).become_ready();
-                }
-            }
+            Event::Spawned(worker) => self.facts(worker).be_execd(now),
             Event::Exited { worker, exit, remains } => {
                 self.facts(worker).pass_time(now);
                 if let Some(failure) = self.facts(worker).lose_leader(exit, now) {

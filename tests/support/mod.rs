@@ -11,6 +11,7 @@
 //! | [`processes`] | reads /proc, sends signals |
 //! | [`proc_events`] | the kernel's own record of forks, execs and exits (root only) |
 //! | [`small_disk`] | a file system that is soon full |
+//! | [`hanging_mount`] | a file system that never answers (root only) |
 //! | [`terminal`] | a pty, with the test as its user |
 //! | [`ports`] | TCP ports that no other test uses |
 //! | [`programs`] | pm, the fixture worker, shells |
@@ -18,6 +19,7 @@
 //! | [`run_mode`] | the size of a test, and what happens when it cannot run here |
 #![allow(dead_code, reason = "each of the three test crates uses a part of this module")]
 
+pub mod hanging_mount;
 pub mod lines;
 pub mod pm;
 pub mod pool;

@@ -11,7 +11,8 @@ pub const DESCRIPTION: [&str; 5] = [
      that exits after it was ready is replaced at once, on the same port. A worker that exits before it is ready is a \
      failed start: the next try waits, longer after each failed start in a row.",
     "When pm ends, however it ends, no worker and no descendant of a worker is left. pm is two processes for this: the \
-     reactor starts and reaps the workers; the guard kills what is left if the reactor is killed.",
+     reactor starts and reaps the workers; the guard kills what is left if the reactor is killed. Only if both are \
+     killed in the same instant can children of workers be left; `--sealed` prevents that too.",
     "stdout carries the lines of the workers, each after the name of its slot, as in `web.2`. stderr carries the \
      messages of pm.",
     "A worker runs in a process group of its own, with /dev/null as stdin, no controlling terminal, an empty signal \
@@ -54,8 +55,9 @@ const OF_WORKERS: [(&str, &str); 7] = [
         "Where it sends READY=1 and WATCHDOG=1, if `ready.notify` or `alive.notify` is set.",
     ),
     (
-        "WATCHDOG_USEC, WATCHDOG_PID",
-        "The time within which it sends WATCHDOG=1, if `alive.notify` is set.",
+        "WATCHDOG_USEC",
+        "The time in microseconds within which it sends WATCHDOG=1, if `alive.notify` is set. WATCHDOG_PID is not set: \
+         each process of the worker may send it.",
     ),
 ];
 
@@ -117,7 +119,7 @@ mod tests {
         let of_slot = environment::of_slot("web", "web.2", Some(8081));
         let of_slot = of_slot.iter().map(|(name, _)| name.as_str());
         let others =
-            ["PM_GENERATION", "PM_WORKER"].into_iter().chain(environment::FOR_NOTIFICATION);
+            ["PM_GENERATION", "PM_WORKER", environment::NOTIFY_SOCKET, environment::WATCHDOG_USEC];
         for name in of_slot.chain(others) {
             let mut rows = OF_WORKERS.iter();
             let is_known = rows.any(|(names, _)| names.split(", ").any(|known| known == name));

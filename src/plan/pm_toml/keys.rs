@@ -128,7 +128,7 @@ table! {
     #[schemars(extend("required" = ["count", "within"]))]
     pub struct MaxRestartsTable {
         /// At most this many replacements.
-        pub count: Field<Whole<1, MANY>>,
+        pub count: Field<Whole<1, 1_000>>,
         /// The time in which they are counted.
         pub within: Field<Time>,
     }

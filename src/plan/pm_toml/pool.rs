@@ -95,8 +95,8 @@ impl Reader<'_> {
             log: self.log(&table.log, ports),
             terminal_output: self.terminal_output(table),
         };
-        let notifies = spec.notifies();
-        spec.env = self.env(entry, ports, notifies);
+        let reserved: &[_] = if spec.notifies() { &environment::FOR_NOTIFICATION } else { &[] };
+        spec.env = self.env(entry, ports, reserved);
         Pool::new(entry.name.to_owned(), spec, policy, stop)
     }
 
@@ -222,7 +222,7 @@ impl Reader<'_> {
         &mut self,
         entry: &NamedTable<'_>,
         ports: SlotPorts,
-        notifies: bool,
+        reserved: &[&str],
     ) -> Vec<(String, Template)> {
         let mut variables = Vec::new();
         for (name, field) in entry.table.env.value().into_iter().flat_map(|env| &env.0) {
@@ -233,7 +233,7 @@ impl Reader<'_> {
             if name == environment::PORT && ports == SlotPorts::Owned {
                 self.add_fault(given.key.clone(), PoolFault::PortVariable);
             }
-            if notifies && environment::FOR_NOTIFICATION.contains(&name.as_str()) {
+            if reserved.contains(&name.as_str()) {
                 self.add_fault(given.key.clone(), PoolFault::NotifyVariable(name.clone()));
             }
             let value = given.value.as_ref();

@@ -90,11 +90,12 @@ impl Health {
     }
 
     /// Drops what the last worker of the slot had notified and pm has not read: the next one is about to be spawned.
+    /// What that one notifies is read once it is watched.
     pub fn discard_notifications(&mut self, slot: SlotId) {
         self.notifications.discard(slot);
     }
 
-    /// A worker was spawned: is it ready?
+    /// A worker has exec'd: is it ready?
     pub fn on_spawned(
         &mut self,
         subject: Subject,
@@ -104,6 +105,7 @@ impl Health {
         registrar: &mut Registrar<'_>,
     ) {
         let worker = subject.worker;
+        self.notifications.release(worker.slot);
         self.watched.insert(worker.slot, Watched::of(subject, ready, alive));
         self.await_ready(worker, ready, now, registrar);
     }
@@ -209,6 +211,17 @@ impl Health {
         registrar: &mut Registrar<'_>,
     ) {
         self.probes.on_start_failed(worker, why, now, registrar);
+    }
+
+    /// A probe command that was on its way to exec could not.
+    pub fn on_probe_not_execd(
+        &mut self,
+        probe: ProbeId,
+        why: String,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) {
+        self.probes.on_not_execd(probe, why, now, registrar);
     }
 
     /// A probe command has ended.

@@ -23,6 +23,8 @@ const DATAGRAMS_MAX: usize = 512;
 pub struct Notifications {
     sockets: BTreeMap<SlotId, (NotifySocket, Token)>,
     readable: BTreeSet<SlotId>,
+    /// Those whose worker is on its way to exec, as far as is known: what it has sent is not read yet.
+    held: BTreeSet<SlotId>,
 }
 
 impl Notifications {
@@ -55,14 +57,22 @@ impl Notifications {
 
     /// Takes what was sent, at most [`DATAGRAMS_PER_TURN`] from each socket.
     pub fn read(&mut self, mut each: impl FnMut(SlotId, Datagram)) -> Progress {
-        let Self { sockets, readable } = self;
+        let Self { sockets, readable, held } = self;
+        let mut progress = Progress::Idle;
         readable.retain(|slot| {
             let Some((socket, _)) = sockets.get(slot) else { return false };
+            if held.contains(slot) {
+                return true;
+            }
             let mut said = std::iter::from_fn(|| socket.receive()).take(DATAGRAMS_PER_TURN);
             let count = said.by_ref().map(|datagram| each(*slot, datagram)).count();
-            count == DATAGRAMS_PER_TURN
+            let may_have_more = count == DATAGRAMS_PER_TURN;
+            if may_have_more {
+                progress = Progress::MayHaveMore;
+            }
+            may_have_more
         });
-        if readable.is_empty() { Progress::Idle } else { Progress::MayHaveMore }
+        progress
     }
 
     /// Takes all that was sent to one socket, whether or not the poll has reported it.
@@ -73,11 +83,18 @@ impl Notifications {
         received.take(DATAGRAMS_MAX).collect()
     }
 
-    /// Drops what the last worker of the slot had sent and pm has not read.
+    /// Drops what the last worker of the slot had sent and pm has not read, and holds what the next one sends until
+    /// [`Notifications::release`].
     pub fn discard(&mut self, slot: SlotId) {
         if let Some((socket, _)) = self.sockets.get(&slot) {
             while socket.receive().is_some() {}
+            self.held.insert(slot);
         }
+    }
+
+    /// The next worker of the slot is known.
+    pub fn release(&mut self, slot: SlotId) {
+        self.held.remove(&slot);
     }
 
     /// Closes the socket of a slot.
@@ -86,6 +103,7 @@ impl Notifications {
             registrar.release(token);
         }
         self.readable.remove(&slot);
+        self.held.remove(&slot);
     }
 }
 
@@ -123,5 +141,27 @@ mod tests {
         first.push(1);
         assert_eq!(turn(&mut notifications), (first, Progress::MayHaveMore));
         assert_eq!(turn(&mut notifications), (vec![0, 0], Progress::Idle));
+    }
+
+    #[test]
+    fn what_a_new_worker_sends_waits_until_the_worker_is_known() {
+        let mut poller = Poller::open().unwrap();
+        let mut notifications = Notifications::default();
+        let slot = SlotId(0);
+        let name = notifications.open(slot, &mut poller.registrar()).unwrap();
+        let address = SocketAddr::from_abstract_name(&name.as_bytes()[1..]).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        let read = |notifications: &mut Notifications| {
+            let mut count = 0;
+            let progress = notifications.read(|_, _| count += 1);
+            (count, progress)
+        };
+        sender.send_to_addr(b"STOPPING=1", &address).unwrap();
+        notifications.mark_readable(slot);
+        notifications.discard(slot);
+        sender.send_to_addr(b"READY=1", &address).unwrap();
+        assert_eq!(read(&mut notifications), (0, Progress::Idle));
+        notifications.release(slot);
+        assert_eq!(read(&mut notifications), (1, Progress::Idle));
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! A slot has at most one probe: until its worker is ready, or from then on. It asks, waits, and asks again, without
 //! blocking, in the one poll loop. A probe command is a child like any other: the reactor starts it
-//! ([`Finding::StartProbe`]), and the one reaper brings its end ([`Probes::on_exit`]).
+//! ([`Finding::StartProbe`]), and the one reaper brings its end: [`command`].
 //!
 //! Nothing is decided here about a worker: a [`Finding`] becomes an event for the supervisor. [`super::attempt`] is one
 //! probe of a port, [`super::http`] the judgement of an answer.
+
+mod command;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use super::claim::{Claim, Searches};
 use crate::plan::{Alive, AliveBy, Probe};
 use crate::reactor::report::ProbeFailure;
 use crate::reactor::tokens::{Registrar, Source};
-use crate::supervisor::{Exit, SlotId, WorkerId};
+use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::ProbeId;
 
 /// Between two probes of a worker that is not ready: short for a new one, longer for a slow one, and longer still where
@@ -147,50 +149,6 @@ impl Probes {
             let at = now + *every;
             self.schedule(worker.slot, Some(at));
         }
-    }
-
-    /// The probe command of this worker was started.
-    pub fn on_started(&mut self, worker: WorkerId, probe: ProbeId) {
-        if let Some(probing) = self.probes.get_mut(&worker.slot) {
-            debug_assert!(matches!(probing.state, State::Starting), "it was asked for just now");
-            probing.state = State::Running(probe);
-            self.running.insert(probe, worker.slot);
-        }
-    }
-
-    /// The probe command of this worker could not be started.
-    pub fn on_start_failed(
-        &mut self,
-        worker: WorkerId,
-        why: String,
-        now: Instant,
-        registrar: &mut Registrar<'_>,
-    ) {
-        let failure = ProbeFailure::CannotStart(why);
-        let finding = self.conclude(worker.slot, Err(failure), now, registrar);
-        debug_assert_eq!(finding, None, "pm's own failures do not count against a worker");
-    }
-
-    /// A probe command has ended. One whose worker is no longer probed changes nothing.
-    pub fn on_exit(
-        &mut self,
-        probe: ProbeId,
-        exit: Exit,
-        now: Instant,
-        registrar: &mut Registrar<'_>,
-    ) -> Option<Finding> {
-        let slot = self.running.remove(&probe)?;
-        let probing = self.probes.get(&slot)?;
-        let result = match &probing.state {
-            State::Running(_) if exit.is_success() => Ok(()),
-            State::Running(_) => Err(ProbeFailure::Exited(exit)),
-            State::Killed(_) => Err(ProbeFailure::NoAnswer(probing.aim.patience())),
-            State::Waiting | State::Connecting(_) | State::Starting => {
-                debug_assert!(false, "a slot has one probe command at a time");
-                return None;
-            }
-        };
-        self.conclude(slot, result, now, registrar)
     }
 
     /// Why the last probe of this worker failed.

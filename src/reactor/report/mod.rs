@@ -25,7 +25,7 @@ use crate::plan::{LoadError, MissingHint, ReadyBy};
 use crate::supervisor::{Exit, Next, Stop, WorkerId};
 use crate::sys::cgroup::NoCgroup;
 use crate::sys::proc::ProcessInfo;
-use crate::sys::strerror;
+use crate::sys::{Awaiting, strerror};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -74,6 +74,10 @@ pub enum WorkerEvent {
         hint: Option<MissingHint>,
         next: Next,
         retry: Retry,
+    },
+    /// It has not exec'd for a while.
+    SlowStart {
+        awaiting: Awaiting,
     },
     /// It was not ready in time and is terminated.
     NeverReady {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use nix::errno::Errno;
+
 use crate::sys::ports::Holder;
 use crate::sys::{SpawnError, strerror};
 
@@ -64,11 +66,18 @@ impl fmt::Display for SpawnFailure {
             Self::Spawn(
                 error @ (SpawnError::NotFound { .. }
                 | SpawnError::Exec { .. }
+                | SpawnError::Interpreter { .. }
+                | SpawnError::Watch(_)
                 | SpawnError::Prepare { .. }
                 | SpawnError::Fork(_)),
             ) => error.fmt(out),
             Self::Output(error) => {
-                write!(out, "cannot open a pipe for its output: {}", strerror(error))
+                write!(out, "cannot open a pipe for its output: {}", strerror(error))?;
+                match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EMFILE) => out
+                        .write_str(" (each worker needs two: raise the hard limit, `ulimit -Hn`)"),
+                    Some(_) | None => Ok(()),
+                }
             }
             Self::Stdin(error) => {
                 write!(out, "cannot open a pipe for its stdin: {}", strerror(error))

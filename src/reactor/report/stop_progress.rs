@@ -67,6 +67,11 @@ impl StopProgress {
         Delays::of(delays)
     }
 
+    /// A worker was sent SIGKILL: if it is there after [`PAUSE_MIN`], it is reported then, however long the grace was.
+    pub fn on_killed(&mut self, now: Instant) {
+        self.next = self.next.map(|next| next.min(now + PAUSE_MIN));
+    }
+
     pub fn next_deadline(&self) -> Option<Instant> {
         self.next
     }
@@ -84,10 +89,13 @@ impl Delay {
     fn of(slot: &Slot, now: Instant) -> Option<Self> {
         let worker = slot.worker();
         match slot.phase() {
-            Phase::Stopping { kill_at } => {
+            Phase::Stopping { kill_at, .. } => {
                 Some(Self::Stopping(worker, kill_at.saturating_duration_since(now)))
             }
-            Phase::Killing { .. } => Some(Self::Killing(worker)),
+            // SIGKILL takes a moment.
+            Phase::Killing { since, .. } => {
+                (now >= since + PAUSE_MIN).then_some(Self::Killing(worker))
+            }
             Phase::Idle | Phase::Starting { .. } | Phase::Ready { .. } => None,
             Phase::Backoff { .. } | Phase::GivenUp => None,
         }
@@ -188,6 +196,24 @@ mod tests {
         let now = progress.next_deadline().unwrap();
         let more = progress.due(&supervisor, now).more;
         assert_eq!(more, MoreDelays { stopping: 0, left: Duration::ZERO, killing: 995 });
+    }
+
+    #[test]
+    fn a_worker_that_is_there_after_sigkill_is_reported_a_second_later_and_no_earlier() {
+        let mut now = Instant::now();
+        let mut supervisor = stopping(1, Duration::from_secs(3_600), now);
+        let mut progress = StopProgress::default();
+        progress.due(&supervisor, now);
+        now = progress.next_deadline().unwrap();
+        assert_eq!(progress.due(&supervisor, now).named.len(), 1);
+        supervisor.handle(Event::Asked(Wish::Interrupt), now, &mut Vec::new());
+        progress.on_killed(now);
+        assert_eq!(progress.next_deadline(), Some(now + PAUSE_MIN));
+        // Another report that is due in this instant does not count it.
+        progress.next = Some(now);
+        assert_eq!(progress.due(&supervisor, now), Delays::default());
+        now = progress.next_deadline().unwrap();
+        assert!(matches!(progress.due(&supervisor, now).named[..], [Delay::Killing(_)]));
     }
 
     #[test]

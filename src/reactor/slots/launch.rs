@@ -76,7 +76,11 @@ impl LaunchSpec {
                 self.missing_hint
             }
             SpawnFailure::Spawn(
-                SpawnError::Exec { .. } | SpawnError::Prepare { .. } | SpawnError::Fork(_),
+                SpawnError::Exec { .. }
+                | SpawnError::Interpreter { .. }
+                | SpawnError::Prepare { .. }
+                | SpawnError::Watch(_)
+                | SpawnError::Fork(_),
             ) => None,
             SpawnFailure::Output(_) | SpawnFailure::Stdin(_) | SpawnFailure::Cgroup(_) => None,
             SpawnFailure::PortHeld { .. } => None,

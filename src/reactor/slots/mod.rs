@@ -11,8 +11,8 @@ mod record;
 mod spawn;
 mod waiting;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,8 @@ pub struct Slots {
     variables: Vec<(OsString, OsString)>,
     inherited: Inherited,
     stale_workers: StaleWorkers,
+    /// The workers that are on their way to exec, and when that is to be reported.
+    starts: BTreeSet<(Instant, WorkerId)>,
 }
 
 /// What identifies a slot in a changed plan. A slot owns its port for life.
@@ -103,6 +105,7 @@ impl Slots {
             variables,
             inherited,
             stale_workers,
+            starts: BTreeSet::new(),
         }
     }
 
@@ -305,6 +308,7 @@ impl Slots {
 
     /// The leader of a worker was reaped.
     pub fn on_exited(&mut self, worker: WorkerId, exit: Exit, now: Instant) {
+        self.end_start(worker);
         let Self { records, memory_limit, .. } = self;
         let Some(record) = records.get_mut(&worker.slot) else { return };
         // Only SIGKILL can be the kernel's, and only a limit by a control group counts its kills.

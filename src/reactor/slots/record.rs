@@ -157,12 +157,22 @@ impl Record {
         }
     }
 
-    /// The latest worker was spawned.
-    pub fn on_spawned(&mut self, pid: Option<Pid>) {
-        self.failure = None;
+    /// The latest worker has a process, which is on its way to exec.
+    pub fn on_begun(&mut self, pid: Option<Pid>) {
         if let Some(record) = &mut self.latest {
             record.pid = pid;
         }
+    }
+
+    /// The latest worker has exec'd.
+    pub fn on_execd(&mut self) {
+        self.failure = None;
+    }
+
+    /// When this worker was spawned, while it is the latest.
+    pub fn spawned_at(&self, worker: WorkerId) -> Option<Instant> {
+        let record = self.latest.as_ref().filter(|record| record.id == worker)?;
+        Some(record.spawned_at)
     }
 
     /// The latest worker could not be spawned.

@@ -2,7 +2,7 @@
 
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Slots;
 use super::launch::LaunchSpec;
@@ -14,6 +14,9 @@ use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
 use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, ports, sealed, stale_worker};
+
+/// A worker that has not exec'd after this time is reported.
+const SLOW_START: Duration = Duration::from_secs(1);
 
 /// What every child gets from pm.
 #[derive(Debug)]
@@ -36,43 +39,81 @@ pub struct Parts<'a> {
 }
 
 impl Slots {
-    /// Spawns a worker by this revision of its slot, and returns how that went.
+    /// Begins to start a worker by this revision of its slot. Returns what is to be told at once: nothing while the
+    /// worker is on its way to exec.
     pub fn spawn(
         &mut self,
         worker: WorkerId,
         revision: Revision,
         port: PortProbe,
         parts: &mut Parts<'_>,
-    ) -> Event {
+    ) -> Option<Event> {
         let logs = self.record_mut(worker.slot).begin(worker, revision, parts.now);
         self.unused_logs.extend(logs);
         let result = self.try_spawn(worker, revision, port, parts);
         let record = self.record_mut(worker.slot);
         match result {
             Ok(()) => {
-                let leader = parts.children.pid(worker);
-                record.on_spawned(leader.map(sealed::outer_pid));
-                let plan = &record.spec(revision).plan;
-                if let Some(leader) = leader {
-                    let identity = plan.exec.identity.as_ref();
-                    let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
-                    let subject = Subject { worker, leader, uid, port: plan.port };
-                    let (health, registrar) = (&mut *parts.health, &mut parts.registrar);
-                    health.on_spawned(
-                        subject,
-                        &plan.ready,
-                        plan.alive.as_ref(),
-                        parts.now,
-                        registrar,
-                    );
-                }
-                Event::Spawned(worker)
+                record.on_begun(parts.children.pid(worker).map(sealed::outer_pid));
+                self.starts.insert((parts.now + SLOW_START, worker));
+                None
             }
             Err(failure) => {
                 record.on_spawn_failed(failure);
-                Event::SpawnFailed(worker)
+                Some(Event::SpawnFailed(worker))
             }
         }
+    }
+
+    /// The worker has exec'd.
+    pub fn on_execd(&mut self, worker: WorkerId) {
+        self.end_start(worker);
+        if let Some(record) = self.records.get_mut(&worker.slot) {
+            record.on_execd();
+        }
+    }
+
+    /// The worker has exec'd: is it ready?
+    pub fn watch_start(&self, worker: WorkerId, parts: &mut Parts<'_>) {
+        let (Some(spec), Some(leader)) = (self.spec(worker), parts.children.pid(worker)) else {
+            return;
+        };
+        let plan = &spec.plan;
+        let identity = plan.exec.identity.as_ref();
+        let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
+        let subject = Subject { worker, leader, uid, port: plan.port };
+        let (health, registrar) = (&mut *parts.health, &mut parts.registrar);
+        health.on_spawned(subject, &plan.ready, plan.alive.as_ref(), parts.now, registrar);
+    }
+
+    /// The worker could not exec.
+    pub fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
+        self.end_start(worker);
+        if let Some(record) = self.records.get_mut(&worker.slot) {
+            record.on_spawn_failed(error.into());
+        }
+    }
+
+    /// The worker has exec'd, or it has ended.
+    pub fn end_start(&mut self, worker: WorkerId) {
+        let begun = self.records.get(&worker.slot).and_then(|record| record.spawned_at(worker));
+        if let Some(begun) = begun {
+            self.starts.remove(&(begun + SLOW_START, worker));
+        }
+    }
+
+    /// The workers that are on their way to exec for too long now. Each is returned once.
+    pub fn slow_starts(&mut self, now: Instant) -> Vec<WorkerId> {
+        let mut slow = Vec::new();
+        while self.next_deadline().is_some_and(|at| at <= now) {
+            slow.extend(self.starts.pop_first().map(|(_, worker)| worker));
+        }
+        slow
+    }
+
+    /// When the next start will have taken too long.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.starts.first().map(|(at, _)| *at)
     }
 
     fn try_spawn(
@@ -123,7 +164,7 @@ impl Slots {
     /// Starts the probe command of a worker.
     ///
     /// # Errors
-    /// As [`crate::sys::Launch::spawn`].
+    /// As [`crate::sys::Children::spawn`].
     pub fn start_probe(
         &self,
         worker: WorkerId,

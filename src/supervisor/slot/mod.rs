@@ -15,7 +15,7 @@ mod tests;
 mod wanted;
 mod worker;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::{Action, PortProbe, Transition};
 use super::ids::{Exit, PoolId, Revision, SlotId, WorkerId};
@@ -139,9 +139,11 @@ impl Slot {
     pub(super) fn step(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match self.phase {
             Phase::Idle => self.idle(input, now, actions),
-            Phase::Starting { ready_by } => self.starting(ready_by, input, now, actions),
+            Phase::Starting { spawned_at, execd_at, ready_by } => {
+                self.starting((spawned_at, execd_at, ready_by), input, now, actions);
+            }
             Phase::Ready { .. } => self.ready(input, now, actions),
-            Phase::Stopping { .. } => self.stopping(input, now, actions),
+            Phase::Stopping { grace, .. } => self.stopping(input, grace, now, actions),
             Phase::Killing { .. } => self.killing(input, now, actions),
             Phase::Backoff { .. } => self.backoff(input, now, actions),
             Phase::GivenUp => self.given_up(input, now, actions),
@@ -170,7 +172,7 @@ impl Slot {
 
     fn starting(
         &mut self,
-        ready_by: Instant,
+        (spawned_at, execd_at, ready_by): (Instant, Option<Instant>, Option<Instant>),
         input: Input,
         now: Instant,
         actions: &mut Vec<Action>,
@@ -183,25 +185,20 @@ impl Slot {
                 self.kill(now, actions);
             }
             Input::Keep(policy) => {
-                // The new time to become ready counts from the spawn.
-                let spawned_at = ready_by - self.policy.ready.wait();
-                self.phase = Phase::Starting { ready_by: spawned_at + policy.ready.wait() };
                 self.keep(policy);
+                // The new time to become ready counts from the spawn or the exec too.
+                self.start_since(spawned_at, execd_at);
             }
             Input::Replace(target) => self.replace(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::StopAllowed => self.terminate(now, actions),
             Input::RollAllowed => self.begin_replacement(now, actions),
             Input::Ready => self.become_ready(now, actions),
-            Input::Spawned => {
-                if self.policy.ready.is_at_exec() {
-                    self.become_ready(now, actions);
-                }
-            }
+            Input::Spawned => self.on_execd(spawned_at, now, actions),
             Input::SpawnFailed => self.fail_spawn(now, actions),
             Input::Exited { exit, remains } => {
                 let by_time = matches!(self.policy.ready, Readiness::Lived { .. });
-                if by_time && now >= ready_by {
+                if by_time && ready_by.is_some_and(|ready_by| now >= ready_by) {
                     // It has lived long enough; the exit came before the tick.
                     self.become_ready(now, actions);
                     self.crash(exit, remains, now, actions);
@@ -245,7 +242,7 @@ impl Slot {
         }
     }
 
-    fn stopping(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+    fn stopping(&mut self, input: Input, grace: Duration, now: Instant, actions: &mut Vec<Action>) {
         match input {
             Input::Start => self.come_back(),
             Input::Stop => self.want_down(),
@@ -257,18 +254,15 @@ impl Slot {
             Input::Replace(target) => self.replace(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::Exited { exit, remains } => self.lose_leader(exit, remains, now, actions),
-            Input::Emptied => self.be_empty(now, actions),
             Input::Tick => {
-                actions.push(Action::Report(Transition::GraceOver(self.worker())));
+                let worker = self.worker();
+                actions.push(Action::Report(Transition::GraceOver { worker, grace }));
                 self.kill(now, actions);
             }
-            // Late: the answer of a probe was under way when the worker was terminated.
-            Input::Ready | Input::Hung => {}
-            Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::Spawned
-            | Input::SpawnFailed => self.impossible(input),
+            Input::Emptied | Input::SpawnFailed => self.be_empty(now, actions),
+            // Late: it was on its way to its program, or the answer of a probe was under way, when it was terminated.
+            Input::Spawned | Input::Ready | Input::Hung => {}
+            Input::StartAllowed | Input::StopAllowed | Input::RollAllowed => self.impossible(input),
         }
     }
 
@@ -280,15 +274,11 @@ impl Slot {
             Input::Replace(target) => self.replace(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::Exited { exit, remains } => self.lose_leader(exit, remains, now, actions),
-            Input::Emptied => self.be_empty(now, actions),
             Input::Tick => self.kill(now, actions),
-            // Late: the answer of a probe was under way when the worker was killed.
-            Input::Ready | Input::Hung => {}
-            Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::Spawned
-            | Input::SpawnFailed => self.impossible(input),
+            Input::Emptied | Input::SpawnFailed => self.be_empty(now, actions),
+            // Late: it was on its way to its program, or the answer of a probe was under way, when it was killed.
+            Input::Spawned | Input::Ready | Input::Hung => {}
+            Input::StartAllowed | Input::StopAllowed | Input::RollAllowed => self.impossible(input),
         }
     }
 

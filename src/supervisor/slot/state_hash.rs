@@ -29,11 +29,16 @@ impl Slot {
         restarts.hash_state(now, memory.restarts, to);
         std::mem::discriminant(phase).hash(to);
         match phase {
-            // Since when it is ready decides nothing.
+            // What reports show decides nothing: since when it is ready or killed, and the grace that it has.
             Phase::Idle | Phase::Ready { since: _ } | Phase::GivenUp => {}
-            Phase::Starting { ready_by: at }
-            | Phase::Stopping { kill_at: at }
-            | Phase::Killing { again_at: at }
+            Phase::Starting { spawned_at, execd_at, ready_by } => {
+                ready_by.map(|at| at.saturating_duration_since(now)).hash(to);
+                // From these the time to become ready counts if the plan changes it.
+                now.saturating_duration_since(*spawned_at).hash(to);
+                execd_at.map(|at| now.saturating_duration_since(at)).hash(to);
+            }
+            Phase::Stopping { grace: _, kill_at: at }
+            | Phase::Killing { since: _, again_at: at }
             | Phase::Backoff { until: at } => at.saturating_duration_since(now).hash(to),
         }
     }

@@ -106,8 +106,27 @@ fn a_worker_that_is_not_ready_in_time_is_terminated_and_counts_as_a_failed_start
 #[test]
 fn without_a_probe_a_worker_is_ready_when_it_has_lived_long_enough() {
     let mut table = Table::of(1, &Policy::default());
+    assert_eq!(table.supervisor.next_deadline(), None, "it is on its way to its program");
+    table.now += Duration::from_secs(60);
+    assert_eq!(table.on(Event::Spawned(worker(0, 1))), []);
+    assert_eq!(table.on(Event::Tick), []);
+    assert_eq!(table.reports, []);
     assert_eq!(table.wait(), []);
     assert_eq!(table.reports, [Transition::Ready(worker(0, 1))]);
+}
+
+#[test]
+fn a_worker_that_is_stopped_on_its_way_to_its_program_may_exec_or_fail_to() {
+    for is_killed in [false, true] {
+        let mut table = Table::of(1, &Policy::default());
+        assert_eq!(table.on(Event::Stop(slot(0))), [Action::Terminate(worker(0, 1))]);
+        if is_killed {
+            assert_eq!(table.wait(), [Action::Kill(worker(0, 1))]);
+        }
+        assert_eq!(table.on(Event::Spawned(worker(0, 1))), []);
+        assert_eq!(table.on(Event::SpawnFailed(worker(0, 1))), []);
+        assert_eq!(table.phase(0), Phase::Idle);
+    }
 }
 
 #[test]
@@ -126,6 +145,7 @@ fn a_worker_that_is_ready_at_exec_can_only_fail_to_spawn() {
 fn a_worker_that_lived_long_enough_was_ready_even_if_its_exit_comes_before_the_tick() {
     let mut table = Table::of(1, &Policy::default());
     table.exited(worker(0, 1));
+    table.on(Event::Spawned(worker(0, 2)));
     table.now += Duration::from_secs(1);
     assert_eq!(table.exited(worker(0, 2)), [respawn(0, 3)]);
     assert!(

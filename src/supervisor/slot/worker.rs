@@ -25,7 +25,27 @@ impl Slot {
         let worker = self.worker();
         let port = std::mem::replace(&mut self.port, PortProbe::Needed);
         actions.push(Action::Spawn { worker, revision: self.revision, port });
-        self.phase = Phase::Starting { ready_by: now + self.policy.ready.wait() };
+        self.start_since(now, None);
+    }
+
+    /// The worker was spawned and perhaps has exec'd; the policy says until when it may start.
+    pub(super) fn start_since(&mut self, spawned_at: Instant, execd_at: Option<Instant>) {
+        let ready_by = self.policy.ready.deadline(spawned_at, execd_at);
+        self.phase = Phase::Starting { spawned_at, execd_at, ready_by };
+    }
+
+    /// The worker has exec'd.
+    pub(super) fn on_execd(
+        &mut self,
+        spawned_at: Instant,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.policy.ready.is_at_exec() {
+            self.become_ready(now, actions);
+        } else {
+            self.start_since(spawned_at, Some(now));
+        }
     }
 
     pub(super) fn become_ready(&mut self, now: Instant, actions: &mut Vec<Action>) {
@@ -54,10 +74,11 @@ impl Slot {
     }
 
     pub(super) fn terminate(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if self.policy.grace.is_zero() {
+        let grace = self.policy.grace;
+        if grace.is_zero() {
             return self.kill(now, actions);
         }
-        self.phase = Phase::Stopping { kill_at: now + self.policy.grace };
+        self.phase = Phase::Stopping { grace, kill_at: now + grace };
         actions.push(Action::Terminate(self.worker()));
     }
 
@@ -68,7 +89,8 @@ impl Slot {
 
     /// The group was sent SIGKILL.
     pub(super) fn await_empty(&mut self, now: Instant) {
-        self.phase = Phase::Killing { again_at: now + KILL_AGAIN };
+        let since = if let Phase::Killing { since, .. } = self.phase { since } else { now };
+        self.phase = Phase::Killing { since, again_at: now + KILL_AGAIN };
     }
 
     /// The leader of a worker that is being stopped or killed has exited.

@@ -8,6 +8,7 @@ use nix::sys::signal::killpg;
 use nix::unistd::{Pid, getpgid};
 
 use crate::plan::{StopSpec, StopTarget};
+use crate::sys::child_watch::StartId;
 use crate::sys::signals::send;
 
 #[derive(Debug)]
@@ -25,20 +26,50 @@ pub struct Group {
 
 #[derive(Debug)]
 pub enum Leader {
-    /// With its pidfd, where the kernel has pidfds.
-    Unreaped(Option<OwnedFd>),
+    /// It has not exec'd, as far as is known.
+    Starting { start: StartId, pidfd: Option<OwnedFd> },
+    /// It has exec'd. The pidfd is there where the kernel has pidfds.
+    Unreaped { pidfd: Option<OwnedFd> },
     /// Other members of its group, or orphans of it, are left.
     Reaped,
 }
 
 impl Group {
-    pub fn of(pid: Pid, pidfd: Option<OwnedFd>, stop: StopSpec) -> Self {
-        let leader = Leader::Unreaped(pidfd);
+    /// A child that is on its way to exec.
+    pub fn of(pid: Pid, start: StartId, pidfd: Option<OwnedFd>, stop: StopSpec) -> Self {
+        let leader = Leader::Starting { start, pidfd };
         Self { stop, pid, leader, orphans: BTreeSet::new(), sent: None }
     }
 
     pub fn has_leader(&self) -> bool {
-        matches!(self.leader, Leader::Unreaped(_))
+        match self.leader {
+            Leader::Starting { .. } | Leader::Unreaped { .. } => true,
+            Leader::Reaped => false,
+        }
+    }
+
+    /// The start that is not known to have ended.
+    pub fn start(&self) -> Option<StartId> {
+        match self.leader {
+            Leader::Starting { start, .. } => Some(start),
+            Leader::Unreaped { .. } | Leader::Reaped => None,
+        }
+    }
+
+    /// The leader has exec'd.
+    pub fn on_execd(&mut self) {
+        self.leader = match std::mem::replace(&mut self.leader, Leader::Reaped) {
+            Leader::Starting { pidfd, .. } => Leader::Unreaped { pidfd },
+            other @ (Leader::Unreaped { .. } | Leader::Reaped) => other,
+        };
+    }
+
+    /// The leader is reaped. Returns its pidfd.
+    pub fn on_leader_reaped(&mut self) -> Option<OwnedFd> {
+        match std::mem::replace(&mut self.leader, Leader::Reaped) {
+            Leader::Starting { pidfd, .. } | Leader::Unreaped { pidfd } => pidfd,
+            Leader::Reaped => None,
+        }
     }
 
     /// Sends a signal to the group, and to each process of it that is in another group. None of their numbers can stand
@@ -50,6 +81,30 @@ impl Group {
             if getpgid(Some(pid)) != Ok(self.pid) {
                 send_and_continue(signal, |signal| send(pid, signal));
             }
+        }
+    }
+
+    /// Asks it to stop: all of its processes, or its leader alone.
+    pub fn terminate(&mut self) {
+        let StopSpec { signal, to } = self.stop;
+        self.sent = Some(signal);
+        match to {
+            StopTarget::Leader if self.has_leader() => {
+                send_and_continue(signal, |signal| send(self.pid, signal));
+            }
+            StopTarget::Leader | StopTarget::Group => self.signal(signal),
+        }
+    }
+
+    /// Its leader has died in its grace. It does not need its children any more: if it alone was asked to stop, they
+    /// are asked now.
+    pub fn on_leader_dead(&mut self) {
+        match self.stop.to {
+            StopTarget::Leader => {
+                self.stop.to = StopTarget::Group;
+                self.signal(self.stop.signal);
+            }
+            StopTarget::Group => {}
         }
     }
 

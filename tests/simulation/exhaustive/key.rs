@@ -121,6 +121,7 @@ fn hash_life(
         worker: _,
         revision,
         spawned_at,
+        execd_at,
         was_ready,
         has_hung,
         has_leader,
@@ -130,7 +131,8 @@ fn hash_life(
     } = life;
     (revision, was_ready, has_hung, has_leader).hash(to);
     if life.is_starting() {
-        past(*spawned_at, facts.policy.ready.wait()).hash(to);
+        let wait = facts.policy.ready.wait();
+        (past(*spawned_at, wait), execd_at.map(|at| past(at, wait))).hash(to);
     }
     if life.keeps_grace() {
         signalled_at.map(|at| (past(at, *grace), grace)).hash(to);

@@ -206,7 +206,7 @@ impl Answer<'_> {
     fn had_been_ready(&self, life: &Life) -> bool {
         let policy = self.before.of(life.worker.slot).map(|facts| facts.policy);
         let long_enough = match policy.map(|policy| policy.ready) {
-            Some(Readiness::Lived { after }) => self.now >= life.spawned_at + after,
+            Some(Readiness::Lived { after }) => life.has_lived(after, self.now),
             Some(Readiness::Probe { .. }) | None => false,
         };
         life.was_ready || (life.is_starting() && long_enough)
@@ -220,7 +220,7 @@ fn subject(transition: Transition) -> WorkerId {
         | Transition::NeverReady(worker)
         | Transition::Hung(worker)
         | Transition::Replacing(worker)
-        | Transition::GraceOver(worker)
+        | Transition::GraceOver { worker, .. }
         | Transition::Crashed { worker, .. }
         | Transition::FailedStart { worker, .. }
         | Transition::SpawnFailed { worker, .. }

@@ -59,12 +59,16 @@ fn every_report_is_true(answer: &Answer) -> Verdict {
             Transition::Ready(_) => life.is_starting() && (was_ready || answer.makes_ready(worker)),
             Transition::Crashed { exit, .. } => is_unsignalled && was_ready && is_exit(exit),
             Transition::FailedStart { exit, .. } => is_unsignalled && !was_ready && is_exit(exit),
-            Transition::SpawnFailed { .. } => false,
+            Transition::SpawnFailed { .. } => {
+                is_unsignalled && life.execd_at.is_none() && answer.is(Event::SpawnFailed(worker))
+            }
             Transition::NeverReady(_) => is_tick && facts.is_never_ready(now),
             Transition::Hung(_) => life.is_ready() && answer.is(Event::Hung(worker)),
             Transition::Replacing(_) => is_unsignalled && is_due,
             Transition::Stopped { .. } => !is_unsignalled && answer.after.life(worker).is_none(),
-            Transition::GraceOver(_) => is_tick && is_grace_over && life.killed_at.is_none(),
+            Transition::GraceOver { grace, .. } => {
+                is_tick && is_grace_over && grace == life.grace && life.killed_at.is_none()
+            }
         };
         ensure(is_true, || format!("{report:?} of {life:?}"))
     })
@@ -172,6 +176,6 @@ fn next_of(report: Transition) -> Option<Next> {
         | Transition::SpawnFailed { next, .. }
         | Transition::Stopped { next, .. } => Some(next),
         Transition::Ready(_) | Transition::NeverReady(_) | Transition::Hung(_) => None,
-        Transition::Replacing(_) | Transition::GraceOver(_) => None,
+        Transition::Replacing(_) | Transition::GraceOver { .. } => None,
     }
 }

@@ -80,11 +80,13 @@ impl Rig {
         if self.rng.u32(0..200) == 0 { self.wishes() } else { Vec::new() }
     }
 
-    /// A wish to stop, or two in one instant. Half of them kill.
+    /// A wish to stop, or two in one instant. A third of them kill.
     pub(super) fn wishes(&mut self) -> Vec<Event> {
-        let count = one_of(&mut self.rng, [1, 1, 1, 2]);
+        let count = one_of(&mut self.rng, [1, 1, 2]);
         let gentle = [Wish::Interrupt, Wish::Terminate, Wish::Hangup, Wish::GuardGone];
-        let wish = |rng: &mut Rng| if rng.bool() { Wish::Quit } else { one_of(rng, gentle) };
+        let wish = |rng: &mut Rng| {
+            if rng.u32(0..3) == 0 { Wish::Quit } else { one_of(rng, gentle) }
+        };
         (0..count).map(|_| Event::Asked(wish(&mut self.rng))).collect()
     }
 

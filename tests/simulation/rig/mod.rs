@@ -5,6 +5,7 @@
 //! events come late, twice, or about older workers (`chance.rs`).
 
 mod chance;
+mod starts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -33,6 +34,8 @@ pub struct Rig {
     leaders: BTreeMap<Pid, WorkerId>,
     /// Groups that have outlived their leader.
     leaderless: BTreeMap<Pid, WorkerId>,
+    /// Leaders that are on their way to their programs, and when they will be there.
+    starts: Vec<(Instant, Pid, WorkerId)>,
     /// Events that peripherals will report, and when.
     mail: Vec<(Instant, Event)>,
     /// Wakeups and events come when they should.
@@ -59,6 +62,7 @@ impl Rig {
             now,
             leaders: BTreeMap::new(),
             leaderless: BTreeMap::new(),
+            starts: Vec::new(),
             mail: Vec::new(),
             is_calm: false,
             coverage: Coverage::default(),
@@ -101,8 +105,10 @@ impl Rig {
         }
         let boot = self.plans.all_slots().filter(|_| self.rng.bool()).map(Event::Start).collect();
         self.wake(Vec::new(), boot)?;
-        for worker in self.leaders.values().copied().collect::<Vec<_>>() {
-            self.be_ready_soon(worker);
+        for (pid, worker) in self.leaders.clone() {
+            if !self.starts.iter().any(|(_, leader, _)| *leader == pid) {
+                self.be_ready_soon(worker);
+            }
         }
         let enough = self.now + self.patience();
         while self.next_moment().is_some_and(|moment| moment <= enough) {
@@ -147,7 +153,8 @@ impl Rig {
     /// When something happens next: a death, an event of a peripheral, or a deadline.
     fn next_moment(&self) -> Option<Instant> {
         let mail = self.mail.iter().map(|(at, _)| *at).min();
-        let moments = [self.kernel.next_death(), mail, self.supervisor.next_deadline()];
+        let start = self.starts.iter().map(|(at, ..)| *at).min();
+        let moments = [self.kernel.next_death(), mail, start, self.supervisor.next_deadline()];
         moments.into_iter().flatten().min()
     }
 
@@ -159,13 +166,17 @@ impl Rig {
         let (before, between) =
             if self.rng.bool() { (wishes, Vec::new()) } else { (Vec::new(), wishes) };
         before.into_iter().try_for_each(|wish| self.tell(wish))?;
+        self.end_starts_of_dead()?;
         if let Some((pid, exit)) = self.kernel.reap() {
             self.take_dead(pid, exit)?;
         }
         between.into_iter().try_for_each(|wish| self.tell(wish))?;
+        self.end_starts_of_dead()?;
         while let Some((pid, exit)) = self.kernel.reap() {
             self.take_dead(pid, exit)?;
+            self.end_starts_of_dead()?;
         }
+        self.end_starts()?;
         for event in self.arrived().into_iter().chain(commands) {
             self.tell(event)?;
         }
@@ -290,25 +301,29 @@ impl Rig {
 
     /// Carries out one action. What became of a spawn is an event.
     fn carry_out(&mut self, action: Action) -> Option<Event> {
-        let mut has_process = false;
+        let mut leader = None;
         match action {
             Action::Spawn { worker, .. } => {
-                if let Some(pid) = self.kernel.spawn(worker) {
-                    has_process = true;
-                    self.leaders.insert(pid, worker);
-                }
+                leader = self.kernel.spawn(worker);
+                self.leaders.extend(leader.map(|pid| (pid, worker)));
             }
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
             Action::Kill(worker) => self.signal(worker, Signal::Kill),
             Action::Report(_) | Action::ReportStop(_) => {}
             Action::Finish { .. } | Action::Leave => {}
         }
-        self.record.note_action(action, has_process, self.now);
+        self.record.note_action(action, leader.is_some(), self.now);
         let Action::Spawn { worker, .. } = action else {
             return None;
         };
-        if !has_process {
+        if leader.is_none() {
             return Some(Event::SpawnFailed(worker));
+        }
+        let is_slow = !self.is_calm && self.rng.bool();
+        if is_slow {
+            let wait = below_one_of(&mut self.rng, [5, 200, 8_000]);
+            self.starts.extend(leader.map(|pid| (self.now + wait, pid, worker)));
+            return None;
         }
         self.probe(worker);
         Some(Event::Spawned(worker))
@@ -317,7 +332,12 @@ impl Rig {
     fn signal(&mut self, worker: WorkerId, signal: Signal) {
         let mut groups = self.leaders.iter().chain(&self.leaderless);
         if let Some((group, _)) = groups.find(|(_, of)| **of == worker) {
-            self.kernel.signal(*group, signal);
+            let group = *group;
+            self.kernel.signal(group, signal);
+            // Its start may end at this very moment too.
+            for (at, ..) in self.starts.iter_mut().filter(|(_, pid, _)| *pid == group) {
+                *at = self.now.min(*at);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::thread;
 
 use super::*;
 use crate::reactor::tokens::Poller;
+use crate::supervisor::Exit;
 
 const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -122,7 +122,7 @@ fn what_a_stalled_reader_has_not_taken_at_the_end_is_counted() {
 }
 
 #[test]
-fn a_reader_that_is_closed_is_said_once_and_keeps_nobody_waiting() {
+fn a_closed_reader_is_reported_once_and_delays_no_worker() {
     let mut piped = piped();
     piped.push(0);
     let (_, other) = io::pipe().unwrap();

@@ -9,6 +9,7 @@ use crate::reactor::report::{
     WorkerFacts,
 };
 use crate::supervisor::{Exit, Next};
+use crate::sys::Awaiting;
 use crate::sys::ports::Holder;
 use crate::sys::proc::{ProcessInfo, SignalState};
 
@@ -26,6 +27,17 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
         WorkerEvent::FailedStart { death, next } => failed_start(worker, death, *next),
         WorkerEvent::SpawnFailed { failure, hint, next, retry } => {
             format!("{name} cannot start: {}", spawn_failed(worker, failure, *hint, *next, *retry))
+        }
+        WorkerEvent::SlowStart { awaiting } => {
+            let awaited = match awaiting {
+                Awaiting::Folder(path) => format!("to enter its folder {}", path.display()),
+                Awaiting::Program(path) => format!("to read its program {}", path.display()),
+                Awaiting::Other => "for the kernel".to_owned(),
+            };
+            let age = words(worker.age);
+            format!(
+                "{name} has not started yet: it has been waiting for {age} {awaited}; does a file system hang?"
+            )
         }
         WorkerEvent::NeverReady { awaited, within, last } => {
             let (awaited, within) = (never(awaited, last.as_ref()), words(*within));

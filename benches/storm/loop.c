@@ -1,0 +1,36 @@
+/*
+ * The yardstick: the least that any process manager must do when many workers die at once.
+ *
+ *     loop COUNT PROGRAM ARGS...     keeps COUNT of PROGRAM alive: waitpid, vfork, execve, and nothing else
+ *     loop 0                         is a worker: it does nothing
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void start(char **argv)
+{
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execve(argv[0], argv, environ);
+		_exit(127);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int count = argc > 1 ? atoi(argv[1]) : 0;
+
+	if (count == 0)
+		for (;;)
+			pause();
+	for (int n = 0; n < count; n++)
+		start(argv + 2);
+	while (waitpid(-1, NULL, 0) > 0)
+		start(argv + 2);
+	return 1;
+}

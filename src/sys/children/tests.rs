@@ -1,0 +1,69 @@
+//! Real processes, told apart by what is told of them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::plan::ExecSpec;
+use crate::supervisor::{Exit, Remains, SlotId};
+
+fn launch(argv: &[&str]) -> Launch {
+    let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
+    let env = vec![("PATH".into(), "/bin:/usr/bin".into())];
+    Launch::new(&ExecSpec { argv, env, ..ExecSpec::default() }, [], [])
+}
+
+fn worker(generation: u64) -> WorkerId {
+    WorkerId { slot: SlotId(0), generation }
+}
+
+fn spawn(children: &mut Children, generation: u64, argv: &[&str]) {
+    let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+    let open_files = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+    let (stdin, output) = (null.as_fd(), null.as_fd());
+    let given = Inheritance { stdin, output, open_files, altered_signals: &[], cgroup: None };
+    children.spawn(worker(generation), &launch(argv), StopSpec::default(), given).unwrap();
+}
+
+fn next(children: &mut Children) -> ChildEvent {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match children.next_event() {
+            Some(event) => return event,
+            None => assert!(Instant::now() < until, "nothing is told"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
+    let mut children = Children::empty();
+    spawn(&mut children, 1, &["/dev/null"]);
+    assert!(
+        matches!(next(&mut children), ChildEvent::NotExecd { worker, .. } if worker == self::worker(1))
+    );
+    assert!(children.next_event().is_none());
+    assert_eq!(children.pid(worker(1)), None);
+    let mut left = Vec::new();
+    ChildList::open().for_each(|pid| left.push(pid));
+    assert_eq!(left, [], "no worker can adopt it");
+}
+
+#[test]
+fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
+    let mut children = Children::empty();
+    for generation in 1..=50 {
+        spawn(&mut children, generation, &["true"]);
+        let expected = worker(generation);
+        assert!(matches!(next(&mut children), ChildEvent::Execd(worker) if worker == expected));
+        let ended = next(&mut children);
+        let ChildEvent::Exited { worker, exit: Exit::Code(0), remains: Remains::Nothing } = ended
+        else {
+            panic!("{ended:?}");
+        };
+        assert_eq!(worker, expected);
+    }
+}

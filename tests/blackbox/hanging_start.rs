@@ -1,0 +1,84 @@
+//! Starts that hang in the kernel: only the slot of such a worker waits.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::support::hanging_mount::HangingMount;
+use crate::support::pm::Pm;
+use crate::support::pool::Pool;
+use crate::support::processes::send;
+use crate::support::run_mode::skip;
+use crate::support::waiting::eventually;
+
+const GRACE: &str = "\nstop = { grace = \"300ms\" }\n";
+
+fn beside_a_working_pool(folder: &TempDir, hanging: &str) -> Pm {
+    let works = "[pool.POOL-web]\ncommand = \"exec WORKER listen {port} stay\"\nports = \"PORT1\"";
+    let text = format!("{works}{GRACE}[pool.POOL-hung]\n{hanging}\nworkers = 2{GRACE}");
+    Pool::of_file(folder.path(), "pm.toml", 1, &text).start()
+}
+
+/// Other slots are replaced, and a stop ends all.
+fn only_its_own_slots_wait(pm: Pm) {
+    for generation in 1..=3 {
+        send(Signal::SIGKILL, pm.wait_slot_ready("-web.1", generation));
+    }
+    pm.wait_slot_ready("-web.1", 4);
+    assert_eq!(pm.says.with("-hung.1 is ready"), [""; 0]);
+    let asked = Instant::now();
+    pm.stop();
+    let lasted = asked.elapsed();
+    assert!(lasted < Duration::from_secs(5), "{lasted:?}");
+}
+
+#[test]
+fn a_folder_that_hangs_holds_up_only_its_own_slots() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let folder = hangs.folder().display();
+    let pm =
+        beside_a_working_pool(&own, &format!("command = \"exec sleep 1000\"\ncwd = \"{folder}\""));
+    let line = pm.says.wait_for("-hung.2 has not started yet");
+    assert!(line.contains(&format!("to enter its folder {folder}")), "{line}");
+    only_its_own_slots_wait(pm);
+}
+
+#[test]
+fn a_program_that_hangs_holds_up_only_its_own_slots() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let program = hangs.folder().join("serve");
+    let pm = beside_a_working_pool(&own, &format!("command = [{program:?}]"));
+    let line = pm.says.wait_for("-hung.1 has not started yet");
+    assert!(line.contains(&format!("to read its program {}", program.display())), "{line}");
+    only_its_own_slots_wait(pm);
+}
+
+#[test]
+fn a_folder_on_path_that_hangs_holds_up_only_its_own_slots() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let folder = hangs.folder().display();
+    let pm = beside_a_working_pool(&own, &format!("command = [\"serve\"]\npath = [\"{folder}\"]"));
+    pm.says.wait_for("-hung.1 has not started yet");
+    only_its_own_slots_wait(pm);
+}
+
+#[test]
+fn a_start_that_hangs_goes_on_when_the_file_system_answers_at_last() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let folder = hangs.folder().display();
+    let pm =
+        beside_a_working_pool(&own, &format!("command = \"exec sleep 1000\"\ncwd = \"{folder}\""));
+    pm.says.wait_for("-hung.1 has not started yet");
+    // What waits gets an error now, and what comes later finds an empty folder.
+    drop(hangs);
+    pm.says.wait_for("-hung.1 cannot start: cannot change to its folder");
+    eventually("the other pool goes on", || {
+        (!pm.says.with("-web.1 is ready").is_empty()).then_some(())
+    });
+    pm.stop();
+}
