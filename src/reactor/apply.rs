@@ -4,12 +4,9 @@ use std::collections::VecDeque;
 
 use super::Reactor;
 use super::health::Purpose;
-use super::output::LastOutput;
-use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
-use super::slots::{FailureKind, Parts};
-use crate::supervisor::{
-    Action, Event, Exit, Next, Policy, PortProbe, Revision, SlotId, Transition, WorkerId,
-};
+use super::report::RunEvent;
+use super::slots::Parts;
+use crate::supervisor::{Action, Event, PortProbe, Revision, Transition, WorkerId};
 use crate::sys::{ProbeId, SpawnError};
 
 impl Reactor {
@@ -96,8 +93,6 @@ impl Reactor {
         self.handle(Event::SpawnFailed(worker));
     }
 
-    // Probes.
-
     /// The worker is ready: its alive probe begins.
     fn keep_alive(&mut self, worker: WorkerId) {
         let alive = self.slots.spec(worker).and_then(|spec| spec.plan.alive.as_ref());
@@ -127,162 +122,5 @@ impl Reactor {
             }
             None => debug_assert!(false, "{worker:?} has the probe command that health asks for"),
         }
-    }
-
-    // Reports.
-
-    pub(super) fn say(&mut self, event: RunEvent) {
-        Report::of_run(self.clock.now(), event).write(&mut self.output);
-    }
-
-    /// Reports what became of a worker, with the facts of this very worker.
-    fn report(&mut self, transition: Transition) {
-        match transition {
-            Transition::Ready(worker) => self.report_worker(worker, WorkerEvent::Ready),
-            Transition::Crashed { worker, exit, next } => {
-                let death = self.death(worker, exit);
-                self.report_worker(worker, WorkerEvent::Crashed { death, next });
-                self.slots.announce(worker, next);
-                self.report_waiting_in_vain(worker.slot, next);
-            }
-            Transition::FailedStart { worker, exit, next } => {
-                let death = self.death(worker, exit);
-                self.report_worker(worker, WorkerEvent::FailedStart { death, next });
-                self.slots.announce(worker, next);
-                self.report_waiting_in_vain(worker.slot, next);
-            }
-            Transition::SpawnFailed { worker, next } => self.report_spawn_failed(worker, next),
-            Transition::NeverReady(worker) => {
-                let last = self.health.last_sign(worker);
-                if let Some(ready) = self.slots.spec(worker).map(|spec| spec.plan.ready.clone()) {
-                    let (awaited, within) = (ready.by, ready.within);
-                    self.report_worker(worker, WorkerEvent::NeverReady { awaited, within, last });
-                }
-            }
-            Transition::Hung(worker) => {
-                let failure = self.health.failure(worker);
-                let alive = self.slots.spec(worker).and_then(|spec| spec.plan.alive.as_ref());
-                let failures = alive.map_or(1, |alive| alive.failures.get());
-                self.report_worker(worker, WorkerEvent::Hung { failure, failures });
-            }
-            Transition::Replacing(worker) => self.report_worker(worker, WorkerEvent::Replacing),
-            Transition::Stopped { worker, next } => {
-                self.read_last(worker);
-                // What comes after an unasked exit was reported with the exit.
-                if !self.slots.has_announced(worker, next) {
-                    self.report_worker(worker, WorkerEvent::Stopped { next });
-                }
-                self.report_waiting_in_vain(worker.slot, next);
-            }
-            Transition::GraceOver { worker, grace } => {
-                let is_named = self.stop_progress.names_grace_over(self.clock.now());
-                let members = is_named.then(|| self.children.find_members(&[worker]).concat());
-                let members = members.unwrap_or_default();
-                self.report_worker(worker, WorkerEvent::GraceOver { grace, members });
-            }
-        }
-    }
-
-    /// Reports which processes delay a stop, when it is time to.
-    pub(super) fn report_delays(&mut self) {
-        let Delays { named, more } = self.stop_progress.due(&self.supervisor, self.clock.now());
-        if named.is_empty() {
-            return;
-        }
-        let workers: Vec<_> = named.iter().map(|delay| delay.worker()).collect();
-        let members = self.children.find_members(&workers);
-        for (delay, members) in named.into_iter().zip(members) {
-            match delay {
-                Delay::Stopping(worker, left) => {
-                    self.report_worker(worker, WorkerEvent::StillStopping { members, left });
-                }
-                Delay::Killing(worker) => {
-                    self.report_worker(worker, WorkerEvent::StillKilling { members });
-                }
-            }
-        }
-        if more.stopping + more.killing > 0 {
-            self.say(RunEvent::MoreDelays(more));
-        }
-    }
-
-    /// Reports which workers have not exec'd for a while.
-    pub(super) fn report_slow_starts(&mut self) {
-        for worker in self.slots.slow_starts(self.clock.now()) {
-            if let Some(awaiting) = self.children.awaiting(worker) {
-                self.report_worker(worker, WorkerEvent::SlowStart { awaiting });
-            }
-        }
-    }
-
-    pub(super) fn report_rejected(&mut self, worker: WorkerId, rejected: Rejected) {
-        self.report_worker(worker, WorkerEvent::Rejected(rejected));
-    }
-
-    /// Writes what can be written, and reports what could not.
-    pub(super) fn flush(&mut self) {
-        let now = self.clock.now();
-        let unused = self.slots.take_unused_logs();
-        if !unused.is_empty() {
-            self.output.retain_files(|path| !unused.iter().any(|unused| unused == path));
-        }
-        for incident in self.output.flush(now) {
-            self.say(RunEvent::Output(incident));
-        }
-        self.output.flush_own(now);
-    }
-
-    /// A port that the same process still holds is not reported again, unless that ends the tries.
-    fn report_spawn_failed(&mut self, worker: WorkerId, next: Next) {
-        let Some((failure, kind)) = self.slots.failure(worker.slot) else { return };
-        if kind == FailureKind::Repeated && matches!(next, Next::Spawn | Next::Backoff(_)) {
-            return;
-        }
-        let hint = self.slots.spec(worker).and_then(|spec| spec.hint(&failure));
-        let backoff_max = self.policy(worker.slot).backoff.max;
-        let retry = Retry { backoff_max, stale_workers: self.slots.stale_workers() };
-        self.report_worker(worker, WorkerEvent::SpawnFailed { failure, hint, next, retry });
-        self.report_waiting_in_vain(worker.slot, next);
-    }
-
-    /// If a slot has failed for good, the pools that wait for its own are not started. Reported for the first slot of a
-    /// pool, once nothing is left of its worker.
-    fn report_waiting_in_vain(&mut self, slot: SlotId, next: Next) {
-        match next {
-            Next::GiveUp | Next::TooManyRestarts | Next::End => {}
-            Next::Spawn | Next::Backoff(_) | Next::Down => return,
-        }
-        let pool = self.slots.pool(slot);
-        let waiting = self.slots.pool_names(&self.supervisor.waiting_for(pool));
-        if waiting.is_empty() {
-            return;
-        }
-        let failed = self.slots.failed(&self.supervisor).filter(|(other, _)| *other == pool);
-        let mut failed: Vec<_> = failed.map(|(_, failed)| failed).take(2).collect();
-        if let (Some(failed), true) = (failed.pop(), failed.is_empty()) {
-            let pool = self.slots.pool_name(pool);
-            self.say(RunEvent::WaitingInVain { waiting, pool, failed });
-        }
-    }
-
-    fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
-        let now = self.clock.now();
-        let facts = self.slots.facts(worker, now);
-        Report::of_worker(now, facts, event).write(&mut self.output);
-    }
-
-    fn death(&mut self, worker: WorkerId, exit: Exit) -> Death {
-        let last_output = self.read_last(worker);
-        Death { exit, cause: self.slots.cause(worker), last_output }
-    }
-
-    /// What a worker has written stands before the report of its end.
-    fn read_last(&mut self, worker: WorkerId) -> LastOutput {
-        let registrar = &mut self.poller.registrar();
-        self.output.read_last(worker, self.clock.now(), registrar)
-    }
-
-    fn policy(&self, slot: SlotId) -> Policy {
-        self.supervisor.slot(slot).map(|slot| *slot.policy()).unwrap_or_default()
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! It decides nothing about workers: what happens becomes an [`Event`], and the [`Action`]s that the supervisor answers
 //! become system calls. Each part owns its state and is given what it needs. One wakeup does its work in the order of
-//! [`Reactor::run`]: clock, signals, exits, peripherals, tick, output. While nothing happens there is no wakeup.
+//! [`Reactor::run`]: clock, signals, exits, peripherals, deadlines, output. While nothing happens there is no wakeup.
 //!
-//! Top files: [`signals`] turns a signal into an event, [`apply`] carries out each action, [`reload`] takes in a plan,
-//! [`ending`] knows when the run is over. Parts, each may use those after it: [`slots`] knows what to run in a slot and
-//! the facts of its workers; [`health`] finds out which workers are ready and which hang; [`report`] turns facts into
-//! sentences; [`output`] reads workers and writes to stdout, stderr and log files; [`tokens`] and [`clock`] are the
-//! poll and the time, [`agenda`] what is asked for and not done yet.
+//! Top files: [`signals`] turns a signal into an event, [`apply`] carries out each action, [`reporting`] makes the
+//! reports, [`reload`] takes in a plan, [`ending`] knows when the run is over. Parts, each may use those after it:
+//! [`slots`] knows what to run in a slot and the facts of its workers; [`health`] finds out which workers are ready and
+//! which hang; [`report`] turns facts into sentences; [`output`] reads workers and writes to stdout, stderr and log
+//! files; [`tokens`] and [`clock`] are the poll and the time, [`agenda`] what is asked for and not done yet.
 
 mod agenda;
 mod apply;
@@ -18,6 +18,7 @@ mod health;
 mod output;
 mod reload;
 mod report;
+mod reporting;
 mod signals;
 mod slots;
 mod tokens;
