@@ -46,7 +46,7 @@ use crate::supervisor::WorkerId;
 #[derive(Debug)]
 pub struct Children {
     groups: BTreeMap<Owner, Group>,
-    /// The owner of each group, by the number of the group, until the group is empty.
+    /// The owner of each group, by the number of the group, until nothing is left of the group.
     leaders: BTreeMap<Pid, Owner>,
     orphans: Orphans,
     watch: ChildWatch,
@@ -170,16 +170,30 @@ impl Children {
 
     fn forget(&mut self, owner: Owner) {
         if let Some(group) = self.groups.remove(&owner) {
-            self.leaders.remove(&group.pid);
+            // Where the number was released before, it may be that of another group by now.
+            if self.leaders.get(&group.pid) == Some(&owner) {
+                self.leaders.remove(&group.pid);
+            }
             self.orphans.disown(group.orphans);
         }
     }
 
     /// A process of this owner, or one in its group, has ended.
     fn suspect(&mut self, owner: Option<Owner>) {
+        let Some(owner) = owner else { return };
+        self.release_number(owner);
         match owner {
-            Some(Owner::Worker(worker)) => self.maybe_empty.extend([worker]),
-            Some(Owner::Probe(_)) | None => {}
+            Owner::Worker(worker) => self.maybe_empty.extend([worker]),
+            Owner::Probe(_) => {}
+        }
+    }
+
+    /// The number of a group without members may be given to the very next fork.
+    fn release_number(&mut self, owner: Owner) {
+        if let Some(group) = self.groups.get_mut(&owner)
+            && group.loses_number()
+        {
+            self.leaders.remove(&group.pid);
         }
     }
 
@@ -270,7 +284,7 @@ impl Children {
         let leader = group.has_leader().then_some(group.pid);
         let tops = leader.into_iter().chain(group.orphans.iter().copied());
         let members = proc::descendants_of(tops, group.stop.signal);
-        if members.is_empty() && !group.is_empty() {
+        if members.is_empty() && group.has_members() {
             // A descendant of another worker has moved to this group.
             return proc::members_of(group.pid, group.stop.signal);
         }

@@ -164,6 +164,7 @@ impl Children {
             let pidfd = group.on_leader_reaped();
             self.watch.remove(group.pid, pidfd.as_ref());
         }
+        self.release_number(owner);
         let failed = self.failed.remove(&owner);
         let error = failed.and_then(|starting| starting.finish().err());
         match (owner, error) {

@@ -30,8 +30,10 @@ pub enum Leader {
     Starting { start: StartId, pidfd: Option<OwnedFd> },
     /// It has exec'd. The pidfd is there where the kernel has pidfds.
     Unreaped { pidfd: Option<OwnedFd> },
-    /// Other members of its group, or orphans of it, are left.
+    /// Other members of its group are left, as far as is known.
     Reaped,
+    /// Nothing is left of the group, so the kernel may give its number to another. Orphans are left elsewhere.
+    Gone,
 }
 
 impl Group {
@@ -44,15 +46,35 @@ impl Group {
     pub fn has_leader(&self) -> bool {
         match self.leader {
             Leader::Starting { .. } | Leader::Unreaped { .. } => true,
-            Leader::Reaped => false,
+            Leader::Reaped | Leader::Gone => false,
         }
+    }
+
+    /// True if the number of the group belongs to it, as far as is known.
+    fn has_number(&self) -> bool {
+        self.has_leader() || matches!(self.leader, Leader::Reaped)
+    }
+
+    /// A process of it was reaped. True if that was the last one of its group: its number must not be used any more.
+    pub fn loses_number(&mut self) -> bool {
+        let is_last = matches!(self.leader, Leader::Reaped) && !self.has_members();
+        if is_last {
+            self.leader = Leader::Gone;
+        }
+        is_last
+    }
+
+    /// True if its group has members, dead ones that are not reaped included.
+    pub fn has_members(&self) -> bool {
+        // EPERM: they belong to another user (kill(2)).
+        self.has_number() && killpg(self.pid, None) != Err(Errno::ESRCH)
     }
 
     /// The start that is not known to have ended.
     pub fn start(&self) -> Option<StartId> {
         match self.leader {
             Leader::Starting { start, .. } => Some(start),
-            Leader::Unreaped { .. } | Leader::Reaped => None,
+            Leader::Unreaped { .. } | Leader::Reaped | Leader::Gone => None,
         }
     }
 
@@ -60,7 +82,7 @@ impl Group {
     pub fn on_execd(&mut self) {
         self.leader = match std::mem::replace(&mut self.leader, Leader::Reaped) {
             Leader::Starting { pidfd, .. } => Leader::Unreaped { pidfd },
-            other @ (Leader::Unreaped { .. } | Leader::Reaped) => other,
+            other @ (Leader::Unreaped { .. } | Leader::Reaped | Leader::Gone) => other,
         };
     }
 
@@ -68,17 +90,19 @@ impl Group {
     pub fn on_leader_reaped(&mut self) -> Option<OwnedFd> {
         match std::mem::replace(&mut self.leader, Leader::Reaped) {
             Leader::Starting { pidfd, .. } | Leader::Unreaped { pidfd } => pidfd,
-            Leader::Reaped => None,
+            Leader::Reaped | Leader::Gone => None,
         }
     }
 
     /// Sends a signal to the group, and to each process of it that is in another group. None of their numbers can stand
     /// for another process: they are pm's children and not reaped.
     pub fn signal(&self, signal: libc::c_int) {
-        send_and_continue(signal, |signal| send(Pid::from_raw(-self.pid.as_raw()), signal));
+        if self.has_number() {
+            send_and_continue(signal, |signal| send(Pid::from_raw(-self.pid.as_raw()), signal));
+        }
         let leader = self.has_leader().then_some(self.pid);
         for pid in leader.into_iter().chain(self.orphans.iter().copied()) {
-            if getpgid(Some(pid)) != Ok(self.pid) {
+            if !self.contains(pid) {
                 send_and_continue(signal, |signal| send(pid, signal));
             }
         }
@@ -122,8 +146,12 @@ impl Group {
 
     /// True if neither a member of the group nor an orphan is left, dead ones that are not reaped included.
     pub fn is_empty(&self) -> bool {
-        // EPERM: there are members, of another user (kill(2)).
-        self.orphans.is_empty() && killpg(self.pid, None) == Err(Errno::ESRCH)
+        self.orphans.is_empty() && !self.has_members()
+    }
+
+    /// True if this child of pm is in its group.
+    pub fn contains(&self, pid: Pid) -> bool {
+        self.has_number() && getpgid(Some(pid)) == Ok(self.pid)
     }
 
     /// True if nothing is left of it, its leader included.

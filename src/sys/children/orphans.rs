@@ -95,7 +95,7 @@ impl Children {
             group.orphans.insert(pid);
             // A member of the group was sent it with the group.
             if let Some(signal) = group.sent_to_all()
-                && getpgid(Some(pid)) != Ok(group.pid)
+                && !group.contains(pid)
             {
                 send_and_continue(signal, |signal| send(pid, signal));
             }

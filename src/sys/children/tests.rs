@@ -3,11 +3,19 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::plan::ExecSpec;
 use crate::supervisor::{Exit, Remains, SlotId};
+
+/// All of them see the orphans of this process, so one test runs at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 fn launch(argv: &[&str]) -> Launch {
     let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
@@ -40,6 +48,7 @@ fn next(children: &mut Children) -> ChildEvent {
 
 #[test]
 fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
+    let _alone = alone();
     let mut children = Children::empty();
     spawn(&mut children, 1, &["/dev/null"]);
     assert!(
@@ -54,6 +63,7 @@ fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
 
 #[test]
 fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
+    let _alone = alone();
     let mut children = Children::empty();
     for generation in 1..=50 {
         spawn(&mut children, generation, &["true"]);
@@ -65,5 +75,28 @@ fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
             panic!("{ended:?}");
         };
         assert_eq!(worker, expected);
+    }
+}
+
+#[test]
+fn the_number_of_a_group_is_not_used_once_nothing_is_left_of_the_group() {
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let _alone = alone();
+    let mut children = Children::empty();
+    // The orphan has a session of its own when its parent ends.
+    let script = "setsid sleep 1000 & \
+                  until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; exit 0";
+    spawn(&mut children, 1, &["sh", "-c", script]);
+    let pid = children.pid(worker(1)).unwrap();
+    assert!(matches!(next(&mut children), ChildEvent::Execd(_)));
+    let ended = next(&mut children);
+    assert!(matches!(ended, ChildEvent::Exited { remains: Remains::Members, .. }), "{ended:?}");
+    assert!(!children.leaders.contains_key(&pid), "the kernel may give it to another process");
+    assert!(!children.group(worker(1)).unwrap().has_members());
+    let until = Instant::now() + Duration::from_secs(20);
+    while children.take_emptied() != [worker(1)] {
+        assert!(Instant::now() < until, "the orphan is killed and reaped");
+        children.begin_wakeup();
+        drop(children.next_event());
     }
 }
