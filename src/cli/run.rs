@@ -13,8 +13,8 @@ use crate::plan::{LoadError, Plan};
 use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
-use crate::sys::own_process;
 use crate::sys::spawn::c_string;
+use crate::sys::{own_process, sealed};
 
 /// Makes the plan and runs it to its end.
 pub fn run(args: RunArgs) -> Ending {
@@ -37,6 +37,7 @@ pub fn run(args: RunArgs) -> Ending {
         let options = RunOptions { colour, stale_workers, reread: reread(args, path, enclosure) };
         Reactor::new(options).and_then(|reactor| reactor.run(&plan))
     });
+    sealed::resume_process_1();
     match ended.unwrap_or_else(|error| Err(ReactorError::Thread(error))) {
         Ok(outcome) => Ending::RunEnded(outcome),
         Err(error) => Ending::ReactorFailed(error),

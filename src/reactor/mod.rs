@@ -41,7 +41,7 @@ use self::slots::{Inherited, Slots};
 use self::tokens::{Poller, Source};
 use crate::plan::Plan;
 use crate::supervisor::{Event, Outcome, Supervisor, TableSpec};
-use crate::sys::{ChildEvent, Children, OwnProcess, Signals, stream};
+use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process, stream};
 
 /// At most this many exits are reaped before deadlines are checked: where hundreds exit at once, a grace may be over
 /// meanwhile.
@@ -130,6 +130,8 @@ impl Reactor {
     /// If a notify socket cannot be opened at the start, or if the poll fails, which is a bug (epoll_wait(2)).
     pub fn run(mut self, plan: &Plan) -> Result<Outcome, ReactorError> {
         self.start(plan)?;
+        // Much of what has run until now does not run again.
+        own_process::release_code_pages();
         let mut progress = Progress::MayHaveMore;
         loop {
             let timeout = self.timeout(progress);

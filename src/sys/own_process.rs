@@ -53,6 +53,7 @@ impl OwnProcess {
 /// # Errors
 /// If the kernel refuses a thread.
 pub fn run_apart<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    share_heap();
     // For the first thread: the second one inherits it, and unblocks them when it has caught them.
     SigSet::all().thread_block()?;
     std::thread::scope(|scope| {
@@ -61,6 +62,18 @@ pub fn run_apart<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
         ended.map_err(|panic| std::panic::resume_unwind(panic))
     })
 }
+
+/// One heap for all threads, instead of one for each: only one of them runs.
+#[cfg(target_env = "gnu")]
+fn share_heap() {
+    // SAFETY: a number for malloc(3), before a second thread is there.
+    // WHY: there is no safe way to say it (mallopt(3), M_ARENA_MAX).
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// The heap of another libc is one already.
+#[cfg(not(target_env = "gnu"))]
+fn share_heap() {}
 
 /// Releases the pages of the program's code. Most of it is for the start: reading the command line and the file. The
 /// rest is mapped again when it runs, page by page from the page cache, which other processes share.

@@ -20,7 +20,7 @@ use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, getegid, geteuid, getpid, setsid};
 
@@ -221,6 +221,14 @@ impl Seal {
             .map_err(|errno| Step::Proc.refused(errno))?;
         OUTER_PROC.set(outer_proc).expect("a process is sealed once");
         Ok(())
+    }
+}
+
+/// At the end of the reactor: process 1 has to notice it, even if it was stopped (SIGSTOP).
+pub fn resume_process_1() {
+    if OUTER_PROC.get().is_some() {
+        // It cannot fail: process 1 is there, and has the user of this process.
+        let _ = kill(Pid::from_raw(1), Signal::SIGCONT);
     }
 }
 

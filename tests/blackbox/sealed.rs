@@ -2,7 +2,9 @@
 //!
 //! `matrix.rs` has the rows of how it can end.
 
+use std::fs::{Permissions, copy, set_permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use nix::sys::signal::Signal::{self, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP};
@@ -11,7 +13,7 @@ use nix::sys::signal::kill;
 use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes::{self, children_of, is_alive, send, state};
-use crate::support::programs::{pm_binary, shell, worker, worker_text};
+use crate::support::programs::{pm_binary, shell, worker, worker_binary};
 use crate::support::run_mode::skip;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::eventually;
@@ -137,6 +139,23 @@ fn the_workers_of_a_killed_guard_have_their_grace() {
 }
 
 #[test]
+fn a_process_1_that_was_stopped_ends_with_the_reactor() {
+    if skip_without_sealing() {
+        return;
+    }
+    let mut pm = sealed("listen {port} stay").on_ports(1).start();
+    pm.wait_ready(1, 1);
+    let reactor = pm.reactor();
+    let process_1 = children_of(pm.pid()).into_iter().find(|pid| *pid != reactor).unwrap();
+    send(SIGSTOP, process_1);
+    eventually("process 1 is stopped", || (state(process_1) == Some('T')).then_some(()));
+    send(SIGKILL, pm.pid());
+    pm.wait_end();
+    eventually("process 1 ends", || (!is_alive(process_1)).then_some(()));
+    wait_empty(&pm);
+}
+
+#[test]
 fn the_exit_status_of_a_sealed_run_is_passed_on() {
     if skip_without_sealing() {
         return;
@@ -164,10 +183,18 @@ fn without_root_a_sealed_pm_keeps_its_user_and_leaves_no_process() {
     if !nix::unistd::geteuid().is_root() {
         return skip("only root can start pm as another user");
     }
-    let serve = worker_text("listen {port} stay");
-    let script =
-        format!("echo user $(id -u).; setsid sleep 1000 & (setsid sleep 1000 &); exec {serve}");
-    let pool = Pool::of(shell(&script)).flag("--sealed").on_ports(1).by_user(USER);
+    // The folder of the programs may be closed to other users.
+    let folder = tempfile::tempdir().unwrap();
+    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let [pm, serve] = ["pm", "worker"].map(|name| folder.path().join(name));
+    copy(pm_binary(), &pm).unwrap();
+    copy(worker_binary(), &serve).unwrap();
+    let script = format!(
+        "echo user $(id -u).; setsid sleep 1000 & (setsid sleep 1000 &); exec {} listen {{port}} stay",
+        serve.display()
+    );
+    let pool = Pool::of(shell(&script)).program(&pm).in_folder(folder.path());
+    let pool = pool.flag("--sealed").on_ports(1).by_user(USER);
     let mut pm = pool.start();
     let refused = || pm.says.with("cannot seal").first().cloned();
     let ready = || (!pm.says.with("is ready").is_empty()).then(String::new);

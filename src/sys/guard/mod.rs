@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{
     ForkResult, Pid, chdir, execvp, fork, getpgrp, getpid, getppid, setpgid, tcgetpgrp, tcsetpgrp,
 };
@@ -139,7 +139,7 @@ pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
 pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> {
     let has_terminal = tcgetpgrp(stdin()) == Ok(getpgrp());
     match split(Enclosure::None)? {
-        Side::Child { guard, mask, .. } => {
+        Side::Child { guard, mask, sigchld, .. } => {
             setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             if getppid() != guard {
@@ -150,6 +150,9 @@ pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> 
                 tcsetpgrp(stdin(), getpid())?;
             }
             own_process::restore_sigpipe();
+            // SAFETY: at the start of a program no action runs code of it (execve(2)).
+            // WHY: as in `split`.
+            unsafe { signal(Signal::SIGCHLD, sigchld) }?;
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
             let program = argv.first().expect("an argv names its program");
             let Err(errno) = execvp(program, argv);
@@ -165,8 +168,9 @@ pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> 
 
 /// What this process is after the fork. All signals are blocked in both.
 enum Side {
-    /// `guard` is the parent, as getppid(2) returns it, `mask` the signal mask from before the fork.
-    Child { guard: Pid, mask: SigSet, seal: Option<Seal> },
+    /// `guard` is the parent, as getppid(2) returns it; `mask` is the signal mask and `sigchld` the action of SIGCHLD
+    /// that pm was started with.
+    Child { guard: Pid, mask: SigSet, sigchld: SigHandler, seal: Option<Seal> },
     /// `inherited` are the children from before the fork.
     Guard { child: Pid, waiter: Waiter, inherited: Vec<Pid> },
 }
@@ -184,6 +188,10 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
     ChildList::open().for_each(|pid| inherited.push(pid));
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
+    // A process that ignores SIGCHLD is told of no child's end, and cannot reap its children (wait(2)).
+    // SAFETY: SIG_DFL runs no code.
+    // WHY: nix calls every change of an action unsafe.
+    let sigchld = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     let waiter = Waiter::new()?;
     let seal = match enclosure {
         Enclosure::None => None,
@@ -194,7 +202,7 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
     // SAFETY: no other thread was ever started, so the child may go on as any program does.
     // WHY: the reactor is to be this very program, with its plan; a spawn would start another from the beginning.
     match unsafe { fork() }? {
-        ForkResult::Child => Ok(Side::Child { guard, mask, seal }),
+        ForkResult::Child => Ok(Side::Child { guard, mask, sigchld, seal }),
         ForkResult::Parent { child } => {
             // The child does the same: the first of the two to run does it. The child may have ended already.
             let _ = setpgid(child, child);
