@@ -150,6 +150,7 @@ impl Children {
         // If it fails, the pipe is closed, and so it is not watched any more (epoll(7)).
         let mut starting = launch.begin(tag, given, low_files, (report, reported))?;
         let (pid, pidfd) = (starting.pid, starting.pidfd.take());
+        starting.give_way();
         self.watch.add(pid, pidfd.as_ref());
         self.groups.insert(owner, Group::of(pid, start, pidfd, stop));
         self.leaders.insert(pid, owner);

@@ -25,6 +25,9 @@ const STACK_BYTES: usize = 64 * 1024;
 /// How long pm waits at most between two looks at a child that has no descriptors of its own yet.
 static LOOK_AGAIN: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
+/// How long pm waits at most for an exec, before it goes on with other work.
+const GIVE_WAY_MS: u8 = 50;
+
 /// A child on its way to exec.
 #[derive(Debug)]
 pub struct Starting {
@@ -87,7 +90,7 @@ impl Starting {
         // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
         let shared = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
-        let flags = if raw::SHARES_ERRNO { shared | libc::CLONE_VFORK } else { shared };
+        let flags = if memory.must_be_alone() { shared | libc::CLONE_VFORK } else { shared };
         // An older kernel ignores CLONE_PIDFD and leaves it.
         let mut pidfd: RawFd = -1;
         // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
@@ -100,8 +103,6 @@ impl Starting {
         };
         let pid = Errno::result(pid).map(Pid::from_raw);
         if let Ok(pid) = pid {
-            // Mostly the child is on this very processor: it runs first, and pm's messages about it can wait.
-            std::thread::yield_now();
             memory.await_detached(pid);
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
@@ -115,6 +116,14 @@ impl Starting {
     /// Readable, at its end, when the child has exec'd or ended.
     pub fn report(&self) -> BorrowedFd<'_> {
         self.report.as_fd()
+    }
+
+    /// Lets the child exec first: on a busy machine it would wait for its turn while pm goes on. Not for long, since a
+    /// file system may hang.
+    pub fn give_way(&self) {
+        let mut report = [PollFd::new(self.report(), PollFlags::empty())];
+        // EINTR: the signal is more urgent.
+        let _ = poll(&mut report, GIVE_WAY_MS);
     }
 
     /// True if the report is complete.
@@ -169,6 +178,15 @@ impl Starting {
 }
 
 impl Memory {
+    /// True if pm must stand still until the child has exec'd (CLONE_VFORK).
+    ///
+    /// A child of another user shares pm's memory, which that user could read as soon as it is dumpable (ptrace(2)).
+    /// And where a control group has no memory left for an exec, the kernel kills every process that shares the memory
+    /// of the child, but for one that stands still.
+    fn must_be_alone(&self) -> bool {
+        raw::SHARES_ERRNO || self.setup.identity.is_some() || self.setup.cgroup.is_some()
+    }
+
     /// Waits until the child has descriptors of its own, or has died. On its way there is nothing that can hang.
     fn await_detached(&self, pid: Pid) {
         let word = &self.setup.progress.is_detached;
