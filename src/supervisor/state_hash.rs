@@ -15,7 +15,7 @@ use super::{Course, Supervisor};
 /// How far back the rules of a plan look. What lies further back is alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// So many failed starts in a row lead to the longest backoff, and to the end if the plan has one.
+    /// After this many failed starts in a row the backoff is at its longest, and a slot that may give up has given up.
     pub failures: u32,
     /// The longest time within which restarts are counted.
     pub restarts: Duration,

@@ -2,7 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use pm::supervisor::{Revision, WorkerId};
+use pm::supervisor::{Event, Exit, Remains, Revision, WorkerId};
+
+/// All that can be told of a worker.
+pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 7] {
+    [
+        Event::Ready(worker),
+        Event::Hung(worker),
+        Event::Spawned(worker),
+        Event::SpawnFailed(worker),
+        Event::Exited { worker, exit, remains: Remains::Nothing },
+        Event::Exited { worker, exit, remains: Remains::Members },
+        Event::Emptied(worker),
+    ]
+}
 
 #[derive(Clone, Debug)]
 pub struct Life {

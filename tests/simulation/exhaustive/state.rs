@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use pm::supervisor::{Action, Event, Exit, Remains, Slot, SlotId, Supervisor, Wish, WorkerId};
+use pm::supervisor::{Action, Event, Exit, Remains, Slot, Supervisor, Wish, WorkerId};
 
 use super::table::{Table, UNIT};
 use crate::facts::Facts;
 use crate::laws::{self, Answer, Broken, Settled, Told};
-use crate::life::Life;
+use crate::life::{Life, events_of};
 use crate::record::Record;
 
 const WISHES: [Wish; 5] =
@@ -108,7 +108,8 @@ impl State {
             None => {}
         }
         if table.has_late_events {
-            late_events(slot, facts.generation - 1).into_iter().for_each(tell);
+            let last = WorkerId { slot, generation: facts.generation - 1 };
+            events_of(last, Exit::Code(1)).into_iter().for_each(tell);
         }
     }
 
@@ -320,20 +321,6 @@ impl Course {
             Self::Obedient | Self::Stubborn => laws::check_end(&state.settled()),
         }
     }
-}
-
-fn late_events(slot: SlotId, generation: u64) -> [Event; 7] {
-    let worker = WorkerId { slot, generation };
-    let exit = Exit::Code(1);
-    [
-        Event::Ready(worker),
-        Event::Hung(worker),
-        Event::Spawned(worker),
-        Event::SpawnFailed(worker),
-        Event::Exited { worker, exit, remains: Remains::Nothing },
-        Event::Exited { worker, exit, remains: Remains::Members },
-        Event::Emptied(worker),
-    ]
 }
 
 fn slots(supervisor: &Supervisor) -> Vec<Slot> {

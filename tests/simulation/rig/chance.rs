@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use pm::supervisor::{Event, Exit, Remains, SlotId, Wish, WorkerId};
+use pm::supervisor::{Event, Exit, SlotId, Wish, WorkerId};
 
 use super::Rig;
+use crate::life::events_of;
 
 impl Rig {
     /// Begins to probe a worker. It may never be ready, be ready late, or be reported ready twice; and it may hang.
@@ -52,16 +53,7 @@ impl Rig {
         let generation = self.rng.u64(0..latest.max(1));
         let worker = WorkerId { slot, generation };
         let exit = Exit::Code(self.rng.u8(..));
-        let events = [
-            Event::Ready(worker),
-            Event::Hung(worker),
-            Event::Spawned(worker),
-            Event::SpawnFailed(worker),
-            Event::Exited { worker, exit, remains: Remains::Nothing },
-            Event::Exited { worker, exit, remains: Remains::Members },
-            Event::Emptied(worker),
-        ];
-        self.rng.choice(events).filter(|_| generation > 0)
+        self.rng.choice(events_of(worker, exit)).filter(|_| generation > 0)
     }
 
     pub(super) fn command(&mut self) -> Vec<Event> {

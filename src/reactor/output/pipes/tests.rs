@@ -15,6 +15,20 @@ const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
 
 /// What stdout shows of these writes of one worker, read after each, and the end that is kept of them.
 fn output(writes: &[&[u8]]) -> (String, LastOutput) {
+    let (text, last, _) = output_and_ready(None, writes);
+    (text, last)
+}
+
+/// True if a worker that writes this is found to be ready by the awaited line.
+fn is_ready_by(awaited: Line, writes: &[&[u8]]) -> bool {
+    let (_, _, ready) = output_and_ready(Some(awaited), &[&writes.concat()]);
+    ready == [WORKER]
+}
+
+fn output_and_ready(
+    awaited: Option<Line>,
+    writes: &[&[u8]],
+) -> (String, LastOutput, Vec<WorkerId>) {
     let mut poller = Poller::open().unwrap();
     let mut registrar = poller.registrar();
     let mut file: File = tempfile::tempfile().unwrap();
@@ -27,7 +41,7 @@ fn output(writes: &[&[u8]]) -> (String, LastOutput) {
     let spec = OutputSpec {
         label,
         file: None,
-        awaited: None,
+        awaited,
         device: Device::Pipe,
         terminal_output: TerminalOutput::Raw,
     };
@@ -46,7 +60,7 @@ fn output(writes: &[&[u8]]) -> (String, LastOutput) {
     file.rewind().unwrap();
     let mut text = String::new();
     file.read_to_string(&mut text).unwrap();
-    (text, last)
+    (text, last, ready)
 }
 
 #[test]
@@ -91,33 +105,6 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
     let last = pipes.read_last(WORKER, sink, &mut registrar);
     assert_eq!(last.last_line().as_deref(), Some("the reason"));
     assert!(pipes.pipes.is_empty());
-}
-
-/// True if a worker that writes this is found to be ready by the awaited line.
-fn is_ready_by(awaited: Line, writes: &[&[u8]]) -> bool {
-    let mut poller = Poller::open().unwrap();
-    let mut registrar = poller.registrar();
-    let null = File::options().write(true).open("/dev/null").unwrap();
-    let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
-    let (mut files, mut ready) = (LogFiles::default(), Vec::new());
-    let now = Instant::now();
-    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
-    let mut pipes = Pipes::new();
-    let label = Label { line: Vec::new(), continuation: Vec::new() };
-    let spec = OutputSpec {
-        label,
-        file: None,
-        awaited: Some(awaited),
-        device: Device::Pipe,
-        terminal_output: TerminalOutput::Raw,
-    };
-    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
-    for part in writes.concat().chunks(4096) {
-        writer.write_all(part).unwrap();
-        pipes.mark_readable(WORKER);
-        while pipes.read(sink, &mut registrar) == Progress::MayHaveMore {}
-    }
-    ready == [WORKER]
 }
 
 #[test]
