@@ -1,7 +1,7 @@
 //! Between clone and exec: what the child does in pm's memory, while pm goes on.
 //!
-//! The child has a stack of its own and shares the rest of the memory, until it execs or ends. So it reads its
-//! [`ChildSetup`] and writes its [`Progress`], and nothing else; it makes system calls by number ([`super::raw`]),
+//! The child has a stack of its own and as a rule shares the rest of the memory, until it execs or ends. So it reads
+//! its [`ChildSetup`] and writes its [`Progress`], and nothing else; it makes system calls by number ([`super::raw`]),
 //! since libc would write errno; and it never allocates, locks, formats or panics. Where a file system hangs, it hangs
 //! alone.
 //!
@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use super::low_files::LowNumbers;
 use super::raw;
+use super::shared::Shared;
 
 /// What the child has to set up. It does not change while the child is there.
 pub struct ChildSetup {
@@ -42,7 +43,7 @@ pub struct ChildSetup {
     pub identity: Option<Ids>,
     /// The signals whose action in pm is not the default.
     pub altered_signals: Vec<libc::c_int>,
-    pub progress: Progress,
+    pub progress: Shared<Progress>,
 }
 
 /// The user and groups that the worker runs as.
@@ -159,7 +160,7 @@ enum Never {}
 
 /// Returns only the error of the step that failed.
 fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
-    let progress = &setup.progress;
+    let progress = &*setup.progress;
     detach(setup)?;
     progress.enter(Step::Group);
     // The leader of a session leads a process group too, of the same number (setsid(2)).
@@ -258,7 +259,7 @@ fn reset_signals(setup: &ChildSetup) {
 
 /// As execvp(3): the first of the files that is there and may be executed.
 fn execute(setup: &ChildSetup) -> Result<Never, i32> {
-    let progress = &setup.progress;
+    let progress = &*setup.progress;
     let is_searched = setup.is_searched;
     // What is told if no file can be executed.
     let mut failure = (Step::Find, 0, libc::ENOENT);

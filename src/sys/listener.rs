@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
-use nix::unistd::{Pid, getpgid, getpid};
+use nix::unistd::{Pid, getpgid};
 use procfs::process::Process;
 
 use super::ports::{self, Holder};
@@ -88,7 +88,7 @@ fn search_all(port: u16, claimant: Claimant) -> Listener {
         Holder::Hidden => return Listener::Unclear(holder),
     };
     let tag = WorkerTag::of(pid);
-    let is_own = tag.is_some_and(|tag| tag.pm == getpid() && tag.worker == claimant.worker);
+    let is_own = tag.is_some_and(|tag| tag.is_of(claimant.worker));
     if is_own || getpgid(Some(pid)) == Ok(claimant.leader) {
         return Listener::Own;
     }
@@ -255,6 +255,8 @@ fn request(address: IpAddr, port: u16) -> Vec<u8> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::process::{Command, Stdio};
+
+    use nix::unistd::getpid;
 
     use super::*;
     use crate::supervisor::SlotId;

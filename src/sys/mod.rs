@@ -7,6 +7,7 @@
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
 //! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there
 //! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`raw`]: system calls without libc
+//! - [`shared`]: memory that a child and pm both see
 //! - [`child_watch`]: which children have exec'd or died; [`wait`]: waitpid(2) and its relatives
 //! - [`child_list`]: the kernel's list of pm's children
 //! - [`worker_tag`]: the worker that an orphan came from; [`stale_worker`]: what an earlier pm has left
@@ -42,6 +43,7 @@ pub(crate) mod program;
 pub mod pty;
 mod raw;
 pub mod sealed;
+mod shared;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod stale_worker;

@@ -15,6 +15,9 @@ use nix::sys::socket::{
 };
 use nix::unistd::{Pid, geteuid, getpgid};
 
+use super::worker_tag::WorkerTag;
+use crate::supervisor::WorkerId;
+
 /// systemd's limit. A longer datagram is cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
@@ -118,12 +121,14 @@ impl AsRawFd for NotifySocket {
     }
 }
 
-/// True if `sender` may notify for the worker whose process group `leader` leads and which runs as `uid`: if it is in
-/// this group. If it has ended already, as systemd-notify(1) often has, its group is unknown; then it must have run as
-/// `uid` or as root, since every user can read the names of sockets in /proc/net/unix.
-pub fn may_notify_for(sender: Sender, leader: Pid, uid: u32) -> bool {
+/// True if `sender` may notify for this worker, whose process group `leader` leads and which runs as `uid`: if it is in
+/// this group, or a descendant that has left it. If it has ended already, as systemd-notify(1) often has, neither is
+/// known; then it must have run as `uid` or as root, since every user can read the names of sockets in /proc/net/unix.
+pub fn may_notify_for(sender: Sender, worker: WorkerId, leader: Pid, uid: u32) -> bool {
     match getpgid(Some(sender.pid)) {
-        Ok(group) => group == leader,
+        Ok(group) => {
+            group == leader || WorkerTag::of(sender.pid).is_some_and(|tag| tag.is_of(worker))
+        }
         Err(_) => sender.uid == uid || sender.uid == 0,
     }
 }
@@ -189,13 +194,28 @@ mod tests {
         assert_ne!(one.variable(), other.variable());
     }
 
+    const WORKER: WorkerId = WorkerId { slot: crate::supervisor::SlotId(0), generation: 1 };
+
     #[test]
-    fn only_a_member_of_the_group_may_notify_for_it() {
+    fn only_a_member_of_the_group_or_a_descendant_may_notify_for_a_worker() {
         use nix::unistd::{getpgrp, getpid};
         let me = Sender { pid: getpid(), uid: own_uid() };
         let other = Pid::from_raw(getpgrp().as_raw() + 1);
-        assert!(may_notify_for(me, getpgrp(), own_uid()));
-        assert!(!may_notify_for(me, other, own_uid()));
+        assert!(may_notify_for(me, WORKER, getpgrp(), own_uid()));
+        assert!(!may_notify_for(me, WORKER, other, own_uid()));
+        let tag = WorkerTag { pm: getpid(), worker: WORKER, probe: None };
+        let mut sleep = std::process::Command::new("sleep");
+        sleep.arg("60").envs(tag.variables().map(|variable| {
+            let (name, value) = variable.split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        }));
+        let mut sleep = sleep.spawn().unwrap();
+        let sender = Sender { pid: Pid::from_raw(sleep.id().try_into().unwrap()), uid: own_uid() };
+        assert!(may_notify_for(sender, WORKER, other, own_uid()));
+        let next = WorkerId { generation: 2, ..WORKER };
+        assert!(!may_notify_for(sender, next, other, own_uid()));
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
     }
 
     #[test]
@@ -204,9 +224,10 @@ mod tests {
         let pid = Pid::from_raw(child.id().try_into().unwrap());
         child.wait().unwrap();
         let leader = nix::unistd::getpgrp();
-        assert!(may_notify_for(Sender { pid, uid: 1234 }, leader, 1234));
-        assert!(may_notify_for(Sender { pid, uid: 0 }, leader, 1234));
-        assert!(!may_notify_for(Sender { pid, uid: 65534 }, leader, 1234));
+        let may =
+            |sender_uid, uid| may_notify_for(Sender { pid, uid: sender_uid }, WORKER, leader, uid);
+        assert!(may(1234, 1234) && may(0, 1234));
+        assert!(!may(65534, 1234));
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Result<usize,
     checked(result)
 }
 
-/// A system call with up to six arguments: its result, or the number of its error. On this machine by libc, so pm
-/// stands still meanwhile ([`SHARES_ERRNO`]).
+/// A system call with up to six arguments: its result, or the number of its error. On this machine by libc, so a
+/// child needs memory of its own ([`SHARES_ERRNO`]).
 ///
 /// # Safety
 /// As the system call asks for.

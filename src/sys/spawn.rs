@@ -1,8 +1,9 @@
 //! Fork and exec: from a prepared [`Launch`] to the first instruction of a worker or of an exec probe.
 //!
 //! The child is made by clone(2) with `CLONE_VM`: it borrows pm's memory until it execs. Nothing is copied, so a spawn
-//! costs the same however large pm is and however many files it has open. pm goes on meanwhile: a folder or a program
-//! on a file system that hangs holds up only its own child.
+//! costs the same however large pm is and however many files it has open. Only a child of another user, or in a control
+//! group, has a copy. pm goes on meanwhile: a folder or a program on a file system that hangs holds up only its own
+//! child.
 //!
 //! Everything that needs memory is prepared in a [`Launch`] before the fork. Nothing here keeps a pid: that is
 //! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec,
@@ -19,6 +20,8 @@ use nix::errno::Errno;
 use super::child::{ChildSetup, Ids, Progress, Step, pointers};
 use super::low_files::LowFiles;
 use super::program::{self, Candidates};
+use super::raw;
+use super::shared::{Mapping, Shared};
 use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
 use crate::plan::environment::PM_GENERATION;
@@ -189,6 +192,11 @@ impl Launch {
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
         let first = [(libc::RLIMIT_NOFILE, given.open_files)].into_iter().chain(tag.limit());
+        let progress = if prepared.must_be_copied(&given) {
+            Shared::Mapped(Mapping::new(Progress::default()).map_err(SpawnError::Fork)?)
+        } else {
+            Shared::InPlace(Progress::default())
+        };
         let setup = ChildSetup {
             parent: tag.pm.as_raw(),
             files: paths.iter().map(|path| c_string(path.clone().into_os_string())).collect(),
@@ -209,7 +217,7 @@ impl Launch {
                 groups: identity.groups.clone(),
             }),
             altered_signals: given.altered_signals.to_vec(),
-            progress: Progress::default(),
+            progress,
         };
         let memory = Memory::new(setup, prepared, own, paths);
         let files = [Some(given.stdin), Some(given.output), given.cgroup, Some(reported.as_fd())];
@@ -238,6 +246,15 @@ impl Prepared {
             limits: limits(&exec.limits),
             identity: exec.identity.clone(),
         }
+    }
+
+    /// True if a child needs a copy of pm's memory and descriptors, as by fork(2).
+    ///
+    /// Another user could read pm's memory through a child that shares it, whose change of user would also clear pm's
+    /// own dumpable flag (ptrace(2), prctl(2)). And where a control group has no memory left for an exec, the kernel
+    /// kills every process that shares the memory of the child.
+    fn must_be_copied(&self, given: &Inheritance<'_>) -> bool {
+        raw::SHARES_ERRNO || self.identity.is_some() || given.cgroup.is_some()
     }
 
     pub fn folder(&self) -> Option<&Path> {

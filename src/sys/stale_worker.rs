@@ -20,13 +20,16 @@ pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     if outer_proc().is_some() {
         return false;
     }
+    // First, since the folder may be on a file system that hangs.
+    if WorkerTag::of(pid).is_none_or(|tag| is_below(pid, tag.pm)) {
+        return false;
+    }
     let folder_of = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();
     let here = match folder {
         Some(folder) => folder.canonicalize().ok(),
         None => folder_of(getpid()),
     };
-    let is_here = here.is_some() && folder_of(pid) == here;
-    is_here && WorkerTag::of(pid).is_some_and(|tag| !is_below(pid, tag.pm))
+    here.is_some() && folder_of(pid) == here
 }
 
 /// True if `pm` lives and the process descends from it. An orphan does too: a pm adopts those of its workers.

@@ -16,8 +16,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::Pid;
 
 use super::child::{self, ChildSetup, Step};
+use super::shared::Shared;
 use super::spawn::{Prepared, SpawnError};
-use super::{raw, wait};
+use super::wait;
 
 /// Room for the child's system calls. A debug build without optimisation needs about 4 KiB.
 const STACK_BYTES: usize = 64 * 1024;
@@ -89,20 +90,24 @@ impl Starting {
         let mut before = SigSet::empty();
         // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-        let shared = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
-        let flags = if memory.must_be_alone() { shared | libc::CLONE_VFORK } else { shared };
+        // As by fork(2), or with pm's own memory and descriptors.
+        let is_copied = matches!(memory.setup.progress, Shared::Mapped(_));
+        let shared = if is_copied { 0 } else { libc::CLONE_VM | libc::CLONE_FILES };
+        let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
         // An older kernel ignores CLONE_PIDFD and leaves it.
         let mut pidfd: RawFd = -1;
         // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
         // box that is kept until the child has exec'd or ended. `run` reads the setup, writes to its progress, makes
         // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
-        // WHY: fork(2) copies page tables, and safe spawn calls (std, posix_spawn) stand still until the child has
-        // exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
+        // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until the
+        // child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
         let pid = unsafe {
             libc::clone(child::run, top.cast(), flags, setup.cast_mut().cast(), &raw mut pidfd)
         };
         let pid = Errno::result(pid).map(Pid::from_raw);
-        if let Ok(pid) = pid {
+        if let Ok(pid) = pid
+            && !is_copied
+        {
             memory.await_detached(pid);
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
@@ -162,11 +167,6 @@ impl Starting {
     pub fn finish(self) -> Result<(), SpawnError> {
         let Self { memory, .. } = self;
         let Memory { setup, prepared, paths, .. } = *ManuallyDrop::into_inner(memory);
-        if setup.identity.is_some() {
-            // A change of user clears the dumpable flag of the memory (prctl(2), PR_SET_DUMPABLE), which was pm's too.
-            // That would give pm's own /proc/self to root.
-            let _ = nix::sys::prctl::set_dumpable(true);
-        }
         match setup.progress.error() {
             None => Ok(()),
             Some(errno) => {
@@ -178,15 +178,6 @@ impl Starting {
 }
 
 impl Memory {
-    /// True if pm must stand still until the child has exec'd (CLONE_VFORK).
-    ///
-    /// A child of another user shares pm's memory, which that user could read as soon as it is dumpable (ptrace(2)).
-    /// And where a control group has no memory left for an exec, the kernel kills every process that shares the memory
-    /// of the child, but for one that stands still.
-    fn must_be_alone(&self) -> bool {
-        raw::SHARES_ERRNO || self.setup.identity.is_some() || self.setup.cgroup.is_some()
-    }
-
     /// Waits until the child has descriptors of its own, or has died. On its way there is nothing that can hang.
     fn await_detached(&self, pid: Pid) {
         let word = &self.setup.progress.is_detached;

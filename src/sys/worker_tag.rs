@@ -10,7 +10,7 @@
 use std::ffi::OsStr;
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 use procfs::process::{LimitValue, Process};
 
 use crate::plan::environment::{PM_PROBE, PM_WORKER};
@@ -62,6 +62,13 @@ impl WorkerTag {
     /// The generation, or the number of the probe, is cut to its [`low`] bits.
     pub fn of(pid: Pid) -> Option<Self> {
         soft_limit(pid).and_then(Self::from_mark).or_else(|| Self::from_environment(pid))
+    }
+
+    /// True if this pm has started the process for this worker, and not for a probe of it.
+    pub fn is_of(&self, worker: WorkerId) -> bool {
+        let Self { pm, worker: WorkerId { slot, generation }, probe } = *self;
+        let is_worker = slot == worker.slot && low(generation) == low(worker.generation);
+        is_worker && probe.is_none() && pm == getpid()
     }
 
     fn mark(&self) -> Option<u64> {
@@ -133,8 +140,6 @@ fn soft_limit(pid: Pid) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use nix::unistd::getpid;
-
     use super::*;
 
     fn tags() -> impl Iterator<Item = WorkerTag> {
@@ -167,6 +172,17 @@ mod tests {
         let later = WorkerTag { worker: worker(1, (1 << 21) + 5), ..tag };
         assert_eq!(WorkerTag::from_mark(later.mark().unwrap()).unwrap().worker, worker(1, 5));
         assert_eq!(WorkerTag { worker: worker(1 << 18, 1), ..tag }.mark(), None);
+    }
+
+    #[test]
+    fn a_tag_is_of_one_worker_of_one_pm_and_not_of_its_probe() {
+        let worker = |slot, generation| WorkerId { slot: SlotId(slot), generation };
+        let tag = WorkerTag { pm: getpid(), worker: worker(3, 5), probe: None };
+        assert!(tag.is_of(worker(3, 5)));
+        assert!(tag.is_of(worker(3, (1 << 21) + 5)), "as much of it as a tag keeps");
+        assert!(!tag.is_of(worker(4, 5)) && !tag.is_of(worker(3, 6)));
+        assert!(!WorkerTag { probe: Some(ProbeId(1)), ..tag }.is_of(worker(3, 5)));
+        assert!(!WorkerTag { pm: Pid::from_raw(1), ..tag }.is_of(worker(3, 5)));
     }
 
     #[test]

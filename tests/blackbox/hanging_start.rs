@@ -57,6 +57,22 @@ fn a_program_that_hangs_holds_up_only_its_own_slots() {
 }
 
 #[test]
+fn a_folder_that_hangs_for_another_user_holds_up_only_its_own_slots() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("only root may change the user");
+    }
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let folder = hangs.folder().display();
+    let pm = beside_a_working_pool(
+        &own,
+        &format!("command = \"exec sleep 1000\"\nuser = \"nobody\"\ncwd = \"{folder}\""),
+    );
+    pm.says.wait_for("-hung.2 has not started yet");
+    only_its_own_slots_wait(pm);
+}
+
+#[test]
 fn a_folder_on_path_that_hangs_holds_up_only_its_own_slots() {
     let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
     let own = tempfile::tempdir().unwrap();

@@ -1,11 +1,15 @@
 //! How pm finds out which workers are ready and which hang: each kind of probe, and workers that make it difficult.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use procfs::process::Process;
 
 use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
@@ -247,11 +251,23 @@ fn a_worker_that_sends_stopping_is_not_probed_any_more() {
 }
 
 #[test]
-fn a_process_outside_the_group_cannot_notify_for_a_worker() {
+fn a_descendant_that_has_left_the_group_can_notify_for_its_worker() {
     let folder = folder();
-    // The child leaves the group, so it is not part of the worker. The worker itself sends nothing.
-    let orders = "child setsid+wait+50+notify+READY=1+stay stay";
+    let orders = "child setsid+notify+READY=1+stay stay";
     let pm = portless(&folder, orders, "ready = { notify = true }");
+    pm.wait_slot_ready(".1", 1);
+    pm.stop();
+}
+
+#[test]
+fn a_process_that_is_not_of_the_worker_cannot_notify_for_it() {
+    let folder = folder();
+    let pm = portless(&folder, "stay", "ready = { notify = true }");
+    let worker = pm.wait_members(1)[0].pid;
+    let environment = Process::new(worker.as_raw()).unwrap().environ().unwrap();
+    let name = environment[OsStr::new("NOTIFY_SOCKET")].to_str().unwrap();
+    let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
+    UnixDatagram::unbound().unwrap().send_to_addr(b"READY=1", &address).unwrap();
     pm.says.wait_for("which is not a process of it");
     assert_eq!(pm.says.with("is ready"), [""; 0]);
     pm.stop();

@@ -19,7 +19,7 @@ impl HangingMount {
         let folder = tempfile::tempdir().ok()?;
         let connection = OpenOptions::new().read(true).write(true).open("/dev/fuse").ok()?;
         let number = connection.as_raw_fd();
-        let options = format!("fd={number},rootmode=40000,user_id=0,group_id=0");
+        let options = format!("fd={number},rootmode=40000,user_id=0,group_id=0,allow_other");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("hangs"), folder.path(), Some("fuse"), flags, Some(options.as_str())).ok()?;
         Some(Self { folder, _connection: connection })

@@ -281,7 +281,7 @@ impl Health {
         let Some(watched) = self.watched.get_mut(&slot) else { return };
         // What a worker sent before its exit no longer matters.
         let Some(leader) = watched.leader else { return };
-        if !may_notify_for(datagram.sender, leader, watched.uid) {
+        if !may_notify_for(datagram.sender, watched.worker, leader, watched.uid) {
             findings.extend(watched.reject(Rejected::Sender(outer_pid(datagram.sender.pid))));
             return;
         }

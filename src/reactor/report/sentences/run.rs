@@ -115,7 +115,12 @@ fn stopping(stop: &Stop) -> String {
         StopKind::Kill => format!("{signal}: killing {workers}"),
         StopKind::Terminate => {
             let kill = kill_after(stop.longest_grace, stop.order);
-            format!("{signal}: stopping {workers}; {kill}, or at once if asked again")
+            let at_once = match stop.wish {
+                Wish::Interrupt | Wish::Terminate | Wish::Quit => "if asked again",
+                // A repetition of these is not a second wish.
+                Wish::Hangup | Wish::GuardGone => "on SIGTERM",
+            };
+            format!("{signal}: stopping {workers}; {kill}, or at once {at_once}")
         }
     }
 }
@@ -275,6 +280,11 @@ mod tests {
         assert_eq!(
             stopping(&stop),
             "SIGINT: stopping 3 workers; SIGKILL in 5s, or at once if asked again"
+        );
+        let hangup = Stop { wish: Wish::Hangup, ..stop };
+        assert_eq!(
+            stopping(&hangup),
+            "SIGHUP: stopping 3 workers; SIGKILL in 5s, or at once on SIGTERM"
         );
         stop = Stop { how: StopKind::Kill, wish: Wish::Quit, ..stop };
         assert_eq!(stopping(&stop), "SIGQUIT: killing 3 workers");
