@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Ending::RunEnded(Outcome::Stopped | Outcome::Ended(None)) => STOPPED,
         Ending::RunEnded(Outcome::Ended(Some(exit))) => exit.status(),
         Ending::RunEnded(Outcome::GaveUp) => GAVE_UP,
+        Ending::RunEnded(Outcome::LeftBehind) => BROKEN,
         Ending::GuardEnded(status) => status,
         Ending::GuardFailed(error) => {
             cli::complain(&error);

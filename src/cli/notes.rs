@@ -48,7 +48,10 @@ pub const RUN: Notes = Notes {
         (Status::Is(STOPPED), "stopped as asked; all processes are gone"),
         (Status::Is(GAVE_UP), "gave up: too many failed starts or crashes"),
         (Status::Is(BAD_USAGE), "wrong command line or configuration"),
-        (Status::Is(BROKEN), "pm itself failed; 128+n if signal n killed its reactor"),
+        (
+            Status::Is(BROKEN),
+            "pm itself failed, or left a process that SIGKILL did not end; 128+n if signal n killed its reactor",
+        ),
         (Status::OfWorker, "all workers ended by themselves: the first status that is not 0"),
         (Status::OfCommand, "with --init: the status of CMD, or 128+n if signal n killed it"),
         (Status::Is(NOT_EXECUTABLE), "with --init: CMD cannot be executed"),

@@ -25,7 +25,8 @@ impl Reactor {
                 (Outcome::Ended(first), SlotFailure::Exit(exit)) => first == Some(exit),
                 (Outcome::GaveUp, SlotFailure::GaveUp) => true,
                 (Outcome::Ended(_), SlotFailure::GaveUp) => false,
-                (Outcome::GaveUp, SlotFailure::Exit(_)) | (Outcome::Stopped, _) => false,
+                (Outcome::GaveUp, SlotFailure::Exit(_)) => false,
+                (Outcome::Stopped | Outcome::LeftBehind, _) => false,
             });
             if let Some(failed) = failed {
                 self.say(RunEvent::EndedWithFailure(failed));
@@ -35,11 +36,20 @@ impl Reactor {
         self.agenda.leaving = Some(Leaving { outcome, orphans_until, urgency: Urgency::None });
     }
 
-    /// pm was asked to stop once more after the supervisor had finished.
+    /// pm was asked to stop once more after the supervisor had finished, or where SIGKILL had not ended all workers:
+    /// those are left to the guard.
     pub(super) fn leave_now(&mut self) {
-        if let Some(leaving) = &mut self.agenda.leaving {
-            leaving.urgency = Urgency::Now;
-        }
+        let now = self.clock.now();
+        let outcome = match &self.agenda.leaving {
+            Some(leaving) => leaving.outcome,
+            None => {
+                self.stop_progress.hasten(now);
+                self.report_delays();
+                self.say(RunEvent::LeftBehind(self.supervisor.ending().count()));
+                Outcome::LeftBehind
+            }
+        };
+        self.agenda.leaving = Some(Leaving { outcome, orphans_until: now, urgency: Urgency::Now });
     }
 
     /// The outcome, once no process is left and every line is written.

@@ -75,7 +75,8 @@ impl Reactor {
                     self.report_worker(worker, WorkerEvent::StillStopping { members, left });
                 }
                 Delay::Killing(worker) => {
-                    self.report_worker(worker, WorkerEvent::StillKilling { members });
+                    let may_leave = self.supervisor.may_leave(self.clock.now());
+                    self.report_worker(worker, WorkerEvent::StillKilling { members, may_leave });
                 }
             }
         }

@@ -72,7 +72,8 @@ pub enum Action {
     /// The run is over: no worker is left, and none is spawned any more. Given once. `stopping_since` is when pm was
     /// first asked to stop, if it was.
     Finish { outcome: Outcome, stopping_since: Option<Instant> },
-    /// pm was asked to stop after the run was over: wait for nothing any more.
+    /// pm was asked to stop after the run was over, or where SIGKILL had not ended all workers: wait for nothing any
+    /// more.
     Leave,
 }
 
@@ -164,4 +165,6 @@ pub enum Outcome {
     Ended(Option<Exit>),
     /// No slot goes on by itself, and at least one has given up.
     GaveUp,
+    /// pm was asked to leave although SIGKILL had not ended all workers. The supervisor itself never finishes so.
+    LeftBehind,
 }

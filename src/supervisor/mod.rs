@@ -39,7 +39,7 @@ pub use event::{
 };
 pub use ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use ordering::Ordering;
-use phase::Input;
+use phase::{Input, KILL_AGAIN};
 pub use phase::{Phase, Wanted};
 pub use policy::{MaxRestarts, Policy, Readiness, Restart};
 pub use slot::Slot;
@@ -61,9 +61,10 @@ pub struct Supervisor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     Running,
-    /// pm was asked to stop at `since`.
+    /// pm was asked to stop at `since`, and to kill at `killing_since`.
     Draining {
         since: Instant,
+        killing_since: Option<Instant>,
     },
     /// The run is over. `since` is when pm was first asked to stop, if it was.
     Finished {
@@ -179,8 +180,20 @@ impl Supervisor {
     pub fn stopping_since(&self) -> Option<Instant> {
         match self.course {
             Course::Running => None,
-            Course::Draining { since } => Some(since),
+            Course::Draining { since, .. } => Some(since),
             Course::Finished { since } => since,
+        }
+    }
+
+    /// True if one more wish to stop makes pm leave: the run is over, or a wish to kill has left workers for
+    /// [`KILL_AGAIN`], which SIGKILL does not end.
+    pub fn may_leave(&self, now: Instant) -> bool {
+        match self.course {
+            Course::Running => false,
+            Course::Draining { killing_since, .. } => {
+                killing_since.is_some_and(|since| now >= since + KILL_AGAIN)
+            }
+            Course::Finished { .. } => true,
         }
     }
 

@@ -8,6 +8,10 @@ use super::event::Remains;
 use super::ids::{Exit, Revision};
 use super::policy::Policy;
 
+/// SIGKILL is repeated this often until the group is empty: a fork that was under way may have missed the last one.
+/// What is left after this time may be left behind.
+pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a slot is wanted to be. The phase follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {

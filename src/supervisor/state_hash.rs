@@ -29,7 +29,9 @@ impl Supervisor {
         first_failure.hash(to);
         match course {
             Course::Running => 0.hash(to),
-            Course::Draining { since } => (1, now < *since + ONE_WISH).hash(to),
+            Course::Draining { since, killing_since: _ } => {
+                (1, now < *since + ONE_WISH, self.may_leave(now)).hash(to);
+            }
             Course::Finished { since } => (2, since.map(|at| now < at + ONE_WISH)).hash(to),
         }
     }

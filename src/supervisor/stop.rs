@@ -1,7 +1,8 @@
 //! What follows when pm is asked to stop: drain, kill, or leave.
 //!
-//! The first wish drains: all workers are terminated, none is spawned. A second one kills. A wish that comes when the
-//! run is over makes the reactor leave at once. In which order workers are terminated is in [`super::ordering`].
+//! The first wish drains: all workers are terminated, none is spawned. A second one kills. One that comes when the run
+//! is over, or when SIGKILL has not ended all workers, makes the reactor leave at once. In which order workers are
+//! terminated is in [`super::ordering`].
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ impl Supervisor {
             Course::Draining { .. } | Course::Finished { .. } => false,
         };
         let is_same = self.stopping_since().is_some_and(|since| now < since + ONE_WISH);
-        let is_over = matches!(self.course, Course::Finished { .. });
+        let may_leave = self.may_leave(now);
         match wish {
             Wish::Interrupt | Wish::Terminate | Wish::Hangup | Wish::GuardGone if is_first => {
                 Grant::Drain
@@ -46,13 +47,13 @@ impl Supervisor {
             // The kernel and the shell may each report one closed terminal: a repetition is not a second wish.
             Wish::Hangup | Wish::GuardGone => Grant::Nothing,
             Wish::Interrupt | Wish::Terminate if is_same => Grant::Nothing,
-            Wish::Interrupt | Wish::Terminate | Wish::Quit if is_over => Grant::Leave,
+            Wish::Interrupt | Wish::Terminate | Wish::Quit if may_leave => Grant::Leave,
             Wish::Interrupt | Wish::Terminate | Wish::Quit => Grant::Kill,
         }
     }
 
     fn drain(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
-        self.course = Course::Draining { since: now };
+        self.course = Course::Draining { since: now, killing_since: None };
         // This sends nothing yet: the stop order decides which workers are terminated now.
         self.step_all(Input::Stop, now, actions);
         let order =
@@ -62,8 +63,11 @@ impl Supervisor {
     }
 
     fn kill(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
-        let since = self.stopping_since().unwrap_or(now);
-        self.course = Course::Draining { since };
+        let (since, killing_since) = match self.course {
+            Course::Draining { since, killing_since } => (since, killing_since),
+            Course::Running | Course::Finished { .. } => (now, None),
+        };
+        self.course = Course::Draining { since, killing_since: Some(killing_since.unwrap_or(now)) };
         let stop = self.report_stop(wish, StopKind::Kill, StopOrder::AllAtOnce);
         actions.push(Action::ReportStop(stop));
         self.step_all(Input::Kill, now, actions);

@@ -99,8 +99,8 @@ impl Starting {
         // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
         // box that is kept until the child has exec'd or ended. `run` reads the setup, writes to its progress, makes
         // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
-        // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until the
-        // child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
+        // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until
+        // the child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
         let pid = unsafe {
             libc::clone(child::run, top.cast(), flags, setup.cast_mut().cast(), &raw mut pidfd)
         };

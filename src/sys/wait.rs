@@ -103,16 +103,6 @@ fn changed(flags: libc::c_int) -> Option<(Pid, libc::c_int, libc::c_int)> {
     (pid != 0).then(|| (Pid::from_raw(pid), info.si_code, status))
 }
 
-/// Waits until a child ends, and reaps it.
-///
-/// # Errors
-/// ECHILD if there are no children.
-pub fn any() -> Result<(), Errno> {
-    // SAFETY: a null status asks for none.
-    // WHY: as in `peek`.
-    Errno::result(unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) }).map(drop)
-}
-
 /// The signals of a process that has blocked all of them, taken one by one.
 #[derive(Debug)]
 pub struct Waiter {

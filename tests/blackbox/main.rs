@@ -27,6 +27,7 @@ mod reload;
 mod sealed;
 mod start;
 mod stop;
+mod superuser;
 #[path = "../support/mod.rs"]
 mod support;
 mod suspension;

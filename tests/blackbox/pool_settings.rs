@@ -209,7 +209,7 @@ fn sigkill_at_the_end_of_the_grace_is_for_all_processes() {
     pm.wait_slot_ready(".1", 1);
     pm.prints.wait_for("| member");
     pm.signal(Signal::SIGTERM);
-    pm.says.wait_for("did not stop within 100ms; killing");
+    pm.says.wait_for("did not stop within 100ms: pid ");
     pm.wait_exit(0);
 }
 

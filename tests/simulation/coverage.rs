@@ -163,7 +163,7 @@ fn can_meet(phase: &str, event: &str) -> bool {
         "Emptied" => matches!(phase, "Stopping" | "Killing"),
         "Spawned" | "SpawnFailed" => matches!(phase, "Starting" | "Stopping" | "Killing"),
         "Again" => has_worker,
-        "Leave" => matches!(phase, "Idle" | "GivenUp"),
+        "Leave" => matches!(phase, "Idle" | "Killing" | "GivenUp"),
         "SameWish" => phase != "GivenUp" && phase != "Backoff" && phase != "Starting",
         _ => true,
     }
@@ -313,6 +313,7 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Finish { outcome: Outcome::Ended(None), .. } => ("Finish::Ended", None),
         Action::Finish { outcome: Outcome::Ended(Some(_)), .. } => ("Finish::Failed", None),
         Action::Finish { outcome: Outcome::GaveUp, .. } => ("Finish::GaveUp", None),
+        Action::Finish { outcome: Outcome::LeftBehind, .. } => panic!("a run never finishes so"),
     }
 }
 

@@ -16,6 +16,9 @@ use crate::life::Life;
 /// Two wishes within this time are one.
 const ONE_WISH: Duration = Duration::from_millis(20);
 
+/// What is left so long after a kill is not ended by SIGKILL.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 pub struct Record {
     /// What each pool comes after. A pool that the plan has lost is kept as it was.
@@ -24,8 +27,8 @@ pub struct Record {
     pub slots: Vec<Facts>,
     /// When pm was first asked to stop.
     pub asked_at: Option<Instant>,
-    /// A wish has led to a kill.
-    pub is_killing: bool,
+    /// When a wish first led to a kill.
+    pub killing_since: Option<Instant>,
     pub finished: Vec<Outcome>,
     /// The first exit that was not a success among the exits that ended their slots.
     pub first_failure: Option<Exit>,
@@ -48,7 +51,7 @@ impl Record {
             pools: pools.collect(),
             slots: slots.collect(),
             asked_at: None,
-            is_killing: false,
+            killing_since: None,
             finished: Vec::new(),
             first_failure: None,
         }
@@ -89,13 +92,18 @@ impl Record {
         let is_first = !self.is_draining() && !self.is_finished();
         if is_repeated || (is_gentle && !is_first) {
             Grant::Nothing
-        } else if self.is_finished() {
+        } else if self.is_finished() || self.has_killed_in_vain(now) {
             Grant::Leave
         } else if is_first && wish != Wish::Quit {
             Grant::Drain
         } else {
             Grant::Kill
         }
+    }
+
+    /// True if a wish has led to a kill so long ago that what is left cannot be killed.
+    pub fn has_killed_in_vain(&self, now: Instant) -> bool {
+        self.killing_since.is_some_and(|since| now - since >= KILL_AGAIN)
     }
 
     /// The pools that this one comes after and that are not ready.
@@ -146,7 +154,7 @@ impl Record {
                 Grant::Drain => self.be_asked(now),
                 Grant::Kill => {
                     self.be_asked(now);
-                    self.is_killing = true;
+                    self.killing_since.get_or_insert(now);
                 }
                 Grant::Leave | Grant::Nothing => {}
             },

@@ -106,9 +106,10 @@ pub enum WorkerEvent {
         members: Vec<ProcessInfo>,
         left: Duration,
     },
-    /// These processes of it are still there after SIGKILL.
+    /// These processes of it are still there after SIGKILL. One more wish to stop may leave them behind.
     StillKilling {
         members: Vec<ProcessInfo>,
+        may_leave: bool,
     },
     /// A notification for it does not count.
     Rejected(Rejected),
@@ -185,6 +186,8 @@ pub enum RunEvent {
     MoreDelays(MoreDelays),
     /// All workers stopped, this long after pm was asked to stop.
     AllStopped(Duration),
+    /// pm leaves at once, and this many workers that SIGKILL has not ended.
+    LeftBehind(usize),
     /// SIGUSR2 came, which changes nothing.
     User2,
     Output(Incident),

@@ -72,6 +72,11 @@ impl StopProgress {
         self.next = self.next.map(|next| next.min(now + PAUSE_MIN));
     }
 
+    /// The next report is due now, if there is anything to report.
+    pub fn hasten(&mut self, now: Instant) {
+        self.next = self.next.map(|_| now);
+    }
+
     pub fn next_deadline(&self) -> Option<Instant> {
         self.next
     }

@@ -2,16 +2,13 @@
 //!
 //! Which input leads here is in [`super`]; what follows an exit, in [`super::after_exit`].
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::event::{Action, PortProbe, Remains, Transition};
 use super::super::ids::Exit;
-use super::super::phase::{Phase, Roll, Wanted};
+use super::super::phase::{KILL_AGAIN, Phase, Roll, Wanted};
 use super::super::policy::Readiness;
 use super::Slot;
-
-/// SIGKILL is repeated this often until the group is empty: a fork that was under way may have missed the last one.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 impl Slot {
     pub(super) fn spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {

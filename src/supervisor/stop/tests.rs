@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use Action::{Kill, Leave, ReportStop, Terminate};
 
+use super::super::phase::KILL_AGAIN;
 use super::super::test_table::{Table, probed, slot, worker};
 use super::super::{Event, Outcome, Policy};
 use super::*;
@@ -76,6 +77,21 @@ fn a_wish_after_the_end_of_the_run_makes_pm_leave() {
     table.now += ONE_WISH;
     assert_eq!(table.on(Event::Asked(Wish::Hangup)), []);
     assert_eq!(table.on(Event::Asked(Wish::Interrupt)), [Leave]);
+}
+
+#[test]
+fn a_wish_a_second_after_a_kill_leaves_what_it_has_not_ended() {
+    for kill in [Wish::Interrupt, Wish::Terminate, Wish::Quit] {
+        let mut table = Table::ready(1);
+        table.on(Event::Asked(Wish::Terminate));
+        table.now += Duration::from_secs(60);
+        let killing = table.on(Event::Asked(kill));
+        table.now += KILL_AGAIN - Duration::from_nanos(1);
+        assert_eq!(table.on(Event::Asked(kill)), killing[..1], "it is killed already");
+        table.now += Duration::from_nanos(1);
+        assert_eq!(table.on(Event::Asked(Wish::Hangup)), []);
+        assert_eq!(table.on(Event::Asked(kill)), [Leave]);
+    }
 }
 
 #[test]

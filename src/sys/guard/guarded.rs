@@ -63,7 +63,7 @@ impl Guarded {
         if let Some((pid, grace)) = left {
             leftovers::wait(pid, grace, waiter, inherited);
         }
-        leftovers::kill(inherited);
+        leftovers::kill(waiter, inherited);
         exit.expect("its end was seen, and only the guard reaps it").status()
     }
 

@@ -4,12 +4,16 @@
 
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill as send_signal};
 use nix::unistd::{Pid, getpgid};
 
 use crate::sys::child_list::ChildList;
 use crate::sys::signals;
 use crate::sys::wait::{self, Change, Waiter};
+
+/// A process ends within this time after SIGKILL, unless it is in uninterruptible sleep.
+const SIGKILL_WITHIN: Duration = Duration::from_secs(1);
 
 /// Sends SIGTERM to a process, or to the process group of minus that number, and SIGCONT so that a stopped process can
 /// act on it.
@@ -56,18 +60,32 @@ pub fn wait(leader: Pid, grace: Duration, waiter: &Waiter, inherited: &[Pid]) {
     }
 }
 
-/// Kills and reaps every child, until only the inherited children remain.
-pub fn kill(inherited: &[Pid]) {
+/// Kills and reaps every child, until only the inherited children remain and those that belong to another user, which
+/// the guard may not kill (kill(2), EPERM). SIGKILL does not end a process in uninterruptible sleep: where no child has
+/// ended for [`SIGKILL_WITHIN`], a signal to stop ends the wait.
+pub fn kill(waiter: &Waiter, inherited: &[Pid]) {
+    let list = ChildList::open();
+    let mut last_end = Instant::now();
     loop {
+        while let Some((pid, change)) = wait::next_change() {
+            if change == Change::Ended {
+                let _ = wait::reap(pid);
+                last_end = Instant::now();
+            }
+        }
         let mut left = 0;
-        ChildList::open().for_each(|pid| {
-            if !inherited.contains(&pid) {
+        list.for_each(|pid| {
+            // Only this thread can reap the child, so its number cannot stand for another process.
+            if !inherited.contains(&pid) && send_signal(pid, Signal::SIGKILL) != Err(Errno::EPERM) {
                 left += 1;
-                // Only this thread can reap the child, so its number cannot stand for another process.
-                let _ = send_signal(pid, Signal::SIGKILL);
             }
         });
-        if left == 0 || wait::any().is_err() {
+        if left == 0 {
+            return;
+        }
+        let signal = waiter.next();
+        let is_stuck = last_end.elapsed() >= SIGKILL_WITHIN;
+        if is_stuck && matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGQUIT) {
             return;
         }
     }

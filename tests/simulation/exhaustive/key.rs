@@ -25,10 +25,19 @@ impl State {
         let to = &mut hasher;
         let State { now, supervisor, record, groups: _, pending, cause } = self;
         supervisor.hash_state(*now, to);
-        let Record { pools, slots, asked_at, is_killing, finished, first_failure } = record;
+        let Record { pools, slots, asked_at, killing_since, finished, first_failure } = record;
         let was_just_asked = asked_at.map(|at| at == *now);
+        let is_killing = killing_since.is_some();
         let gave_up = finished.first() == Some(&Outcome::GaveUp);
-        (was_just_asked, is_killing, first_failure, finished.len(), gave_up).hash(to);
+        (
+            was_just_asked,
+            is_killing,
+            record.has_killed_in_vain(*now),
+            first_failure,
+            finished.len(),
+            gave_up,
+        )
+            .hash(to);
         if !table.is_symmetric {
             pools.hash(to);
         }

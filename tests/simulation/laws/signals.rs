@@ -95,7 +95,7 @@ fn no_worker_is_killed_before_its_grace_is_over(answer: &Answer) -> Verdict {
             Some(life) => life.killed_at.is_some() || facts.policy.grace.is_zero(),
             None => true,
         };
-        ensure(!is_kill || is_over || answer.after.is_killing, || {
+        ensure(!is_kill || is_over || answer.after.killing_since.is_some(), || {
             format!("{worker:?} is {life:?}, its grace is {:?}", facts.policy.grace)
         })
     })

@@ -9,7 +9,7 @@ use crate::record::Grant;
 
 pub const OF_WISHES: &[Law<OfAnswer>] = laws![
     a_wish_that_is_not_granted_changes_nothing,
-    pm_leaves_exactly_when_a_wish_comes_after_the_end,
+    pm_leaves_exactly_when_a_wish_comes_after_the_end_or_a_kill_in_vain,
     a_granted_wish_is_reported_once_and_first,
     the_report_of_a_stop_is_true,
     a_kill_reaches_every_group,
@@ -24,8 +24,8 @@ fn a_wish_that_is_not_granted_changes_nothing(answer: &Answer) -> Verdict {
     })
 }
 
-/// When the run is over, a wish changes nothing but makes the reactor leave.
-fn pm_leaves_exactly_when_a_wish_comes_after_the_end(answer: &Answer) -> Verdict {
+/// When the run is over, or a kill has left workers for a second, a wish changes nothing but makes the reactor leave.
+fn pm_leaves_exactly_when_a_wish_comes_after_the_end_or_a_kill_in_vain(answer: &Answer) -> Verdict {
     if answer.grant() == Some(Grant::Leave) {
         return ensure(answer.actions == [Action::Leave] && !answer.is_changed, || {
             format!("the answer is {:?}", answer.actions)

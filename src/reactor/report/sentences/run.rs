@@ -29,6 +29,12 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::Stop(stop) => stopping(stop),
         RunEvent::MoreDelays(more) => more_delays(*more),
         RunEvent::AllStopped(after) => format!("all workers stopped after {}", words(*after)),
+        RunEvent::LeftBehind(workers) => {
+            format!(
+                "leaving {} behind, which SIGKILL has not ended",
+                phrase::count(*workers, "worker")
+            )
+        }
         RunEvent::User2 => "SIGUSR2: ignored".into(),
         RunEvent::Output(Incident::Stdout(incident)) => stdout(*incident),
         RunEvent::Output(Incident::File(incident)) => log_file(incident),

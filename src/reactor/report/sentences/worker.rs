@@ -54,14 +54,16 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             }
         },
         WorkerEvent::GraceOver { grace, members } => {
-            let members = if members.is_empty() { "it".into() } else { list(members) };
-            format!("{name} did not stop within {}; killing {members}", words(*grace))
+            let members =
+                if members.is_empty() { String::new() } else { format!(": {}", list(members)) };
+            format!("{name} did not stop within {}{members}; killing it", words(*grace))
         }
         WorkerEvent::StillStopping { members, left } => {
             format!("{name} is still stopping: {}; SIGKILL in {}", list(members), words(*left))
         }
-        WorkerEvent::StillKilling { members } => {
-            format!("{name} is still there after SIGKILL: {}", list(members))
+        WorkerEvent::StillKilling { members, may_leave } => {
+            let leave = if *may_leave { "; Ctrl-C or SIGTERM leaves it behind" } else { "" };
+            format!("{name} is still there after SIGKILL: {}{leave}", list(members))
         }
         WorkerEvent::Rejected(Rejected::Sender(pid)) => {
             format!("{name}: ignored a notification of pid {pid}, which is not a process of it")

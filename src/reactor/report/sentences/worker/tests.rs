@@ -119,13 +119,21 @@ fn a_held_port_names_the_holder_and_what_pm_does() {
 #[test]
 fn what_delays_a_stop_is_named_up_to_a_few() {
     let mut members = vec![seen(812, SignalState::Ignored(15)), seen(813, SignalState::Delivered)];
-    let left = Duration::from_secs(4);
+    let (left, grace) = (Duration::from_secs(4), Duration::from_secs(5));
+    assert_eq!(
+        said(WorkerEvent::GraceOver { grace, members: members.clone() }),
+        "web.2 did not stop within 5s: pid 812 (sh) ignores SIGTERM, pid 813 (sh); killing it"
+    );
+    assert_eq!(
+        said(WorkerEvent::GraceOver { grace, members: Vec::new() }),
+        "web.2 did not stop within 5s; killing it"
+    );
     assert_eq!(
         said(WorkerEvent::StillStopping { members: members.clone(), left }),
         "web.2 is still stopping: pid 812 (sh) ignores SIGTERM, pid 813 (sh); SIGKILL in 4s"
     );
     members.extend([seen(814, SignalState::Stopped), seen(815, SignalState::Uninterruptible)]);
-    let line = said(WorkerEvent::StillKilling { members });
+    let line = said(WorkerEvent::StillKilling { members, may_leave: false });
     assert!(line.ends_with("pid 814 (sh) is stopped and 1 more"), "{line}");
 }
 
@@ -133,7 +141,7 @@ fn what_delays_a_stop_is_named_up_to_a_few() {
 fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
     let member = |state| {
         let members = vec![seen(812, state)];
-        said(WorkerEvent::StillKilling { members })
+        said(WorkerEvent::StillKilling { members, may_leave: false })
     };
     let tracer = Pid::from_raw(99);
     for (state, end) in [
@@ -151,6 +159,11 @@ fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
         let line = member(state);
         assert_eq!(line, format!("web.2 is still there after SIGKILL: pid 812 (sh) {end}"));
     }
+    let members = vec![seen(812, SignalState::Delivered)];
+    assert_eq!(
+        said(WorkerEvent::StillKilling { members, may_leave: true }),
+        "web.2 is still there after SIGKILL: pid 812 (sh); Ctrl-C or SIGTERM leaves it behind"
+    );
 }
 
 /// One report of each kind.
@@ -173,7 +186,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::Stopped { next },
         WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
         WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
-        WorkerEvent::StillKilling { members: Vec::new() },
+        WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
     ]
