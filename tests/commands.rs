@@ -81,6 +81,34 @@ fn check_prints_a_line_for_each_pool_or_every_fault() {
 }
 
 #[test]
+fn the_text_of_a_pipe_decides_what_it_is() {
+    let folder = Folder::with(&[("pm.toml", RIGHT), ("Procfile", "web: serve {}\n")]);
+    for (file, expected) in [("pm.toml", "web: 2 workers on ports"), ("Procfile", "web: 1 worker")]
+    {
+        let pipe = folder.0.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let text = folder.read(file);
+        let writer = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || fs::write(pipe, text).unwrap())
+        };
+        folder.pm(&["check", "-f", "pipe"]).does().says("pipe is OK").says(expected);
+        writer.join().unwrap();
+        fs::remove_file(pipe).unwrap();
+    }
+}
+
+#[test]
+fn check_says_whether_the_run_is_sealed() {
+    let sealed = format!("sealed = true\n{RIGHT}");
+    let folder = Folder::with(&[("pm.toml", RIGHT), ("sealed.toml", &sealed)]);
+    let sealed = folder.pm(&["check", "-f", "sealed.toml"]).does();
+    sealed.says("sealed.toml is OK: 2 workers, sealed\n");
+    let json = folder.pm(&["check", "--json"]).does();
+    assert!(json.stdout.contains("\"sealed\": false"), "{}", json.stdout);
+}
+
+#[test]
 fn check_prints_json_on_stdout_with_and_without_faults() {
     let folder = Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG)]);
     let json = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::CheckArgs;
 use super::host::HostToCheck;
-use super::load::{Loaded, of_file};
+use super::load::{FileKind, Loaded, of_file};
 use super::warnings::{self, Warning};
 use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
@@ -13,14 +13,16 @@ use crate::plan::{LoadError, Plan, Pool, Probe, ReadyBy, RestartWord};
 
 /// Reads the file that `pm run` would read, and prints what is in it.
 pub fn check(args: &CheckArgs) -> Ending {
-    match of_file(args.file.as_deref(), &Options::default(), &HostToCheck) {
+    match of_file(args.file.as_deref(), FileKind::FileOrPipe, &Options::default(), &HostToCheck) {
         Ok(Loaded { file, plan, .. }) if args.json => {
             let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
             let warnings = warnings::of(&plan).into_iter();
             let warnings =
                 warnings.map(|Warning { pool, what }| json!({ "pool": pool, "message": what }));
             let warnings: Vec<_> = warnings.collect();
-            say(&lines(&json!({ "ok": true, "file": file, "pools": pools, "warnings": warnings })))
+            let sealed = plan.sealed;
+            let found = json!({ "ok": true, "file": file, "sealed": sealed, "pools": pools, "warnings": warnings });
+            say(&lines(&found))
         }
         Ok(Loaded { file, plan, .. }) => {
             let workers = phrase::count(plan.slots().count(), "worker");
@@ -29,7 +31,8 @@ pub fn check(args: &CheckArgs) -> Ending {
             let warnings: String = warnings
                 .map(|Warning { pool, what }| format!("warning: {pool} {}\n", printable(&what)))
                 .collect();
-            say(&format!("{file} is OK: {workers}\n{pools}{warnings}"))
+            let sealed = if plan.sealed { ", sealed" } else { "" };
+            say(&format!("{file} is OK: {workers}{sealed}\n{pools}{warnings}"))
         }
         Err(LoadError::Faults(found)) if args.json => {
             let found = json!({ "ok": false, "faults": diagnostics::json(&found) });

@@ -97,6 +97,13 @@ impl Host for RealHost {
     }
 }
 
+impl RealHost {
+    /// Reads all that a pipe brings. It waits for the writers, so that a running pm must not call it.
+    pub fn read_pipe(&self, path: &Path) -> Result<String, Unreadable> {
+        read_text(File::open(path).map_err(|error| unreadable(&error))?)
+    }
+}
+
 /// The text of a file, or its first part, long enough that it is refused, if it is too long.
 fn read_text(file: File) -> Result<String, Unreadable> {
     let bytes_max = u64::try_from(FILE_BYTES_MAX).expect("a MiB fits") + 1;

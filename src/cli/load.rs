@@ -1,5 +1,6 @@
 //! From the command line to a plan: which file it is made from, and what the command line overrides in it.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
@@ -24,6 +25,14 @@ pub struct Loaded {
     pub plan: Plan,
 }
 
+/// What a name in place of a file may stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file, or a pipe as of `-f <(generate)`, which can be read once.
+    FileOrPipe,
+    File,
+}
+
 /// A file that was found, by what is in it.
 pub enum Found {
     PmToml(Document),
@@ -36,12 +45,12 @@ pub enum Found {
 ///
 /// # Errors
 /// If there is nothing to make a plan from, or if something is wrong with it.
-pub fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
+pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
     if run.restart == Some(RestartWord::Never) && run.give_up_after.is_some() {
         return Err(OptionFault::NeverGivesUp.into());
     }
     let mut loaded = if run.command.is_empty() {
-        of_file_and_options(run)?
+        of_file_and_options(run, kind)?
     } else {
         Loaded { file: "the command line".into(), path: None, plan: of_command(run)? }
     };
@@ -54,9 +63,9 @@ pub fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
 }
 
 /// The plan of the file, changed by the options that the command line has for every pool.
-fn of_file_and_options(run: &RunArgs) -> Result<Loaded, LoadError> {
+fn of_file_and_options(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
     let options = Options { formation: run.formation.clone(), port: run.port };
-    let mut loaded = of_file(run.file.as_deref(), &options, &RealHost)?;
+    let mut loaded = of_file(run.file.as_deref(), kind, &options, &RealHost)?;
     for pool in &mut loaded.plan.pools {
         check_options(run, pool)?;
         pool.policy = with_options(run, pool.policy);
@@ -70,10 +79,11 @@ fn of_file_and_options(run: &RunArgs) -> Result<Loaded, LoadError> {
 /// As [`load`].
 pub fn of_file(
     file: Option<&Path>,
+    kind: FileKind,
     options: &Options,
     host: &dyn Host,
 ) -> Result<Loaded, LoadError> {
-    let (document, plan) = match find(file)? {
+    let (document, plan) = match find(file, kind)? {
         Found::PmToml(document) => {
             refuse(options, || OtherFile::Named(document.name.clone()))?;
             let plan = pm_toml::read(&document, host)?;
@@ -89,16 +99,20 @@ pub fn of_file(
             return Ok(Loaded { file: "the lab".into(), path: None, plan });
         }
     };
-    Ok(Loaded { path: Some(PathBuf::from(&document.name)), file: document.name, plan })
+    let path = PathBuf::from(&document.name);
+    Ok(Loaded { path: path.is_file().then_some(path), file: document.name, plan })
 }
 
 /// The file with this name, or else the one that is here.
 ///
 /// # Errors
 /// If there is none, or if it cannot be read.
-pub fn find(file: Option<&Path>) -> Result<Found, LoadError> {
+pub fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
     let here = here()?;
     if let Some(path) = file {
+        if kind == FileKind::FileOrPipe && is_pipe(path) {
+            return of_pipe(&here, path);
+        }
         let document = document(&here, path)?;
         let document =
             document.ok_or_else(|| LoadError::NoFile { name: path.display().to_string() })?;
@@ -131,6 +145,22 @@ fn document(here: &Path, path: &Path) -> Result<Option<Document>, LoadError> {
         Ok(text) => Ok(text.map(|text| Document { name, text, dir })),
         Err(why) => Err(LoadError::Unreadable { name, why }),
     }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// What comes through a pipe, whose name says nothing: no line of a Procfile begins with `[`, as a table does.
+fn of_pipe(here: &Path, path: &Path) -> Result<Found, LoadError> {
+    let name = path.display().to_string();
+    let text = match RealHost.read_pipe(path) {
+        Ok(text) => text,
+        Err(why) => return Err(LoadError::Unreadable { name, why }),
+    };
+    let is_toml = text.lines().any(|line| line.trim_start().starts_with('['));
+    let document = Document { name, text, dir: here.to_owned() };
+    Ok(if is_toml { Found::PmToml(document) } else { Found::Procfile(document) })
 }
 
 /// Refuses the options of a Procfile for another file.

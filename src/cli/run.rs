@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::RunArgs;
-use super::load::{Loaded, load};
+use super::load::{FileKind, Loaded, load};
 use super::{Ending, colour, refuse};
 use crate::plan::{LoadError, Plan};
 use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
@@ -22,7 +22,7 @@ pub fn run(args: RunArgs) -> Ending {
         return init(args.command, args.grace.unwrap_or(Policy::default().grace));
     }
     let colour = colour::decide(args.colour.color);
-    let Loaded { plan, path, .. } = match load(&args) {
+    let Loaded { plan, path, .. } = match load(&args, FileKind::FileOrPipe) {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour),
     };
@@ -52,7 +52,7 @@ fn enclosure(plan: &Plan) -> Enclosure {
 fn reread(args: RunArgs, path: Option<PathBuf>, current: Enclosure) -> Option<Reread> {
     let args = RunArgs { file: Some(path?), ..args };
     Some(Box::new(move |counts| {
-        let plan = load(&args)?.plan;
+        let plan = load(&args, FileKind::File)?.plan;
         if enclosure(&plan) != current {
             return Err(LoadError::SealedChanged);
         }

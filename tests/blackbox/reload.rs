@@ -45,6 +45,18 @@ fn a_file_with_the_same_meaning_changes_nothing() {
 }
 
 #[test]
+fn a_pipe_is_read_at_the_start_and_not_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'stay']\n";
+    let pool = Pool::of_file(folder.path(), "pipe", 0, text).in_folder(folder.path());
+    let pm = pool.after("mv pipe text; mkfifo pipe; (cat text > pipe &)").start();
+    pm.wait_slot_ready(".1", 1);
+    pm.signal(Signal::SIGUSR1);
+    pm.says.wait_for("reload refused: there is no file that can have changed");
+    pm.stop();
+}
+
+#[test]
 fn a_changed_pool_rolls_one_by_one_and_the_others_stay() {
     let (_folder, pm) = started();
     let jobs = [pm.wait_slot_ready("-job.1", 1), pm.wait_slot_ready("-job.2", 1)];

@@ -14,7 +14,8 @@ use crate::plan::text::phrase;
 const SECTION: &str = "5";
 
 const DESCRIPTION: [&str; 6] = [
-    "pm reads `pm.toml` in the folder where it is started; `pm run -f FILE` names another file. `pm init` writes one, \
+    "pm reads `pm.toml` in the folder where it is started; `pm run -f FILE` names another file, or a \
+     pipe, which is read once. `pm init` writes one, \
      `pm check` prints its faults, `pm schema` prints its JSON schema.",
     "The file is TOML. It has one table `[pool.NAME]` for each pool. A name is letters, digits, `-` and `_`. Paths are \
      relative to the folder of the file. A key or value that pm cannot use is an error; nothing is ignored.",
