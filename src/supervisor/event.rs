@@ -13,6 +13,15 @@ pub enum Event {
     Start(SlotId),
     /// The slot is wanted down.
     Stop(SlotId),
+    /// The slot is wanted down, and its worker is killed at once, whatever needs it.
+    Kill(SlotId),
+    /// The slot is wanted up by a new worker: the one that is there is replaced at once.
+    Restart(SlotId),
+    /// As [`Event::Restart`], but a ready worker is replaced in its turn: when all slots of its pool that were replaced
+    /// before it are ready again.
+    Roll(SlotId),
+    /// The worker stays, if an [`Event::Roll`] has it replaced and its turn has not come.
+    Withdraw(SlotId),
     /// pm was asked to stop.
     Asked(Wish),
     /// The worker is ready.

@@ -89,12 +89,12 @@ impl Supervisor {
     /// an event about a slot that is not in the table.
     pub fn handle(&mut self, event: Event, now: Instant, actions: &mut Vec<Action>) {
         match event {
-            Event::Start(slot) => {
-                if self.course == Course::Running {
-                    self.step(slot, Input::Start, now, actions);
-                }
-            }
+            Event::Start(slot) => self.start(slot, Input::Start, now, actions),
+            Event::Restart(slot) => self.start(slot, Input::Restart, now, actions),
+            Event::Roll(slot) => self.start(slot, Input::Roll, now, actions),
+            Event::Withdraw(slot) => self.step(slot, Input::Withdraw, now, actions),
             Event::Stop(slot) => self.step(slot, Input::Stop, now, actions),
+            Event::Kill(slot) => self.step(slot, Input::Kill, now, actions),
             Event::Asked(wish) => self.asked(wish, now, actions),
             Event::Ready(worker) => self.inform(worker, Input::Ready, now, actions),
             Event::Hung(worker) => self.inform(worker, Input::Hung, now, actions),
@@ -211,6 +211,13 @@ impl Supervisor {
     fn phase_of(&self, worker: WorkerId) -> Option<Phase> {
         let slot = self.slot(worker.slot)?;
         (slot.generation() == worker.generation).then_some(slot.phase())
+    }
+
+    /// No slot is started while pm drains.
+    fn start(&mut self, slot: SlotId, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        if self.course == Course::Running {
+            self.step(slot, input, now, actions);
+        }
     }
 
     fn inform(&mut self, worker: WorkerId, input: Input, now: Instant, actions: &mut Vec<Action>) {

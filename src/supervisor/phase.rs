@@ -74,6 +74,12 @@ pub(super) enum Input {
     Start,
     Stop,
     Kill,
+    /// Another worker is wanted, at once.
+    Restart,
+    /// Another worker is wanted, in its turn.
+    Roll,
+    /// The worker is not to be replaced after all.
+    Withdraw,
     /// The plan has the slot with the revision of its worker, by these rules.
     Keep(Policy),
     /// The plan has the slot with another revision.
@@ -137,6 +143,11 @@ impl Roll {
             Self::Due(target) | Self::DoneAndDue(target) => Some(target),
             Self::None | Self::Done => None,
         }
+    }
+
+    /// True if the slot is due because a command asked for another worker: the next one is of this revision too.
+    pub fn is_asked(self, revision: Revision) -> bool {
+        self.target().is_some_and(|target| target.revision == revision)
     }
 
     pub fn is_due(self) -> bool {

@@ -171,9 +171,13 @@ fn can_meet(phase: &str, event: &str) -> bool {
 
 const PHASES: [&str; 7] =
     ["Idle", "Starting", "Ready", "Stopping", "Killing", "Backoff", "GivenUp"];
-const EVENTS: [&str; 19] = [
+const EVENTS: [&str; 23] = [
     "Start",
     "Stop",
+    "KillSlot",
+    "Restart",
+    "Roll",
+    "Withdraw",
     "Drain",
     "Kill",
     "Leave",
@@ -266,6 +270,10 @@ fn event_name(event: Event, record: &Record, now: Instant) -> (&'static str, Opt
     match event {
         Event::Start(slot) => ("Start", Some(slot)),
         Event::Stop(slot) => ("Stop", Some(slot)),
+        Event::Kill(slot) => ("KillSlot", Some(slot)),
+        Event::Restart(slot) => ("Restart", Some(slot)),
+        Event::Roll(slot) => ("Roll", Some(slot)),
+        Event::Withdraw(slot) => ("Withdraw", Some(slot)),
         Event::Asked(wish) => match record.grant(wish, now) {
             Grant::Drain => ("Drain", None),
             Grant::Kill => ("Kill", None),

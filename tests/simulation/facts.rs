@@ -40,6 +40,8 @@ pub struct Facts {
     pub was_replaced: bool,
     /// A roll took its ready worker away, and the next one is not ready yet.
     pub is_away: bool,
+    /// A command wants another worker now, and the one that is there was not signalled yet.
+    pub is_restarted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +86,7 @@ impl Facts {
             replacement: None,
             was_replaced: false,
             is_away: false,
+            is_restarted: false,
         }
     }
 
@@ -202,6 +205,43 @@ impl Facts {
         self.forget_failures();
     }
 
+    /// Another worker is wanted now, and neither a backoff nor a failure counts.
+    pub fn restart(&mut self, now: Instant) {
+        if self.is_unsignalled() {
+            self.is_restarted = true;
+            self.wanted = Wanted::Up;
+            self.forget_failures();
+        } else if self.life.is_some() || matches!(self.due, Due::Nothing | Due::Start) {
+            self.start(now);
+        } else {
+            self.wanted = Wanted::Up;
+            self.due = AT_ONCE;
+            self.empty_since = now;
+            self.forget_failures();
+        }
+    }
+
+    /// As a restart, but a worker that is there waits for its turn.
+    pub fn roll(&mut self, now: Instant) {
+        if !self.is_unsignalled() {
+            return self.restart(now);
+        }
+        self.start(now);
+        let same = Replacement { revision: self.revision, policy: self.policy };
+        self.replacement.get_or_insert(same);
+    }
+
+    pub fn withdraw(&mut self) {
+        if self.is_unsignalled() && self.is_asked() {
+            self.replacement = None;
+        }
+    }
+
+    /// True if a command, and not the plan, has its worker replaced.
+    pub fn is_asked(&self) -> bool {
+        self.replacement.is_some_and(|replacement| replacement.revision == self.revision)
+    }
+
     pub fn stop(&mut self) {
         if self.wanted != Wanted::Gone {
             self.wanted = Wanted::Down;
@@ -251,6 +291,9 @@ impl Facts {
             }
         } else if is_ending && self.replacement.is_some() {
             self.replacement = Some(replacement);
+        } else if self.is_unsignalled() && self.is_asked() {
+            self.replacement = Some(replacement);
+            self.policy = entry.policy;
         } else {
             self.replacement = None;
             self.policy = entry.policy;
@@ -382,7 +425,7 @@ impl Facts {
             life.grace = self.policy.grace;
         }
         let (was_ready, has_hung) = (life.was_ready, life.has_hung);
-        if is_first && self.wanted == Wanted::Up {
+        if !std::mem::take(&mut self.is_restarted) && is_first && self.wanted == Wanted::Up {
             if self.replacement.is_none() && !was_ready {
                 self.failed_starts += 1;
                 self.fail(now);

@@ -164,7 +164,22 @@ impl Record {
                     facts.start(now);
                 }
             }
-            Event::Stop(slot) => {
+            Event::Restart(slot) => {
+                if let Some(facts) = self.slot(slot).filter(|_| may_start) {
+                    facts.restart(now);
+                }
+            }
+            Event::Roll(slot) => {
+                if let Some(facts) = self.slot(slot).filter(|_| may_start) {
+                    facts.roll(now);
+                }
+            }
+            Event::Withdraw(slot) => {
+                if let Some(facts) = self.slot(slot) {
+                    facts.withdraw();
+                }
+            }
+            Event::Stop(slot) | Event::Kill(slot) => {
                 if let Some(facts) = self.slot(slot) {
                     facts.stop();
                 }
@@ -257,6 +272,19 @@ impl Record {
     }
 }
 
+/// The slot that this event commands something.
+pub fn commanded(event: Event) -> Option<SlotId> {
+    match event {
+        Event::Start(slot)
+        | Event::Stop(slot)
+        | Event::Kill(slot)
+        | Event::Restart(slot)
+        | Event::Roll(slot)
+        | Event::Withdraw(slot) => Some(slot),
+        _ => None,
+    }
+}
+
 /// The worker that this event is about.
 pub fn worker_of(event: Event) -> Option<WorkerId> {
     match event {
@@ -266,6 +294,8 @@ pub fn worker_of(event: Event) -> Option<WorkerId> {
         | Event::SpawnFailed(worker)
         | Event::Exited { worker, .. }
         | Event::Emptied(worker) => Some(worker),
-        Event::Start(_) | Event::Stop(_) | Event::Asked(_) | Event::Tick => None,
+        Event::Start(_) | Event::Stop(_) | Event::Kill(_) => None,
+        Event::Restart(_) | Event::Roll(_) | Event::Withdraw(_) => None,
+        Event::Asked(_) | Event::Tick => None,
     }
 }

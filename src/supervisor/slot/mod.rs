@@ -152,8 +152,9 @@ impl Slot {
 
     fn idle(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match input {
-            Input::Start => self.want_up(),
+            Input::Start | Input::Restart | Input::Roll => self.want_up(),
             Input::Stop | Input::Kill => self.want_down(),
+            Input::Withdraw => {}
             Input::Keep(policy) => self.policy = policy,
             Input::Replace(target) => self.change_idle(target),
             Input::Remove => self.wanted = Wanted::Gone,
@@ -184,6 +185,9 @@ impl Slot {
                 self.want_down();
                 self.kill(now, actions);
             }
+            Input::Restart => self.restart(now, actions),
+            Input::Roll => self.roll(),
+            Input::Withdraw => self.withdraw(),
             Input::Keep(policy) => {
                 self.keep(policy);
                 // The new time to become ready counts from the spawn or the exec too.
@@ -221,6 +225,9 @@ impl Slot {
                 self.want_down();
                 self.kill(now, actions);
             }
+            Input::Restart => self.restart(now, actions),
+            Input::Roll => self.roll(),
+            Input::Withdraw => self.withdraw(),
             Input::Keep(policy) => self.keep(policy),
             Input::Replace(target) => self.replace(target),
             Input::Remove => self.wanted = Wanted::Gone,
@@ -244,7 +251,9 @@ impl Slot {
 
     fn stopping(&mut self, input: Input, grace: Duration, now: Instant, actions: &mut Vec<Action>) {
         match input {
-            Input::Start => self.come_back(),
+            Input::Start | Input::Restart | Input::Roll => self.come_back(),
+            // Its turn has come.
+            Input::Withdraw => {}
             Input::Stop => self.want_down(),
             Input::Kill => {
                 self.want_down();
@@ -268,7 +277,9 @@ impl Slot {
 
     fn killing(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match input {
-            Input::Start => self.come_back(),
+            Input::Start | Input::Restart | Input::Roll => self.come_back(),
+            // Its turn has come.
+            Input::Withdraw => {}
             Input::Stop | Input::Kill => self.want_down(),
             Input::Keep(policy) => self.keep_next(policy),
             Input::Replace(target) => self.replace(target),
@@ -285,7 +296,11 @@ impl Slot {
     fn backoff(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match input {
             // The next worker is coming already, and the wait is not cut short.
-            Input::Start => {}
+            Input::Start | Input::Withdraw => {}
+            Input::Restart | Input::Roll => {
+                self.want_up();
+                self.spawn(now, actions);
+            }
             Input::Stop | Input::Kill => {
                 self.want_down();
                 self.be_idle();
@@ -314,10 +329,11 @@ impl Slot {
 
     fn given_up(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match input {
-            Input::Start => {
+            Input::Start | Input::Restart | Input::Roll => {
                 self.want_up();
                 self.spawn(now, actions);
             }
+            Input::Withdraw => {}
             Input::Stop | Input::Kill => {
                 self.want_down();
                 self.be_idle();

@@ -27,6 +27,21 @@ impl Slot {
         }
     }
 
+    /// Another worker of the same revision is to follow this one when the roll of the pool comes to it.
+    pub(super) fn roll(&mut self) {
+        self.stay_up();
+        if !self.roll.is_due() {
+            self.roll.set_due(Target { revision: self.revision, policy: self.policy });
+        }
+    }
+
+    /// A roll that was asked for does not come to it.
+    pub(super) fn withdraw(&mut self) {
+        if self.roll.is_asked(self.revision) {
+            self.roll.withdraw();
+        }
+    }
+
     pub(super) fn want_down(&mut self) {
         if self.wanted != Wanted::Gone {
             self.wanted = Wanted::Down;
@@ -40,10 +55,15 @@ impl Slot {
         }
     }
 
-    /// The worker that is there is what the plan wants: a replacement that was due is withdrawn.
+    /// The worker that is there is what the plan wants: a replacement that the plan wanted is withdrawn, one that was
+    /// asked for is not.
     pub(super) fn keep(&mut self, policy: Policy) {
         self.reinstate();
-        self.roll.withdraw();
+        if self.roll.is_asked(self.revision) {
+            self.roll.set_due(Target { revision: self.revision, policy });
+        } else {
+            self.roll.withdraw();
+        }
         self.policy = policy;
     }
 

@@ -70,6 +70,12 @@ impl Slot {
         self.terminate(now, actions);
     }
 
+    /// A command wants another worker now.
+    pub(super) fn restart(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.want_up();
+        self.begin_replacement(now, actions);
+    }
+
     pub(super) fn terminate(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let grace = self.policy.grace;
         if grace.is_zero() {

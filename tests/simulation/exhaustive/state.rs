@@ -88,6 +88,10 @@ impl State {
         let slot = facts.slot;
         tell(Event::Start(slot));
         tell(Event::Stop(slot));
+        tell(Event::Kill(slot));
+        tell(Event::Restart(slot));
+        tell(Event::Roll(slot));
+        tell(Event::Withdraw(slot));
         if facts.generation == 0 || (facts.life.is_none() && !table.has_late_events) {
             return;
         }

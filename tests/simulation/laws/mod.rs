@@ -28,7 +28,7 @@ use pm::supervisor::{
 
 use crate::facts::Facts;
 use crate::life::Life;
-use crate::record::{Grant, Record, worker_of};
+use crate::record::{Grant, Record, commanded, worker_of};
 
 /// At most this many events follow from one.
 const EVENTS_PER_EVENT_MAX: u32 = 100;
@@ -115,9 +115,9 @@ pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
 
 /// True for an event about a worker that is no longer the latest of its slot, or about a slot that is not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
-    match event {
-        Event::Start(slot) | Event::Stop(slot) => record.of(slot).is_none(),
-        _ => worker_of(event).is_some_and(|worker| !record.is_latest(worker)),
+    match commanded(event) {
+        Some(slot) => record.of(slot).is_none(),
+        None => worker_of(event).is_some_and(|worker| !record.is_latest(worker)),
     }
 }
 

@@ -54,7 +54,10 @@ fn every_report_is_true(answer: &Answer) -> Verdict {
             _ => false,
         };
         let is_grace_over = life.signalled_at.is_some_and(|at| now >= at + life.grace);
-        let is_due = answer.after.of(worker.slot).is_some_and(|facts| facts.is_to_be_replaced());
+        let is_due = answer
+            .after
+            .of(worker.slot)
+            .is_some_and(|facts| facts.is_to_be_replaced() || facts.is_restarted);
         let is_true = match report {
             Transition::Ready(_) => life.is_starting() && (was_ready || answer.makes_ready(worker)),
             Transition::Crashed { exit, .. } => is_unsignalled && was_ready && is_exit(exit),

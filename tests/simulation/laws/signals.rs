@@ -16,6 +16,8 @@ pub const OF_SIGNALS: &[Law<OfAnswer>] = laws![
     no_worker_is_killed_before_its_grace_is_over,
     a_worker_with_a_grace_is_terminated_first,
     a_hang_is_answered_with_a_signal,
+    a_restart_is_answered_with_a_signal_or_a_spawn,
+    a_command_to_kill_kills_at_once,
 ];
 
 /// The pid of an empty group may belong to another process by now.
@@ -32,7 +34,8 @@ fn no_worker_is_stopped_without_a_reason(answer: &Answer) -> Verdict {
         let is_repeated = life.is_some_and(Life::was_signalled);
         let is_replaced = facts.is_to_be_replaced();
         let has_failed = answer.has_failed(worker, facts);
-        let has_reason = facts.is_wanted_down() || is_replaced || has_failed;
+        let is_asked = is_replaced || facts.is_restarted;
+        let has_reason = facts.is_wanted_down() || is_asked || has_failed;
         ensure(if is_repeated { is_kill } else { has_reason }, || {
             format!("{worker:?} is wanted {:?}, signalled before: {is_repeated}", facts.wanted)
         })
@@ -44,7 +47,7 @@ fn no_worker_is_stopped_without_a_reason(answer: &Answer) -> Verdict {
 fn no_worker_is_stopped_before_the_workers_that_need_it_are_gone(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let is_first = life.is_some_and(Life::is_unsignalled);
-        if !is_first || answer.is_kill() || answer.has_failed(worker, facts) {
+        if !is_first || answer.kills(worker) || answer.has_failed(worker, facts) {
             return Ok(());
         }
         let needing = answer.after.stopping_that_needs(facts.pool);
@@ -59,7 +62,7 @@ fn no_worker_is_stopped_before_the_workers_that_need_it_are_gone(answer: &Answer
 fn no_worker_is_replaced_out_of_order(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let is_ready = life.is_some_and(Life::is_ready) && !answer.has_failed(worker, facts);
-        if !is_ready || facts.wanted != Wanted::Up {
+        if !is_ready || facts.is_restarted || facts.wanted != Wanted::Up {
             return Ok(());
         }
         let mut pool = answer.after.slots_of(facts.pool);
@@ -80,7 +83,8 @@ fn no_worker_of_the_planned_revision_is_replaced(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let Some(life) = life.filter(|life| life.is_unsignalled()) else { return Ok(()) };
         let is_wanted = facts.wanted == Wanted::Up && !answer.has_failed(worker, facts);
-        forbid(is_wanted && life.revision == facts.planned, || {
+        let is_asked = facts.is_restarted || facts.is_asked();
+        forbid(is_wanted && !is_asked && life.revision == facts.planned, || {
             format!("{worker:?} is of {:?}, which the plan wants", life.revision)
         })
     })
@@ -91,11 +95,13 @@ fn no_worker_of_the_planned_revision_is_replaced(answer: &Answer) -> Verdict {
 fn no_worker_is_killed_before_its_grace_is_over(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, is_kill| {
         let is_over = match life {
+            // A kill is repeated.
+            Some(Life { killed_at: Some(_), .. }) | None => true,
             Some(Life { signalled_at: Some(at), grace, .. }) => answer.now >= *at + *grace,
-            Some(life) => life.killed_at.is_some() || facts.policy.grace.is_zero(),
-            None => true,
+            Some(_) => facts.policy.grace.is_zero(),
         };
-        ensure(!is_kill || is_over || answer.after.killing_since.is_some(), || {
+        let is_commanded = answer.kills(worker) || answer.after.killing_since.is_some();
+        ensure(!is_kill || is_over || is_commanded, || {
             format!("{worker:?} is {life:?}, its grace is {:?}", facts.policy.grace)
         })
     })
@@ -105,7 +111,7 @@ fn no_worker_is_killed_before_its_grace_is_over(answer: &Answer) -> Verdict {
 fn a_worker_with_a_grace_is_terminated_first(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, is_kill| {
         let is_first = life.is_some_and(Life::is_unsignalled);
-        let is_at_once = facts.policy.grace.is_zero() || answer.is_kill();
+        let is_at_once = facts.policy.grace.is_zero() || answer.kills(worker);
         ensure(!is_first || is_kill == is_at_once, || {
             format!("{worker:?} has a grace of {:?}", facts.policy.grace)
         })
@@ -121,10 +127,43 @@ fn a_hang_is_answered_with_a_signal(answer: &Answer) -> Verdict {
     ensure(is_ready == is_signalled, || format!("ready: {is_ready}, signalled: {is_signalled}"))
 }
 
+/// The worker that is there is signalled, and an empty slot is filled: neither a backoff nor earlier failures count. Only
+/// an idle slot whose pool comes after others may wait for them.
+fn a_restart_is_answered_with_a_signal_or_a_spawn(answer: &Answer) -> Verdict {
+    let (slot, is_roll) = match answer.event() {
+        Some(Event::Restart(slot)) => (slot, false),
+        Some(Event::Roll(slot)) => (slot, true),
+        _ => return Ok(()),
+    };
+    let record = answer.before;
+    let Some(facts) = record.of(slot) else { return Ok(()) };
+    if record.is_draining() || record.is_finished() {
+        return ensure(answer.actions.is_empty(), || format!("{:?}", answer.actions));
+    }
+    let worker = WorkerId { slot, generation: facts.generation };
+    let signals = [Action::Terminate(worker), Action::Kill(worker)];
+    let is_signalled = answer.actions.iter().any(|action| signals.contains(action));
+    let is_due = match &facts.life {
+        Some(life) if !life.is_unsignalled() => return Ok(()),
+        Some(_) if is_roll && facts.is_ready() => return Ok(()),
+        Some(_) => is_signalled,
+        None => answer.spawns(slot) || !record.unmet(facts.pool).is_empty(),
+    };
+    ensure(is_due, || format!("{facts:?} was answered with {:?}", answer.actions))
+}
+
+fn a_command_to_kill_kills_at_once(answer: &Answer) -> Verdict {
+    let Some(Event::Kill(slot)) = answer.event() else { return Ok(()) };
+    let life = answer.before.of(slot).and_then(|facts| facts.life.as_ref());
+    let Some(life) = life.filter(|life| life.killed_at.is_none()) else { return Ok(()) };
+    let is_killed = answer.actions.contains(&Action::Kill(life.worker));
+    ensure(is_killed, || format!("{life:?} was answered with {:?}", answer.actions))
+}
+
 impl Answer<'_> {
-    /// True if a wish kills.
-    fn is_kill(&self) -> bool {
-        self.grant() == Some(Grant::Kill)
+    /// True if a wish or a command kills this worker.
+    fn kills(&self, worker: WorkerId) -> bool {
+        self.grant() == Some(Grant::Kill) || self.is(Event::Kill(worker.slot))
     }
 
     /// True if this worker is stopped because it fails: it hangs, or was never ready.

@@ -4,7 +4,7 @@ use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, SlotId, Wanted, Work
 
 use super::{Answer, Law, OfAnswer, Told, Verdict, broken, ensure, forbid, is_late, subject};
 use crate::facts::Due;
-use crate::record::worker_of;
+use crate::record::{commanded, worker_of};
 
 pub const OF_SPAWNS: &[Law<OfAnswer>] = laws![
     a_late_event_changes_nothing,
@@ -62,12 +62,14 @@ fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answe
     Ok(())
 }
 
-/// Such a slot is neither signalled nor filled, and its phase stays; unless it waited to start or to be stopped.
+/// Such a slot is neither signalled nor filled, and its phase stays; unless it waited to start, to be stopped or
+/// for its turn in a roll that was asked for.
 fn a_new_plan_leaves_slots_that_keep_their_revision_alone(answer: &Answer) -> Verdict {
     let Told::Plan(spec) = answer.told else { return Ok(()) };
     for entry in &spec.slots {
         let Some(facts) = answer.before.of(entry.slot) else { continue };
-        if entry.revision != facts.revision || facts.waits_to_start() || facts.blocks_stop() {
+        let waits = facts.waits_to_start() || facts.blocks_stop() || facts.is_asked();
+        if entry.revision != facts.revision || waits {
             continue;
         }
         let is_touched = |action: &&Action| about(**action).is_some_and(|of| of.slot == entry.slot);
@@ -234,10 +236,7 @@ fn a_slot_that_has_ended_runs_again_only_when_its_revision_changes(answer: &Answ
 }
 
 fn slot_of(event: Event) -> Option<SlotId> {
-    match event {
-        Event::Start(slot) | Event::Stop(slot) => Some(slot),
-        _ => worker_of(event).map(|worker| worker.slot),
-    }
+    commanded(event).or_else(|| worker_of(event).map(|worker| worker.slot))
 }
 
 /// The worker that this action is about.

@@ -58,12 +58,26 @@ impl Rig {
 
     pub(super) fn command(&mut self) -> Vec<Event> {
         let Some(slot) = self.any_slot() else { return Vec::new() };
-        match self.rng.u32(0..16) {
-            15 => self.plans.all_slots().map(Event::Stop).collect(),
+        let command = |rng: &mut Rng| {
+            let commands = [
+                Event::Start,
+                Event::Stop,
+                Event::Kill,
+                Event::Restart,
+                Event::Roll,
+                Event::Withdraw,
+            ];
+            one_of(rng, commands)(slot)
+        };
+        match self.rng.u32(0..24) {
+            23 => self.plans.all_slots().map(Event::Stop).collect(),
+            22 => self.plans.all_slots().map(Event::Restart).collect(),
+            20 | 21 => self.plans.all_slots().map(Event::Roll).collect(),
             0..=6 => vec![Event::Start(slot)],
             7..=10 => vec![Event::Stop(slot)],
-            11 | 12 => vec![Event::Stop(slot), Event::Start(slot)],
-            _ => vec![Event::Start(slot), Event::Stop(slot)],
+            11..=15 => vec![command(&mut self.rng)],
+            // Commands that contradict each other in one wakeup.
+            _ => vec![command(&mut self.rng), command(&mut self.rng)],
         }
     }
 

@@ -20,7 +20,7 @@ use crate::kernel::{Kernel, Pid, Signal};
 use crate::laws::{self, Answer, Broken, Settled, Told};
 use crate::life::Life;
 use crate::plans::Plans;
-use crate::record::Record;
+use crate::record::{Record, worker_of};
 
 pub struct Rig {
     rng: Rng,
@@ -259,6 +259,11 @@ impl Rig {
                     self.record.note_event(event, self.now);
                 }
                 None => {
+                    // A reactor gives no id of a slot twice: what is new here has no late events.
+                    let is_known = |slot| record.of(slot).is_some();
+                    self.mail.retain(|(_, event)| {
+                        worker_of(*event).is_none_or(|worker| is_known(worker.slot))
+                    });
                     self.supervisor.revise(self.plans.spec.clone(), self.now, &mut actions);
                     self.record.note_plan(&self.plans.spec, self.now);
                 }
