@@ -40,8 +40,16 @@ pub struct Facts {
     pub was_replaced: bool,
     /// A roll took its ready worker away, and the next one is not ready yet.
     pub is_away: bool,
-    /// A command wants another worker now, and the one that is there was not signalled yet.
-    pub is_restarted: bool,
+    pub asked: Asked,
+}
+
+/// What a command has asked for and is not done yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Asked {
+    #[default]
+    Nothing,
+    /// Another worker now. The one that is there was not signalled yet.
+    Restart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +94,7 @@ impl Facts {
             replacement: None,
             was_replaced: false,
             is_away: false,
-            is_restarted: false,
+            asked: Asked::Nothing,
         }
     }
 
@@ -208,7 +216,7 @@ impl Facts {
     /// Another worker is wanted now, and neither a backoff nor a failure counts.
     pub fn restart(&mut self, now: Instant) {
         if self.is_unsignalled() {
-            self.is_restarted = true;
+            self.asked = Asked::Restart;
             self.wanted = Wanted::Up;
             self.forget_failures();
         } else if self.life.is_some() || matches!(self.due, Due::Nothing | Due::Start) {
@@ -235,6 +243,11 @@ impl Facts {
         if self.is_unsignalled() && self.is_asked() {
             self.replacement = None;
         }
+    }
+
+    /// True if a command wants another worker in place of the one that is there.
+    pub fn is_restarted(&self) -> bool {
+        self.asked == Asked::Restart
     }
 
     /// True if a command, and not the plan, has its worker replaced.
@@ -425,7 +438,8 @@ impl Facts {
             life.grace = self.policy.grace;
         }
         let (was_ready, has_hung) = (life.was_ready, life.has_hung);
-        if !std::mem::take(&mut self.is_restarted) && is_first && self.wanted == Wanted::Up {
+        let is_restarted = std::mem::take(&mut self.asked) == Asked::Restart;
+        if !is_restarted && is_first && self.wanted == Wanted::Up {
             if self.replacement.is_none() && !was_ready {
                 self.failed_starts += 1;
                 self.fail(now);

@@ -93,12 +93,12 @@ fn hash_slot(
         replacement,
         was_replaced,
         is_away,
-        is_restarted,
+        asked,
     } = facts;
     (planned, wanted, table.has_late_events && *generation > 0, limit, has_too_many_restarts)
         .hash(to);
     (replacement.map(|Replacement { revision, policy }| (revision, policy))).hash(to);
-    (was_replaced, is_away, is_restarted, (*failed_starts).min(memory.failures)).hash(to);
+    (was_replaced, is_away, asked, (*failed_starts).min(memory.failures)).hash(to);
     failed_at.iter().for_each(|at| now.duration_since(*at).min(memory.restarts).hash(to));
     let past = |at: Instant, longest: Duration| now.duration_since(at).min(longest);
     match due {

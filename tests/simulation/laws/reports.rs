@@ -57,7 +57,7 @@ fn every_report_is_true(answer: &Answer) -> Verdict {
         let is_due = answer
             .after
             .of(worker.slot)
-            .is_some_and(|facts| facts.is_to_be_replaced() || facts.is_restarted);
+            .is_some_and(|facts| facts.is_to_be_replaced() || facts.is_restarted());
         let is_true = match report {
             Transition::Ready(_) => life.is_starting() && (was_ready || answer.makes_ready(worker)),
             Transition::Crashed { exit, .. } => is_unsignalled && was_ready && is_exit(exit),

@@ -34,7 +34,7 @@ fn no_worker_is_stopped_without_a_reason(answer: &Answer) -> Verdict {
         let is_repeated = life.is_some_and(Life::was_signalled);
         let is_replaced = facts.is_to_be_replaced();
         let has_failed = answer.has_failed(worker, facts);
-        let is_asked = is_replaced || facts.is_restarted;
+        let is_asked = is_replaced || facts.is_restarted();
         let has_reason = facts.is_wanted_down() || is_asked || has_failed;
         ensure(if is_repeated { is_kill } else { has_reason }, || {
             format!("{worker:?} is wanted {:?}, signalled before: {is_repeated}", facts.wanted)
@@ -62,7 +62,7 @@ fn no_worker_is_stopped_before_the_workers_that_need_it_are_gone(answer: &Answer
 fn no_worker_is_replaced_out_of_order(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let is_ready = life.is_some_and(Life::is_ready) && !answer.has_failed(worker, facts);
-        if !is_ready || facts.is_restarted || facts.wanted != Wanted::Up {
+        if !is_ready || facts.is_restarted() || facts.wanted != Wanted::Up {
             return Ok(());
         }
         let mut pool = answer.after.slots_of(facts.pool);
@@ -83,7 +83,7 @@ fn no_worker_of_the_planned_revision_is_replaced(answer: &Answer) -> Verdict {
     answer.each_signal(|worker, life, facts, _| {
         let Some(life) = life.filter(|life| life.is_unsignalled()) else { return Ok(()) };
         let is_wanted = facts.wanted == Wanted::Up && !answer.has_failed(worker, facts);
-        let is_asked = facts.is_restarted || facts.is_asked();
+        let is_asked = facts.is_restarted() || facts.is_asked();
         forbid(is_wanted && !is_asked && life.revision == facts.planned, || {
             format!("{worker:?} is of {:?}, which the plan wants", life.revision)
         })
