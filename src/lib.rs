@@ -29,3 +29,4 @@ pub mod plan;
 pub mod reactor;
 pub mod supervisor;
 pub mod sys;
+pub mod wire;

@@ -6,6 +6,10 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::wire::Time;
+
 /// A wait that ends this much later than it was asked to is not explained by a busy machine, whose delays are some ten
 /// milliseconds: pm did not run. What is beyond the time that was asked for does not count. So even if it was a busy
 /// machine, each deadline comes; only later.
@@ -40,6 +44,26 @@ impl Clock {
     /// The time at the last [`Clock::end_wait`]: one wakeup sees one time.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The time of day, read now.
+    pub fn time(&self) -> Time {
+        Time(format!("{:.3}", Timestamp::now()))
+    }
+
+    /// The time of day at this moment of the run, if pm is not stopped between now and then.
+    pub fn time_of(&self, moment: Instant) -> Time {
+        let now = Timestamp::now();
+        let shifted = match moment.checked_duration_since(self.now) {
+            Some(ahead) => {
+                SignedDuration::try_from(ahead).ok().and_then(|ahead| now.checked_add(ahead).ok())
+            }
+            None => {
+                let ago = SignedDuration::try_from(self.now - moment).ok();
+                ago.and_then(|ago| now.checked_sub(ago).ok())
+            }
+        };
+        Time(format!("{:.3}", shifted.unwrap_or(now)))
     }
 
     /// From this very moment until `deadline`; zero if it has passed. For the timeout of the poll.

@@ -40,6 +40,56 @@ pub enum Event {
     Tick,
 }
 
+impl Event {
+    /// The slot that it is about. `None` if it is about all of them.
+    pub fn slot(self) -> Option<SlotId> {
+        match self {
+            Self::Start(slot)
+            | Self::Stop(slot)
+            | Self::Kill(slot)
+            | Self::Restart(slot)
+            | Self::Roll(slot)
+            | Self::Withdraw(slot) => Some(slot),
+            Self::Ready(worker)
+            | Self::Hung(worker)
+            | Self::Spawned(worker)
+            | Self::SpawnFailed(worker)
+            | Self::Exited { worker, .. }
+            | Self::Emptied(worker) => Some(worker.slot),
+            Self::Asked(_) | Self::Tick => None,
+        }
+    }
+}
+
+impl Action {
+    /// The worker that it is about, if it is about one.
+    pub fn worker(self) -> Option<WorkerId> {
+        match self {
+            Self::Spawn { worker, .. } | Self::Terminate(worker) | Self::Kill(worker) => {
+                Some(worker)
+            }
+            Self::Report(transition) => Some(transition.worker()),
+            Self::ReportStop(_) | Self::Finish { .. } | Self::Leave => None,
+        }
+    }
+}
+
+impl Transition {
+    pub fn worker(self) -> WorkerId {
+        match self {
+            Self::Ready(worker)
+            | Self::NeverReady(worker)
+            | Self::Hung(worker)
+            | Self::Replacing(worker)
+            | Self::GraceOver { worker, .. }
+            | Self::Crashed { worker, .. }
+            | Self::FailedStart { worker, .. }
+            | Self::SpawnFailed { worker, .. }
+            | Self::Stopped { worker, .. } => worker,
+        }
+    }
+}
+
 /// How pm was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {

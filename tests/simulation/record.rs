@@ -272,19 +272,6 @@ impl Record {
     }
 }
 
-/// The slot that this event commands something.
-pub fn commanded(event: Event) -> Option<SlotId> {
-    match event {
-        Event::Start(slot)
-        | Event::Stop(slot)
-        | Event::Kill(slot)
-        | Event::Restart(slot)
-        | Event::Roll(slot)
-        | Event::Withdraw(slot) => Some(slot),
-        _ => None,
-    }
-}
-
 /// The worker that this event is about.
 pub fn worker_of(event: Event) -> Option<WorkerId> {
     match event {

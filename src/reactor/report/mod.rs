@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 pub use self::probe_failure::ProbeFailure;
+pub use self::sentences::signal_name;
 pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
 pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 
@@ -265,9 +266,14 @@ impl Report {
         Self { at, what: What::Run(event) }
     }
 
+    /// What is said of it: one sentence, or more on lines of their own.
+    pub fn words(&self) -> String {
+        sentences::of(&self.what)
+    }
+
     /// Writes the sentences of this report to pm's own output.
     pub fn write(&self, output: &mut Output) {
-        for line in sentences::of(&self.what).lines() {
+        for line in self.words().lines() {
             output.say(line, self.at);
         }
     }

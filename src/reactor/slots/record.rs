@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use super::history::History;
 use super::launch::LaunchSpec;
 use crate::reactor::report::{Cause, SpawnFailure, WorkerFacts};
 use crate::supervisor::{Next, PoolId, Revision, WorkerId};
@@ -16,6 +17,7 @@ use crate::supervisor::{Next, PoolId, Revision, WorkerId};
 #[derive(Debug)]
 pub struct Record {
     pub pool: PoolId,
+    pub history: History,
     /// Those that a worker or the plan still needs: at most that of the worker that is there and that of the next one.
     specs: BTreeMap<Revision, LaunchSpec>,
     /// The revision that the plan wants.
@@ -58,6 +60,7 @@ impl Record {
         let wanted = Revision(1);
         Self {
             pool,
+            history: History::default(),
             specs: BTreeMap::from([(wanted, spec)]),
             wanted,
             latest: None,
@@ -226,6 +229,11 @@ impl Record {
             pid: record.pid,
             age: record.age(now),
         }
+    }
+
+    /// The process of the latest worker, dead or alive.
+    pub fn pid(&self) -> Option<Pid> {
+        self.latest.as_ref().and_then(|record| record.pid)
     }
 
     /// What is known of a worker's death besides its exit.

@@ -22,13 +22,11 @@ mod wishes;
 
 use std::time::{Duration, Instant};
 
-use pm::supervisor::{
-    Action, Event, Readiness, Slot, SlotId, Supervisor, TableSpec, Transition, WorkerId,
-};
+use pm::supervisor::{Action, Event, Readiness, Slot, SlotId, Supervisor, TableSpec, WorkerId};
 
 use crate::facts::Facts;
 use crate::life::Life;
-use crate::record::{Grant, Record, commanded, worker_of};
+use crate::record::{Grant, Record, worker_of};
 
 /// At most this many events follow from one.
 const EVENTS_PER_EVENT_MAX: u32 = 100;
@@ -115,9 +113,9 @@ pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
 
 /// True for an event about a worker that is no longer the latest of its slot, or about a slot that is not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
-    match commanded(event) {
-        Some(slot) => record.of(slot).is_none(),
-        None => worker_of(event).is_some_and(|worker| !record.is_latest(worker)),
+    match worker_of(event) {
+        Some(worker) => !record.is_latest(worker),
+        None => event.slot().is_some_and(|slot| record.of(slot).is_none()),
     }
 }
 
@@ -210,20 +208,5 @@ impl Answer<'_> {
             Some(Readiness::Probe { .. }) | None => false,
         };
         life.was_ready || (life.is_starting() && long_enough)
-    }
-}
-
-/// The worker that this report is about.
-fn subject(transition: Transition) -> WorkerId {
-    match transition {
-        Transition::Ready(worker)
-        | Transition::NeverReady(worker)
-        | Transition::Hung(worker)
-        | Transition::Replacing(worker)
-        | Transition::GraceOver { worker, .. }
-        | Transition::Crashed { worker, .. }
-        | Transition::FailedStart { worker, .. }
-        | Transition::SpawnFailed { worker, .. }
-        | Transition::Stopped { worker, .. } => worker,
     }
 }

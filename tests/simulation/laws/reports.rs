@@ -2,7 +2,7 @@
 
 use pm::supervisor::{Action, Event, Next, Phase, Transition, Wanted, WorkerId};
 
-use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid, is_late, longest, subject};
+use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid, is_late, longest};
 use crate::facts::Due;
 use crate::life::Life;
 
@@ -155,7 +155,7 @@ impl Answer<'_> {
     /// The law gets the report and the worker that it is about.
     fn each_report(&self, mut law: impl FnMut(Transition, WorkerId) -> Verdict) -> Verdict {
         self.actions.iter().try_for_each(|action| match action {
-            Action::Report(report) => law(*report, subject(*report)),
+            Action::Report(report) => law(*report, report.worker()),
             _ => Ok(()),
         })
     }

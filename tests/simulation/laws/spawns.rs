@@ -1,10 +1,9 @@
 //! The laws of an answer about spawns: of which workers, when, by which revision; and that other slots are left alone.
 
-use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, SlotId, Wanted, WorkerId};
+use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, Wanted};
 
-use super::{Answer, Law, OfAnswer, Told, Verdict, broken, ensure, forbid, is_late, subject};
+use super::{Answer, Law, OfAnswer, Told, Verdict, broken, ensure, forbid, is_late};
 use crate::facts::Due;
-use crate::record::{commanded, worker_of};
 
 pub const OF_SPAWNS: &[Law<OfAnswer>] = laws![
     a_late_event_changes_nothing,
@@ -35,9 +34,9 @@ fn a_late_event_changes_nothing(answer: &Answer) -> Verdict {
 
 /// An event about one slot touches no other slot, unless that one waited to start, to be stopped or to be replaced.
 fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answer) -> Verdict {
-    let Some(slot) = answer.event().and_then(slot_of) else { return Ok(()) };
+    let Some(slot) = answer.event().and_then(Event::slot) else { return Ok(()) };
     for action in answer.actions {
-        let Some(other) = about(*action).filter(|other| other.slot != slot) else { continue };
+        let Some(other) = action.worker().filter(|other| other.slot != slot) else { continue };
         let facts = answer.before.of(other.slot);
         let has_waited = facts.is_some_and(|facts| match action {
             Action::Spawn { .. } => facts.waits_to_start(),
@@ -51,7 +50,7 @@ fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answe
         }
     }
     let is_touched =
-        |id| answer.actions.iter().any(|action| about(*action).is_some_and(|of| of.slot == id));
+        |id| answer.actions.iter().any(|action| action.worker().is_some_and(|of| of.slot == id));
     let visible = |slot: &Slot| (slot.phase(), slot.wanted(), slot.generation());
     for was in answer.slots_before.iter().filter(|was| was.id() != slot && !is_touched(was.id())) {
         let is = answer.slots.iter().find(|is| is.id() == was.id());
@@ -72,7 +71,7 @@ fn a_new_plan_leaves_slots_that_keep_their_revision_alone(answer: &Answer) -> Ve
         if entry.revision != facts.revision || waits {
             continue;
         }
-        let is_touched = |action: &&Action| about(**action).is_some_and(|of| of.slot == entry.slot);
+        let is_touched = |action: &&Action| action.worker().is_some_and(|of| of.slot == entry.slot);
         if let Some(action) = answer.actions.iter().find(is_touched) {
             return broken(format!("{action:?}"));
         }
@@ -233,18 +232,4 @@ fn a_slot_that_has_ended_runs_again_only_when_its_revision_changes(answer: &Answ
         }
     }
     Ok(())
-}
-
-fn slot_of(event: Event) -> Option<SlotId> {
-    commanded(event).or_else(|| worker_of(event).map(|worker| worker.slot))
-}
-
-/// The worker that this action is about.
-fn about(action: Action) -> Option<WorkerId> {
-    match action {
-        Action::Spawn { worker, .. } => Some(worker),
-        Action::Terminate(worker) | Action::Kill(worker) => Some(worker),
-        Action::Report(transition) => Some(subject(transition)),
-        Action::ReportStop(_) | Action::Finish { .. } | Action::Leave => None,
-    }
 }

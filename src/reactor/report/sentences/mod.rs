@@ -20,7 +20,7 @@ pub fn of(what: &What) -> String {
 }
 
 /// `SIGTERM`, or `signal 40` if it has no name.
-fn signal_name(number: i32) -> String {
+pub fn signal_name(number: i32) -> String {
     match Signal::try_from(number) {
         Ok(signal) => signal.as_str().to_owned(),
         Err(_) => format!("signal {number}"),

@@ -1,0 +1,94 @@
+//! What a run is at, as [`crate::wire`] says it. Made when it is asked for, from the parts that know.
+
+use std::time::Instant;
+
+use super::super::clock::Clock;
+use super::super::slots::Slots;
+use super::super::slots::history::{History, phase_of};
+use crate::supervisor::{self, Phase, Slot, SlotId, Supervisor};
+use crate::wire::{Death, SlotDetail, SlotStatus, Wanted, Worker};
+
+/// Everything that a status is made from, at one moment.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub supervisor: &'a Supervisor,
+    pub slots: &'a Slots,
+    pub clock: &'a Clock,
+}
+
+impl View<'_> {
+    /// These slots, in their order. One that is not there is left out.
+    pub fn slots(&self, ids: impl IntoIterator<Item = SlotId>) -> Vec<SlotStatus> {
+        ids.into_iter().filter_map(|id| self.slot(id)).collect()
+    }
+
+    /// One slot, if it is there.
+    pub fn slot(&self, id: SlotId) -> Option<SlotStatus> {
+        let slot = self.supervisor.slot(id)?;
+        let facts = self.slots.identity(id)?;
+        let history = self.slots.history(id)?;
+        let phase = slot.phase();
+        let waits_for = self.slots.pool_names(&self.supervisor.waits_for(id));
+        Some(SlotStatus {
+            slot: facts.name.to_owned(),
+            pool: facts.pool.to_owned(),
+            number: facts.number,
+            port: facts.port,
+            wanted: wanted(slot),
+            phase: phase_of(phase),
+            phase_since: history.since().cloned().unwrap_or_else(|| self.clock.time()),
+            phase_until: phase.deadline().map(|at| self.clock.time_of(at)),
+            worker: phase.has_worker().then(|| self.worker(slot, history)),
+            restarts: history.restarts(),
+            failed_starts: slot.failures(),
+            next_try_at: next_try(phase).map(|at| self.clock.time_of(at)),
+            waits_for,
+            last_death: history.deaths().next().map(without_lines),
+            stats: None,
+        })
+    }
+
+    /// One slot with its last deaths.
+    pub fn detail(&self, id: SlotId) -> Option<SlotDetail> {
+        let status = self.slot(id)?;
+        let deaths = self.slots.history(id)?.deaths().cloned().collect();
+        let exec = &self.slots.next_spec(id)?.plan.exec;
+        let argv = exec.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let cwd = exec.cwd.as_ref().map(|cwd| cwd.display().to_string());
+        Some(SlotDetail { status, deaths, argv, cwd })
+    }
+
+    fn worker(&self, slot: &Slot, history: &History) -> Worker {
+        let facts = self.slots.facts(slot.worker(), self.clock.now());
+        Worker {
+            generation: slot.generation(),
+            pid: facts.pid.map(nix::unistd::Pid::as_raw),
+            started_at: history.started_at().cloned().unwrap_or_else(|| self.clock.time()),
+            ready_at: history.ready_at().cloned(),
+            uptime_seconds: facts.age.as_secs_f64(),
+        }
+    }
+}
+
+fn wanted(slot: &Slot) -> Wanted {
+    match slot.wanted() {
+        supervisor::Wanted::Up => Wanted::Up,
+        supervisor::Wanted::Unset | supervisor::Wanted::Down => Wanted::Down,
+        supervisor::Wanted::Ended(_) => Wanted::Ended,
+        supervisor::Wanted::Gone => Wanted::Gone,
+    }
+}
+
+fn next_try(phase: Phase) -> Option<Instant> {
+    match phase {
+        Phase::Backoff { until } => Some(until),
+        Phase::Idle | Phase::Starting { .. } | Phase::Ready { .. } => None,
+        Phase::Stopping { .. } | Phase::Killing { .. } | Phase::GivenUp => None,
+    }
+}
+
+/// A status of many slots leaves the lines out.
+fn without_lines(death: &Death) -> Death {
+    Death { last_lines: Vec::new(), ..death.clone() }
+}
+

@@ -1,0 +1,197 @@
+//! What became of a slot over time: since when it is at its phase, and how its last workers ended.
+//!
+//! Kept in the words of [`crate::wire`], since other programs are the only ones that ask for it.
+
+use std::collections::VecDeque;
+
+use nix::unistd::Pid;
+
+use super::super::report::{Cause, Report, What, WorkerEvent, WorkerFacts, signal_name};
+use crate::supervisor::{self, Exit, Slot};
+use crate::wire::{Death, Phase, Reason, Time};
+
+/// How many deaths of a slot are kept.
+pub const DEATHS_MAX: usize = 20;
+
+/// What became of one slot.
+#[derive(Debug, Default)]
+pub struct History {
+    /// What it was at when that was last looked at, and since when.
+    phase: Phase,
+    generation: u64,
+    since: Option<Time>,
+    started_at: Option<Time>,
+    ready_at: Option<Time>,
+    /// The latest first.
+    deaths: VecDeque<Death>,
+    restarts: u64,
+    /// Why its worker is being stopped, once that is known.
+    ending: Option<Ending>,
+    /// How the leader of its worker ended, until nothing is left of it.
+    exit: Option<Exit>,
+}
+
+/// Why a worker is being stopped, and what was said of it.
+#[derive(Debug)]
+struct Ending {
+    reason: Reason,
+    words: String,
+}
+
+/// A slot is at another phase, or has another worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseChange {
+    pub generation: u64,
+    pub from: Phase,
+    pub to: Phase,
+}
+
+impl History {
+    /// Since when it is at its phase.
+    pub fn since(&self) -> Option<&Time> {
+        self.since.as_ref()
+    }
+
+    /// When its worker was started.
+    pub fn started_at(&self) -> Option<&Time> {
+        self.started_at.as_ref()
+    }
+
+    /// When its worker became ready.
+    pub fn ready_at(&self) -> Option<&Time> {
+        self.ready_at.as_ref()
+    }
+
+    /// The latest first.
+    pub fn deaths(&self) -> impl Iterator<Item = &Death> {
+        self.deaths.iter()
+    }
+
+    /// How often a worker followed another one.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// Looks at what the slot is at now.
+    pub fn note_phase(&mut self, slot: &Slot, now: &Time) -> Option<PhaseChange> {
+        let (generation, to) = (slot.generation(), phase_of(slot.phase()));
+        if (self.generation, self.phase) == (generation, to) {
+            self.since.get_or_insert_with(|| now.clone());
+            return None;
+        }
+        let from = self.phase;
+        self.since = Some(now.clone());
+        if self.generation != generation {
+            self.restarts += u64::from(self.generation > 0);
+            self.started_at = Some(now.clone());
+            self.ready_at = None;
+            self.ending = None;
+            self.exit = None;
+        }
+        if to == Phase::Ready {
+            self.ready_at = Some(now.clone());
+        }
+        (self.generation, self.phase) = (generation, to);
+        Some(PhaseChange { generation, from, to })
+    }
+
+    /// The leader of a worker was reaped.
+    pub fn note_exit(&mut self, exit: Exit) {
+        self.exit = Some(exit);
+    }
+
+    /// Takes in what was reported of a worker. `stopped_by` is why a worker is stopped that did nothing wrong;
+    /// `last_lines` are the last ones that it wrote.
+    pub fn note_report(
+        &mut self,
+        report: &Report,
+        stopped_by: Reason,
+        now: &Time,
+        last_lines: impl FnOnce() -> Vec<String>,
+    ) {
+        let What::Worker(facts, event) = &report.what else { return };
+        let (reason, exit, cause) = match event {
+            WorkerEvent::Crashed { death, .. } => (Reason::Crash, Some(death.exit), death.cause),
+            WorkerEvent::FailedStart { death, .. } => {
+                (Reason::FailedStart, Some(death.exit), death.cause)
+            }
+            WorkerEvent::SpawnFailed { .. } => (Reason::FailedStart, None, None),
+            WorkerEvent::NeverReady { .. } => {
+                return self.begin_to_end(Reason::FailedStart, report);
+            }
+            WorkerEvent::Hung { .. } => return self.begin_to_end(Reason::Hung, report),
+            WorkerEvent::Replacing => return self.begin_to_end(stopped_by, report),
+            WorkerEvent::Stopped { .. } => {
+                let last = self.deaths.front().map(|death| death.generation);
+                if last == Some(facts.id.generation) {
+                    return;
+                }
+                let Ending { reason, words } = self
+                    .ending
+                    .take()
+                    .unwrap_or_else(|| Ending { reason: stopped_by, words: report.words() });
+                let exit = self.exit.take();
+                return self.add(death(facts, reason, exit, None, words, last_lines(), now));
+            }
+            WorkerEvent::Ready
+            | WorkerEvent::SlowStart { .. }
+            | WorkerEvent::GraceOver { .. }
+            | WorkerEvent::StillStopping { .. }
+            | WorkerEvent::StillKilling { .. }
+            | WorkerEvent::Rejected(_) => return,
+        };
+        self.add(death(facts, reason, exit, cause, report.words(), last_lines(), now));
+    }
+
+    fn begin_to_end(&mut self, reason: Reason, report: &Report) {
+        self.ending = Some(Ending { reason, words: report.words() });
+    }
+
+    fn add(&mut self, death: Death) {
+        self.deaths.truncate(DEATHS_MAX - 1);
+        self.deaths.push_front(death);
+    }
+}
+
+fn death(
+    facts: &WorkerFacts,
+    reason: Reason,
+    exit: Option<Exit>,
+    cause: Option<Cause>,
+    words: String,
+    last_lines: Vec<String>,
+    now: &Time,
+) -> Death {
+    let (exit_status, signal) = match exit {
+        Some(Exit::Code(code)) => (Some(code), None),
+        Some(Exit::Signal(number)) => (None, Some(signal_name(i32::from(number)))),
+        None => (None, None),
+    };
+    // What the kernel says is only known of a control group.
+    let out_of_memory = cause.map(|Cause::MemoryLimit(_)| true);
+    Death {
+        generation: facts.id.generation,
+        pid: facts.pid.map(Pid::as_raw),
+        at: now.clone(),
+        reason,
+        exit_status,
+        signal,
+        out_of_memory,
+        uptime_seconds: facts.age.as_secs_f64(),
+        words,
+        last_lines,
+    }
+}
+
+/// What a slot is at, without its times.
+pub fn phase_of(phase: supervisor::Phase) -> Phase {
+    match phase {
+        supervisor::Phase::Idle => Phase::Idle,
+        supervisor::Phase::Starting { .. } => Phase::Starting,
+        supervisor::Phase::Ready { .. } => Phase::Ready,
+        supervisor::Phase::Stopping { .. } => Phase::Stopping,
+        supervisor::Phase::Killing { .. } => Phase::Killing,
+        supervisor::Phase::Backoff { .. } => Phase::Backoff,
+        supervisor::Phase::GivenUp => Phase::GivenUp,
+    }
+}

@@ -1,0 +1,373 @@
+//! Floor 2: what crosses the control socket, as JSON. The server, the commands and every other client use these types
+//! and nothing else.
+//!
+//! A field that means nothing now is `null`: never 0, an empty text or a time long ago. Seconds are decimal numbers,
+//! bytes are whole ones, cores are decimal (1.0 is one core), and times are RFC 3339 in UTC with milliseconds. Fields
+//! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version of this interface. It changes only if a field is removed or means something else.
+pub const API: u32 = 1;
+
+/// A moment: `2026-11-25T01:02:03.004Z`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Time(pub String);
+
+/// The answer to `GET /v1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Version {
+    /// The version of pm.
+    pub pm: String,
+    pub api: u32,
+    pub pid: i32,
+}
+
+/// One moment of a run. All of it was true at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The number of the last event that this status contains. The events after it have no hole.
+    pub seq: u64,
+    pub now: Time,
+    pub pm: PmStatus,
+    pub slots: Vec<SlotStatus>,
+}
+
+/// What is known of pm itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PmStatus {
+    pub version: String,
+    /// Of the reactor.
+    pub pid: i32,
+    pub started_at: Time,
+    /// The file that the plan was made from; `null` if there is none.
+    pub plan: Option<String>,
+    /// pm was asked to stop, or the run is over.
+    pub draining: bool,
+}
+
+/// What is known of one slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SlotStatus {
+    /// `web.2`
+    pub slot: String,
+    pub pool: String,
+    pub number: usize,
+    pub port: Option<u16>,
+    pub wanted: Wanted,
+    pub phase: Phase,
+    pub phase_since: Time,
+    /// When the phase ends by itself.
+    pub phase_until: Option<Time>,
+    /// The worker that is there; `null` if there is none.
+    pub worker: Option<Worker>,
+    /// How often a worker was replaced, for any reason.
+    pub restarts: u64,
+    /// Failed starts in a row.
+    pub failed_starts: u32,
+    pub next_try_at: Option<Time>,
+    /// The pools that it waits for before it starts.
+    pub waits_for: Vec<String>,
+    pub last_death: Option<Death>,
+    /// What the processes of the worker use, if it was asked for.
+    pub stats: Option<Stats>,
+}
+
+/// What a slot is wanted to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    Up,
+    Down,
+    /// Its worker has ended, and the restart policy does not restart it.
+    Ended,
+    /// The plan no longer has it.
+    Gone,
+}
+
+/// What a slot is at.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    #[default]
+    Idle,
+    Starting,
+    Ready,
+    Stopping,
+    Killing,
+    Backoff,
+    GivenUp,
+}
+
+impl Phase {
+    /// As it is written: `given_up`.
+    pub fn written(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Killing => "killing",
+            Self::Backoff => "backoff",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// A worker that is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Worker {
+    pub generation: u64,
+    /// `null` while it is not started yet.
+    pub pid: Option<i32>,
+    pub started_at: Time,
+    pub ready_at: Option<Time>,
+    pub uptime_seconds: f64,
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Death {
+    pub generation: u64,
+    pub pid: Option<i32>,
+    pub at: Time,
+    pub reason: Reason,
+    /// `null` if a signal killed it, or if it could not be started.
+    pub exit_status: Option<u8>,
+    /// `SIGKILL`
+    pub signal: Option<String>,
+    /// True if the kernel killed it for want of memory, as far as is known.
+    pub out_of_memory: Option<bool>,
+    pub uptime_seconds: f64,
+    /// What pm said of it.
+    pub words: String,
+    /// The last lines before it; empty unless they were asked for.
+    pub last_lines: Vec<String>,
+}
+
+/// Why a worker ended.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It exited after it had been ready.
+    Crash,
+    /// It exited before it was ready, was not ready in time, or could not be started.
+    FailedStart,
+    Hung,
+    /// A command.
+    Asked,
+    /// The plan.
+    Changed,
+    /// pm was asked to stop.
+    Shutdown,
+}
+
+/// What the processes of one worker use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stats {
+    pub sampled_at: Time,
+    pub cpu_seconds: f64,
+    pub memory_bytes: u64,
+    pub processes: usize,
+}
+
+/// One slot and its last deaths, the latest first. The answer to `GET /v1/slots/{slot}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SlotDetail {
+    #[serde(flatten)]
+    pub status: SlotStatus,
+    pub deaths: Vec<Death>,
+    /// The command that its next worker runs.
+    pub argv: Vec<String>,
+    pub cwd: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// Counts from 1 in each run, without a hole.
+    pub seq: u64,
+    pub at: Time,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A slot has another phase, or another worker.
+    Phase { slot: String, generation: u64, from: Phase, to: Phase },
+    /// pm has said this, of a slot or of the run.
+    Report { slot: Option<String>, generation: Option<u64>, words: String },
+    /// This many events were lost: they are older than what pm keeps.
+    Gap { dropped: u64 },
+    /// pm ends.
+    Bye { words: String },
+}
+
+impl EventKind {
+    /// As `event` is written.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Phase { .. } => "phase",
+            Self::Report { .. } => "report",
+            Self::Gap { .. } => "gap",
+            Self::Bye { .. } => "bye",
+        }
+    }
+
+    /// The slot that it is about, if it is about one.
+    pub fn slot(&self) -> Option<&str> {
+        match self {
+            Self::Phase { slot, .. } => Some(slot),
+            Self::Report { slot, .. } => slot.as_deref(),
+            Self::Gap { .. } | Self::Bye { .. } => None,
+        }
+    }
+}
+
+/// Which slots a command is about, and whether it waits. The body of `POST /v1/start`, `/v1/stop` and `/v1/restart`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// `web`, `web.2`, `:8081` or `all`.
+    pub slots: Vec<String>,
+    #[serde(default)]
+    pub wait: WaitFor,
+    /// At most this long.
+    #[serde(default = "Command::default_timeout")]
+    pub timeout_seconds: f64,
+    /// `restart`: one ready worker of a pool after another.
+    #[serde(default)]
+    pub roll: bool,
+    /// `stop`: by SIGKILL, at once.
+    #[serde(default)]
+    pub now: bool,
+}
+
+impl Command {
+    pub fn default_timeout() -> f64 {
+        60.0
+    }
+}
+
+/// What the answer to a command waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// Until what was commanded is so.
+    #[default]
+    Done,
+    Nothing,
+}
+
+/// The body of `POST /v1/kill`: a signal to the workers. What is wanted stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    pub slots: Vec<String>,
+    /// `HUP`, `SIGHUP` or `1`.
+    #[serde(default = "Kill::default_signal")]
+    pub signal: String,
+}
+
+impl Kill {
+    pub fn default_signal() -> String {
+        "KILL".into()
+    }
+}
+
+/// The body of `POST /v1/scale`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// The number of workers that each of these pools is to have: `5`, `+1` or `-1`.
+    pub pools: BTreeMap<String, String>,
+    #[serde(default)]
+    pub wait: WaitFor,
+    #[serde(default = "Command::default_timeout")]
+    pub timeout_seconds: f64,
+}
+
+/// The body of `POST /v1/reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {
+    /// Say what would change, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The body of `POST /v1/shutdown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// By SIGKILL, at once.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
+    /// As in [`Status`].
+    pub seq: u64,
+    pub outcome: Outcome,
+    /// What was done, in words, if there is more to say than the slots show.
+    pub words: Option<String>,
+    /// The slots that the command is about, as they are now.
+    pub slots: Vec<SlotStatus>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    /// It was so before.
+    Already,
+    /// It goes on; the answer did not wait.
+    Accepted,
+}
+
+/// Why a request was not carried out (RFC 9457, `application/problem+json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// `/errors/no-such-slot`
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    pub detail: String,
+    /// What to type instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The names that could have been meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+    /// The slots that the command is about, as they are now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<SlotStatus>,
+}
+
+/// One line of a worker, or a death between the lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLine {
+    /// Counts over all slots.
+    pub n: u64,
+    pub at: Time,
+    pub slot: String,
+    pub generation: u64,
+    /// False if pm says it: a death.
+    pub from_worker: bool,
+    /// Bytes that are not UTF-8 are replaced.
+    pub line: String,
+}
