@@ -1,0 +1,217 @@
+//! From a request to what it asks for. Nothing is looked up here: names of slots are still words.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::http::{Method, Request};
+use super::problems;
+use crate::plan::text::suggest::Suggestion;
+use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    Version,
+    Health,
+    Status { slots: Vec<String> },
+    Slot(String),
+    Events(EventsCall),
+    Wait { slots: Vec<String>, until: Until, timeout: Duration },
+    Start(Command),
+    Stop(Command),
+    Restart(Command),
+    Kill(Kill),
+    Scale(Scale),
+    Reload(Reload),
+    Shutdown(Shutdown),
+}
+
+/// Which events a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsCall {
+    /// Only those after the event of this number. `None`: all that are kept.
+    pub after: Option<u64>,
+    pub slots: Vec<String>,
+    pub follow: bool,
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object a line.
+    Lines,
+    /// Server-sent events (HTML Standard, section 9.2).
+    ServerSent,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    Ready,
+    Stopped,
+    Exit,
+}
+
+/// Each path, the methods that it has, and its queries.
+const PATHS: [(&str, &str, &[&str]); 13] = [
+    ("/v1", "GET, HEAD", &[]),
+    ("/healthz", "GET, HEAD", &[]),
+    ("/v1/status", "GET, HEAD", &["slots"]),
+    ("/v1/slots/", "GET, HEAD", &[]),
+    ("/v1/events", "GET, HEAD", &["after", "slots", "follow"]),
+    ("/v1/wait", "GET, HEAD", &["slots", "for", "timeout_seconds"]),
+    ("/v1/start", "POST", &[]),
+    ("/v1/stop", "POST", &[]),
+    ("/v1/restart", "POST", &[]),
+    ("/v1/kill", "POST", &[]),
+    ("/v1/scale", "POST", &[]),
+    ("/v1/reload", "POST", &[]),
+    ("/v1/shutdown", "POST", &[]),
+];
+
+/// Why there is no call: the problem, and the methods that its path has if that is why.
+#[derive(Debug)]
+pub struct Refused {
+    pub problem: Problem,
+    pub allow: Option<&'static str>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, allow: None }
+    }
+}
+
+impl Call {
+    /// # Errors
+    /// If there is no such path, if it has another method, or if the query or the body cannot be used.
+    pub fn of(request: &Request) -> Result<Self, Refused> {
+        let path = request.path.as_str();
+        let is_it = |known: &str| match known.strip_suffix('/') {
+            Some(_) => path.strip_prefix(known).is_some_and(|rest| !rest.is_empty()),
+            None => path == known,
+        };
+        let Some((known, methods, queries)) = PATHS.iter().find(|(known, ..)| is_it(known)) else {
+            let suggestion = Suggestion::of(path, PATHS.iter().map(|(known, ..)| *known));
+            let detail = format!("there is no `{path}`; {suggestion}");
+            return Err(problems::new(404, "no-such-path", "No such path", detail).into());
+        };
+        let is_get = matches!(request.method, Method::Get | Method::Head);
+        if is_get != methods.starts_with("GET") || !is_get && request.method != Method::Post {
+            let detail = format!("`{path}` has {methods} only");
+            let problem = problems::new(405, "method-not-allowed", "Method not allowed", detail);
+            return Err(Refused { problem, allow: Some(methods) });
+        }
+        for (name, _) in &request.query {
+            if !queries.contains(&name.as_str()) {
+                let detail = match queries {
+                    [] => format!("`{path}` takes no query"),
+                    queries => {
+                        let suggestion = Suggestion::of(name, queries.iter().copied());
+                        format!("`{path}` takes no `{name}`; {suggestion}")
+                    }
+                };
+                return Err(problems::bad_request(detail).into());
+            }
+        }
+        Ok(match *known {
+            "/v1" => Self::Version,
+            "/healthz" => Self::Health,
+            "/v1/status" => Self::Status { slots: words(request, "slots") },
+            "/v1/slots/" => Self::Slot(path["/v1/slots/".len()..].to_owned()),
+            "/v1/events" => Self::Events(events(request)?),
+            "/v1/wait" => Self::Wait {
+                slots: named(words(request, "slots"))?,
+                until: until(request)?,
+                timeout: seconds(match request.query("timeout_seconds") {
+                    Some(text) => text.parse().map_err(|_: std::num::ParseFloatError| {
+                        problems::bad_request(format!("`{text}` is not a number of seconds"))
+                    })?,
+                    None => Command::default_timeout(),
+                })?,
+            },
+            "/v1/start" => Self::Start(command(request)?),
+            "/v1/stop" => Self::Stop(command(request)?),
+            "/v1/restart" => Self::Restart(command(request)?),
+            "/v1/kill" => Self::Kill(body(request)?),
+            "/v1/scale" => Self::Scale(body(request)?),
+            "/v1/reload" => Self::Reload(body(request)?),
+            _ => Self::Shutdown(body(request)?),
+        })
+    }
+}
+
+/// The words of a list that is written with commas.
+fn words(request: &Request, name: &str) -> Vec<String> {
+    let text = request.query(name).unwrap_or_default();
+    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// A command names its slots: none is not all.
+fn named(slots: Vec<String>) -> Result<Vec<String>, Problem> {
+    if slots.is_empty() {
+        return Err(problems::bad_request(
+            "name the slots: `web`, `web.2`, `:8081`, or `all` for every slot",
+        ));
+    }
+    Ok(slots)
+}
+
+fn events(request: &Request) -> Result<EventsCall, Problem> {
+    let number = |text: &str| {
+        text.parse().map_err(|_: std::num::ParseIntError| {
+            problems::bad_request(format!("`{text}` is not the number of an event"))
+        })
+    };
+    let last_id = request.headers.get("last-event-id").and_then(|id| id.rsplit('-').next());
+    let after = last_id.or(request.query("after")).map(number).transpose()?;
+    let follow = match request.query("follow") {
+        None | Some("0" | "false") => false,
+        Some("" | "1" | "true") => true,
+        Some(other) => {
+            return Err(problems::bad_request(format!("`follow` is 1 or 0, not `{other}`")));
+        }
+    };
+    let accept = request.headers.get("accept").unwrap_or_default();
+    let is_server_sent = accept.contains("text/event-stream");
+    let format = if is_server_sent { Format::ServerSent } else { Format::Lines };
+    Ok(EventsCall { after, slots: words(request, "slots"), follow, format })
+}
+
+fn until(request: &Request) -> Result<Until, Problem> {
+    match request.query("for") {
+        None | Some("ready") => Ok(Until::Ready),
+        Some("stopped") => Ok(Until::Stopped),
+        Some("exit") => Ok(Until::Exit),
+        Some(other) => {
+            let suggestion = Suggestion::of(other, ["ready", "stopped", "exit"]);
+            Err(problems::bad_request(format!("`{other}` is nothing to wait for; {suggestion}")))
+        }
+    }
+}
+
+fn command(request: &Request) -> Result<Command, Problem> {
+    let command: Command = body(request)?;
+    seconds(command.timeout_seconds)?;
+    Ok(Command { slots: named(command.slots)?, ..command })
+}
+
+/// A time that a client asks for, at most a day.
+pub fn seconds(seconds: f64) -> Result<Duration, Problem> {
+    const DAY: f64 = 86_400.0;
+    if !(0.0..=DAY).contains(&seconds) {
+        return Err(problems::bad_request(format!("a timeout is 0 to {DAY} seconds, not {seconds}")));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let kind = request.headers.get("content-type").unwrap_or("application/json");
+    if kind.split(';').next().map(str::trim) != Some("application/json") {
+        let detail = format!("the body is application/json, not {kind}");
+        return Err(problems::new(415, "unsupported-media-type", "Unsupported media type", detail));
+    }
+    let bytes = if request.body.is_empty() { b"{}" } else { &request.body[..] };
+    serde_json::from_slice(bytes).map_err(|error| problems::bad_request(format!("body: {error}")))
+}

@@ -1,0 +1,98 @@
+//! A stream of events to one client: a place in the events of the run, and no queue.
+
+use std::fmt::Write as _;
+
+use super::call::{EventsCall, Format};
+use super::events::{After, Events};
+use super::http::{Connection, Head, Status};
+use crate::wire::{Event, EventKind, Time};
+
+/// The stream of one client.
+#[derive(Debug)]
+pub struct Stream {
+    /// The number of the last event that it has, or has passed over.
+    cursor: u64,
+    /// The names of the slots that it is about; empty for all.
+    slots: Vec<String>,
+    pools: Vec<String>,
+    follow: bool,
+    format: Format,
+}
+
+/// Room that one event may need: what has less waits.
+const ROOM_MIN: usize = 8 * 1024;
+
+impl Stream {
+    /// `slots` are the names of those that the client has selected; empty for all.
+    pub fn new(call: &EventsCall, slots: Vec<String>) -> Self {
+        Self {
+            cursor: call.after.unwrap_or(0),
+            slots,
+            pools: Vec::new(),
+            follow: call.follow,
+            format: call.format,
+        }
+    }
+
+    pub fn head(&self) -> Head {
+        let content_type = match self.format {
+            Format::Lines => "application/x-ndjson",
+            Format::ServerSent => "text/event-stream",
+        };
+        let head = Head::new(Status::Ok, content_type).with("Cache-Control", "no-store");
+        match self.format {
+            Format::Lines => head,
+            Format::ServerSent => head.with("X-Accel-Buffering", "no"),
+        }
+    }
+
+    /// Gives the client what has happened, as far as there is room. `now` is the time of a gap.
+    pub fn fill(&mut self, events: &Events, now: impl Fn() -> Time, connection: &mut Connection) {
+        while connection.output_room() >= ROOM_MIN {
+            match events.after(self.cursor) {
+                After::Gap(dropped) => {
+                    self.cursor += dropped;
+                    let kind = EventKind::Gap { dropped };
+                    let gap = Event { seq: self.cursor, at: now(), kind };
+                    connection.stream(self.written(&gap).as_bytes());
+                }
+                After::Event(event) => {
+                    self.cursor = event.seq;
+                    if self.is_meant(event) {
+                        let text = self.written(event);
+                        let room = connection.output_room();
+                        connection.stream(&text.as_bytes()[..text.len().min(room)]);
+                    }
+                    if let EventKind::Bye { .. } = event.kind {
+                        return connection.end_stream();
+                    }
+                }
+                After::Nothing if self.follow => return,
+                After::Nothing => return connection.end_stream(),
+            }
+        }
+    }
+
+    fn is_meant(&self, event: &Event) -> bool {
+        let is_all = self.slots.is_empty() && self.pools.is_empty();
+        match event.kind.slot() {
+            _ if is_all => true,
+            Some(slot) => self.slots.iter().any(|name| name == slot),
+            None => !matches!(event.kind, EventKind::Report { .. }),
+        }
+    }
+
+    fn written(&self, event: &Event) -> String {
+        let data = serde_json::to_string(event).unwrap_or_default();
+        match self.format {
+            Format::Lines => data + "\n",
+            Format::ServerSent => {
+                let mut text = String::new();
+                let name = event.kind.name();
+                // Text in JSON has no line feed.
+                let _ = write!(text, "id: {}\nevent: {name}\ndata: {data}\n\n", event.seq);
+                text
+            }
+        }
+    }
+}
