@@ -100,6 +100,10 @@ pub struct RunArgs {
     /// Keep all processes in a pid namespace: none can outlive pm
     #[arg(long)]
     pub sealed: bool,
+    /// Where commands reach this pm [default: .pm.sock beside the file]; none: nowhere
+    #[arg(long, value_name = "PATH", env = "PM_SOCKET", value_hint = ValueHint::FilePath)]
+    #[arg(hide_env = true)]
+    pub socket: Option<OsString>,
     /// Run CMD once as process 1 of a container: forward signals, reap
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,

@@ -22,6 +22,8 @@ pub struct Loaded {
     pub file: String,
     /// Where the file is. `None` if there is no file that could change.
     pub path: Option<PathBuf>,
+    /// It is made from the command line.
+    pub is_command: bool,
     pub plan: Plan,
 }
 
@@ -52,7 +54,8 @@ pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
     let mut loaded = if run.command.is_empty() {
         of_file_and_options(run, kind)?
     } else {
-        Loaded { file: "the command line".into(), path: None, plan: of_command(run)? }
+        let plan = of_command(run)?;
+        Loaded { file: "the command line".into(), path: None, is_command: true, plan }
     };
     if run.take_over && (run.sealed || loaded.plan.sealed) {
         let sealed = if run.sealed { Sealed::Option } else { Sealed::Key };
@@ -96,11 +99,13 @@ pub fn of_file(
         Found::Lab => {
             refuse(options, || OtherFile::Lab)?;
             let plan = lab::plan(&here()?);
-            return Ok(Loaded { file: "the lab".into(), path: None, plan });
+            let file = "the lab".into();
+            return Ok(Loaded { file, path: None, is_command: false, plan });
         }
     };
     let path = PathBuf::from(&document.name);
-    Ok(Loaded { path: path.is_file().then_some(path), file: document.name, plan })
+    let path = path.is_file().then_some(path);
+    Ok(Loaded { file: document.name, path, is_command: false, plan })
 }
 
 /// The file with this name, or else the one that is here.

@@ -17,6 +17,7 @@ mod load;
 mod man;
 mod notes;
 mod run;
+mod socket;
 mod warnings;
 
 use std::ffi::OsString;

@@ -3,14 +3,13 @@
 //! The plan is made by [`super::load`], before anything is started; the loop is [`crate::reactor`].
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::RunArgs;
-use super::load::{FileKind, Loaded, load};
-use super::{Ending, colour, refuse};
+use super::load::{FileKind, Loaded, here, load};
+use super::{Ending, colour, refuse, socket};
 use crate::plan::{LoadError, Plan};
-use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
+use crate::reactor::{MakePlan, Origin, Reactor, ReactorError, RunOptions, StaleWorkers};
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
 use crate::sys::spawn::c_string;
@@ -22,10 +21,15 @@ pub fn run(args: RunArgs) -> Ending {
         return init(args.command, args.grace.unwrap_or(Policy::default().grace));
     }
     let colour = colour::decide(args.colour.color);
-    let Loaded { plan, path, .. } = match load(&args, FileKind::FileOrPipe) {
+    let loaded = match load(&args, FileKind::FileOrPipe) {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour),
     };
+    let control = match here() {
+        Ok(here) => socket::place(args.socket.as_deref(), &loaded, &here),
+        Err(why) => return refuse(&why, colour),
+    };
+    let plan = loaded.plan.clone();
     let enclosure = enclosure(&plan);
     match guard::start(enclosure) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
@@ -34,7 +38,8 @@ pub fn run(args: RunArgs) -> Ending {
     }
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
     let ended = own_process::run_apart(move || {
-        let options = RunOptions { colour, stale_workers, reread: reread(args, path, enclosure) };
+        let origin = Some(origin(args, loaded, enclosure));
+        let options = RunOptions { colour, stale_workers, origin, control };
         Reactor::new(options).and_then(|reactor| reactor.run(&plan))
     });
     sealed::resume_process_1();
@@ -48,16 +53,29 @@ fn enclosure(plan: &Plan) -> Enclosure {
     if plan.sealed { Enclosure::PidNamespace } else { Enclosure::None }
 }
 
-/// Makes the plan again from the same file, even if `pm` would find another file by then.
-fn reread(args: RunArgs, path: Option<PathBuf>, current: Enclosure) -> Option<Reread> {
-    let args = RunArgs { file: Some(path?), ..args };
-    Some(Box::new(move |counts| {
-        let plan = load(&args, FileKind::File)?.plan;
-        if enclosure(&plan) != current {
-            return Err(LoadError::SealedChanged);
+/// Makes the plan again from the same file, even if `pm` would find another file by then. What is in no file that can be
+/// read again stays as it is.
+fn origin(args: RunArgs, loaded: Loaded, current: Enclosure) -> Origin {
+    let Loaded { path, plan, file, .. } = loaded;
+    let make: MakePlan = match path {
+        Some(path) => {
+            let args = RunArgs { file: Some(path), ..args };
+            Box::new(move |counts| {
+                let plan = load(&args, FileKind::File)?.plan;
+                if enclosure(&plan) != current {
+                    return Err(LoadError::SealedChanged);
+                }
+                Ok(plan.with_counts(counts))
+            })
         }
-        Ok(plan.with_counts(counts))
-    }))
+        None => {
+            return Origin {
+                make: Box::new(move |counts| Ok(plan.clone().with_counts(counts))),
+                file: None,
+            };
+        }
+    };
+    Origin { make, file: Some(file) }
 }
 
 /// Runs one command under the guard.

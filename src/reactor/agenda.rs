@@ -2,21 +2,33 @@
 
 use std::time::Instant;
 
+use super::report::StopProgress;
 use super::tokens::Unread;
 use crate::plan::{Counts, LoadError, Plan};
 use crate::supervisor::Outcome;
 
-/// Makes the plan again from the file that it was made from, with other numbers of workers where `Counts` has any.
-pub type Reread = Box<dyn Fn(&Counts) -> Result<Plan, LoadError>>;
+/// Makes the plan again, with other numbers of workers where `Counts` has any.
+pub type MakePlan = Box<dyn Fn(&Counts) -> Result<Plan, LoadError>>;
+
+/// Where the plan came from.
+pub struct Origin {
+    pub make: MakePlan,
+    /// As messages and other programs show it. `None` if it is no file that can change.
+    pub file: Option<String>,
+}
 
 pub struct Agenda {
     /// A SIGCHLD came, and not all exits are reaped since.
     pub has_exits: bool,
     /// A SIGUSR1 came. It waits until the exits are reaped, so that the plan meets the truth.
     pub is_reload_due: bool,
-    /// `None` if the plan came from a command line, which does not change.
-    pub reread: Option<Reread>,
+    /// `None` if the plan cannot be made again.
+    pub origin: Option<Origin>,
+    /// The numbers of workers that commands have asked for.
+    pub counts: Counts,
     pub leaving: Option<Leaving>,
+    /// When what delays a stop is reported.
+    pub stop_progress: StopProgress,
     /// In how many wakeups in a row no deadline was judged.
     postponed: u32,
 }
@@ -43,9 +55,17 @@ pub enum Urgency {
 }
 
 impl Agenda {
-    pub fn new(reread: Option<Reread>) -> Self {
+    pub fn new(origin: Option<Origin>) -> Self {
         // The program that became pm by exec may have left it children that are dead by now.
-        Self { has_exits: true, is_reload_due: false, reread, leaving: None, postponed: 0 }
+        Self {
+            has_exits: true,
+            is_reload_due: false,
+            origin,
+            counts: Counts::default(),
+            leaving: None,
+            stop_progress: StopProgress::default(),
+            postponed: 0,
+        }
     }
 
     /// True if deadlines may be judged now: all that had arrived before is read. An exit, a message or an answer that

@@ -15,15 +15,22 @@ impl Reactor {
         let mut actions = Vec::new();
         self.supervisor.handle(event, self.clock.now(), &mut actions);
         self.apply(actions);
+        match event {
+            // These can change slots without an action.
+            Event::Asked(_) => self.note_all_phases(),
+            _ => event.slot().into_iter().for_each(|slot| self.note_phase(slot)),
+        }
     }
 
     /// Carries out actions, and tells the supervisor how each spawn went, until there is nothing to do.
     pub(super) fn apply(&mut self, mut actions: Vec<Action>) {
         let mut events = VecDeque::new();
         loop {
+            let touched: Vec<_> = actions.iter().filter_map(|action| action.worker()).collect();
             for action in actions.drain(..) {
                 events.extend(self.carry_out(action));
             }
+            touched.into_iter().for_each(|worker| self.note_phase(worker.slot));
             match events.pop_front() {
                 Some(event) => self.supervisor.handle(event, self.clock.now(), &mut actions),
                 None => break,
@@ -48,7 +55,7 @@ impl Reactor {
             Action::Kill(worker) => {
                 self.stop_probes(worker);
                 self.children.kill(worker);
-                self.stop_progress.on_killed(self.clock.now());
+                self.agenda.stop_progress.on_killed(self.clock.now());
             }
             Action::Report(transition) => {
                 self.report(transition);

@@ -43,7 +43,7 @@ impl Reactor {
         let outcome = match &self.agenda.leaving {
             Some(leaving) => leaving.outcome,
             None => {
-                self.stop_progress.hasten(now);
+                self.agenda.stop_progress.hasten(now);
                 self.report_delays();
                 self.say(RunEvent::LeftBehind(self.supervisor.ending().count()));
                 Outcome::LeftBehind
@@ -87,8 +87,9 @@ impl Reactor {
             self.supervisor.next_deadline(),
             self.health.next_deadline(),
             self.slots.next_deadline(),
-            self.stop_progress.next_deadline(),
+            self.agenda.stop_progress.next_deadline(),
             self.output.next_deadline(now),
+            self.control.next_deadline(),
             leaving.filter(|until| *until > now),
         ];
         deadlines.into_iter().flatten().min()

@@ -13,12 +13,15 @@
 mod agenda;
 mod apply;
 mod clock;
+mod commands;
+mod control;
 mod ending;
 mod health;
 mod output;
 mod reload;
 mod report;
 mod reporting;
+mod serving;
 mod signals;
 mod slots;
 mod tokens;
@@ -28,19 +31,22 @@ use std::io;
 use mio::Interest;
 use mio::unix::SourceFd;
 
-pub use self::agenda::Reread;
+pub use self::agenda::{MakePlan, Origin};
+pub use self::control::{Place, PlaceOrigin};
 pub use self::output::Colour;
 pub use self::report::StaleWorkers;
 
 use self::agenda::Agenda;
 use self::clock::Clock;
+use self::control::Control;
+use self::control::client::Left;
 use self::health::{Finding, Health};
 use self::output::{Output, Progress};
-use self::report::StopProgress;
 use self::slots::{Inherited, Slots};
 use self::tokens::{Poller, Source};
 use crate::plan::Plan;
 use crate::supervisor::{Event, Outcome, Supervisor, TableSpec};
+use crate::sys::control_socket::ControlSocketError;
 use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process, stream};
 
 /// At most this many exits are reaped before deadlines are checked: where hundreds exit at once, a grace may be over
@@ -52,6 +58,8 @@ const REAPED_PER_WAKEUP: usize = 64;
 pub enum ReactorError {
     #[error("cannot set up {what}: {source}")]
     SetUp { what: &'static str, source: io::Error },
+    #[error(transparent)]
+    Control(#[from] ControlSocketError),
     #[error("cannot start the thread of the loop: {0}")]
     Thread(io::Error),
     #[error("cannot wait for events: {0}")]
@@ -63,8 +71,10 @@ pub enum ReactorError {
 pub struct RunOptions {
     pub colour: Colour,
     pub stale_workers: StaleWorkers,
-    /// `None` if the plan came from a command line, which does not change.
-    pub reread: Option<Reread>,
+    /// Where the plan came from; `None` if it cannot be made again.
+    pub origin: Option<Origin>,
+    /// Where other programs can ask and command; `None`: nowhere.
+    pub control: Option<Place>,
 }
 
 /// Keeps a plan's workers alive until told to stop, or until they have ended by themselves.
@@ -77,7 +87,7 @@ pub struct Reactor {
     slots: Slots,
     health: Health,
     output: Output,
-    stop_progress: StopProgress,
+    control: Control,
     agenda: Agenda,
 }
 
@@ -110,6 +120,8 @@ impl Reactor {
             altered_signals: crate::sys::signals::altered(),
         };
         let clock = Clock::start();
+        let plan = options.origin.as_ref().and_then(|origin| origin.file.clone());
+        let control = Control::open(options.control, plan, clock.time(), &mut registrar)?;
         Ok(Self {
             output: output.map_err(set_up("the output"))?,
             health: Health::new(clock.now()),
@@ -119,8 +131,8 @@ impl Reactor {
             clock,
             supervisor: Supervisor::new(TableSpec::default()),
             children,
-            stop_progress: StopProgress::default(),
-            agenda: Agenda::new(options.reread),
+            control,
+            agenda: Agenda::new(options.origin),
         })
     }
 
@@ -149,8 +161,12 @@ impl Reactor {
             } else {
                 progress = Progress::MayHaveMore;
             }
+            if self.serve() == Left::Something {
+                progress = Progress::MayHaveMore;
+            }
             self.flush();
             if let Some(outcome) = self.outcome() {
+                self.say_goodbye();
                 return Ok(outcome);
             }
         }
@@ -164,6 +180,8 @@ impl Reactor {
                 Source::Probe(slot) => self.health.wake_probe(slot),
                 Source::Notifications(slot) => self.health.mark_readable(slot),
                 Source::Children => self.agenda.has_exits = true,
+                Source::Listener => self.control.mark_listener(),
+                Source::Client(client) => self.control.wake(client),
                 // Worked at in every wakeup.
                 Source::Signals | Source::Stdout | Source::Stderr => {}
             }
@@ -242,7 +260,8 @@ impl Reactor {
     /// A changed file; what workers notify and write; probes.
     fn work_at_peripherals(&mut self) -> Progress {
         if std::mem::take(&mut self.agenda.is_reload_due) {
-            self.reload();
+            // It is reported.
+            let _ = self.reload();
         }
         let now = self.clock.now();
         let (findings, notified) = self.health.read_notifications(now);

@@ -3,14 +3,20 @@
 //! A slot is recognized by its port, or without one by its pool and number. A worker that would be started the same way
 //! stays; another is replaced, when the supervisor says so.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
+use super::control::problems;
 use super::report::{Changes, ReloadError, RunEvent};
 use super::slots::{Kept, Revised};
 use super::{Reactor, ReactorError};
-use crate::plan::{Counts, Plan};
+use crate::plan::text::phrase;
+use crate::plan::text::suggest::Suggestion;
+use crate::plan::{Counts, Plan, WORKERS_MAX};
 use crate::supervisor::{Event, SlotId};
 use crate::sys::own_process;
+use crate::wire::Problem;
 
 impl Reactor {
     /// Starts the first plan.
@@ -19,6 +25,9 @@ impl Reactor {
         let revised = self.take_in(plan).map_err(|source| ReactorError::SetUp { what, source })?;
         self.relabel();
         self.say(RunEvent::Started(self.slots.pool_facts()));
+        if let Some(why) = self.control.refused.take() {
+            self.say(RunEvent::NoControl(why));
+        }
         if let Some(limit) = self.slots.memory_limit() {
             self.say(limit);
         }
@@ -27,28 +36,88 @@ impl Reactor {
     }
 
     /// Reads the file again. If it has a fault, nothing changes.
-    pub(super) fn reload(&mut self) {
-        match self.reread() {
+    ///
+    /// # Errors
+    /// They are reported, too.
+    pub(super) fn reload(&mut self) -> Result<Changes, Rc<ReloadError>> {
+        let reread = self.reread().and_then(|plan| self.take_in(&plan).map_err(not_opened));
+        let result = match reread {
             Ok(revised) => {
+                let changes = revised.changes.clone();
                 self.relabel();
-                self.say(RunEvent::Reloaded(revised.changes.clone()));
+                self.say(RunEvent::Reloaded(changes.clone()));
                 self.revise(revised);
+                Ok(changes)
             }
-            Err(error) => self.say(RunEvent::ReloadRefused(error)),
-        }
+            Err(error) => {
+                let error = Rc::new(error);
+                self.say(RunEvent::ReloadRefused(error.clone()));
+                Err(error)
+            }
+        };
         // As nginx does on this signal, whether or not the file is good: logrotate(8) sends it.
         self.output.reopen_files();
         self.close_unused_files();
         own_process::release_code_pages();
+        result
     }
 
-    fn reread(&mut self) -> Result<Revised, ReloadError> {
-        let reread = self.agenda.reread.as_ref().ok_or(ReloadError::NoFile)?;
+    /// What a reload would change.
+    ///
+    /// # Errors
+    /// As a reload.
+    pub(super) fn preview(&self) -> Result<Changes, ReloadError> {
+        Ok(self.slots.preview(&self.reread()?, &self.supervisor))
+    }
+
+    /// Gives pools other numbers of workers: `5`, `+1` or `-1`.
+    ///
+    /// # Errors
+    /// If there is no such pool, or if it cannot have so many. Then nothing has changed.
+    pub(super) fn scale_to(
+        &mut self,
+        pools: &BTreeMap<String, String>,
+    ) -> Result<Changes, Problem> {
+        let bad_plan = |error: String| problems::new(422, "bad-plan", "Bad plan", error);
+        let origin = self.agenda.origin.as_ref().ok_or_else(problems::draining)?;
+        let make =
+            |counts: &Counts| (origin.make)(counts).map_err(|error| bad_plan(error.to_string()));
+        let mut counts = self.agenda.counts.clone();
+        let now = make(&counts)?.pools;
+        for (name, number) in pools {
+            let Some(pool) = now.iter().find(|pool| pool.name == *name) else {
+                let suggestion = Suggestion::of(name, now.iter().map(|pool| &*pool.name));
+                let detail = format!("there is no pool `{name}`; {suggestion}");
+                return Err(problems::new(404, "no-such-pool", "No such pool", detail));
+            };
+            counts.0.insert(name.clone(), wanted_count(number, pool.slots.len())?);
+        }
+        let plan = make(&counts)?;
+        for pool in plan.pools.iter().filter(|pool| pools.contains_key(&pool.name)) {
+            let (wanted, possible) = (counts.0[&pool.name], pool.slots.len());
+            if possible < wanted {
+                let (name, ports) = (&pool.name, phrase::count(possible, "port"));
+                let detail = format!("{name} has {ports}: add more to `ports`, and reload");
+                return Err(problems::new(422, "beyond-ports", "Not enough ports", detail));
+            }
+        }
+        let revised =
+            self.take_in(&plan).map_err(|error| bad_plan(not_opened(error).to_string()))?;
+        self.agenda.counts = counts;
+        let changes = revised.changes.clone();
+        self.relabel();
+        self.say(RunEvent::Scaled(changes.clone()));
+        self.revise(revised);
+        Ok(changes)
+    }
+
+    fn reread(&self) -> Result<Plan, ReloadError> {
+        let origin = self.agenda.origin.as_ref().filter(|origin| origin.file.is_some());
+        let origin = origin.ok_or(ReloadError::NoFile)?;
         if self.supervisor.is_draining() {
             return Err(ReloadError::Stopping);
         }
-        let plan = reread(&Counts::default())?;
-        self.take_in(&plan).map_err(ReloadError::NotifySocket)
+        Ok((origin.make)(&self.agenda.counts)?)
     }
 
     fn take_in(&mut self, plan: &Plan) -> io::Result<Revised> {
@@ -62,6 +131,7 @@ impl Reactor {
         let mut actions = Vec::new();
         self.supervisor.revise(table, self.clock.now(), &mut actions);
         self.apply(actions);
+        self.note_all_phases();
         kept.into_iter().for_each(|kept| self.update_in_place(kept));
         added.into_iter().for_each(|slot| self.handle(Event::Start(slot)));
         for waiting in self.slots.waiting(&self.supervisor) {
@@ -112,4 +182,23 @@ impl Reactor {
         let Self { slots, output, .. } = self;
         output.retain_files(|path| slots.is_log(path));
     }
+}
+
+/// The number of workers that a text asks for, where there are `now`.
+fn wanted_count(written: &str, now: usize) -> Result<usize, Problem> {
+    let digits = written.trim_start_matches(['+', '-']);
+    let count = digits.parse::<usize>().ok().filter(|_| written.len() - digits.len() <= 1);
+    let Some(count) = count.filter(|count| *count <= WORKERS_MAX) else {
+        let detail = format!("`{written}` is not a number of workers; write 5, +1 or -1");
+        return Err(problems::bad_request(detail));
+    };
+    Ok(match written.as_bytes().first() {
+        Some(b'+') => now.saturating_add(count),
+        Some(b'-') => now.saturating_sub(count),
+        _ => count,
+    })
+}
+
+fn not_opened(source: io::Error) -> ReloadError {
+    ReloadError::NotifySocket(source)
 }

@@ -6,11 +6,35 @@ use super::Reactor;
 use super::output::LastOutput;
 use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
 use super::slots::FailureKind;
-use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, WorkerId};
+use super::slots::history::PhaseChange;
+use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, Wanted, WorkerId};
+use crate::wire::{EventKind, Reason};
 
 impl Reactor {
     pub(super) fn say(&mut self, event: RunEvent) {
-        Report::of_run(self.clock.now(), event).write(&mut self.output);
+        let report = Report::of_run(self.clock.now(), event);
+        report.write(&mut self.output);
+        let kind = EventKind::Report { slot: None, generation: None, words: report.words() };
+        self.control.note(self.clock.time(), kind);
+    }
+
+    /// Other programs are told if this slot is at another phase.
+    pub(super) fn note_phase(&mut self, slot: SlotId) {
+        let Self { supervisor, slots, control, clock, .. } = self;
+        let Some(slot) = supervisor.slot(slot) else { return };
+        let now = clock.time();
+        let Some(PhaseChange { generation, from, to }) = slots.note_phase(slot, &now) else {
+            return;
+        };
+        let name = slots.identity(slot.id()).map(|facts| facts.name.to_owned());
+        let slot = name.unwrap_or_default();
+        control.note(now, EventKind::Phase { slot, generation, from, to });
+    }
+
+    pub(super) fn note_all_phases(&mut self) {
+        for slot in Vec::from_iter(self.supervisor.ids()) {
+            self.note_phase(slot);
+        }
     }
 
     /// Reports what became of a worker, with the facts of this very worker.
@@ -53,7 +77,7 @@ impl Reactor {
                 self.report_waiting_in_vain(worker.slot, next);
             }
             Transition::GraceOver { worker, grace } => {
-                let is_named = self.stop_progress.names_grace_over(self.clock.now());
+                let is_named = self.agenda.stop_progress.names_grace_over(self.clock.now());
                 let members = is_named.then(|| self.children.find_members(&[worker]).concat());
                 let members = members.unwrap_or_default();
                 self.report_worker(worker, WorkerEvent::GraceOver { grace, members });
@@ -63,7 +87,8 @@ impl Reactor {
 
     /// Reports which processes delay a stop, when it is time to.
     pub(super) fn report_delays(&mut self) {
-        let Delays { named, more } = self.stop_progress.due(&self.supervisor, self.clock.now());
+        let Delays { named, more } =
+            self.agenda.stop_progress.due(&self.supervisor, self.clock.now());
         if named.is_empty() {
             return;
         }
@@ -147,7 +172,27 @@ impl Reactor {
     fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
         let now = self.clock.now();
         let facts = self.slots.facts(worker, now);
-        Report::of_worker(now, facts, event).write(&mut self.output);
+        let (slot, time) = (facts.name.clone(), self.clock.time());
+        let report = Report::of_worker(now, facts, event);
+        report.write(&mut self.output);
+        let stopped_by = self.stopped_by(worker.slot);
+        if let Some(history) = self.slots.history_mut(worker.slot) {
+            history.note_report(&report, stopped_by, &time, Vec::new);
+        }
+        let (slot, generation) = (Some(slot), Some(worker.generation));
+        self.control.note(time, EventKind::Report { slot, generation, words: report.words() });
+    }
+
+    /// Why a worker of this slot is stopped that did nothing wrong.
+    fn stopped_by(&self, slot: SlotId) -> Reason {
+        if self.supervisor.is_draining() {
+            return Reason::Shutdown;
+        }
+        let is_changed = self.supervisor.slot(slot).is_some_and(|slot| {
+            let has_new = slot.due_revision().is_some_and(|due| due != slot.revision());
+            has_new || slot.wanted() == Wanted::Gone
+        });
+        if is_changed { Reason::Changed } else { Reason::Asked }
     }
 
     fn death(&mut self, worker: WorkerId, exit: Exit) -> Death {

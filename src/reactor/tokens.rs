@@ -29,6 +29,10 @@ pub enum Source {
     Probe(SlotId),
     /// The socket on which the worker of this slot notifies (sd_notify(3)).
     Notifications(SlotId),
+    /// The control socket.
+    Listener,
+    /// The client of this number.
+    Client(usize),
 }
 
 /// How a wait ended.

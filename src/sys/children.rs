@@ -241,6 +241,18 @@ impl Children {
         self.suspect(Some(Owner::Worker(worker)));
     }
 
+    /// Sends a signal to the worker's group and its orphans. What it does about it is its own affair: it was not asked
+    /// to stop.
+    pub fn signal(&mut self, worker: WorkerId, signal: libc::c_int) {
+        self.adopt();
+        if let Some(group) = self.groups.get(&Owner::Worker(worker)) {
+            group.signal(signal);
+        }
+        if signal == libc::SIGKILL {
+            self.suspect(Some(Owner::Worker(worker)));
+        }
+    }
+
     /// Sends SIGKILL to the process group of this probe, if it still runs.
     pub fn kill_probe(&self, probe: ProbeId) {
         if let Some(group) = self.groups.get(&Owner::Probe(probe)) {

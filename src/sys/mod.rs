@@ -30,6 +30,7 @@ mod child;
 mod child_list;
 mod child_watch;
 pub(crate) mod children;
+pub mod control_socket;
 pub(crate) mod folder;
 pub mod guard;
 pub(crate) mod listener;

@@ -37,19 +37,28 @@ impl Explain for StopSignalError {
     }
 }
 
-/// The number of a signal by its name, with or without SIG, in any case, or by its number.
+/// The number of any signal by its name, with or without SIG, in any case, or by its number.
 ///
 /// # Errors
-/// If there is no such signal, or if it is one that a worker cannot catch.
-pub fn by_name(written: &str) -> Result<i32, StopSignalError> {
+/// If there is no such signal.
+pub fn number(written: &str) -> Result<i32, StopSignalError> {
     let upper = written.trim().to_ascii_uppercase();
-    if let Ok(number) = upper.parse() {
-        return by_number(number);
+    if let Ok(number) = upper.parse::<i64>() {
+        let known = i32::try_from(number).ok().filter(|_| (1..=MAX).contains(&number));
+        return known.ok_or(StopSignalError::NotASignal(number));
     }
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let signal = Signal::iterator().find(|signal| &signal.as_str()[3..] == name);
     let signal = signal.ok_or_else(|| StopSignalError::Unknown(written.to_owned()))?;
-    by_number(signal as i64)
+    Ok(signal as i32)
+}
+
+/// The number of a stop signal by its name, with or without SIG, in any case, or by its number.
+///
+/// # Errors
+/// If there is no such signal, or if it is one that a worker cannot catch.
+pub fn by_name(written: &str) -> Result<i32, StopSignalError> {
+    by_number(number(written)?.into())
 }
 
 /// A signal by its number.

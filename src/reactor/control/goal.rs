@@ -28,6 +28,8 @@ pub enum Goal {
     Replaced,
     /// As `Replaced`, and the first slot that does not come up ends the roll.
     Rolled,
+    /// A new slot is ready, and nothing is left of a removed one.
+    Scaled,
     /// It has no worker, and none is wanted.
     Stopped,
     /// The worker that was there when the request came is gone.
@@ -86,7 +88,7 @@ impl Pending {
 impl Goal {
     fn words(self) -> &'static str {
         match self {
-            Self::Ready | Self::Rolled => "ready",
+            Self::Ready | Self::Rolled | Self::Scaled => "ready",
             Self::Replaced => "restarted and ready",
             Self::Stopped => "stopped",
             Self::Exited => "gone",
@@ -96,13 +98,14 @@ impl Goal {
     fn state_of(self, id: SlotId, generation: u64, view: View<'_>) -> State {
         let Some(slot) = view.supervisor.slot(id) else {
             return match self {
-                Self::Stopped | Self::Exited => State::Reached,
+                Self::Stopped | Self::Exited | Self::Scaled => State::Reached,
                 Self::Ready | Self::Replaced | Self::Rolled => lost("it was removed"),
             };
         };
         let is_new = slot.generation() > generation;
         match self {
-            Self::Ready => up(slot, view),
+            Self::Scaled if slot.wanted() == Wanted::Gone => State::Open,
+            Self::Ready | Self::Scaled => up(slot, view),
             Self::Replaced if is_new => up(slot, view),
             Self::Rolled if is_new && slot.failures() > 0 => failed(slot, view),
             Self::Rolled if is_new => up(slot, view),

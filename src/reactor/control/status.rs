@@ -91,4 +91,3 @@ fn next_try(phase: Phase) -> Option<Instant> {
 fn without_lines(death: &Death) -> Death {
     Death { last_lines: Vec::new(), ..death.clone() }
 }
-

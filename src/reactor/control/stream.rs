@@ -14,7 +14,6 @@ pub struct Stream {
     cursor: u64,
     /// The names of the slots that it is about; empty for all.
     slots: Vec<String>,
-    pools: Vec<String>,
     follow: bool,
     format: Format,
 }
@@ -25,13 +24,7 @@ const ROOM_MIN: usize = 8 * 1024;
 impl Stream {
     /// `slots` are the names of those that the client has selected; empty for all.
     pub fn new(call: &EventsCall, slots: Vec<String>) -> Self {
-        Self {
-            cursor: call.after.unwrap_or(0),
-            slots,
-            pools: Vec::new(),
-            follow: call.follow,
-            format: call.format,
-        }
+        Self { cursor: call.after.unwrap_or(0), slots, follow: call.follow, format: call.format }
     }
 
     pub fn head(&self) -> Head {
@@ -74,7 +67,7 @@ impl Stream {
     }
 
     fn is_meant(&self, event: &Event) -> bool {
-        let is_all = self.slots.is_empty() && self.pools.is_empty();
+        let is_all = self.slots.is_empty();
         match event.kind.slot() {
             _ if is_all => true,
             Some(slot) => self.slots.iter().any(|name| name == slot),

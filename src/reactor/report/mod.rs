@@ -160,6 +160,8 @@ pub struct Retry {
 #[derive(Debug)]
 pub enum RunEvent {
     Started(Vec<PoolFacts>),
+    /// There is no control socket, for this reason.
+    NoControl(String),
     /// How the memory of this pool's workers is limited.
     MemoryLimit {
         pool: String,
@@ -180,7 +182,9 @@ pub enum RunEvent {
     /// All slots have ended by themselves, this one with a failure.
     EndedWithFailure(FailedSlot),
     Reloaded(Changes),
-    ReloadRefused(ReloadError),
+    /// A command has changed the number of workers.
+    Scaled(Changes),
+    ReloadRefused(Rc<ReloadError>),
     /// pm was asked to stop.
     Stop(Stop),
     /// Workers that delay the stop besides those that were named.
@@ -255,6 +259,13 @@ pub enum ReloadError {
     Load(#[from] LoadError),
     #[error("cannot open a notify socket: {}", strerror(.0))]
     NotifySocket(std::io::Error),
+}
+
+impl RunEvent {
+    /// What is said of it.
+    pub fn words(&self) -> String {
+        sentences::of_run(self)
+    }
 }
 
 impl Report {

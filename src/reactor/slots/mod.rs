@@ -9,6 +9,7 @@ mod facts;
 pub mod history;
 mod launch;
 mod memory_limit;
+mod preview;
 mod record;
 mod spawn;
 mod waiting;

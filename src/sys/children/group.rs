@@ -161,13 +161,14 @@ impl Group {
 }
 
 /// Sends a signal, and SIGCONT after it: a stopped process acts on a signal only once it continues. SIGKILL needs no
-/// SIGCONT, and after SIGSTOP it would undo the stop.
+/// SIGCONT, and after a signal that stops it would undo the stop.
 pub fn send_and_continue(
     signal: libc::c_int,
     mut send: impl FnMut(libc::c_int) -> nix::Result<()>,
 ) {
     expect_sent(send(signal));
-    if !matches!(signal, libc::SIGKILL | libc::SIGSTOP | libc::SIGCONT) {
+    let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    if !stops.contains(&signal) && !matches!(signal, libc::SIGKILL | libc::SIGCONT) {
         expect_sent(send(libc::SIGCONT));
     }
 }

@@ -9,14 +9,19 @@ mod worker;
 
 use nix::sys::signal::Signal;
 
-use super::What;
+use super::{RunEvent, What};
 
 /// The sentence of a report. Faults of a file have a line each.
 pub fn of(what: &What) -> String {
     match what {
         What::Worker(facts, event) => worker::sentence(facts, event),
-        What::Run(event) => run::sentence(event),
+        What::Run(event) => of_run(event),
     }
+}
+
+/// What happened to the run.
+pub fn of_run(event: &RunEvent) -> String {
+    run::sentence(event)
 }
 
 /// `SIGTERM`, or `signal 40` if it has no name.

@@ -16,6 +16,11 @@ use crate::supervisor::{Exit, Stop, StopKind, StopOrder, Wish};
 pub fn sentence(event: &RunEvent) -> String {
     match event {
         RunEvent::Started(pools) => started(pools),
+        RunEvent::NoControl(why) => {
+            format!(
+                "commands cannot reach this pm: {why}; `--socket PATH` makes the socket elsewhere"
+            )
+        }
         RunEvent::MemoryLimit { pool, bytes, by } => memory_limit(pool, *bytes, by),
         RunEvent::Waiting { pool, others } => {
             format!("{pool} waits for {}", phrase::list_and(others))
@@ -24,7 +29,8 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::EndedWithFailure(failed) => {
             format!("nothing is left to keep: {}", slot_failed(failed))
         }
-        RunEvent::Reloaded(changes) => reloaded(changes),
+        RunEvent::Reloaded(changes) => changed("reload", changes),
+        RunEvent::Scaled(changes) => changed("scale", changes),
         RunEvent::ReloadRefused(error) => reload_refused(error),
         RunEvent::Stop(stop) => stopping(stop),
         RunEvent::MoreDelays(more) => more_delays(*more),
@@ -82,7 +88,7 @@ fn slot_failed(FailedSlot { name, failure }: &FailedSlot) -> String {
     }
 }
 
-fn reloaded(changes: &Changes) -> String {
+fn changed(what: &str, changes: &Changes) -> String {
     let Changes { added, removed, replaced, again, kept } = changes;
     let part = |verb: &str, names: &[String], order: &str| {
         (!names.is_empty()).then(|| format!("{verb} {}{order}", phrase::list_and(names)))
@@ -95,7 +101,7 @@ fn reloaded(changes: &Changes) -> String {
         part("running", again, " again"),
         (*kept > 0).then(|| format!("kept {}", phrase::count(*kept, "worker"))),
     ];
-    format!("reload: {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    format!("{what}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 /// Each fault of a file has a line of its own.

@@ -1,0 +1,270 @@
+//! What clients ask for is carried out: a command becomes events for the supervisor, and its answer waits until it is
+//! so.
+
+use std::time::Duration;
+
+use nix::unistd::{getpid, getppid};
+
+use super::Reactor;
+use super::control::call::{Call, Until, seconds};
+use super::control::goal::{Goal, Pending};
+use super::control::http::{Reply, Status};
+use super::control::status::View;
+use super::control::stream::Stream;
+use super::control::{problems, selectors};
+use super::report::{ReloadError, RunEvent};
+use super::serving::{Answer, json};
+use crate::plan::LoadError;
+use crate::plan::text::signal;
+use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
+use crate::sys::sealed::outer_pid;
+use crate::wire::{
+    API, Command, Done, Kill, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
+    Status as RunStatus, Version, WaitFor,
+};
+
+impl Reactor {
+    pub(super) fn view(&self) -> View<'_> {
+        View { supervisor: &self.supervisor, slots: &self.slots, clock: &self.clock }
+    }
+
+    pub(super) fn carry_out_call(&mut self, call: Call) -> Result<Answer, Problem> {
+        match call {
+            Call::Version => Ok(Answer::Reply(json(&Version {
+                pm: env!("CARGO_PKG_VERSION").into(),
+                api: API,
+                pid: own_pid(),
+            }))),
+            Call::Health => Ok(Answer::Reply(self.health_reply())),
+            Call::Status { slots } => Ok(Answer::Reply(json(&self.run_status(&slots)?))),
+            Call::Slot(name) => {
+                let slots = self.resolve(&[name])?;
+                let detail = slots.first().and_then(|slot| self.view().detail(*slot));
+                let detail = detail.ok_or_else(|| problems::bad_request("name one slot"))?;
+                Ok(Answer::Reply(json(&detail)))
+            }
+            Call::Events(call) => {
+                let slots = self.resolve(&call.slots)?;
+                let names = slots.iter().filter_map(|slot| self.slots.identity(*slot));
+                let names = names.map(|facts| facts.name.to_owned()).collect();
+                Ok(Answer::Stream(Stream::new(&call, names)))
+            }
+            Call::Wait { slots, until, timeout } => {
+                let goal = match until {
+                    Until::Ready => Goal::Ready,
+                    Until::Stopped => Goal::Stopped,
+                    Until::Exit => Goal::Exited,
+                };
+                let slots = self.resolve(&slots)?;
+                Ok(self.pending(goal, slots, Outcome::Done, timeout))
+            }
+            Call::Start(command) => self.start_slots(&command),
+            Call::Stop(command) => self.stop_slots(&command),
+            Call::Restart(command) => self.restart_slots(&command),
+            Call::Kill(kill) => self.signal_slots(&kill),
+            Call::Scale(scale) => self.scale(&scale),
+            Call::Reload(reload) => self.reload_asked(reload),
+            Call::Shutdown(shutdown) => Ok(self.shut_down(shutdown)),
+        }
+    }
+
+    fn resolve(&self, words: &[String]) -> Result<Vec<SlotId>, Problem> {
+        selectors::resolve(words, &self.slots, &self.supervisor)
+    }
+
+    fn run_status(&self, words: &[String]) -> Result<RunStatus, Problem> {
+        let slots = if words.is_empty() {
+            Vec::from_iter(self.supervisor.ids())
+        } else {
+            self.resolve(words)?
+        };
+        Ok(RunStatus {
+            seq: self.control.events.last(),
+            now: self.clock.time(),
+            pm: PmStatus {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: own_pid(),
+                started_at: self.control.started_at.clone().unwrap_or_else(|| self.clock.time()),
+                plan: self.control.plan.clone(),
+                draining: self.supervisor.is_draining(),
+            },
+            slots: self.view().slots(slots),
+        })
+    }
+
+    /// 200 if every slot that is wanted up is ready.
+    fn health_reply(&self) -> Reply {
+        let is_well = self.supervisor.slots().all(|slot| match slot.wanted() {
+            Wanted::Up => matches!(slot.phase(), Phase::Ready { .. }),
+            Wanted::Ended(exit) => exit.is_some_and(|exit| exit.is_success()),
+            Wanted::Unset | Wanted::Down | Wanted::Gone => true,
+        });
+        let (status, text) = if is_well && !self.supervisor.is_draining() {
+            (Status::Ok, "ready\n")
+        } else {
+            (Status::ServiceUnavailable, "not ready\n")
+        };
+        Reply::new(status, "text/plain; charset=utf-8", text.as_bytes())
+    }
+
+    fn start_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+        self.refuse_while_draining()?;
+        let slots = self.resolve(&command.slots)?;
+        let is_up = |slot: &SlotId| {
+            let slot = self.supervisor.slot(*slot);
+            slot.is_some_and(|slot| {
+                slot.wanted() == Wanted::Up && matches!(slot.phase(), Phase::Ready { .. })
+            })
+        };
+        let outcome = if slots.iter().all(is_up) { Outcome::Already } else { Outcome::Done };
+        slots.iter().for_each(|slot| self.handle(Event::Start(*slot)));
+        self.answer_command(Goal::Ready, slots, outcome, command)
+    }
+
+    fn stop_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+        let slots = self.resolve(&command.slots)?;
+        let is_down = |slot: &SlotId| {
+            let slot = self.supervisor.slot(*slot);
+            slot.is_none_or(|slot| slot.wanted() != Wanted::Up && slot.phase() == Phase::Idle)
+        };
+        let outcome = if slots.iter().all(is_down) { Outcome::Already } else { Outcome::Done };
+        for slot in &slots {
+            let stop = if command.now { Event::Kill(*slot) } else { Event::Stop(*slot) };
+            self.handle(stop);
+        }
+        self.answer_command(Goal::Stopped, slots, outcome, command)
+    }
+
+    fn restart_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+        self.refuse_while_draining()?;
+        let slots = self.resolve(&command.slots)?;
+        let goal = if command.roll { Goal::Rolled } else { Goal::Replaced };
+        let answer = self.answer_command(goal, slots.clone(), Outcome::Done, command);
+        for slot in slots {
+            self.handle(if command.roll { Event::Roll(slot) } else { Event::Restart(slot) });
+        }
+        answer
+    }
+
+    /// A roll has failed: the workers whose turn has not come stay.
+    pub(super) fn withdraw(&mut self, slots: Vec<SlotId>) {
+        slots.into_iter().for_each(|slot| self.handle(Event::Withdraw(slot)));
+    }
+
+    fn signal_slots(&mut self, kill: &Kill) -> Result<Answer, Problem> {
+        if kill.slots.is_empty() {
+            return Err(problems::bad_request("name the slots, or `all`"));
+        }
+        let number = signal::number(&kill.signal)
+            .map_err(|error| problems::bad_request(error.to_string()))?;
+        let slots = self.resolve(&kill.slots)?;
+        for slot in &slots {
+            if let Some(slot) = self.supervisor.slot(*slot) {
+                self.children.signal(slot.worker(), number);
+            }
+        }
+        Ok(Answer::Reply(self.done(Outcome::Done, None, &slots)))
+    }
+
+    fn shut_down(&mut self, shutdown: Shutdown) -> Answer {
+        let answer = Answer::Reply(self.done(Outcome::Accepted, None, &[]));
+        let wish = if shutdown.now { Wish::Quit } else { Wish::Terminate };
+        self.handle(Event::Asked(wish));
+        answer
+    }
+
+    fn reload_asked(&mut self, reload: Reload) -> Result<Answer, Problem> {
+        if reload.dry_run {
+            let changes = self.preview().map_err(|error| refused_reload(&error))?;
+            let words = RunEvent::Reloaded(changes).words();
+            return Ok(Answer::Reply(self.done(Outcome::Done, Some(words), &[])));
+        }
+        let changes = self.reload().map_err(|error| refused_reload(&error))?;
+        let words = RunEvent::Reloaded(changes).words();
+        Ok(Answer::Reply(self.done(Outcome::Done, Some(words), &[])))
+    }
+
+    fn scale(&mut self, scale: &Scale) -> Result<Answer, Problem> {
+        self.refuse_while_draining()?;
+        if scale.pools.is_empty() {
+            return Err(problems::bad_request("name a pool and a number, as in `web=5`"));
+        }
+        let timeout = seconds(scale.timeout_seconds)?;
+        let before: Vec<SlotId> = self.supervisor.ids().collect();
+        let changes = self.scale_to(&scale.pools)?;
+        let words = RunEvent::Scaled(changes).words();
+        let mut slots: Vec<SlotId> = Vec::new();
+        for id in self.supervisor.ids() {
+            let is_new = !before.contains(&id);
+            let is_going =
+                self.supervisor.slot(id).is_some_and(|slot| slot.wanted() == Wanted::Gone);
+            if is_new || is_going {
+                slots.push(id);
+            }
+        }
+        if slots.is_empty() {
+            return Ok(Answer::Reply(self.done(Outcome::Done, Some(words), &[])));
+        }
+        if scale.wait == WaitFor::Nothing {
+            return Ok(Answer::Reply(self.done(Outcome::Accepted, Some(words), &slots)));
+        }
+        Ok(match self.pending(Goal::Scaled, slots, Outcome::Done, timeout) {
+            Answer::Pending(pending) => Answer::Pending(Pending { words: Some(words), ..pending }),
+            answer => answer,
+        })
+    }
+
+    fn refuse_while_draining(&self) -> Result<(), Problem> {
+        if self.supervisor.is_draining() { Err(problems::draining()) } else { Ok(()) }
+    }
+
+    fn answer_command(
+        &mut self,
+        goal: Goal,
+        slots: Vec<SlotId>,
+        outcome: Outcome,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        if command.wait == WaitFor::Nothing {
+            return Ok(Answer::Reply(self.done(Outcome::Accepted, None, &slots)));
+        }
+        Ok(self.pending(goal, slots, outcome, seconds(command.timeout_seconds)?))
+    }
+
+    fn pending(
+        &self,
+        goal: Goal,
+        slots: Vec<SlotId>,
+        outcome: Outcome,
+        timeout: Duration,
+    ) -> Answer {
+        let generation = |slot| self.supervisor.slot(slot).map_or(0, |slot| slot.generation());
+        let slots = slots.into_iter().map(|slot| (slot, generation(slot))).collect();
+        let deadline = self.clock.now() + timeout;
+        Answer::Pending(Pending { goal, slots, deadline, outcome, words: None })
+    }
+
+    fn done(&self, outcome: Outcome, words: Option<String>, slots: &[SlotId]) -> Reply {
+        let slots = self.view().slots(slots.iter().copied());
+        json(&Done { seq: self.control.events.last(), outcome, words, slots })
+    }
+}
+
+/// That of the process that signals to pm are sent to: the guard.
+fn own_pid() -> i32 {
+    let guard = getppid();
+    // In a sealed run the guard is outside.
+    if guard.as_raw() > 0 { guard.as_raw() } else { outer_pid(getpid()).as_raw() }
+}
+
+fn refused_reload(error: &ReloadError) -> Problem {
+    match error {
+        ReloadError::Stopping => problems::draining(),
+        ReloadError::Load(LoadError::Faults(faults)) => {
+            problems::new(422, "bad-plan", "The file has faults", faults.to_string())
+        }
+        ReloadError::Load(_) | ReloadError::NoFile | ReloadError::NotifySocket(_) => {
+            problems::new(422, "bad-plan", "The file cannot be used", error.to_string())
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One client of the control socket: its descriptor, its connection, and what its answer waits for.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use mio::net::UnixStream;
+
+use super::goal::Pending;
+use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
+use super::stream::Stream;
+
+/// Bytes that are written to one client in one wakeup.
+const WRITTEN_BYTES_MAX: usize = 256 * 1024;
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    pub token: Token,
+    pub connection: Connection,
+    pub work: Work,
+    is_readable: bool,
+    is_writable: bool,
+    /// What it keeps its connection waiting for, and since when.
+    awaiting: (Awaiting, Instant),
+}
+
+/// What the answer in work waits for.
+#[derive(Debug)]
+pub enum Work {
+    Nothing,
+    Pending(Box<Pending>),
+    Stream(Box<Stream>),
+}
+
+/// Whether something is left to do at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    Something,
+}
+
+impl Client {
+    pub fn new(stream: UnixStream, token: Token, now: Instant) -> Self {
+        Self {
+            stream,
+            token,
+            connection: Connection::new(),
+            work: Work::Nothing,
+            // What has come before the registration makes an event too, but only one.
+            is_readable: true,
+            is_writable: true,
+            awaiting: (Awaiting::Head, now),
+        }
+    }
+
+    pub fn stream(&mut self) -> &mut UnixStream {
+        &mut self.stream
+    }
+
+    /// The poll has reported it: it may be readable, writable or closed.
+    pub fn wake(&mut self) {
+        self.is_readable = true;
+        self.is_writable = true;
+    }
+
+    /// Reads once, if the connection wants bytes, and takes a request if one is whole.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Option<Request> {
+        if self.is_readable && self.connection.wants_bytes() {
+            let most = buffer.len().min(READ_BYTES_MAX);
+            match self.stream.read(&mut buffer[..most]) {
+                Ok(0) => {
+                    self.is_readable = false;
+                    self.connection.on_eof();
+                }
+                Ok(count) => self.connection.on_bytes(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.connection.close_now(),
+            }
+        }
+        self.connection.next_request()
+    }
+
+    /// Writes what waits, as much as the kernel takes.
+    pub fn write(&mut self) {
+        let mut written = 0;
+        while self.is_writable && written < WRITTEN_BYTES_MAX {
+            let output = self.connection.output();
+            if output.is_empty() {
+                break;
+            }
+            match send(&mut self.stream, output) {
+                Ok(count) => {
+                    written += count;
+                    self.connection.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.connection.close_now(),
+            }
+        }
+        if self.connection.take_shutdown() {
+            // It may have closed.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Whether it can go on without a new event.
+    pub fn left(&self) -> Left {
+        let reads = self.is_readable && self.connection.wants_bytes();
+        let writes = self.is_writable && !self.connection.output().is_empty();
+        if reads || writes { Left::Something } else { Left::Nothing }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.connection.awaiting() == Awaiting::Closed
+    }
+
+    /// Notes what it waits for now. Each kind of wait has its own time.
+    pub fn note_wait(&mut self, now: Instant) {
+        let awaiting = self.connection.awaiting();
+        let goes_on = matches!(awaiting, Awaiting::Stream | Awaiting::Writing);
+        // A stream that is read has all the time that it wants.
+        let is_read = goes_on && self.connection.output().is_empty();
+        if awaiting != self.awaiting.0 || is_read {
+            self.awaiting = (awaiting, now);
+        }
+    }
+
+    /// When its time is over. `None` if it waits for pm.
+    pub fn deadline(&self) -> Option<Instant> {
+        let (awaiting, since) = self.awaiting;
+        let seconds = match awaiting {
+            Awaiting::Head | Awaiting::Body => 5,
+            Awaiting::Idle => 30,
+            Awaiting::Writing => 10,
+            Awaiting::Stream if !self.connection.output().is_empty() => 60,
+            Awaiting::Lingering => 1,
+            Awaiting::Answer | Awaiting::Stream | Awaiting::Closed => return None,
+        };
+        Some(since + Duration::from_secs(seconds))
+    }
+}
+
+/// std sends with MSG_NOSIGNAL, and SIGPIPE is ignored in pm anyway.
+fn send(stream: &mut UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    match stream.write(bytes)? {
+        0 => Err(ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
+}

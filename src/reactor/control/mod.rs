@@ -1,0 +1,228 @@
+//! The control socket: other programs ask what a run is at, and tell it what to do. HTTP with JSON, as
+//! [`crate::wire`] says it.
+//!
+//! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
+//! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant, [`status`]
+//! what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader of that.
+
+pub mod call;
+pub mod client;
+pub mod events;
+pub mod goal;
+pub mod http;
+pub mod problems;
+pub mod selectors;
+pub mod status;
+pub mod stream;
+
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mio::Interest;
+use mio::unix::SourceFd;
+use nix::unistd::getpid;
+use slab::Slab;
+
+use self::client::{Client, Left};
+use self::events::Events;
+use super::tokens::{Registrar, Source};
+use crate::sys::control_socket::registry::{Registration, Registry};
+use crate::sys::control_socket::{ControlSocket, ControlSocketError};
+use crate::sys::sealed::outer_pid;
+use crate::wire::{EventKind, Time};
+
+/// At most this many clients at once.
+const CLIENTS_MAX: usize = 64;
+
+/// Clients that are accepted in one wakeup.
+const ACCEPTED_PER_WAKEUP: usize = 16;
+
+/// The number of a client, for as long as it is connected.
+pub type ClientId = usize;
+
+/// The control socket and its clients, and what has happened.
+#[derive(Debug, Default)]
+pub struct Control {
+    listening: Option<Listening>,
+    pub clients: Slab<Client>,
+    pub events: Events,
+    /// The file that the plan was made from.
+    pub plan: Option<String>,
+    pub started_at: Option<Time>,
+    /// Why there is no socket where one should be.
+    pub refused: Option<String>,
+}
+
+/// Where the control socket is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub path: PathBuf,
+    pub origin: PlaceOrigin,
+}
+
+/// Why it is to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceOrigin {
+    /// Nobody has asked for another place. Where it cannot be, pm runs without one.
+    Default,
+    Asked,
+}
+
+/// A socket at which clients arrive.
+#[derive(Debug)]
+pub struct Listening {
+    pub socket: ControlSocket,
+    /// For `pm ls`. It is removed when this is dropped.
+    pub registration: Option<Registration>,
+    is_ready: bool,
+}
+
+impl Control {
+    /// Makes the socket, if there is to be one. Why there is none where there should be is in `refused`.
+    ///
+    /// # Errors
+    /// If another pm listens there, or if the socket was asked for and cannot be made.
+    pub fn open(
+        place: Option<Place>,
+        plan: Option<String>,
+        started_at: Time,
+        registrar: &mut Registrar<'_>,
+    ) -> Result<Self, ControlSocketError> {
+        let mut control = Self { plan, started_at: Some(started_at), ..Self::default() };
+        let Some(Place { path, origin }) = place else { return Ok(control) };
+        let refused = match (ControlSocket::bind(&path), origin) {
+            (Ok(socket), _) => {
+                let registry = Registry::of_user();
+                // Only `pm ls` misses it.
+                let registration = registry.and_then(|registry| {
+                    registry.register(outer_pid(getpid()), socket.path()).ok()
+                });
+                control.listen(socket, registration, registrar).err().map(|error| error.to_string())
+            }
+            (Err(error @ ControlSocketError::Live { .. }), _)
+            | (Err(error), PlaceOrigin::Asked) => {
+                return Err(error);
+            }
+            (Err(error), PlaceOrigin::Default) => Some(error.to_string()),
+        };
+        control.refused = refused;
+        Ok(control)
+    }
+
+    /// Lets clients arrive at this socket.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2).
+    fn listen(
+        &mut self,
+        socket: ControlSocket,
+        registration: Option<Registration>,
+        registrar: &mut Registrar<'_>,
+    ) -> std::io::Result<()> {
+        let descriptor = socket.as_raw_fd();
+        registrar.register(&mut SourceFd(&descriptor), Source::Listener, Interest::READABLE)?;
+        self.listening = Some(Listening { socket, registration, is_ready: true });
+        Ok(())
+    }
+
+    /// Clients may have arrived.
+    pub fn mark_listener(&mut self) {
+        if let Some(listening) = &mut self.listening {
+            listening.is_ready = true;
+        }
+    }
+
+    pub fn wake(&mut self, client: ClientId) {
+        if let Some(client) = self.clients.get_mut(client) {
+            client.wake();
+        }
+    }
+
+    /// Something has happened.
+    pub fn note(&mut self, at: Time, kind: EventKind) {
+        self.events.add(at, kind);
+    }
+
+    /// Takes the clients that have arrived. Where there are too many, the one that has waited longest without a request
+    /// makes room.
+    pub fn accept(&mut self, now: Instant, registrar: &mut Registrar<'_>) {
+        let Some(listening) = self.listening.as_mut().filter(|listening| listening.is_ready) else {
+            return;
+        };
+        for _ in 0..ACCEPTED_PER_WAKEUP {
+            let (mut stream, _) = match listening.socket.accept() {
+                Ok(Some(accepted)) => accepted,
+                // EMFILE: it is tried again at the next event, or when a client leaves.
+                Ok(None) | Err(_) => {
+                    listening.is_ready = false;
+                    return;
+                }
+            };
+            if self.clients.len() >= CLIENTS_MAX {
+                let Some(oldest) = idle_longest(&self.clients) else { continue };
+                let token = self.clients.remove(oldest).token;
+                registrar.release(token);
+            }
+            let entry = self.clients.vacant_entry();
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if let Ok(token) =
+                registrar.register(&mut stream, Source::Client(entry.key()), interest)
+            {
+                entry.insert(Client::new(stream, token, now));
+            }
+        }
+    }
+
+    /// Closes the clients that are done or late.
+    pub fn close_clients(&mut self, now: Instant, registrar: &mut Registrar<'_>) {
+        let had = self.clients.len();
+        self.clients.retain(|_, client| {
+            client.note_wait(now);
+            if client.deadline().is_some_and(|deadline| now >= deadline) {
+                client.connection.time_out();
+                client.write();
+                client.note_wait(now);
+            }
+            if client.is_closed() {
+                let token = client.token;
+                registrar.release(token);
+            }
+            !client.is_closed()
+        });
+        if self.clients.len() < had {
+            // A descriptor is free again.
+            self.mark_listener();
+        }
+    }
+
+    /// Whether some client can go on without a new event.
+    pub fn left(&self) -> Left {
+        let is_ready = self.listening.as_ref().is_some_and(|listening| listening.is_ready);
+        let any = self.clients.iter().any(|(_, client)| client.left() == Left::Something);
+        if is_ready || any { Left::Something } else { Left::Nothing }
+    }
+
+    /// When the time of some client, or of an answer, is over.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let clients = self.clients.iter().flat_map(|(_, client)| {
+            let answer = match &client.work {
+                client::Work::Pending(pending) => Some(pending.deadline),
+                client::Work::Nothing | client::Work::Stream(_) => None,
+            };
+            [client.deadline(), answer]
+        });
+        clients.flatten().min()
+    }
+
+    /// Removes the socket: no client arrives any more.
+    pub fn close(&mut self) {
+        self.listening = None;
+    }
+}
+
+/// The client that is waited for and has waited longest.
+fn idle_longest(clients: &Slab<Client>) -> Option<ClientId> {
+    let waiting = clients.iter().filter_map(|(id, client)| Some((client.deadline()?, id)));
+    waiting.min().map(|(_, id)| id)
+}

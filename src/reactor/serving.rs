@@ -1,0 +1,136 @@
+//! The clients of the control socket: what they send is read and answered, and what they wait for is looked at.
+//!
+//! It comes after the exits of the same wakeup are reaped, so no answer names a worker whose end is known.
+
+use super::Reactor;
+use super::control::ClientId;
+use super::control::call::{Call, Refused};
+use super::control::client::{Left, Work};
+use super::control::goal::{Pending, State};
+use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
+use super::control::stream::Stream;
+use crate::wire::{Done, EventKind, Problem};
+
+/// What a client is answered, now or later.
+pub(super) enum Answer {
+    Reply(Reply),
+    Pending(Pending),
+    Stream(Stream),
+}
+
+impl Reactor {
+    /// Reads what clients ask, answers, and writes as much as they take.
+    pub(super) fn serve(&mut self) -> Left {
+        let now = self.clock.now();
+        self.control.accept(now, &mut self.poller.registrar());
+        if self.control.clients.is_empty() {
+            return self.control.left();
+        }
+        let mut buffer = vec![0; READ_BYTES_MAX];
+        let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
+        for id in &ids {
+            let request =
+                self.control.clients.get_mut(*id).and_then(|client| client.read(&mut buffer));
+            if let Some(request) = request {
+                let answer = self.answer(&request);
+                self.begin_answer(*id, answer);
+            }
+        }
+        ids.iter().for_each(|id| self.look_at_pending(*id));
+        let Self { control, clock, poller, .. } = self;
+        for (_, client) in &mut control.clients {
+            if let Work::Stream(stream) = &mut client.work {
+                stream.fill(&control.events, || clock.time(), &mut client.connection);
+            }
+            client.write();
+        }
+        control.close_clients(now, &mut poller.registrar());
+        control.left()
+    }
+
+    /// pm ends: every reader of a stream is told, and no client arrives any more.
+    pub(super) fn say_goodbye(&mut self) {
+        self.control.close();
+        if self.control.clients.is_empty() {
+            return;
+        }
+        let bye = EventKind::Bye { words: "pm ends".into() };
+        self.control.note(self.clock.time(), bye);
+        let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
+        ids.into_iter().for_each(|id| self.look_at_pending(id));
+        let Self { control, clock, .. } = self;
+        for (_, client) in &mut control.clients {
+            if let Work::Stream(stream) = &mut client.work {
+                stream.fill(&control.events, || clock.time(), &mut client.connection);
+            }
+            // What it does not take now it has not asked for in time.
+            client.write();
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        match Call::of(request) {
+            Ok(call) => self.carry_out_call(call).unwrap_or_else(|problem| refusal(&problem)),
+            Err(Refused { problem, allow: None }) => refusal(&problem),
+            Err(Refused { problem, allow: Some(methods) }) => {
+                Answer::Reply(problem_reply(&problem).with("Allow", methods))
+            }
+        }
+    }
+
+    fn begin_answer(&mut self, id: ClientId, answer: Answer) {
+        let Some(client) = self.control.clients.get_mut(id) else { return };
+        match answer {
+            Answer::Reply(reply) => client.connection.reply(&reply),
+            Answer::Pending(pending) => client.work = Work::Pending(Box::new(pending)),
+            Answer::Stream(stream) => {
+                client.connection.begin_stream(&stream.head());
+                client.work = Work::Stream(Box::new(stream));
+            }
+        }
+    }
+
+    /// Answers a client that waits, if what it waits for is so or cannot be any more.
+    fn look_at_pending(&mut self, id: ClientId) {
+        let now = self.clock.now();
+        let view = self.view();
+        let Some(client) = self.control.clients.get(id) else { return };
+        let Work::Pending(pending) = &client.work else { return };
+        let reply = match pending.state(view) {
+            State::Reached => {
+                let slots = view.slots(pending.slots.iter().map(|(slot, _)| *slot));
+                let (outcome, words) = (pending.outcome, pending.words.clone());
+                json(&Done { seq: self.control.events.last(), outcome, words, slots })
+            }
+            State::Failed(problem) => problem_reply(&problem),
+            State::Open if now >= pending.deadline => problem_reply(&pending.late(view)),
+            State::Open => return,
+        };
+        let failed = reply.head.status != Status::Ok;
+        let slots: Vec<_> = pending.slots.iter().map(|(slot, _)| *slot).collect();
+        let is_roll = pending.goal == super::control::goal::Goal::Rolled;
+        if let Some(client) = self.control.clients.get_mut(id) {
+            client.work = Work::Nothing;
+            client.connection.reply(&reply);
+        }
+        if failed && is_roll {
+            self.withdraw(slots);
+        }
+    }
+}
+
+/// An answer of status 200.
+pub(super) fn json(body: &impl serde::Serialize) -> Reply {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    Reply::new(Status::Ok, "application/json", body.into_bytes())
+}
+
+pub(super) fn problem_reply(problem: &Problem) -> Reply {
+    let status = Status::of(problem.status).unwrap_or(Status::InternalServerError);
+    let body = serde_json::to_string(problem).unwrap_or_default();
+    Reply::new(status, "application/problem+json", body.into_bytes())
+}
+
+fn refusal(problem: &Problem) -> Answer {
+    Answer::Reply(problem_reply(problem))
+}
