@@ -100,7 +100,7 @@ pub struct RunArgs {
     /// Keep all processes in a pid namespace: none can outlive pm
     #[arg(long)]
     pub sealed: bool,
-    /// Where commands reach this pm [default: .pm.sock beside the file]; none: nowhere
+    /// The control socket, or none [default: .pm.sock beside the file]
     #[arg(long, value_name = "PATH", env = "PM_SOCKET", value_hint = ValueHint::FilePath)]
     #[arg(hide_env = true)]
     pub socket: Option<OsString>,

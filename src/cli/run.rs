@@ -53,8 +53,8 @@ fn enclosure(plan: &Plan) -> Enclosure {
     if plan.sealed { Enclosure::PidNamespace } else { Enclosure::None }
 }
 
-/// Makes the plan again from the same file, even if `pm` would find another file by then. What is in no file that can be
-/// read again stays as it is.
+/// Makes the plan again from the same file, even if `pm` would find another file by then. What is in no file that can
+/// be read again stays as it is.
 fn origin(args: RunArgs, loaded: Loaded, current: Enclosure) -> Origin {
     let Loaded { path, plan, file, .. } = loaded;
     let make: MakePlan = match path {

@@ -15,10 +15,11 @@ impl Reactor {
         let mut actions = Vec::new();
         self.supervisor.handle(event, self.clock.now(), &mut actions);
         self.apply(actions);
-        match event {
-            // These can change slots without an action.
-            Event::Asked(_) => self.note_all_phases(),
-            _ => event.slot().into_iter().for_each(|slot| self.note_phase(slot)),
+        if matches!(event, Event::Asked(_)) {
+            // It can change slots without an action.
+            self.note_all_phases();
+        } else {
+            event.slot().into_iter().for_each(|slot| self.note_phase(slot));
         }
     }
 

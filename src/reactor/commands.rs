@@ -52,7 +52,7 @@ impl Reactor {
             Call::Wait { slots, until, timeout } => {
                 let goal = match until {
                     Until::Ready => Goal::Ready,
-                    Until::Stopped => Goal::Stopped,
+                    Until::Stopped => Goal::Down,
                     Until::Exit => Goal::Exited,
                 };
                 let slots = self.resolve(&slots)?;

@@ -29,14 +29,16 @@ const FLOORS: [(&str, usize); 9] = [
 
 /// The parts of `src/reactor`, from the top; the rule begins with `src/reactor/slots`. No file uses a part above its
 /// own. A new part gets its place here.
-const STAIRCASE: [&[&str]; 7] = [
-    &["reload", "apply", "reporting", "ending", "signals"],
+const STAIRCASE: [&[&str]; 9] = [
+    &["reload", "apply", "reporting", "ending", "signals", "serving", "commands"],
     &["mod"],
+    &["agenda"],
+    &["control"],
     &["slots"],
     &["health"],
     &["report"],
     &["output"],
-    &["tokens", "clock", "agenda"],
+    &["tokens", "clock"],
 ];
 
 /// What is absent: where, what, and what to do instead. A method is written `.name`, a macro `name!`.

@@ -25,6 +25,7 @@ const USER: u32 = 65534;
 pub fn skip_without_sealing() -> bool {
     let mut command = Command::new(pm_binary());
     command.args(["run", "--sealed", "--workers", "1", "--restart", "never", "--", "true"]);
+    command.env("PM_SOCKET", "none");
     let tried = command.output().expect("pm");
     if !tried.status.success() {
         skip(String::from_utf8_lossy(&tried.stderr));
@@ -308,7 +309,12 @@ fn a_refused_namespace_is_an_error_that_names_the_sysctl() {
 #[test]
 fn take_over_and_init_are_refused() {
     let run = |arguments: &[&str]| {
-        let output = Command::new(pm_binary()).arg("run").args(arguments).output().expect("pm");
+        let output = Command::new(pm_binary())
+            .arg("run")
+            .args(arguments)
+            .env("PM_SOCKET", "none")
+            .output()
+            .expect("pm");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };

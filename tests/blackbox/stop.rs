@@ -549,8 +549,11 @@ fn one_slot_that_gave_up_does_not_end_the_others() {
 }
 
 fn refused(arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } =
-        Command::new(pm_binary()).args(arguments).output().expect("pm can be started");
+    let Output { status, stdout, stderr } = Command::new(pm_binary())
+        .args(arguments)
+        .env("PM_SOCKET", "none")
+        .output()
+        .expect("pm can be started");
     assert_eq!(status.code(), Some(2), "{arguments:?}");
     assert_eq!(stdout, b"");
     String::from_utf8(stderr).expect("text")

@@ -180,7 +180,7 @@ impl Pool {
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color").envs(self.environment);
+        command.env("TERM", "xterm-256color").env("PM_SOCKET", "none").envs(self.environment);
         if let Some(folder) = self.folder {
             command.current_dir(folder);
         }

@@ -56,10 +56,6 @@ impl Client {
         }
     }
 
-    pub fn stream(&mut self) -> &mut UnixStream {
-        &mut self.stream
-    }
-
     /// The poll has reported it: it may be readable, writable or closed.
     pub fn wake(&mut self) {
         self.is_readable = true;

@@ -30,8 +30,10 @@ pub enum Goal {
     Rolled,
     /// A new slot is ready, and nothing is left of a removed one.
     Scaled,
-    /// It has no worker, and none is wanted.
+    /// It has no worker, and none is wanted: a command has asked for it.
     Stopped,
+    /// The same, whenever that will be.
+    Down,
     /// The worker that was there when the request came is gone.
     Exited,
 }
@@ -90,7 +92,7 @@ impl Goal {
         match self {
             Self::Ready | Self::Rolled | Self::Scaled => "ready",
             Self::Replaced => "restarted and ready",
-            Self::Stopped => "stopped",
+            Self::Stopped | Self::Down => "stopped",
             Self::Exited => "gone",
         }
     }
@@ -98,7 +100,7 @@ impl Goal {
     fn state_of(self, id: SlotId, generation: u64, view: View<'_>) -> State {
         let Some(slot) = view.supervisor.slot(id) else {
             return match self {
-                Self::Stopped | Self::Exited | Self::Scaled => State::Reached,
+                Self::Stopped | Self::Down | Self::Exited | Self::Scaled => State::Reached,
                 Self::Ready | Self::Replaced | Self::Rolled => lost("it was removed"),
             };
         };
@@ -110,14 +112,16 @@ impl Goal {
             Self::Rolled if is_new && slot.failures() > 0 => failed(slot, view),
             Self::Rolled if is_new => up(slot, view),
             Self::Replaced | Self::Rolled => match up(slot, view) {
-                State::Reached => State::Open,
-                other => other,
+                State::Reached | State::Open => State::Open,
+                State::Failed(problem) => State::Failed(problem),
             },
-            Self::Stopped => match slot.wanted() {
-                Wanted::Up if slot.phase().has_worker() => superseded(slot, view, "started"),
-                _ if slot.phase() == Phase::Idle => State::Reached,
-                _ => State::Open,
-            },
+            Self::Stopped if slot.wanted() == Wanted::Up => superseded(slot, view, "started"),
+            Self::Stopped | Self::Down
+                if slot.wanted() != Wanted::Up && slot.phase() == Phase::Idle =>
+            {
+                State::Reached
+            }
+            Self::Stopped | Self::Down => State::Open,
             Self::Exited if is_new || !slot.phase().has_worker() => State::Reached,
             Self::Exited => State::Open,
         }

@@ -2,8 +2,9 @@
 //! [`crate::wire`] says it.
 //!
 //! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
-//! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant, [`status`]
-//! what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader of that.
+//! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
+//! [`status`] what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader
+//! of that.
 
 pub mod call;
 pub mod client;
@@ -72,9 +73,9 @@ pub enum PlaceOrigin {
 /// A socket at which clients arrive.
 #[derive(Debug)]
 pub struct Listening {
-    pub socket: ControlSocket,
+    socket: ControlSocket,
     /// For `pm ls`. It is removed when this is dropped.
-    pub registration: Option<Registration>,
+    _registration: Option<Registration>,
     is_ready: bool,
 }
 
@@ -122,7 +123,7 @@ impl Control {
     ) -> std::io::Result<()> {
         let descriptor = socket.as_raw_fd();
         registrar.register(&mut SourceFd(&descriptor), Source::Listener, Interest::READABLE)?;
-        self.listening = Some(Listening { socket, registration, is_ready: true });
+        self.listening = Some(Listening { socket, _registration: registration, is_ready: true });
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use nix::unistd::Pid;
 
 use super::super::report::{Cause, Report, What, WorkerEvent, WorkerFacts, signal_name};
+use crate::plan::text::duration::words;
 use crate::supervisor::{self, Exit, Slot};
 use crate::wire::{Death, Phase, Reason, Time};
 
@@ -35,7 +36,8 @@ pub struct History {
 #[derive(Debug)]
 struct Ending {
     reason: Reason,
-    words: String,
+    /// `None` if it did nothing wrong.
+    words: Option<String>,
 }
 
 /// A slot is at another phase, or has another worker.
@@ -120,17 +122,20 @@ impl History {
                 return self.begin_to_end(Reason::FailedStart, report);
             }
             WorkerEvent::Hung { .. } => return self.begin_to_end(Reason::Hung, report),
-            WorkerEvent::Replacing => return self.begin_to_end(stopped_by, report),
+            WorkerEvent::Replacing => {
+                self.ending = Some(Ending { reason: stopped_by, words: None });
+                return;
+            }
             WorkerEvent::Stopped { .. } => {
                 let last = self.deaths.front().map(|death| death.generation);
                 if last == Some(facts.id.generation) {
                     return;
                 }
-                let Ending { reason, words } = self
-                    .ending
-                    .take()
-                    .unwrap_or_else(|| Ending { reason: stopped_by, words: report.words() });
+                let ending = self.ending.take();
+                let Ending { reason, words } =
+                    ending.unwrap_or(Ending { reason: stopped_by, words: None });
                 let exit = self.exit.take();
+                let words = words.unwrap_or_else(|| stopped(facts, exit));
                 return self.add(death(facts, reason, exit, None, words, last_lines(), now));
             }
             WorkerEvent::Ready
@@ -144,13 +149,23 @@ impl History {
     }
 
     fn begin_to_end(&mut self, reason: Reason, report: &Report) {
-        self.ending = Some(Ending { reason, words: report.words() });
+        self.ending = Some(Ending { reason, words: Some(report.words()) });
     }
 
     fn add(&mut self, death: Death) {
         self.deaths.truncate(DEATHS_MAX - 1);
         self.deaths.push_front(death);
     }
+}
+
+/// `web.2 was stopped after 91ms, by SIGTERM`
+fn stopped(facts: &WorkerFacts, exit: Option<Exit>) -> String {
+    let how = match exit {
+        Some(Exit::Code(code)) => format!(", and exited {code}"),
+        Some(Exit::Signal(number)) => format!(", by {}", signal_name(i32::from(number))),
+        None => String::new(),
+    };
+    format!("{} was stopped after {}{how}", facts.name, words(facts.age))
 }
 
 fn death(

@@ -24,8 +24,11 @@ impl Slots {
                 continue;
             };
             let runs = self.record(state.id()).spec_or_wanted(Some(state.revision()));
+            if runs.plan.exec == slot.exec {
+                changes.kept += 1;
+                continue;
+            }
             match state.wanted() {
-                _ if runs.plan.exec == slot.exec => changes.kept += 1,
                 Wanted::Ended(_) => changes.again.push(slot.name.clone()),
                 Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => {
                     changes.replaced.push(slot.name.clone());

@@ -263,7 +263,7 @@ mod tests {
             kept: 1,
         };
         assert_eq!(
-            reloaded(&changes),
+            changed("reload", &changes),
             "reload: added job.1; removed old.1 and old.2; \
              replacing web.1, web.2 and web.3 one by one; running migrate.1 again; kept 1 worker"
         );
