@@ -332,10 +332,11 @@ fn a_second_pm_of_the_same_plan_is_refused_with_the_pid_of_the_first() {
 #[test]
 fn a_socket_that_a_killed_pm_has_left_is_replaced() {
     let mut run = three();
-    for pid in [run.pm.pid(), run.pm.reactor()] {
-        send(SIGKILL, pid);
-    }
+    let (guard, reactor) = (run.pm.pid(), run.pm.reactor());
+    send(SIGKILL, guard);
+    send(SIGKILL, reactor);
     run.pm.wait_end();
+    eventually("the reactor is gone", || (!is_alive(reactor)).then_some(()));
     let path = socket(&run.folder);
     assert!(path.exists());
     let pool = Pool::of(worker("stay")).of_size(1);
