@@ -5,12 +5,13 @@
 //! the folder is locked (flock(2), which leaves no file), and one that is there already is asked by a connection: if no
 //! process listens, it is stale and is removed.
 //!
-//! - [`client`]: connects to one; [`search`]: finds those of a folder
+//! - [`client`]: connects to one; [`search`]: finds those of a folder; [`registry`]: those of a user
 //! - `place`: a name in an open folder; `probe`: what is at a path
 
 pub mod client;
 mod place;
 mod probe;
+pub mod registry;
 pub mod search;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
