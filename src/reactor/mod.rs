@@ -13,6 +13,7 @@
 mod agenda;
 mod apply;
 mod clock;
+pub mod control;
 mod ending;
 mod health;
 mod output;

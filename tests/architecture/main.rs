@@ -29,9 +29,10 @@ const FLOORS: [(&str, usize); 9] = [
 
 /// The parts of `src/reactor`, from the top; the rule begins with `src/reactor/slots`. No file uses a part above its
 /// own. A new part gets its place here.
-const STAIRCASE: [&[&str]; 7] = [
+const STAIRCASE: [&[&str]; 8] = [
     &["reload", "apply", "reporting", "ending", "signals"],
     &["mod"],
+    &["control"],
     &["slots"],
     &["health"],
     &["report"],
