@@ -90,7 +90,7 @@ impl CommandLinePool {
             terminal_output: TerminalOutput::default(),
         };
         let pool = Pool::new(name, spec, self.policy, StopSpec::default());
-        Ok(Plan { pools: vec![pool], sealed: false })
+        Ok(Plan { pools: vec![pool], sealed: false, ring_bytes: defaults::RING_BYTES })
     }
 
     fn slots(&self) -> Result<SlotsSpec, PlanError> {

@@ -142,7 +142,11 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
     };
     check_ports(file, &types, &counts, base, &mut findings);
     if !findings.is_empty() {
-        return findings.finish(Plan { pools: Vec::new(), sealed: false });
+        return findings.finish(Plan {
+            pools: Vec::new(),
+            sealed: false,
+            ring_bytes: defaults::RING_BYTES,
+        });
     }
     let kinds = types.iter().zip(&counts).enumerate().filter(|(_, (_, count))| **count > 0);
     let pools = kinds.map(|(index, (kind, count))| {
@@ -151,7 +155,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.finish(Plan { pools, sealed: false })
+    findings.finish(Plan { pools, sealed: false, ring_bytes: defaults::RING_BYTES })
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.

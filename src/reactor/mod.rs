@@ -247,7 +247,7 @@ impl Reactor {
         let now = self.clock.now();
         let (findings, notified) = self.health.read_notifications(now);
         findings.into_iter().for_each(|finding| self.act_on(finding));
-        let written = self.output.read(now, &mut self.poller.registrar());
+        let written = self.output.read(self.clock.moment(), &mut self.poller.registrar());
         while let Some(worker) = self.output.take_ready() {
             self.handle(Event::Ready(worker));
         }

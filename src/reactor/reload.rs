@@ -52,8 +52,10 @@ impl Reactor {
     }
 
     fn take_in(&mut self, plan: &Plan) -> io::Result<Revised> {
-        let Self { slots, supervisor, health, poller, .. } = self;
-        slots.take_in(plan, supervisor, health, &mut poller.registrar())
+        let Self { slots, supervisor, health, output, poller, .. } = self;
+        let revised = slots.take_in(plan, supervisor, health, &mut poller.registrar())?;
+        output.resize_ring(usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX));
+        Ok(revised)
     }
 
     /// Lets the supervisor decide what follows from the plan.

@@ -10,7 +10,7 @@ use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, WorkerId};
 
 impl Reactor {
     pub(super) fn say(&mut self, event: RunEvent) {
-        Report::of_run(self.clock.now(), event).write(&mut self.output);
+        Report::of_run(self.clock.moment(), event).write(&mut self.output);
     }
 
     /// Reports what became of a worker, with the facts of this very worker.
@@ -145,9 +145,9 @@ impl Reactor {
     }
 
     fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
-        let now = self.clock.now();
-        let facts = self.slots.facts(worker, now);
-        Report::of_worker(now, facts, event).write(&mut self.output);
+        let at = self.clock.moment();
+        let facts = self.slots.facts(worker, at.now);
+        Report::of_worker(at, facts, event).write(&mut self.output);
     }
 
     fn death(&mut self, worker: WorkerId, exit: Exit) -> Death {
@@ -158,7 +158,7 @@ impl Reactor {
     /// What a worker has written stands before the report of its end.
     fn read_last(&mut self, worker: WorkerId) -> LastOutput {
         let registrar = &mut self.poller.registrar();
-        self.output.read_last(worker, self.clock.now(), registrar)
+        self.output.read_last(worker, self.clock.moment(), registrar)
     }
 
     fn policy(&self, slot: SlotId) -> Policy {

@@ -827,6 +827,24 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "log.ring",
+        // `keys.rs` has what it makes of the plan.
+        right: &[
+            ("[log]\nring = '1MiB'\n[pool.web]\ncommand = 'x'", |pool| {
+                assert_eq!(pool.slots[0].log, None);
+            }),
+            ("[log]\nring = '0'\n[pool.web]\ncommand = 'x'", |pool| assert_eq!(pool.name, "web")),
+        ],
+        wrong: &[
+            "[log]\nring = '4MiBs'\n[pool.web]\ncommand = 'x'",
+            "[log]\nring = true\n[pool.web]\ncommand = 'x'",
+            "[log]\nrings = '1MB'\n[pool.web]\ncommand = 'x'",
+            "[log]\nfile = 'a.log'\n[pool.web]\ncommand = 'x'",
+            "[logs]\nring = '1MB'\n[pool.web]\ncommand = 'x'",
+            "[pool.web]\ncommand = 'x'\nlog = { ring = '1MB' }",
+        ],
+    },
+    Row {
         key: "pty",
         right: &[
             ("pty = true", |pool| assert!(pool.slots[0].exec.pty)),

@@ -57,6 +57,17 @@ table! {
         /// All processes live in a pid namespace: none outlives pm, even if all of pm is killed at once.
         #[schemars(extend("default" = false))]
         pub sealed: Field<bool>,
+        /// The lines of all workers.
+        pub log: Field<LinesTable>,
+    }
+}
+
+table! {
+    /// What is kept of the lines of all workers.
+    pub struct LinesTable {
+        /// The memory for the last lines of all workers. 0: none are kept.
+        #[schemars(extend("default" = defaults::bytes(defaults::RING_BYTES)))]
+        pub ring: Field<Size>,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io::{self, stderr, stdout};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
@@ -36,6 +37,8 @@ const OWN_NAME: &str = "pm";
 /// What stands before a worker's line, in bytes: the slot's name and a bar.
 #[derive(Clone, Debug)]
 pub struct Label {
+    /// The slot's name.
+    pub slot: Rc<str>,
     pub line: Vec<u8>,
     /// Before each piece of a long line but the first.
     pub continuation: Vec<u8>,
@@ -73,7 +76,11 @@ impl Console {
         let colour = if self.colour.stdout { colour } else { Style::new() };
         let label =
             |bar| format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width);
-        Label { line: label('|').into_bytes(), continuation: label('+').into_bytes() }
+        Label {
+            slot: name.into(),
+            line: label('|').into_bytes(),
+            continuation: label('+').into_bytes(),
+        }
     }
 
     /// Makes all labels as wide as the longest of `names`.

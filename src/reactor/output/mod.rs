@@ -4,19 +4,22 @@
 //!
 //! [`pipes`] reads the workers, [`terminal`] makes lines of what a terminal would show, [`lines`] cuts, [`spec`] says
 //! where the lines of a worker go: [`console`] is stdout and stderr, [`queue`] holds lines while their reader is slow,
-//! [`files`] writes and rotates log files.
+//! [`files`] writes and rotates log files, [`ring`] keeps the last lines in memory.
 
 mod console;
 mod files;
 mod lines;
 mod pipes;
 mod queue;
+#[allow(dead_code, reason = "the commands that show kept lines are not there yet")]
+mod ring;
 mod spec;
 mod terminal;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use nix::pty::Winsize;
@@ -31,7 +34,9 @@ pub use self::spec::{Device, OutputSpec};
 use self::console::Console;
 use self::files::LogFiles;
 use self::pipes::Pipes;
+use self::ring::{Author, Kind, Origin, Ring};
 use self::spec::Sink;
+use super::clock::Moment;
 use super::tokens::Registrar;
 use crate::supervisor::{SlotId, WorkerId};
 
@@ -41,6 +46,7 @@ pub struct Output {
     pipes: Pipes,
     files: LogFiles,
     console: Console,
+    ring: Ring,
     /// The workers that have written the line they were awaited to write.
     ready: Vec<WorkerId>,
 }
@@ -59,7 +65,13 @@ impl Output {
     /// If stdout or stderr cannot be duplicated or watched.
     pub fn open(colour: Colour, registrar: &mut Registrar<'_>) -> io::Result<Self> {
         let console = Console::open(colour, registrar)?;
-        Ok(Self { pipes: Pipes::new(), files: LogFiles::default(), console, ready: Vec::new() })
+        Ok(Self {
+            pipes: Pipes::new(),
+            files: LogFiles::default(),
+            console,
+            ring: Ring::default(),
+            ready: Vec::new(),
+        })
     }
 
     // Workers.
@@ -88,20 +100,20 @@ impl Output {
     }
 
     /// Reads what workers have written, as long as stdout's queue has room for it.
-    pub fn read(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Progress {
-        let Self { pipes, files, console, ready } = self;
-        pipes.read(&mut Sink { stdout: console.stdout(), files, ready, now }, registrar)
+    pub fn read(&mut self, at: Moment, registrar: &mut Registrar<'_>) -> Progress {
+        let Self { pipes, files, console, ring, ready } = self;
+        pipes.read(&mut Sink { stdout: console.stdout(), files, ring, ready, at }, registrar)
     }
 
     /// Reads what a dead worker has left in its pipe, and returns the end of all that it wrote.
     pub fn read_last(
         &mut self,
         worker: WorkerId,
-        now: Instant,
+        at: Moment,
         registrar: &mut Registrar<'_>,
     ) -> LastOutput {
-        let Self { pipes, files, console, ready } = self;
-        let sink = &mut Sink { stdout: console.stdout(), files, ready, now };
+        let Self { pipes, files, console, ring, ready } = self;
+        let sink = &mut Sink { stdout: console.stdout(), files, ring, ready, at };
         pipes.read_last(worker, sink, registrar)
     }
 
@@ -178,6 +190,25 @@ impl Output {
     /// When a reader will count as stalled.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         self.console.next_deadline(now)
+    }
+
+    // Lines that are kept.
+
+    /// Lets the ring take at most this many bytes.
+    pub fn resize_ring(&mut self, bytes_max: usize) {
+        self.ring.resize(bytes_max);
+    }
+
+    /// Keeps the report of a worker's end among its lines.
+    pub fn keep_death(&mut self, worker: WorkerId, slot: &str, words: &str, at: Moment) {
+        let author = Rc::new(Author { worker, slot: slot.into() });
+        let origin = Origin { author, kind: Kind::Death, at: at.wall };
+        self.ring.push(origin, [words.as_bytes(), b""]);
+    }
+
+    /// Forgets the slots that are not there any more, once none of their lines is kept.
+    pub fn retain_slots(&mut self, is_there: impl Fn(SlotId) -> bool) {
+        self.ring.retain(is_there);
     }
 
     // Log files.

@@ -1,7 +1,7 @@
-//! What happens to the output of one worker: its lines go to stdout behind a label and to a log file, and one of them
-//! may make it ready.
+//! What happens to the output of one worker: its lines go to stdout behind a label, to a log file and to the ring, and
+//! one of them may make it ready.
 
-use std::time::Instant;
+use std::rc::Rc;
 
 use nix::pty::Winsize;
 
@@ -9,7 +9,9 @@ use super::console::Label;
 use super::files::LogFiles;
 use super::lines::{End, Piece, Start};
 use super::queue::LineQueue;
+use super::ring::{Author, Kind, Origin, Ring};
 use crate::plan::{Line, LogFile, TerminalOutput};
+use crate::reactor::clock::Moment;
 use crate::supervisor::WorkerId;
 
 /// A match of a regular expression is found across the cut of a long line if at most this much of it stands before.
@@ -39,8 +41,9 @@ pub enum Device {
 pub struct Sink<'a> {
     pub stdout: &'a mut LineQueue,
     pub files: &'a mut LogFiles,
+    pub ring: &'a mut Ring,
     pub ready: &'a mut Vec<WorkerId>,
-    pub now: Instant,
+    pub at: Moment,
 }
 
 /// The end of the piece before, as far as the awaited text may begin in it. Empty at the start of a line.
@@ -70,7 +73,29 @@ impl OutputSpec {
             Start::Continuation => &self.label.continuation,
         };
         let [start, rest] = piece.parts;
-        sink.stdout.push(&[label, start, rest], sink.now);
+        sink.stdout.push(&[label, start, rest], sink.at.now);
+    }
+}
+
+impl Sink<'_> {
+    /// Keeps whole lines of a worker in the ring.
+    pub fn keep_lines(&mut self, author: &Rc<Author>, lines: &[u8], count: usize) {
+        if count > 0 {
+            self.ring.push_lines(self.origin(author, Kind::Output), lines, count);
+        }
+    }
+
+    /// Keeps a line, or a piece of one, in the ring.
+    pub fn keep_piece(&mut self, author: &Rc<Author>, piece: &Piece<'_>) {
+        let kind = match piece.start {
+            Start::Line => Kind::Output,
+            Start::Continuation => Kind::Continuation,
+        };
+        self.ring.push(self.origin(author, kind), piece.parts);
+    }
+
+    fn origin(&self, author: &Rc<Author>, kind: Kind) -> Origin {
+        Origin { author: author.clone(), kind, at: self.at.wall }
     }
 }
 

@@ -12,7 +12,7 @@ mod spawn_failure;
 mod stop_progress;
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::Pid;
 
@@ -20,6 +20,7 @@ pub use self::probe_failure::ProbeFailure;
 pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
 pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 
+use super::clock::Moment;
 use super::output::{Incident, LastOutput, Output};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
 use crate::supervisor::{Exit, Next, Stop, WorkerId};
@@ -30,7 +31,7 @@ use crate::sys::{Awaiting, strerror};
 /// Something that happened.
 #[derive(Debug)]
 pub struct Report {
-    pub at: Instant,
+    pub at: Moment,
     pub what: What,
 }
 
@@ -256,19 +257,43 @@ pub enum ReloadError {
     NotifySocket(std::io::Error),
 }
 
+impl WorkerEvent {
+    /// True if the worker has ended, and this is the report of it.
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Crashed { .. } | Self::FailedStart { .. } | Self::Stopped { .. } => true,
+            Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
+            Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
+            Self::GraceOver { .. } | Self::StillStopping { .. } => false,
+            Self::StillKilling { .. } | Self::Rejected(_) => false,
+        }
+    }
+}
+
 impl Report {
-    pub fn of_worker(at: Instant, worker: WorkerFacts, event: WorkerEvent) -> Self {
+    pub fn of_worker(at: Moment, worker: WorkerFacts, event: WorkerEvent) -> Self {
         Self { at, what: What::Worker(worker, event) }
     }
 
-    pub fn of_run(at: Instant, event: RunEvent) -> Self {
+    pub fn of_run(at: Moment, event: RunEvent) -> Self {
         Self { at, what: What::Run(event) }
     }
 
-    /// Writes the sentences of this report to pm's own output.
+    /// What is said of it: one sentence, or more on lines of their own.
+    pub fn words(&self) -> String {
+        sentences::of(&self.what)
+    }
+
+    /// Writes the sentences of this report to pm's own output. That of a death stands among the worker's lines too.
     pub fn write(&self, output: &mut Output) {
-        for line in sentences::of(&self.what).lines() {
-            output.say(line, self.at);
+        let words = self.words();
+        if let What::Worker(facts, event) = &self.what
+            && event.is_end()
+        {
+            output.keep_death(facts.id, &facts.name, &words, self.at);
+        }
+        for line in words.lines() {
+            output.say(line, self.at.now);
         }
     }
 }
