@@ -6,11 +6,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::RunArgs;
+use super::args::{RunArgs, ViewArgs};
 use super::load::{FileKind, Loaded, load};
 use super::{Ending, colour, refuse};
+use crate::plan::load_error::OptionFault;
+use crate::plan::text::suggest::Suggestion;
 use crate::plan::{LoadError, Plan};
-use crate::reactor::{Reactor, ReactorError, Reread, RunOptions, StaleWorkers};
+use crate::reactor::{
+    Colour, Form, OwnLines, Reactor, ReactorError, Reread, RunOptions, StaleWorkers, View,
+};
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
 use crate::sys::spawn::c_string;
@@ -26,6 +30,10 @@ pub fn run(args: RunArgs) -> Ending {
         Ok(loaded) => loaded,
         Err(why) => return refuse(&why, colour),
     };
+    let view = match view(&args.view, colour, &plan) {
+        Ok(view) => view,
+        Err(why) => return refuse(&why.into(), colour),
+    };
     let enclosure = enclosure(&plan);
     match guard::start(enclosure) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
@@ -34,7 +42,7 @@ pub fn run(args: RunArgs) -> Ending {
     }
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
     let ended = own_process::run_apart(move || {
-        let options = RunOptions { colour, stale_workers, reread: reread(args, path, enclosure) };
+        let options = RunOptions { view, stale_workers, reread: reread(args, path, enclosure) };
         Reactor::new(options).and_then(|reactor| reactor.run(&plan))
     });
     sealed::resume_process_1();
@@ -42,6 +50,24 @@ pub fn run(args: RunArgs) -> Ending {
         Ok(outcome) => Ending::RunEnded(outcome),
         Err(error) => Ending::ReactorFailed(error),
     }
+}
+
+/// What the options ask for, if the plan has the pools and slots that they name.
+fn view(args: &ViewArgs, colour: Colour, plan: &Plan) -> Result<View, OptionFault> {
+    let pools = plan.pools.iter().map(|pool| pool.name.as_str());
+    let slots = plan.slots().map(|(_, slot)| slot.name.as_str());
+    let names: Vec<_> = pools.chain(slots).collect();
+    if let Some(name) = args.log.iter().find(|name| !names.contains(&name.as_str())) {
+        let suggestion = Suggestion::of(name, names.iter().copied());
+        return Err(OptionFault::NothingToShow { name: name.clone(), suggestion });
+    }
+    let form = match args {
+        ViewArgs { json: true, .. } => Form::Json,
+        ViewArgs { timestamps: true, .. } => Form::Timestamps,
+        ViewArgs { .. } => Form::Plain,
+    };
+    let own = if args.quiet { OwnLines::Failures } else { OwnLines::All };
+    Ok(View { colour, form, own, only: args.log.clone() })
 }
 
 fn enclosure(plan: &Plan) -> Enclosure {

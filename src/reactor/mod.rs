@@ -29,7 +29,7 @@ use mio::Interest;
 use mio::unix::SourceFd;
 
 pub use self::agenda::Reread;
-pub use self::output::Colour;
+pub use self::output::{Colour, Form, OwnLines, View};
 pub use self::report::StaleWorkers;
 
 use self::agenda::Agenda;
@@ -61,7 +61,7 @@ pub enum ReactorError {
 /// What a run is to be like besides its plan.
 #[derive(Default)]
 pub struct RunOptions {
-    pub colour: Colour,
+    pub view: View,
     pub stale_workers: StaleWorkers,
     /// `None` if the plan came from a command line, which does not change.
     pub reread: Option<Reread>,
@@ -103,7 +103,7 @@ impl Reactor {
                 registrar.register(&mut descriptor, Source::Children, Interest::READABLE);
             registered.map_err(set_up("the watch on children"))?;
         }
-        let output = Output::open(options.colour, &mut registrar);
+        let output = Output::open(options.view, &mut registrar);
         let inherited = Inherited {
             null: stream::open_null().map_err(set_up("/dev/null"))?,
             open_files: process.open_files,

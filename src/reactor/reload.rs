@@ -102,8 +102,10 @@ impl Reactor {
     fn relabel(&mut self) {
         let Self { slots, output, .. } = self;
         output.set_label_width(slots.names().map(|(_, name)| name));
-        let labels: Vec<(SlotId, _)> =
-            slots.names().map(|(slot, name)| (slot, output.label(name, slot.0))).collect();
+        let labels: Vec<(SlotId, _)> = slots
+            .names()
+            .map(|(slot, name)| (slot, output.label(slots.pool_name_of(slot), name, slot.0)))
+            .collect();
         for (slot, label) in labels {
             output.update(slot, |output| output.label = label.clone());
         }

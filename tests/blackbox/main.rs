@@ -33,4 +33,5 @@ mod support;
 mod suspension;
 mod terminal;
 mod terminal_output;
+mod view;
 mod wakeup;

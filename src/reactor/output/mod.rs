@@ -4,7 +4,8 @@
 //!
 //! [`pipes`] reads the workers, [`terminal`] makes lines of what a terminal would show, [`lines`] cuts, [`spec`] says
 //! where the lines of a worker go: [`console`] is stdout and stderr, [`queue`] holds lines while their reader is slow,
-//! [`files`] writes and rotates log files, [`ring`] keeps the last lines in memory.
+//! [`files`] writes and rotates log files, [`ring`] keeps the last lines in memory, [`view`] is
+//! what people or programs are shown.
 
 mod console;
 mod files;
@@ -15,6 +16,7 @@ mod queue;
 mod ring;
 mod spec;
 mod terminal;
+mod view;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -30,6 +32,7 @@ pub use self::lines::LastOutput;
 pub use self::pipes::Progress;
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
 pub use self::spec::{Device, OutputSpec};
+pub use self::view::{Form, OwnLine, OwnLines, View};
 
 use self::console::Console;
 use self::files::LogFiles;
@@ -63,8 +66,8 @@ impl Output {
     ///
     /// # Errors
     /// If stdout or stderr cannot be duplicated or watched.
-    pub fn open(colour: Colour, registrar: &mut Registrar<'_>) -> io::Result<Self> {
-        let console = Console::open(colour, registrar)?;
+    pub fn open(view: View, registrar: &mut Registrar<'_>) -> io::Result<Self> {
+        let console = Console::open(view, registrar)?;
         Ok(Self {
             pipes: Pipes::new(),
             files: LogFiles::default(),
@@ -102,7 +105,8 @@ impl Output {
     /// Reads what workers have written, as long as stdout's queue has room for it.
     pub fn read(&mut self, at: Moment, registrar: &mut Registrar<'_>) -> Progress {
         let Self { pipes, files, console, ring, ready } = self;
-        pipes.read(&mut Sink { stdout: console.stdout(), files, ring, ready, at }, registrar)
+        let (stdout, writer) = console.stdout();
+        pipes.read(&mut Sink { stdout, writer, files, ring, ready, at }, registrar)
     }
 
     /// Reads what a dead worker has left in its pipe, and returns the end of all that it wrote.
@@ -113,7 +117,8 @@ impl Output {
         registrar: &mut Registrar<'_>,
     ) -> LastOutput {
         let Self { pipes, files, console, ring, ready } = self;
-        let sink = &mut Sink { stdout: console.stdout(), files, ring, ready, at };
+        let (stdout, writer) = console.stdout();
+        let sink = &mut Sink { stdout, writer, files, ring, ready, at };
         pipes.read_last(worker, sink, registrar)
     }
 
@@ -135,8 +140,8 @@ impl Output {
     // Labels and terminals.
 
     /// What stands before the lines of the slot with this number.
-    pub fn label(&self, name: &str, number: usize) -> Label {
-        self.console.label(name, number)
+    pub fn label(&self, pool: &str, name: &str, number: usize) -> Label {
+        self.console.label(pool, name, number)
     }
 
     /// Makes all labels that are asked for from now on as wide as the longest of `names`, and resizes the workers'
@@ -158,9 +163,14 @@ impl Output {
 
     // People.
 
-    /// Adds a line of pm's own.
-    pub fn say(&mut self, text: &str, now: Instant) {
-        self.console.say(text, now);
+    /// Adds what pm itself says.
+    pub fn say(&mut self, line: OwnLine<'_>, at: Moment) {
+        self.console.say(line, at);
+    }
+
+    /// Which of pm's own lines are asked for.
+    pub fn own_lines(&self) -> OwnLines {
+        self.console.own_lines()
     }
 
     /// Writes what can be written now, but for pm's own lines: [`Output::flush_own`], once the incidents are reported.

@@ -173,7 +173,7 @@ impl Pipes {
             readable.retain(|worker| {
                 let Some(pipe) = pipes.get_mut(worker) else { return false };
                 if pipe.state == State::Readable && sink.stdout.has_room(sink.at.now) {
-                    pipe.read(*worker, chunk, sink);
+                    pipe.read(chunk, sink);
                     is_idle = false;
                 }
                 if pipe.state == State::Ended && pipe.reported == Reported::Done {
@@ -208,7 +208,7 @@ impl Pipes {
         }
         for _ in 0..last_chunks {
             if pipe.state == State::Readable && sink.stdout.has_room(sink.at.now) {
-                pipe.read(worker, &mut self.chunk, sink);
+                pipe.read(&mut self.chunk, sink);
             }
         }
         let last = std::mem::take(&mut pipe.lines.last);
@@ -225,9 +225,9 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn read(&mut self, worker: WorkerId, chunk: &mut [u8], sink: &mut Sink<'_>) {
+    fn read(&mut self, chunk: &mut [u8], sink: &mut Sink<'_>) {
         match self.reader.read(chunk) {
-            Ok(0) => self.end(worker, sink),
+            Ok(0) => self.end(sink),
             Ok(count) => {
                 let spec = &self.lines.spec;
                 let bytes = match (spec.device, spec.terminal_output) {
@@ -238,20 +238,20 @@ impl Pipe {
                         &chunk[..count]
                     }
                 };
-                self.lines.take(worker, bytes, sink);
+                self.lines.take(bytes, sink);
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock => self.state = State::Empty,
                 // EIO: no process has the terminal open any more (pty(7)).
-                _ => self.end(worker, sink),
+                _ => self.end(sink),
             },
         }
     }
 
-    fn end(&mut self, worker: WorkerId, sink: &mut Sink<'_>) {
-        self.lines.take(worker, self.filter.finish(), sink);
-        self.lines.finish(worker, sink);
+    fn end(&mut self, sink: &mut Sink<'_>) {
+        self.lines.take(self.filter.finish(), sink);
+        self.lines.finish(sink);
         self.state = State::Ended;
     }
 }
@@ -272,29 +272,30 @@ impl Lines {
     }
 
     /// Cuts the next bytes and passes on each piece. The ring takes lines that stand together at once.
-    fn take(&mut self, worker: WorkerId, bytes: &[u8], sink: &mut Sink<'_>) {
+    fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
         let Self { author, spec, cutter, tail, last } = self;
         last.push(bytes);
         let lines = &bytes[cutter.lines_in_place(bytes)];
         let mut count = 0;
         cutter.push(bytes, |piece| {
-            if piece.is_in_place() {
+            let n = if piece.is_in_place() {
                 count += 1;
+                sink.ring.last() + count as u64
             } else {
                 sink.keep_lines(author, lines, std::mem::take(&mut count));
-                sink.keep_piece(author, &piece);
-            }
-            spec.pass_on(worker, &piece, tail, sink);
+                sink.keep_piece(author, &piece)
+            };
+            spec.pass_on(author, n, &piece, tail, sink);
         });
         sink.keep_lines(author, lines, count);
     }
 
     /// Nothing more comes.
-    fn finish(&mut self, worker: WorkerId, sink: &mut Sink<'_>) {
+    fn finish(&mut self, sink: &mut Sink<'_>) {
         let Self { author, spec, cutter, tail, .. } = self;
         cutter.finish(|piece| {
-            sink.keep_piece(author, &piece);
-            spec.pass_on(worker, &piece, tail, sink);
+            let n = sink.keep_piece(author, &piece);
+            spec.pass_on(author, n, &piece, tail, sink);
         });
     }
 }

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use nix::pty::Winsize;
 
-use super::console::Label;
+use super::console::{Label, Shown};
 use super::files::LogFiles;
 use super::lines::{End, Piece, Start};
 use super::queue::LineQueue;
 use super::ring::{Author, Kind, Origin, Ring};
+use super::view::{self, Writer};
 use crate::plan::{Line, LogFile, TerminalOutput};
 use crate::reactor::clock::Moment;
 use crate::supervisor::WorkerId;
@@ -40,6 +41,7 @@ pub enum Device {
 /// Where lines go, and the workers that wrote the line they were awaited to write.
 pub struct Sink<'a> {
     pub stdout: &'a mut LineQueue,
+    pub writer: &'a mut Writer,
     pub files: &'a mut LogFiles,
     pub ring: &'a mut Ring,
     pub ready: &'a mut Vec<WorkerId>,
@@ -51,10 +53,12 @@ pub struct Sink<'a> {
 pub struct Tail(Vec<u8>);
 
 impl OutputSpec {
-    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it.
+    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it. `n` is its number
+    /// in the ring.
     pub fn pass_on(
         &mut self,
-        worker: WorkerId,
+        author: &Author,
+        n: u64,
         piece: &Piece<'_>,
         tail: &mut Tail,
         sink: &mut Sink<'_>,
@@ -62,18 +66,29 @@ impl OutputSpec {
         if let Some(awaited) = &self.awaited
             && tail.completes(awaited, piece)
         {
-            sink.ready.push(worker);
+            sink.ready.push(author.worker);
             self.awaited = None;
         }
         if let Some(file) = &self.file {
-            sink.files.push(file, worker, piece);
+            sink.files.push(file, author.worker, piece);
         }
         let label = match piece.start {
             Start::Line => &self.label.line,
             Start::Continuation => &self.label.continuation,
         };
-        let [start, rest] = piece.parts;
-        sink.stdout.push(&[label, start, rest], sink.at.now);
+        let (at, [start, rest]) = (sink.at, piece.parts);
+        match (self.label.shown, &mut *sink.writer) {
+            (Shown::No, _) => {}
+            (Shown::Yes, Writer::Plain) => sink.stdout.push(&[label, start, rest], at.now),
+            (Shown::Yes, Writer::Timestamps(time)) => {
+                let time = time.written(at.wall).as_bytes();
+                sink.stdout.push(&[time, label, start, rest], at.now);
+            }
+            (Shown::Yes, Writer::Json(out)) => {
+                let object = view::json_of_line(out, n, at.wall, author, piece);
+                sink.stdout.push(&[object], at.now);
+            }
+        }
     }
 }
 
@@ -85,13 +100,13 @@ impl Sink<'_> {
         }
     }
 
-    /// Keeps a line, or a piece of one, in the ring.
-    pub fn keep_piece(&mut self, author: &Rc<Author>, piece: &Piece<'_>) {
+    /// Keeps a line, or a piece of one, in the ring, and returns its number.
+    pub fn keep_piece(&mut self, author: &Rc<Author>, piece: &Piece<'_>) -> u64 {
         let kind = match piece.start {
             Start::Line => Kind::Output,
             Start::Continuation => Kind::Continuation,
         };
-        self.ring.push(self.origin(author, kind), piece.parts);
+        self.ring.push(self.origin(author, kind), piece.parts)
     }
 
     fn origin(&self, author: &Rc<Author>, kind: Kind) -> Origin {

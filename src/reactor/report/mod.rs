@@ -3,9 +3,10 @@
 //! A [`Report`] is made where and when something happens, so no later change can alter what is said. Sentences are made
 //! from reports alone ([`sentences`]); no sentence is ever read by the program.
 //!
-//! [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts; [`stop_progress`] decides when to report what
-//! delays a stop.
+//! [`kind`] has their names for programs; [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts;
+//! [`stop_progress`] decides when to report what delays a stop.
 
+mod kind;
 mod probe_failure;
 mod sentences;
 mod spawn_failure;
@@ -21,7 +22,7 @@ pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
 pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 
 use super::clock::Moment;
-use super::output::{Incident, LastOutput, Output};
+use super::output::{Incident, LastOutput, Output, OwnLine, OwnLines};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
 use crate::supervisor::{Exit, Next, Stop, WorkerId};
 use crate::sys::cgroup::NoCgroup;
@@ -257,19 +258,6 @@ pub enum ReloadError {
     NotifySocket(std::io::Error),
 }
 
-impl WorkerEvent {
-    /// True if the worker has ended, and this is the report of it.
-    fn is_end(&self) -> bool {
-        match self {
-            Self::Crashed { .. } | Self::FailedStart { .. } | Self::Stopped { .. } => true,
-            Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
-            Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
-            Self::GraceOver { .. } | Self::StillStopping { .. } => false,
-            Self::StillKilling { .. } | Self::Rejected(_) => false,
-        }
-    }
-}
-
 impl Report {
     pub fn of_worker(at: Moment, worker: WorkerFacts, event: WorkerEvent) -> Self {
         Self { at, what: What::Worker(worker, event) }
@@ -284,16 +272,27 @@ impl Report {
         sentences::of(&self.what)
     }
 
-    /// Writes the sentences of this report to pm's own output. That of a death stands among the worker's lines too.
+    /// Writes the sentences of this report to pm's own output, if they are asked for. That of a death stands among the
+    /// worker's lines too.
     pub fn write(&self, output: &mut Output) {
-        let words = self.words();
-        if let What::Worker(facts, event) = &self.what
-            && event.is_end()
-        {
-            output.keep_death(facts.id, &facts.name, &words, self.at);
-        }
-        for line in words.lines() {
-            output.say(line, self.at.now);
+        let (words, at) = (self.words(), self.at);
+        let worker = match &self.what {
+            What::Worker(worker, event) => {
+                if event.is_end() {
+                    output.keep_death(worker.id, &worker.name, &words, at);
+                }
+                Some(worker)
+            }
+            What::Run(_) => None,
+        };
+        let is_shown = match output.own_lines() {
+            OwnLines::All => true,
+            OwnLines::Failures => !self.what.is_usual(),
+        };
+        if is_shown {
+            let slot = worker.map(|worker| worker.name.as_str());
+            let event = self.what.event();
+            output.say(OwnLine { at: at.wall, slot, event, words: &words }, at);
         }
     }
 }

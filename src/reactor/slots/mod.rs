@@ -332,6 +332,11 @@ impl Slots {
         pools.iter().map(|pool| self.pool_name(*pool)).collect()
     }
 
+    /// The name of the pool that a slot is in.
+    pub fn pool_name_of(&self, slot: SlotId) -> &str {
+        &self.pools[&self.record(slot).pool]
+    }
+
     /// Every slot with the name that its latest worker has, or that its next one will have.
     pub fn names(&self) -> impl Iterator<Item = (SlotId, &str)> {
         self.records.iter().map(|(slot, record)| (*slot, record.name()))

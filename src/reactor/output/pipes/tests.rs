@@ -7,10 +7,11 @@ use std::time::Instant;
 use super::*;
 use crate::plan::Line;
 use crate::reactor::clock::{Moment, WallTime};
-use crate::reactor::output::console::Label;
+use crate::reactor::output::console::{Label, Shown};
 use crate::reactor::output::files::LogFiles;
 use crate::reactor::output::queue::LineQueue;
 use crate::reactor::output::ring::{Kind, Ring};
+use crate::reactor::output::view::Writer;
 use crate::reactor::tokens::Poller;
 
 const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
@@ -54,10 +55,21 @@ fn output_into(
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
     let now = Instant::now();
     let at = Moment { now, wall: WallTime(7) };
-    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ring, ready: &mut ready, at };
+    let sink = &mut Sink {
+        writer: &mut Writer::Plain,
+        stdout: &mut stdout,
+        files: &mut files,
+        ring,
+        ready: &mut ready,
+        at,
+    };
     let mut pipes = Pipes::new();
-    let label =
-        Label { slot: "web.1".into(), line: b"web.1 | ".into(), continuation: b"web.1 + ".into() };
+    let label = Label {
+        slot: "web.1".into(),
+        line: b"web.1 | ".into(),
+        continuation: b"web.1 + ".into(),
+        shown: Shown::Yes,
+    };
     let spec = OutputSpec {
         label,
         file: None,
@@ -107,9 +119,21 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
     let now = Instant::now();
     let (ring, at) = (&mut Ring::new(1024 * 1024), Moment { now, wall: WallTime(7) });
-    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ring, ready: &mut ready, at };
+    let sink = &mut Sink {
+        writer: &mut Writer::Plain,
+        stdout: &mut stdout,
+        files: &mut files,
+        ring,
+        ready: &mut ready,
+        at,
+    };
     let mut pipes = Pipes::new();
-    let label = Label { slot: "web.1".into(), line: Vec::new(), continuation: Vec::new() };
+    let label = Label {
+        slot: "web.1".into(),
+        line: Vec::new(),
+        continuation: Vec::new(),
+        shown: Shown::Yes,
+    };
     let spec = OutputSpec {
         label,
         file: None,
