@@ -17,7 +17,7 @@ use super::text::explain::Explain;
 use super::text::lines::{BLANKS, TextLine, lines};
 use super::text::placeholders::Template;
 use super::{
-    ExecSpec, FILE_BYTES_MAX, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy,
+    ExecSpec, FILE_BYTES_MAX, LabelStyle, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy,
     STRING_BYTES_MAX, SlotsSpec, Stdin, StopSpec, TerminalOutput, WORKERS_MAX, dotenv, formation,
     is_name, is_of_name,
 };
@@ -322,6 +322,7 @@ fn pool(
         alive: None,
         log: None,
         terminal_output: TerminalOutput::default(),
+        label: LabelStyle::default(),
     };
     Pool::new(kind.name.clone(), spec, Policy::default(), StopSpec::default())
 }

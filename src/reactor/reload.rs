@@ -9,7 +9,7 @@ use super::report::{Changes, ReloadError, RunEvent};
 use super::slots::{Kept, Revised};
 use super::{Reactor, ReactorError};
 use crate::plan::{Counts, Plan};
-use crate::supervisor::{Event, SlotId};
+use crate::supervisor::Event;
 use crate::sys::own_process;
 
 impl Reactor {
@@ -102,10 +102,11 @@ impl Reactor {
     fn relabel(&mut self) {
         let Self { slots, output, .. } = self;
         output.set_label_width(slots.names().map(|(_, name)| name));
-        let labels: Vec<(SlotId, _)> = slots
-            .names()
-            .map(|(slot, name)| (slot, output.label(slots.pool_name_of(slot), name, slot.0)))
-            .collect();
+        let labels = slots.names().map(|(slot, name)| {
+            let (pool, style) = slots.label_style(slot);
+            (slot, output.label(pool, name, slot.0, style))
+        });
+        let labels: Vec<_> = labels.collect();
         for (slot, label) in labels {
             output.update(slot, |output| output.label = label.clone());
         }

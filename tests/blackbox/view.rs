@@ -146,3 +146,27 @@ fn only_the_pools_and_slots_that_are_asked_for_are_shown() {
     both.sort();
     assert_eq!(both, ["POOL.1", "other.1"]);
 }
+
+#[test]
+fn the_name_of_a_slot_stands_before_its_lines_as_its_pool_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |output: &str| {
+        format!("[pool.POOL]\ncommand = 'while :; do echo tick; sleep 0.02; done'\n{output}\n")
+    };
+    let coloured = text("");
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, &coloured).option("--color", "always");
+    let pm = pool.start();
+    pm.prints.wait_for(&format!("{} |\u{1b}[0m tick", pm.slot(1)));
+    // The worker stays, and its next lines are shown by the new rules.
+    pm.reload(&text("output = { color = false }"));
+    let plain = format!("{} | tick", pm.slot(1));
+    crate::support::waiting::eventually("a line without colours", || {
+        pm.prints.with("tick").contains(&plain).then_some(())
+    });
+    pm.reload(&text("output = { prefix = false }"));
+    crate::support::waiting::eventually("a line without a name", || {
+        pm.prints.with("tick").contains(&"tick".to_owned()).then_some(())
+    });
+    assert_eq!(pm.says.with("replacing"), [""; 0]);
+    pm.stop();
+}

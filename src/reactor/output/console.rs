@@ -12,6 +12,7 @@ use nix::pty::Winsize;
 
 use super::queue::{Incident, LineQueue};
 use super::view::{self, Form, OwnLine, OwnLines, TIMESTAMP_COLUMNS, View, Writer};
+use crate::plan::LabelStyle;
 use crate::reactor::clock::Moment;
 use crate::reactor::tokens::{Registrar, Source};
 use crate::sys::{pty, stream};
@@ -84,11 +85,19 @@ impl Console {
     }
 
     /// What stands before the lines of the slot with this number.
-    pub fn label(&self, pool: &str, name: &str, number: usize) -> Label {
-        let colour = Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()));
-        let colour = if self.view.colour.stdout { colour } else { Style::new() };
-        let label =
-            |bar| format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width);
+    pub fn label(&self, pool: &str, name: &str, number: usize, style: LabelStyle) -> Label {
+        let colour = match style {
+            LabelStyle::Coloured if self.view.colour.stdout => {
+                Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()))
+            }
+            LabelStyle::Coloured | LabelStyle::Plain | LabelStyle::None => Style::new(),
+        };
+        let label = |bar| match style {
+            LabelStyle::Coloured | LabelStyle::Plain => {
+                format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width)
+            }
+            LabelStyle::None => String::new(),
+        };
         Label {
             slot: name.into(),
             line: label('|').into_bytes(),

@@ -41,6 +41,7 @@ use self::ring::{Author, Kind, Origin, Ring};
 use self::spec::Sink;
 use super::clock::Moment;
 use super::tokens::Registrar;
+use crate::plan::LabelStyle;
 use crate::supervisor::{SlotId, WorkerId};
 
 /// All output of a run.
@@ -140,8 +141,8 @@ impl Output {
     // Labels and terminals.
 
     /// What stands before the lines of the slot with this number.
-    pub fn label(&self, pool: &str, name: &str, number: usize) -> Label {
-        self.console.label(pool, name, number)
+    pub fn label(&self, pool: &str, name: &str, number: usize, style: LabelStyle) -> Label {
+        self.console.label(pool, name, number, style)
     }
 
     /// Makes all labels that are asked for from now on as wide as the longest of `names`, and resizes the workers'

@@ -30,7 +30,7 @@ use super::report::{
     Cause, Changes, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers, WorkerFacts,
 };
 use super::tokens::Registrar;
-use crate::plan::{Plan, Pool, SlotPlan};
+use crate::plan::{LabelStyle, Plan, Pool, SlotPlan};
 use crate::supervisor::{
     Exit, Next, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
 };
@@ -332,9 +332,10 @@ impl Slots {
         pools.iter().map(|pool| self.pool_name(*pool)).collect()
     }
 
-    /// The name of the pool that a slot is in.
-    pub fn pool_name_of(&self, slot: SlotId) -> &str {
-        &self.pools[&self.record(slot).pool]
+    /// The pool of a slot, and what stands before its lines, as the plan wants it.
+    pub fn label_style(&self, slot: SlotId) -> (&str, LabelStyle) {
+        let spec = self.record(slot).wanted();
+        (&spec.pool_name, spec.plan.label)
     }
 
     /// Every slot with the name that its latest worker has, or that its next one will have.
