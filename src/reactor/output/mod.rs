@@ -31,13 +31,14 @@ pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
 pub use self::pipes::Progress;
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
+pub use self::ring::{Kind as LineKind, Line, Ring};
 pub use self::spec::{Device, OutputSpec};
 pub use self::view::{Form, OwnLine, OwnLines, View};
 
 use self::console::Console;
 use self::files::LogFiles;
 use self::pipes::Pipes;
-use self::ring::{Author, Kind, Origin, Ring};
+use self::ring::{Author, Kind, Origin};
 use self::spec::Sink;
 use super::clock::Moment;
 use super::tokens::Registrar;
