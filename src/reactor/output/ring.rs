@@ -111,7 +111,7 @@ impl Ring {
         if self.fits(bytes) {
             self.open_for(bytes).push(origin, n, 1, &[first, second, b"\n"]);
         } else {
-            self.drop_all_and_count(origin.author.worker.slot, bytes);
+            self.drop_all_and_count(origin.author.worker.slot, bytes, 1);
         }
         self.last = n;
         n
@@ -125,6 +125,11 @@ impl Ring {
         if self.fits(lines.len()) {
             let first = self.last + 1;
             self.open_for(lines.len()).push(origin, first, count, &[lines]);
+            self.last += count as u64;
+            return;
+        }
+        if self.bytes_max == 0 {
+            self.drop_all_and_count(origin.author.worker.slot, lines.len(), count as u64);
             self.last += count as u64;
             return;
         }
@@ -197,14 +202,15 @@ impl Ring {
         dropped
     }
 
-    /// A line that is larger than the ring leaves nothing in it: it would follow what is dropped for it.
-    fn drop_all_and_count(&mut self, slot: SlotId, bytes: usize) {
+    /// What is larger than the ring leaves nothing in it: it would follow what is dropped for it. `bytes` are with
+    /// newlines.
+    fn drop_all_and_count(&mut self, slot: SlotId, bytes: usize, lines: u64) {
         self.seal();
         self.make_room(self.bytes_max);
         let tally = self.tallies.entry(slot).or_default();
-        tally.lines += 1;
-        tally.bytes += bytes as u64 - 1;
-        tally.dropped += 1;
+        tally.lines += lines;
+        tally.bytes += bytes as u64 - lines;
+        tally.dropped += lines;
     }
 }
 
