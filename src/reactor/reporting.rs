@@ -6,11 +6,31 @@ use super::Reactor;
 use super::output::LastOutput;
 use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
 use super::slots::FailureKind;
-use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, WorkerId};
+use crate::supervisor::{
+    Exit, Next, Policy, PoolEnd, SlotId, Stop, StopReason, Transition, WorkerId,
+};
 
 impl Reactor {
     pub(super) fn say(&mut self, event: RunEvent) {
         Report::of_run(self.clock.now(), event).write(&mut self.output);
+    }
+
+    /// Reports that all workers are stopped.
+    pub(super) fn report_stop(&mut self, stop: Stop) {
+        let slots = &self.slots;
+        let event = match stop.reason {
+            StopReason::Asked(wish) => RunEvent::Stop(wish, stop),
+            StopReason::Ended(PoolEnd::Ended { pool, failed }) => {
+                let failed = failed.map(|failed| slots.failed_slot(failed));
+                RunEvent::PoolEnded { pool: slots.pool_name(pool), failed, stop }
+            }
+            StopReason::Ended(PoolEnd::Blocked { pool, failed }) => {
+                let (pool, needed) =
+                    (slots.pool_name(pool), slots.pool_name(slots.pool(failed.slot)));
+                RunEvent::PoolBlocked { pool, needed, failed: slots.failed_slot(failed), stop }
+            }
+        };
+        self.say(event);
     }
 
     /// Reports what became of a worker, with the facts of this very worker.

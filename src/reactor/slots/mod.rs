@@ -27,12 +27,14 @@ use self::memory_limit::MemoryLimit;
 use self::record::Record;
 use super::health::Health;
 use super::report::{
-    Cause, Changes, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers, WorkerFacts,
+    Cause, Changes, FailedSlot, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers,
+    WorkerFacts,
 };
 use super::tokens::Registrar;
 use crate::plan::{Plan, Pool, SlotPlan};
 use crate::supervisor::{
-    Exit, Next, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
+    Exit, Failed, Next, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted,
+    WorkerId,
 };
 
 /// All slots that the plan has, and those that it has no longer and whose workers are not gone yet.
@@ -183,6 +185,7 @@ impl Slots {
         let entries = ids.iter().zip(&plan.pools).map(|(id, pool)| PoolEntry {
             pool: *id,
             after: pool.after.iter().map(|other| ids[*other]).collect(),
+            ends_run: pool.ends_run,
         });
         entries.collect()
     }
@@ -330,6 +333,11 @@ impl Slots {
 
     pub fn pool_names(&self, pools: &[PoolId]) -> Vec<String> {
         pools.iter().map(|pool| self.pool_name(*pool)).collect()
+    }
+
+    /// The slot, by the name that its last worker had.
+    pub fn failed_slot(&self, Failed { slot, how: failure }: Failed) -> FailedSlot {
+        FailedSlot { name: self.record(slot).name().to_owned(), failure }
     }
 
     /// Every slot with the name that its latest worker has, or that its next one will have.
