@@ -255,7 +255,7 @@ fn schema_completions_and_manual_are_complete() {
     assert!(!man.stdout.contains('\x1b'));
     folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
     folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
-    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, check");
+    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, exec, check");
 }
 
 #[test]
@@ -289,6 +289,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/fish/vendor_completions.d/pm.fish",
         "usr/share/man/man1/pm-check.1",
         "usr/share/man/man1/pm-completions.1",
+        "usr/share/man/man1/pm-exec.1",
         "usr/share/man/man1/pm-init.1",
         "usr/share/man/man1/pm-man.1",
         "usr/share/man/man1/pm-run.1",
@@ -335,6 +336,8 @@ fn bash_completes_commands_options_and_the_command_after_two_dashes() {
         ("pm run --restart on", "on-failure"),
         ("pm run --ports ''", ""),
         ("pm run -- compge", "compgen"),
+        ("pm exec web --form", "--formation"),
+        ("pm exec web -- compge", "compgen"),
         ("pm --workers 2 -- compge", "compgen"),
         ("pm man pm.", "pm.toml"),
     ] {
@@ -351,7 +354,7 @@ fn man_renders_each_page_without_a_warning() {
     let folder = Folder::with(&[]);
     folder.pm(&["man", "--out", "man"]).does();
     let pages = files(&folder.0.path().join("man"));
-    assert_eq!(pages.len(), 8, "{pages:?}");
+    assert_eq!(pages.len(), 9, "{pages:?}");
     for page in pages {
         let page = folder.0.path().join("man").join(page);
         if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))

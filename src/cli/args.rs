@@ -42,6 +42,9 @@ pub enum Command {
     /// Keep workers running until Ctrl-C; `pm` without a command does the same
     #[command(after_help = notes::RUN.after_help())]
     Run(RunArgs),
+    /// Run CMD once with the environment, folder, user and limits of a worker
+    #[command(after_help = notes::EXEC.after_help())]
+    Exec(ExecArgs),
     /// Print the faults of a pm.toml or Procfile, or its pools if it has none
     #[command(after_help = notes::CHECK.after_help())]
     Check(CheckArgs),
@@ -110,6 +113,29 @@ pub struct RunArgs {
     pub colour: ColourArgs,
     /// The program of each worker and its arguments
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// What `pm exec` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExecArgs {
+    /// A slot, as web.2, or a pool, which stands for its first slot
+    #[arg(value_name = "POOL|SLOT", value_hint = ValueHint::Other)]
+    pub name: String,
+    /// The file that has it: TOML if its name ends in .toml, else a Procfile
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// For a Procfile: workers of each process type, as in all=1,web=3
+    #[arg(short = 'm', long, value_name = "FORMATION", value_hint = ValueHint::Other)]
+    pub formation: Option<String>,
+    #[arg(long, value_name = "PORT", value_hint = ValueHint::Other, help = port_help())]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    pub colour: ColourArgs,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 

@@ -65,6 +65,27 @@ pub const RUN: Notes = Notes {
     ],
 };
 
+pub const EXEC: Notes = Notes {
+    paragraphs: &[
+        "CMD has the environment, folder, user, group, umask, limits and nice value that a worker of the slot would have, \
+         and the terminal, stdin, stdout and stderr of the caller. It is made from the file, whether pm runs or not.",
+        "PORT, PS, PM_POOL and PM_SLOT are those of the slot. PM_GENERATION, PM_WORKER and NOTIFY_SOCKET are not set: it \
+         is no worker, and pm does not know of it. `limits.memory` limits its address space.",
+        "In CMD, braces stay as they are: where a shell reads CMD, $PORT is the port.",
+    ],
+    examples: &[
+        ("pm exec web -- env", "see what the first web finds in its environment"),
+        ("pm exec web -- ./manage.py shell", "a shell of the app, with its variables and its user"),
+        ("pm exec -m web=2 web.2 -- sh -c 'echo $PORT'", "as the second web of a Procfile"),
+    ],
+    exit_status: &[
+        (Status::OfCommand, "that of CMD, which has replaced pm"),
+        (Status::Is(BAD_USAGE), "wrong command line or file, or no such pool or slot"),
+        (Status::Is(NOT_EXECUTABLE), "CMD cannot be executed, or its settings cannot be applied"),
+        (Status::Is(NOT_FOUND), "CMD is not found"),
+    ],
+};
+
 pub const CHECK: Notes = Notes {
     paragraphs: &["It reads the file that pm would run, and starts nothing."],
     examples: &[("pm check", ""), ("pm check -f deploy/pm.toml --json", "")],
@@ -112,6 +133,7 @@ pub fn of(command: &str) -> &'static Notes {
     match command {
         "pm" => &PM,
         "run" => &RUN,
+        "exec" => &EXEC,
         "check" => &CHECK,
         "init" => &INIT,
         "schema" => &SCHEMA,

@@ -49,6 +49,8 @@ pub enum OptionFault {
     NeverRestarted { pool: String, key: &'static str },
     #[error("`--exit-with {name}`: there is no such pool; {suggestion}")]
     NoPoolToExitWith { name: String, suggestion: Suggestion },
+    #[error("there is no pool or slot `{name}`; {suggestion}")]
+    NoWorkerToExecAs { name: String, suggestion: Suggestion },
     #[error(
         "`--restart always` would run `{pool}` again and again, and the run ends with it; leave it \
          out, or use `--restart on-failure`"

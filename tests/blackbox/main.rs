@@ -9,6 +9,7 @@
 //! `PM_PROOF` sets both to the values in the README.
 
 mod crash;
+mod exec_command;
 mod exec_environment;
 mod hanging_start;
 mod health;
