@@ -29,6 +29,10 @@ fn main() -> ExitCode {
             cli::complain(&error);
             error.exec_status().unwrap_or(BROKEN)
         }
+        Ending::NotExecuted(error) => {
+            cli::complain(&error);
+            error.exec_status()
+        }
         Ending::HelpAsked(text) => {
             // If its reader has closed the pipe (`pm --help | head -1`), that is no failure.
             let _ = text.print();

@@ -165,6 +165,46 @@ fn an_option_that_makes_a_key_of_the_file_useless_is_refused() {
 }
 
 #[test]
+fn a_run_exits_with_a_pool_that_there_is_and_that_is_not_always_restarted() {
+    let text = "[pool.tests]\ncommand = 'exit 3'\n[pool.web]\ncommand = 'exec sleep 60'\n\
+                [pool.tried]\ncommand = 'exit 5'\nbackoff = { first = '1s' }\n";
+    let folder =
+        Folder::with(&[("pm.toml", text), ("Procfile", "job: exit 4\nweb: exec sleep 60\n")]);
+    folder.pm(&["--exit-with", "test"]).refuses("there is no such pool; did you mean `tests`?");
+    folder.pm(&["--exit-with", "x"]).refuses("use `tests`, `web` or `tried`");
+    let always = ["--exit-with", "tests", "--restart", "always"];
+    folder.pm(&always).refuses("`--restart always` would run `tests` again and again");
+    folder
+        .pm(&["--exit-with", "tried"])
+        .refuses("`tried` is not restarted, and its `backoff` has no effect");
+    let none = ["-f", "Procfile", "-m", "web=1", "--exit-with", "job"];
+    folder.pm(&none).refuses("`--exit-with job`: there is no such pool; use `web`");
+    assert_eq!(folder.pm(&["--exit-with", "tests"]).status, Some(3));
+    assert_eq!(folder.pm(&["-f", "Procfile", "--exit-with", "job"]).status, Some(4));
+    let command = [
+        "run",
+        "--exit-with",
+        "job",
+        "--name",
+        "job",
+        "--workers",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "exit 6",
+    ];
+    assert_eq!(folder.pm(&command).status, Some(6));
+}
+
+#[test]
+fn check_says_which_pool_ends_the_run() {
+    let folder = Folder::with(&[("pm.toml", "[pool.tests]\ncommand = 'x'\nends_run = true\n")]);
+    folder.pm(&["check"]).does().says("tests: 1 worker, ready after 1s, ends the run: x\n");
+    folder.pm(&["check", "--json"]).does().says("\"ends_run\": true");
+}
+
+#[test]
 fn init_writes_a_file_that_check_accepts_and_overwrites_nothing() {
     for files in [&[][..], &[("web.ts", "")], &[("Procfile", "web: serve {}\n"), (".env", "A=1\n")]]
     {
@@ -227,7 +267,7 @@ fn schema_completions_and_manual_are_complete() {
     assert!(!man.stdout.contains('\x1b'));
     folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
     folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
-    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, check");
+    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, exec, check");
 }
 
 #[test]
@@ -261,6 +301,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/fish/vendor_completions.d/pm.fish",
         "usr/share/man/man1/pm-check.1",
         "usr/share/man/man1/pm-completions.1",
+        "usr/share/man/man1/pm-exec.1",
         "usr/share/man/man1/pm-init.1",
         "usr/share/man/man1/pm-man.1",
         "usr/share/man/man1/pm-run.1",
@@ -307,6 +348,8 @@ fn bash_completes_commands_options_and_the_command_after_two_dashes() {
         ("pm run --restart on", "on-failure"),
         ("pm run --ports ''", ""),
         ("pm run -- compge", "compgen"),
+        ("pm exec web --form", "--formation"),
+        ("pm exec web -- compge", "compgen"),
         ("pm --workers 2 -- compge", "compgen"),
         ("pm man pm.", "pm.toml"),
     ] {
@@ -323,7 +366,7 @@ fn man_renders_each_page_without_a_warning() {
     let folder = Folder::with(&[]);
     folder.pm(&["man", "--out", "man"]).does();
     let pages = files(&folder.0.path().join("man"));
-    assert_eq!(pages.len(), 8, "{pages:?}");
+    assert_eq!(pages.len(), 9, "{pages:?}");
     for page in pages {
         let page = folder.0.path().join("man").join(page);
         if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))

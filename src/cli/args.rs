@@ -34,12 +34,13 @@ struct Args {
 }
 
 /// `--init` runs one command and no pool, so these have no meaning with it.
-const NOT_FOR_INIT: [&str; 11] = [
+const NOT_FOR_INIT: [&str; 12] = [
     "ports",
     "workers",
     "name",
     "restart",
     "give_up_after",
+    "exit_with",
     "take_over",
     "sealed",
     "timestamps",
@@ -53,6 +54,9 @@ pub enum Command {
     /// Keep workers running until Ctrl-C; `pm` without a command does the same
     #[command(after_help = notes::RUN.after_help())]
     Run(RunArgs),
+    /// Run CMD once with the environment, folder, user and limits of a worker
+    #[command(after_help = notes::EXEC.after_help())]
+    Exec(ExecArgs),
     /// Print the faults of a pm.toml or Procfile, or its pools if it has none
     #[command(after_help = notes::CHECK.after_help())]
     Check(CheckArgs),
@@ -105,6 +109,9 @@ pub struct RunArgs {
     pub restart: Option<RestartWord>,
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, help = give_up_after_help())]
     pub give_up_after: Option<NonZeroU32>,
+    /// When this pool has ended, stop all others and exit with its status
+    #[arg(long, value_name = "POOL", value_hint = ValueHint::Other)]
+    pub exit_with: Option<String>,
     /// Kill the workers that an earlier pm left on a port
     #[arg(long)]
     pub take_over: bool,
@@ -142,6 +149,29 @@ pub struct ViewArgs {
     /// Print only the lines of these pools or slots, as in web,jobs.2
     #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, value_delimiter = ',')]
     pub log: Vec<String>,
+}
+
+/// What `pm exec` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExecArgs {
+    /// A slot, as web.2, or a pool, which stands for its first slot
+    #[arg(value_name = "POOL|SLOT", value_hint = ValueHint::Other)]
+    pub name: String,
+    /// The file that has it: TOML if its name ends in .toml, else a Procfile
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// For a Procfile: workers of each process type, as in all=1,web=3
+    #[arg(short = 'm', long, value_name = "FORMATION", value_hint = ValueHint::Other)]
+    pub formation: Option<String>,
+    #[arg(long, value_name = "PORT", value_hint = ValueHint::Other, help = port_help())]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    #[command(flatten)]
+    pub colour: ColourArgs,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// What `pm check` takes.
@@ -305,7 +335,7 @@ mod tests {
         pm.build();
         for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
             let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 46, "{help}");
+            assert!(help.lines().count() <= 47, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         }
         assert!(pm.render_help().to_string().contains("{n}"));

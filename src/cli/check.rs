@@ -57,7 +57,8 @@ fn summary(pool: &Pool) -> String {
         [] => String::new(),
         ports => format!(" on {}", phrase::ports(ports)),
     };
-    format!("{}: {workers}{ports}, ready {}: {}", pool.name, ready(pool), command(pool))
+    let ends_run = if pool.ends_run { ", ends the run" } else { "" };
+    format!("{}: {workers}{ports}, ready {}{ends_run}: {}", pool.name, ready(pool), command(pool))
 }
 
 fn command(pool: &Pool) -> String {
@@ -103,6 +104,7 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
         "after": after.collect::<Vec<_>>(),
         "restart": RestartWord::from(pool.policy.restart).written(),
         "ready": ready(pool),
+        "ends_run": pool.ends_run,
         "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
         "slots": slots.collect::<Vec<_>>(),
     })

@@ -8,6 +8,7 @@ use super::host::{RealHost, unreadable};
 use crate::plan::host::{Document, Host};
 use crate::plan::load_error::{OptionFault, OtherFile, ProcfileOption, Sealed};
 use crate::plan::procfile::Options;
+use crate::plan::text::suggest::Suggestion;
 use crate::plan::{
     CommandLinePool, LoadError, Plan, Pool, ReadyBy, RestartWord, StopSpec, lab, pm_toml, procfile,
 };
@@ -69,11 +70,25 @@ pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
 fn of_file_and_options(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
     let options = Options { formation: run.formation.clone(), port: run.port };
     let mut loaded = of_file(run.file.as_deref(), kind, &options, &RealHost)?;
+    name_the_end(run, &mut loaded.plan)?;
     for pool in &mut loaded.plan.pools {
         check_options(run, pool)?;
         pool.policy = with_options(run, pool.policy);
+        end_once(pool);
     }
     Ok(loaded)
+}
+
+/// The pool of `--exit-with` ends the run, and no other.
+fn name_the_end(run: &RunArgs, plan: &mut Plan) -> Result<(), OptionFault> {
+    let Some(name) = &run.exit_with else { return Ok(()) };
+    plan.pools.iter_mut().for_each(|pool| pool.ends_run = pool.name == *name);
+    if plan.pools.iter().any(|pool| pool.ends_run) {
+        return Ok(());
+    }
+    let names = plan.pools.iter().map(|pool| pool.name.as_str());
+    let suggestion = Suggestion::of(name, names);
+    Err(OptionFault::NoPoolToExitWith { name: name.clone(), suggestion })
 }
 
 /// The plan of this file, or of the one that is here.
@@ -186,7 +201,13 @@ fn of_command(run: &RunArgs) -> Result<Plan, LoadError> {
         name: run.name.clone(),
         policy: with_options(run, Policy::default()),
     };
-    Ok(pool.plan(&here()?)?)
+    let mut plan = pool.plan(&here()?)?;
+    name_the_end(run, &mut plan)?;
+    for pool in &mut plan.pools {
+        check_options(run, pool)?;
+        end_once(pool);
+    }
+    Ok(plan)
 }
 
 /// Refuses an option that would make a key of this pool useless, as the reader refuses such a key beside another.
@@ -196,6 +217,21 @@ fn check_options(run: &RunArgs, pool: &Pool) -> Result<(), OptionFault> {
     let (policy, default) = (&pool.policy, Policy::default());
     if run.restart == Some(RestartWord::Always) && pool.spec.ready.by == ReadyBy::Exit {
         return Err(OptionFault::JobAlwaysRestarted { pool: name() });
+    }
+    if run.restart == Some(RestartWord::Always) && pool.ends_run {
+        return Err(OptionFault::EndsRunAlwaysRestarted { pool: name() });
+    }
+    // It is not restarted then.
+    if run.exit_with.is_some() && pool.ends_run && policy.restart == Restart::Always {
+        let keys = [
+            ("max_restarts", policy.max_restarts.is_some()),
+            ("backoff", policy.backoff != default.backoff),
+        ];
+        if let Some((key, _)) =
+            keys.into_iter().find(|(_, is_given)| *is_given && run.restart.is_none())
+        {
+            return Err(OptionFault::NotRestarted { pool: name(), key });
+        }
     }
     if is_never && policy.max_restarts.is_some() {
         return Err(OptionFault::NeverRestarted { pool: name(), key: "max_restarts" });
@@ -207,6 +243,13 @@ fn check_options(run: &RunArgs, pool: &Pool) -> Result<(), OptionFault> {
         return Err(OptionFault::SignalNeverSent { pool: name() });
     }
     Ok(())
+}
+
+/// A pool that ends the run is not always restarted.
+fn end_once(pool: &mut Pool) {
+    if pool.ends_run && pool.policy.restart == Restart::Always {
+        pool.policy.restart = Restart::Never;
+    }
 }
 
 /// The policy of a pool, with what the command line overrides in every pool.

@@ -2,13 +2,14 @@
 //!
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
 //! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
-//! of a file, and [`warnings`] finds what would fail now. Each command has a file: [`run`], [`check`], [`init`],
-//! [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`.
+//! of a file, and [`warnings`] finds what would fail now. Each command has a file: [`run`], [`exec`], [`check`],
+//! [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`.
 
 mod args;
 mod check;
 mod colour;
 pub mod diagnostics;
+mod exec;
 pub mod exit_status;
 mod generate;
 mod host;
@@ -27,6 +28,7 @@ use self::args::Command;
 use crate::plan::LoadError;
 use crate::reactor::{Colour, ReactorError};
 use crate::supervisor::Outcome;
+use crate::sys::SpawnError;
 use crate::sys::guard::GuardError;
 
 /// How a command ended. `main` prints what is not printed yet, and exits with the status that follows.
@@ -38,6 +40,8 @@ pub enum Ending {
     GuardEnded(u8),
     /// The guard or the command under `--init` could not be started.
     GuardFailed(GuardError),
+    /// `pm exec` could not become its command.
+    NotExecuted(SpawnError),
     /// The command did what was asked, and its output is printed.
     Done,
     /// The files or the folder are wrong, and the reason is printed.
@@ -61,6 +65,7 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
     };
     match command {
         Command::Run(run) => run::run(run),
+        Command::Exec(exec) => exec::exec(&exec),
         Command::Check(check) => check::check(&check),
         Command::Init => init::init(),
         Command::Schema => generate::schema(),

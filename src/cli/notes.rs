@@ -39,7 +39,7 @@ pub const PM: Notes = Notes {
 
 pub const RUN: Notes = Notes {
     paragraphs: &[
-        "--grace, --restart and --give-up-after replace what a file says.",
+        "--grace, --restart, --give-up-after and --exit-with replace what a file says.",
         "In CMD, pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir}; {{ is a brace.",
         "With --json an object has n, at, slot, generation, line; of pm's own: at, slot, event, words.",
         "A worker has PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.",
@@ -47,16 +47,43 @@ pub const RUN: Notes = Notes {
     examples: &[],
     exit_status: &[
         (Status::Is(STOPPED), "stopped as asked; all processes are gone"),
-        (Status::Is(GAVE_UP), "gave up: too many failed starts or crashes"),
+        (
+            Status::Is(GAVE_UP),
+            "gave up: too many failed starts or crashes; also of the pool of --exit-with",
+        ),
         (Status::Is(BAD_USAGE), "wrong command line or configuration"),
         (
             Status::Is(BROKEN),
             "pm itself failed, or left a process that SIGKILL did not end; 128+n if signal n killed its reactor",
         ),
-        (Status::OfWorker, "all workers ended by themselves: the first status that is not 0"),
+        (
+            Status::OfWorker,
+            "all workers, or those of --exit-with, ended: the first status that is not 0",
+        ),
         (Status::OfCommand, "with --init: the status of CMD, or 128+n if signal n killed it"),
         (Status::Is(NOT_EXECUTABLE), "with --init: CMD cannot be executed"),
         (Status::Is(NOT_FOUND), "with --init: CMD is not found"),
+    ],
+};
+
+pub const EXEC: Notes = Notes {
+    paragraphs: &[
+        "CMD has the environment, folder, user, group, umask, limits and nice value that a worker of the slot would have, \
+         and the terminal, stdin, stdout and stderr of the caller. It is made from the file, whether pm runs or not.",
+        "PORT, PS, PM_POOL and PM_SLOT are those of the slot. PM_GENERATION, PM_WORKER and NOTIFY_SOCKET are not set: it \
+         is no worker, and pm does not know of it. `limits.memory` limits its address space.",
+        "In CMD, braces stay as they are: where a shell reads CMD, $PORT is the port.",
+    ],
+    examples: &[
+        ("pm exec web -- env", "see what the first web finds in its environment"),
+        ("pm exec web -- ./manage.py shell", "a shell of the app, with its variables and its user"),
+        ("pm exec -m web=2 web.2 -- sh -c 'echo $PORT'", "as the second web of a Procfile"),
+    ],
+    exit_status: &[
+        (Status::OfCommand, "that of CMD, which has replaced pm"),
+        (Status::Is(BAD_USAGE), "wrong command line or file, or no such pool or slot"),
+        (Status::Is(NOT_EXECUTABLE), "CMD cannot be executed, or its settings cannot be applied"),
+        (Status::Is(NOT_FOUND), "CMD is not found"),
     ],
 };
 
@@ -107,6 +134,7 @@ pub fn of(command: &str) -> &'static Notes {
     match command {
         "pm" => &PM,
         "run" => &RUN,
+        "exec" => &EXEC,
         "check" => &CHECK,
         "init" => &INIT,
         "schema" => &SCHEMA,

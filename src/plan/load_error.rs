@@ -47,6 +47,20 @@ pub enum OptionFault {
     JobAlwaysRestarted { pool: String },
     #[error("with `--restart never` the `{key}` of `{pool}` has no effect; remove one of the two")]
     NeverRestarted { pool: String, key: &'static str },
+    #[error("`--exit-with {name}`: there is no such pool; {suggestion}")]
+    NoPoolToExitWith { name: String, suggestion: Suggestion },
+    #[error("there is no pool or slot `{name}`; {suggestion}")]
+    NoWorkerToExecAs { name: String, suggestion: Suggestion },
+    #[error(
+        "`--restart always` would run `{pool}` again and again, and the run ends with it; leave it \
+         out, or use `--restart on-failure`"
+    )]
+    EndsRunAlwaysRestarted { pool: String },
+    #[error(
+        "with `--exit-with` `{pool}` is not restarted, and its `{key}` has no effect; remove it, or set \
+         `restart = \"on-failure\"` for `{pool}`"
+    )]
+    NotRestarted { pool: String, key: &'static str },
     #[error("with `--restart never` `--give-up-after` has no effect; remove one of the two")]
     NeverGivesUp,
     #[error(

@@ -83,6 +83,8 @@ pub struct Pool {
     pub slots: Vec<SlotPlan>,
     pub policy: Policy,
     pub stop: StopSpec,
+    /// When all of its slots have ended, the run ends.
+    pub ends_run: bool,
     /// What to do if the program does not exist.
     pub missing_hint: Option<MissingHint>,
 }
@@ -227,7 +229,8 @@ impl Pool {
         let slots = spec.expand(&name, spec.count());
         let missing_hint = slots.first().and_then(|slot| MissingHint::of(&slot.exec.argv));
         let policy = Policy { ready: spec.ready.readiness(), ..policy };
-        Self { name, after: Vec::new(), spec, slots, policy, stop, missing_hint }
+        let after = Vec::new();
+        Self { name, after, spec, slots, policy, stop, ends_run: false, missing_hint }
     }
 }
 

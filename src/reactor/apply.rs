@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::Reactor;
 use super::health::Purpose;
-use super::report::RunEvent;
 use super::slots::Parts;
 use crate::supervisor::{Action, Event, PortProbe, Revision, Transition, WorkerId};
 use crate::sys::{ProbeId, SpawnError};
@@ -65,7 +64,7 @@ impl Reactor {
                     self.keep_alive(worker);
                 }
             }
-            Action::ReportStop(stop) => self.say(RunEvent::Stop(stop)),
+            Action::ReportStop(stop) => self.report_stop(stop),
             Action::Finish { outcome, stopping_since } => {
                 self.begin_to_leave(outcome, stopping_since);
             }

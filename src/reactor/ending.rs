@@ -12,12 +12,15 @@ use crate::supervisor::Outcome;
 const ORPHANS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Reactor {
-    /// The supervisor has finished with this outcome. `stopping_since` is when pm was first asked to stop.
+    /// The supervisor has finished with this outcome. `stopping_since` is when all workers began to be stopped.
     pub(super) fn begin_to_leave(&mut self, outcome: Outcome, stopping_since: Option<Instant>) {
         let now = self.clock.now();
         if let Some(since) = stopping_since {
             let after = now.saturating_duration_since(since);
-            self.say(RunEvent::AllStopped(after));
+            // Where a pool has ended the run and was the last one, nothing was stopped.
+            if outcome == Outcome::Stopped || !after.is_zero() {
+                self.say(RunEvent::AllStopped(after));
+            }
         } else if self.supervisor.slot_count() > 1 {
             // With one slot, the report of its end was the last line.
             let failed = self.slots.failed(&self.supervisor).map(|(_, failed)| failed);

@@ -7,7 +7,9 @@ use super::output::LastOutput;
 use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
 use super::slots::FailureKind;
 use super::slots::history::PhaseChange;
-use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, Wanted, WorkerId};
+use crate::supervisor::{
+    Exit, Next, Policy, PoolEnd, SlotId, Stop, StopReason, Transition, Wanted, WorkerId,
+};
 use crate::wire::{EventKind, Reason};
 
 /// How many lines before a death are kept with it.
@@ -40,6 +42,24 @@ impl Reactor {
         for slot in Vec::from_iter(self.supervisor.ids()) {
             self.note_phase(slot);
         }
+    }
+
+    /// Reports that all workers are stopped.
+    pub(super) fn report_stop(&mut self, stop: Stop) {
+        let slots = &self.slots;
+        let event = match stop.reason {
+            StopReason::Asked(wish) => RunEvent::Stop(wish, stop),
+            StopReason::Ended(PoolEnd::Ended { pool, failed }) => {
+                let failed = failed.map(|failed| slots.failed_slot(failed));
+                RunEvent::PoolEnded { pool: slots.pool_name(pool), failed, stop }
+            }
+            StopReason::Ended(PoolEnd::Blocked { pool, failed }) => {
+                let (pool, needed) =
+                    (slots.pool_name(pool), slots.pool_name(slots.pool(failed.slot)));
+                RunEvent::PoolBlocked { pool, needed, failed: slots.failed_slot(failed), stop }
+            }
+        };
+        self.say(event);
     }
 
     /// Reports what became of a worker, with the facts of this very worker.

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ids::{Exit, Revision, SlotId, WorkerId};
+use super::ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +126,10 @@ pub enum Action {
     Kill(WorkerId),
     /// Report this about a worker.
     Report(Transition),
-    /// Report that a wish to stop is granted. Stands before the `Terminate` and `Kill` that follow from it.
+    /// Report that all workers are stopped. Stands before the `Terminate` and `Kill` that follow from it.
     ReportStop(Stop),
-    /// The run is over: no worker is left, and none is spawned any more. Given once. `stopping_since` is when pm was
-    /// first asked to stop, if it was.
+    /// The run is over: no worker is left, and none is spawned any more. Given once. `stopping_since` is when the
+    /// workers began to be stopped, if that was not one by one.
     Finish { outcome: Outcome, stopping_since: Option<Instant> },
     /// pm was asked to stop after the run was over, or where SIGKILL had not ended all workers: wait for nothing any
     /// more.
@@ -145,16 +145,48 @@ pub enum PortProbe {
     Skipped,
 }
 
-/// A granted wish to stop, with all that is to be said of it.
+/// A stop of all workers, with all that is to be said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
-    pub wish: Wish,
+    pub reason: StopReason,
     pub how: StopKind,
     /// How many workers there are. May be 0.
     pub workers: usize,
     /// The longest grace of these workers. Zero if there is none.
     pub longest_grace: Duration,
     pub order: StopOrder,
+}
+
+/// Why all workers are stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    Asked(Wish),
+    /// A pool has ended the run.
+    Ended(PoolEnd),
+}
+
+/// How a pool ends the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolEnd {
+    /// All of its slots have ended. `failed` is the first that has given up, or else the first that has failed.
+    Ended { pool: PoolId, failed: Option<Failed> },
+    /// It waits for a slot that has failed for good, or for a pool that does.
+    Blocked { pool: PoolId, failed: Failed },
+}
+
+/// A slot that has failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub slot: SlotId,
+    pub how: SlotFailure,
+}
+
+/// Why a slot does not go on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotFailure {
+    /// The exit of its last worker, which its policy does not restart.
+    Exit(Exit),
+    GaveUp,
 }
 
 /// How workers are stopped.
@@ -216,13 +248,15 @@ pub enum Next {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// pm was asked to stop, and no worker is left.
     Stopped,
-    /// Every slot ended by its restart policy. The first exit that was not a success, if any.
+    /// Every slot ended by its restart policy. The first exit that was not a success, if any; of a run that a pool has
+    /// ended, that of its first slot that has failed, or of the slot that it waited for.
     Ended(Option<Exit>),
-    /// No slot goes on by itself, and at least one has given up.
+    /// No slot goes on by itself, and at least one has given up; of a run that a pool has ended, one of its slots or
+    /// the one that it waited for.
     GaveUp,
     /// pm was asked to leave although SIGKILL had not ended all workers. The supervisor itself never finishes so.
     LeftBehind,

@@ -9,7 +9,7 @@
 //! - [`slot`]: the state table of one slot; [`phase`]: its states and inputs
 //! - [`policy`], [`backoff`], [`restarts`]: the rules of one slot, the wait after failed starts, the restart limit
 //! - [`ordering`], [`rollout`]: start order, stop order and rolling restarts across slots
-//! - [`stop`]: what follows when pm is asked to stop
+//! - [`stop`]: what follows when pm is asked to stop; [`run_end`]: when a pool ends the run
 //! - [`table`]: all slots and their index; [`state_hash`]: when two states go on alike
 
 mod backoff;
@@ -20,6 +20,7 @@ mod phase;
 mod policy;
 mod restarts;
 mod rollout;
+mod run_end;
 mod slot;
 mod spec;
 mod state_hash;
@@ -35,7 +36,8 @@ use std::time::Instant;
 
 pub use backoff::Backoff;
 pub use event::{
-    Action, Event, Next, Outcome, PortProbe, Remains, Stop, StopKind, StopOrder, Transition, Wish,
+    Action, Event, Failed, Next, Outcome, PoolEnd, PortProbe, Remains, SlotFailure, Stop, StopKind,
+    StopOrder, StopReason, Transition, Wish,
 };
 pub use ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use ordering::Ordering;
@@ -60,16 +62,13 @@ pub struct Supervisor {
 /// How far the run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
-    Running,
-    /// pm was asked to stop at `since`, and to kill at `killing_since`.
-    Draining {
-        since: Instant,
-        killing_since: Option<Instant>,
-    },
-    /// The run is over. `since` is when pm was first asked to stop, if it was.
-    Finished {
-        since: Option<Instant>,
-    },
+    /// A pool ends the run since `over_at`; the next tick stops all workers.
+    Running { over_at: Option<Instant> },
+    /// pm was asked to stop or a pool has ended the run at `since`, and pm was asked to kill at `killing_since`. The
+    /// outcome is known already.
+    Draining { since: Instant, killing_since: Option<Instant>, outcome: Outcome },
+    /// The run is over. `since` is when all workers began to be stopped, if that was before.
+    Finished { since: Option<Instant> },
 }
 
 impl Supervisor {
@@ -80,7 +79,7 @@ impl Supervisor {
         spec.slots.iter().for_each(|entry| table.insert(entry));
         let mut ordering = Ordering::default();
         ordering.revise(spec.pools, &table);
-        Self { table, ordering, course: Course::Running, first_failure: None }
+        Self { table, ordering, course: Course::Running { over_at: None }, first_failure: None }
     }
 
     /// Takes in one event and appends what follows from it to `actions`.
@@ -139,7 +138,11 @@ impl Supervisor {
 
     /// The earliest moment at which an [`Event::Tick`] changes something; `None` if no tick does.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.table.next_deadline()
+        match self.course {
+            Course::Running { over_at: Some(at) } => Some(at),
+            Course::Running { over_at: None } => self.table.next_deadline(),
+            Course::Draining { .. } | Course::Finished { .. } => self.table.next_deadline(),
+        }
     }
 
     /// The id of every slot, in order.
@@ -171,15 +174,15 @@ impl Supervisor {
         self.table.get(slot)
     }
 
-    /// True if no slot is started any more: pm was asked to stop, or the run is over.
+    /// True if no slot is started any more: all workers are being stopped, or the run is over.
     pub fn is_draining(&self) -> bool {
-        self.course != Course::Running
+        !matches!(self.course, Course::Running { .. })
     }
 
-    /// When pm was first asked to stop.
+    /// When pm was first asked to stop, or a pool has ended the run.
     pub fn stopping_since(&self) -> Option<Instant> {
         match self.course {
-            Course::Running => None,
+            Course::Running { .. } => None,
             Course::Draining { since, .. } => Some(since),
             Course::Finished { since } => since,
         }
@@ -189,7 +192,7 @@ impl Supervisor {
     /// [`KILL_AGAIN`], which SIGKILL does not end.
     pub fn may_leave(&self, now: Instant) -> bool {
         match self.course {
-            Course::Running => false,
+            Course::Running { .. } => false,
             Course::Draining { killing_since, .. } => {
                 killing_since.is_some_and(|since| now >= since + KILL_AGAIN)
             }
@@ -215,7 +218,7 @@ impl Supervisor {
 
     /// No slot is started while pm drains.
     fn start(&mut self, slot: SlotId, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        if self.course == Course::Running {
+        if !self.is_draining() {
             self.step(slot, input, now, actions);
         }
     }
@@ -231,6 +234,7 @@ impl Supervisor {
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.end_run(now, actions);
         for slot in self.table.due(now) {
             self.step(slot, Input::Tick, now, actions);
         }
@@ -246,6 +250,7 @@ impl Supervisor {
     /// What follows from a change for the table as a whole.
     fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.settle_order(now, actions);
+        self.note_run_end(now);
         self.finish_if_over(actions);
         if cfg!(debug_assertions) {
             self.check_invariants();
@@ -255,8 +260,10 @@ impl Supervisor {
     fn finish_if_over(&mut self, actions: &mut Vec<Action>) {
         let is_over = match self.course {
             // A slot that waits to start counts as ended: if no other slot goes on by itself, what it waits for never
-            // comes.
-            Course::Running => self.table.len() > 0 && self.table.have_all_ended(),
+            // comes. What a pool ends, the next tick ends, with the outcome of that pool.
+            Course::Running { over_at } => {
+                self.table.len() > 0 && self.table.have_all_ended() && over_at.is_none()
+            }
             Course::Draining { .. } => self.table.are_all_idle(),
             Course::Finished { .. } => false,
         };
@@ -264,12 +271,12 @@ impl Supervisor {
             return;
         }
         let stopping_since = self.stopping_since();
-        let outcome = if stopping_since.is_some() {
-            Outcome::Stopped
-        } else if self.slots().any(|slot| slot.phase() == Phase::GivenUp) {
-            Outcome::GaveUp
-        } else {
-            Outcome::Ended(self.first_failure)
+        let outcome = match self.course {
+            Course::Draining { outcome, .. } => outcome,
+            Course::Running { .. } | Course::Finished { .. } => {
+                let gave_up = self.slots().any(|slot| slot.phase() == Phase::GivenUp);
+                if gave_up { Outcome::GaveUp } else { Outcome::Ended(self.first_failure) }
+            }
         };
         self.course = Course::Finished { since: stopping_since };
         actions.push(Action::Finish { outcome, stopping_since });
@@ -279,7 +286,7 @@ impl Supervisor {
     fn check_invariants(&self) {
         self.table.check_invariants();
         match self.course {
-            Course::Running => {}
+            Course::Running { .. } => {}
             Course::Draining { .. } => {
                 debug_assert!(!self.table.is_any_wanted_up(), "a draining pm wants no slot up");
             }

@@ -10,18 +10,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::Supervisor;
 use super::event::Action;
 use super::ids::{PoolId, SlotId};
 use super::phase::Input;
 use super::slot::flags::Flag;
 use super::spec::PoolEntry;
 use super::table::SlotTable;
-use super::{Course, Supervisor};
 
 /// Which pools need which.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ordering {
     pools: BTreeMap<PoolId, Needs>,
+    /// The pools that end the run.
+    ends_run: BTreeSet<PoolId>,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -41,8 +43,10 @@ impl Ordering {
             // Until then even an empty pool is kept: it may stand between two pools that are not empty.
             self.pools.clear();
         }
-        for entry in entries {
-            self.pools.entry(entry.pool).or_default().after = entry.after;
+        self.ends_run.clear();
+        for PoolEntry { pool, after, ends_run } in entries {
+            self.pools.entry(pool).or_default().after = after;
+            self.ends_run.extend(ends_run.then_some(pool));
         }
         for id in Vec::from_iter(self.pools.keys().copied()) {
             let needed_by = self.all_after(id);
@@ -62,7 +66,12 @@ impl Ordering {
         found.into_iter().collect()
     }
 
-    fn after(&self, pool: PoolId) -> &[PoolId] {
+    /// The pools that end the run, in order.
+    pub(super) fn ends_run(&self) -> impl Iterator<Item = PoolId> {
+        self.ends_run.iter().copied()
+    }
+
+    pub(super) fn after(&self, pool: PoolId) -> &[PoolId] {
         self.pools.get(&pool).map_or(&[], |needs| &needs.after)
     }
 
@@ -99,7 +108,7 @@ impl Supervisor {
             return;
         }
         self.forget_slots();
-        if self.course == Course::Running {
+        if !self.is_draining() {
             let starting = self.allowed(Flag::WaitsToStart, |pool| self.may_start(pool));
             for slot in starting {
                 self.step(slot, Input::StartAllowed, now, actions);

@@ -17,6 +17,8 @@ pub struct PoolEntry {
     /// The slots of the pool start when these pools are ready, and are gone before these are stopped. No pool comes
     /// after itself, directly or indirectly. A pool without slots is ready.
     pub after: Vec<PoolId>,
+    /// When all of its slots have ended, all other pools are stopped and the run ends with the outcome of this pool.
+    pub ends_run: bool,
 }
 
 /// One slot, its rules and its launch spec.

@@ -28,9 +28,10 @@ impl Supervisor {
         ordering.hash(to);
         first_failure.hash(to);
         match course {
-            Course::Running => 0.hash(to),
-            Course::Draining { since, killing_since: _ } => {
-                (1, now < *since + ONE_WISH, self.may_leave(now)).hash(to);
+            // A tick is due at once, or none is: the slots tell.
+            Course::Running { over_at: _ } => 0.hash(to),
+            Course::Draining { since, killing_since: _, outcome } => {
+                (1, now < *since + ONE_WISH, self.may_leave(now), outcome).hash(to);
             }
             Course::Finished { since } => (2, since.map(|at| now < at + ONE_WISH)).hash(to),
         }

@@ -1,12 +1,14 @@
-//! What follows when pm is asked to stop: drain, kill, or leave.
+//! What follows when pm is asked to stop: drain, kill, or leave. A run that a pool ends drains too ([`run_end`]).
 //!
 //! The first wish drains: all workers are terminated, none is spawned. A second one kills. One that comes when the run
 //! is over, or when SIGKILL has not ended all workers, makes the reactor leave at once. In which order workers are
 //! terminated is in [`super::ordering`].
+//!
+//! [`run_end`]: super::run_end
 
 use std::time::{Duration, Instant};
 
-use super::event::{Action, Stop, StopKind, StopOrder, Wish};
+use super::event::{Action, Outcome, Stop, StopKind, StopOrder, StopReason, Wish};
 use super::phase::Input;
 use super::{Course, Supervisor};
 
@@ -26,7 +28,7 @@ enum Grant {
 impl Supervisor {
     pub(super) fn asked(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
         match self.grant(wish, now) {
-            Grant::Drain => self.drain(wish, now, actions),
+            Grant::Drain => self.drain(StopReason::Asked(wish), Outcome::Stopped, now, actions),
             Grant::Kill => self.kill(wish, now, actions),
             Grant::Leave => actions.push(Action::Leave),
             Grant::Nothing => {}
@@ -35,7 +37,7 @@ impl Supervisor {
 
     fn grant(&self, wish: Wish, now: Instant) -> Grant {
         let is_first = match self.course {
-            Course::Running => true,
+            Course::Running { .. } => true,
             Course::Draining { .. } | Course::Finished { .. } => false,
         };
         let is_same = self.stopping_since().is_some_and(|since| now < since + ONE_WISH);
@@ -52,28 +54,37 @@ impl Supervisor {
         }
     }
 
-    fn drain(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
-        self.course = Course::Draining { since: now, killing_since: None };
+    /// Stops all workers. `outcome` is that of the run when they are gone.
+    pub(super) fn drain(
+        &mut self,
+        reason: StopReason,
+        outcome: Outcome,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        self.course = Course::Draining { since: now, killing_since: None, outcome };
         // This sends nothing yet: the stop order decides which workers are terminated now.
         self.step_all(Input::Stop, now, actions);
         let order =
             if self.stops_in_order() { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
-        let stop = self.report_stop(wish, StopKind::Terminate, order);
+        let stop = self.report_stop(reason, StopKind::Terminate, order);
         actions.push(Action::ReportStop(stop));
     }
 
     fn kill(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
-        let (since, killing_since) = match self.course {
-            Course::Draining { since, killing_since } => (since, killing_since),
-            Course::Running | Course::Finished { .. } => (now, None),
+        let (since, killing_since, outcome) = match self.course {
+            Course::Draining { since, killing_since, outcome } => (since, killing_since, outcome),
+            Course::Running { .. } | Course::Finished { .. } => (now, None, Outcome::Stopped),
         };
-        self.course = Course::Draining { since, killing_since: Some(killing_since.unwrap_or(now)) };
-        let stop = self.report_stop(wish, StopKind::Kill, StopOrder::AllAtOnce);
+        let killing_since = Some(killing_since.unwrap_or(now));
+        self.course = Course::Draining { since, killing_since, outcome };
+        let reason = StopReason::Asked(wish);
+        let stop = self.report_stop(reason, StopKind::Kill, StopOrder::AllAtOnce);
         actions.push(Action::ReportStop(stop));
         self.step_all(Input::Kill, now, actions);
     }
 
-    fn report_stop(&self, wish: Wish, how: StopKind, order: StopOrder) -> Stop {
+    fn report_stop(&self, reason: StopReason, how: StopKind, order: StopOrder) -> Stop {
         let mut workers = 0;
         let mut longest_grace = Duration::ZERO;
         for slot in self.table.iter().filter(|slot| slot.phase().has_worker()) {
@@ -81,7 +92,7 @@ impl Supervisor {
             longest_grace = longest_grace.max(slot.policy().grace);
         }
         let how = if longest_grace.is_zero() { StopKind::Kill } else { how };
-        Stop { wish, how, workers, longest_grace, order }
+        Stop { reason, how, workers, longest_grace, order }
     }
 
     fn step_all(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {

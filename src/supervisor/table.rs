@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::ids::{PoolId, SlotId};
 use super::phase::{Phase, Wanted};
 use super::slot::Slot;
-use super::slot::flags::Flag;
+use super::slot::flags::{Flag, Going};
 use super::spec::SlotEntry;
 
 /// The slots, in the order of their ids.
@@ -31,6 +31,14 @@ struct Index {
     not_idle: usize,
     /// How many slots go on by themselves.
     not_ended: usize,
+    /// How many slots of each pool are over, and how many are not; no entry where there are none.
+    pools: BTreeMap<PoolId, Tally>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    over: usize,
+    left: usize,
 }
 
 /// What the index knows of one slot.
@@ -42,7 +50,7 @@ struct Entry {
     flags: [bool; Flag::ALL.len()],
     is_ending: bool,
     is_idle: bool,
-    has_ended: bool,
+    going: Going,
 }
 
 impl SlotTable {
@@ -151,6 +159,11 @@ impl SlotTable {
         self.index.not_ended == 0
     }
 
+    /// True if the pool has slots and all of them have ended or given up.
+    pub fn has_pool_ended(&self, pool: PoolId) -> bool {
+        self.index.pools.get(&pool).is_some_and(|tally| tally.over > 0 && tally.left == 0)
+    }
+
     pub fn is_any_wanted_up(&self) -> bool {
         self.slots.values().any(|slot| slot.wanted() == Wanted::Up)
     }
@@ -171,7 +184,8 @@ impl Index {
         self.flags.extend(entry.flags_of(id));
         self.ending.extend(entry.is_ending.then_some(id));
         self.not_idle += usize::from(!entry.is_idle);
-        self.not_ended += usize::from(!entry.has_ended);
+        self.not_ended += usize::from(entry.going == Going::On);
+        *self.count_in_pool(entry) += 1;
     }
 
     fn remove(&mut self, id: SlotId, entry: Entry) {
@@ -185,7 +199,17 @@ impl Index {
             self.ending.remove(&id);
         }
         self.not_idle -= usize::from(!entry.is_idle);
-        self.not_ended -= usize::from(!entry.has_ended);
+        self.not_ended -= usize::from(entry.going == Going::On);
+        *self.count_in_pool(entry) -= 1;
+        if self.pools.get(&entry.pool) == Some(&Tally::default()) {
+            self.pools.remove(&entry.pool);
+        }
+    }
+
+    /// How many slots of its pool are like this one.
+    fn count_in_pool(&mut self, entry: Entry) -> &mut usize {
+        let tally = self.pools.entry(entry.pool).or_default();
+        if entry.going == Going::Over { &mut tally.over } else { &mut tally.left }
     }
 }
 
@@ -197,7 +221,7 @@ impl Entry {
             flags: Flag::ALL.map(|flag| slot.has(flag)),
             is_ending: slot.phase().is_ending(),
             is_idle: slot.phase() == Phase::Idle,
-            has_ended: slot.has_ended(),
+            going: slot.going(),
         }
     }
 

@@ -48,7 +48,8 @@ impl Table {
         let mut spec = TableSpec::default();
         for (n, (slots, after)) in pools.iter().enumerate() {
             let pool = PoolId(n);
-            spec.pools.push(PoolEntry { pool, after: after.iter().copied().map(PoolId).collect() });
+            let after = after.iter().copied().map(PoolId).collect();
+            spec.pools.push(PoolEntry { pool, after, ends_run: false });
             for _ in 0..*slots {
                 let slot = SlotId(spec.slots.len());
                 spec.slots.push(SlotEntry { slot, pool, policy, revision: Revision(0) });

@@ -5,7 +5,8 @@
 //! since libc would write errno; and it never allocates, locks, formats or panics. Where a file system hangs, it hangs
 //! alone.
 //!
-//! [`super::spawn`] prepares the setup; [`super::starting`] keeps it until the child has left it.
+//! [`super::spawn`] prepares the setup; [`super::starting`] keeps it until the child has left it. [`become_program`]
+//! does in pm's own process what needs no child, for `pm exec`.
 
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -21,6 +22,18 @@ use super::shared::Shared;
 /// What the child has to set up. It does not change while the child is there.
 pub struct ChildSetup {
     pub parent: libc::pid_t,
+    pub descriptors: LowNumbers,
+    /// `descriptors.output` is a terminal, and belongs to the worker alone.
+    pub has_terminal: bool,
+    /// The cgroup.procs of the control group to join, which is one of `descriptors`.
+    pub cgroup: Option<RawFd>,
+    /// The signals whose action in pm is not the default.
+    pub altered_signals: Vec<libc::c_int>,
+    pub exec: ExecSetup,
+}
+
+/// The program that a process becomes, and by which rules.
+pub struct ExecSetup {
     /// The files to try one after another.
     pub files: Vec<CString>,
     /// They were found on PATH: one that is missing is passed over.
@@ -30,19 +43,12 @@ pub struct ChildSetup {
     /// Ended by null, as exec(2) takes them.
     pub argv: Vec<*const libc::c_char>,
     pub env: Vec<*const libc::c_char>,
-    pub descriptors: LowNumbers,
-    /// `descriptors.output` is a terminal, and belongs to the worker alone.
-    pub has_terminal: bool,
-    /// The cgroup.procs of the control group to join, which is one of `descriptors`.
-    pub cgroup: Option<RawFd>,
     /// The folder to change to.
     pub folder: Option<CString>,
     pub limits: Vec<(libc::c_uint, libc::rlimit)>,
     pub umask: Option<libc::mode_t>,
     pub nice: Option<libc::c_int>,
     pub identity: Option<Ids>,
-    /// The signals whose action in pm is not the default.
-    pub altered_signals: Vec<libc::c_int>,
     pub progress: Shared<Progress>,
 }
 
@@ -146,7 +152,7 @@ pub extern "C" fn run(setup: *mut libc::c_void) -> libc::c_int {
     // WHY: clone(2) hands over nothing but an untyped pointer.
     let setup = unsafe { &*setup.cast::<ChildSetup>() };
     let Err(errno) = prepare_and_exec(setup);
-    setup.progress.errno.store(errno, Ordering::Release);
+    setup.exec.progress.errno.store(errno, Ordering::Release);
     end()
 }
 
@@ -156,11 +162,20 @@ fn end() -> ! {
     }
 }
 
-enum Never {}
+/// What is never returned.
+pub enum Never {}
+
+/// Becomes the program of this setup in this very process. Returns only the error of the step that failed; the progress
+/// has the step. Descriptors, process group, signal mask and ignored signals stay.
+pub fn become_program(setup: &ExecSetup) -> Result<Never, i32> {
+    follow_rules(setup)?;
+    enter_folder(setup)?;
+    execute(setup)
+}
 
 /// Returns only the error of the step that failed.
 fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
-    let progress = &*setup.progress;
+    let progress = &*setup.exec.progress;
     detach(setup)?;
     progress.enter(Step::Group);
     // The leader of a session leads a process group too, of the same number (setsid(2)).
@@ -176,7 +191,24 @@ fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
         // "0" is the process that writes it (cgroups(7)).
         call(libc::SYS_write, [cgroup as usize, c"0".as_ptr() as usize, 1, 0])?;
     }
-    // Before the change of user: only root may raise priorities and limits.
+    follow_rules(&setup.exec)?;
+    progress.enter(Step::DeathSignal);
+    // After the change of user, which clears it (prctl(2)).
+    let death = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0];
+    call(libc::SYS_prctl, death)?;
+    // If the parent died before the line above, the kernel never sends the signal (prctl(2)).
+    if call(libc::SYS_getppid, [0; 4]) != Ok(setup.parent as usize) {
+        end();
+    }
+    take_files(setup)?;
+    enter_folder(&setup.exec)?;
+    reset_signals(setup);
+    execute(&setup.exec)
+}
+
+/// Priority and limits before the change of user: only root may raise them.
+fn follow_rules(setup: &ExecSetup) -> Result<(), i32> {
+    let progress = &*setup.progress;
     if let Some(nice) = setup.nice {
         progress.enter(Step::Nice);
         call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, nice as usize, 0])?;
@@ -193,29 +225,23 @@ fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
         call(libc::SYS_setresgid, [gid, gid, gid, 0])?;
         call(libc::SYS_setresuid, [uid, uid, uid, 0])?;
     }
-    progress.enter(Step::DeathSignal);
-    // After the change of user, which clears it (prctl(2)).
-    let death = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0];
-    call(libc::SYS_prctl, death)?;
-    // If the parent died before the line above, the kernel never sends the signal (prctl(2)).
-    if call(libc::SYS_getppid, [0; 4]) != Ok(setup.parent as usize) {
-        end();
-    }
-    take_files(setup)?;
+    Ok(())
+}
+
+fn enter_folder(setup: &ExecSetup) -> Result<(), i32> {
     if let Some(umask) = setup.umask {
         call(libc::SYS_umask, [umask as usize, 0, 0, 0])?;
     }
     if let Some(folder) = &setup.folder {
-        progress.enter(Step::Folder);
+        setup.progress.enter(Step::Folder);
         call(libc::SYS_chdir, [folder.as_ptr() as usize, 0, 0, 0])?;
     }
-    reset_signals(setup);
-    execute(setup)
+    Ok(())
 }
 
 /// Leaves pm's table of descriptors, which it shares until then, with the low part of it (Linux 5.9).
 fn detach(setup: &ChildSetup) -> Result<(), i32> {
-    setup.progress.enter(Step::Detach);
+    setup.exec.progress.enter(Step::Detach);
     let LowNumbers { stdin, output, cgroup, report } = setup.descriptors;
     let end = stdin.max(output).max(cgroup).max(report) + 1;
     let unshared = libc::CLOSE_RANGE_UNSHARE as usize;
@@ -223,7 +249,7 @@ fn detach(setup: &ChildSetup) -> Result<(), i32> {
     if call(libc::SYS_close_range, rest).is_err() {
         call(libc::SYS_unshare, [libc::CLONE_FILES as usize, 0, 0, 0])?;
     }
-    let is_detached = &setup.progress.is_detached;
+    let is_detached = &setup.exec.progress.is_detached;
     is_detached.store(1, Ordering::Release);
     let wake = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
     call(libc::SYS_futex, [is_detached.as_ptr() as usize, wake, 1, 0]).map(drop)
@@ -231,7 +257,7 @@ fn detach(setup: &ChildSetup) -> Result<(), i32> {
 
 /// Has no descriptor but 0, 1 and 2, and the report, which exec closes.
 fn take_files(setup: &ChildSetup) -> Result<(), i32> {
-    setup.progress.enter(Step::Output);
+    setup.exec.progress.enter(Step::Output);
     let LowNumbers { stdin, output, report, cgroup: _ } = setup.descriptors;
     for (from, to) in [(stdin, 0), (output, 1), (output, 2)] {
         call(libc::SYS_dup3, [from as usize, to, 0, 0])?;
@@ -258,7 +284,7 @@ fn reset_signals(setup: &ChildSetup) {
 }
 
 /// As execvp(3): the first of the files that is there and may be executed.
-fn execute(setup: &ChildSetup) -> Result<Never, i32> {
+fn execute(setup: &ExecSetup) -> Result<Never, i32> {
     let progress = &*setup.progress;
     let is_searched = setup.is_searched;
     // What is told if no file can be executed.
@@ -315,8 +341,9 @@ fn is_there(file: usize) -> bool {
 fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
     let [a, b, c, d] = arguments;
     // SAFETY: each call above is given numbers, or pointers to C strings, null-ended arrays and counted arrays that
-    // live in the ChildSetup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
-    // was not given, and so are descriptors once it is detached. Ids are changed of this process alone.
+    // live in the setup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
+    // was not given, and so are descriptors once it is detached. Ids are changed of this process alone, which has one
+    // thread also where it is pm's own (`become_program`).
     // WHY: between clone with CLONE_VM and exec, no code of libc may run.
     unsafe { raw::call(number, [a, b, c, d, 0, 0]) }
 }

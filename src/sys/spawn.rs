@@ -17,13 +17,13 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use super::child::{ChildSetup, Ids, Progress, Step, pointers};
+use super::child::{self, ChildSetup, ExecSetup, Ids, Progress, Step, pointers};
 use super::low_files::LowFiles;
 use super::program::{self, Candidates};
-use super::raw;
 use super::shared::{Mapping, Shared};
 use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
+use super::{guard, own_process, raw};
 use crate::plan::environment::PM_GENERATION;
 use crate::plan::{ExecSpec, Identity, Limits};
 
@@ -186,8 +186,7 @@ impl Launch {
         (report, reported): (OwnedFd, OwnedFd),
     ) -> Result<Starting, SpawnError> {
         let prepared = Rc::clone(&self.prepared);
-        let Candidates { paths, is_searched, is_wrapped } =
-            program::candidates(&prepared.program, prepared.path.as_deref());
+        let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
@@ -199,30 +198,48 @@ impl Launch {
         };
         let setup = ChildSetup {
             parent: tag.pm.as_raw(),
-            files: paths.iter().map(|path| c_string(path.clone().into_os_string())).collect(),
-            is_searched,
-            is_wrapped,
-            argv: pointers(prepared.argv.iter()),
-            env: pointers(prepared.env.iter().chain(&own)),
             descriptors: low_files.numbers(),
             has_terminal: prepared.has_terminal,
             cgroup: given.cgroup.map(|_| low_files.numbers().cgroup),
-            folder: prepared.folder.clone().map(|folder| c_string(folder.into_os_string())),
-            limits: first.chain(prepared.limits.iter().copied()).collect(),
-            umask: prepared.umask,
-            nice: prepared.nice,
-            identity: prepared.identity.as_ref().map(|identity| Ids {
-                uid: identity.uid,
-                gid: identity.gid,
-                groups: identity.groups.clone(),
-            }),
             altered_signals: given.altered_signals.to_vec(),
-            progress,
+            exec: prepared.exec_setup(&candidates, &own, first, progress),
         };
-        let memory = Memory::new(setup, prepared, own, paths);
+        let memory = Memory::new(setup, prepared, own, candidates.paths);
         let files = [Some(given.stdin), Some(given.output), given.cgroup, Some(reported.as_fd())];
         let started = low_files.with(files, |_| Starting::begin(memory, report));
         started.map_err(SpawnError::Fork)
+    }
+}
+
+impl Launch {
+    /// Becomes the program in this very process, which has one thread. It keeps its descriptors, process group, signal
+    /// mask and ignored signals. Returns only if that fails; then some of the rules hold for this process.
+    pub fn become_program(&self) -> SpawnError {
+        let prepared = &self.prepared;
+        let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
+        // What a wrapper leaves behind when it is stopped is no concern of pm's here.
+        let candidates = Candidates { is_wrapped: false, ..candidates };
+        let progress = Shared::InPlace(Progress::default());
+        let setup = prepared.exec_setup(&candidates, &[], [], progress);
+        own_process::restore_sigpipe();
+        let Err(errno) = child::become_program(&setup);
+        let path = candidates.paths.get(setup.progress.file()).cloned().unwrap_or_default();
+        prepared.error(setup.progress.step(), Errno::from_raw(errno), path)
+    }
+}
+
+impl SpawnError {
+    /// What a shell exits with if it cannot execute a command (POSIX, XCU 2.8.2).
+    pub fn exec_status(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } | Self::Exec { errno: Errno::ENOENT | Errno::ENOTDIR, .. } => {
+                guard::NOT_FOUND
+            }
+            Self::Script { .. } | Self::Exec { .. } | Self::Interpreter { .. } => {
+                guard::NOT_EXECUTABLE
+            }
+            Self::Prepare { .. } | Self::Watch(_) | Self::Fork(_) => guard::NOT_EXECUTABLE,
+        }
     }
 }
 
@@ -245,6 +262,35 @@ impl Prepared {
             nice: exec.nice,
             limits: limits(&exec.limits),
             identity: exec.identity.clone(),
+        }
+    }
+
+    /// What a process has to do to become this program, as one of these files. `own` are variables and `first` limits
+    /// besides those that are prepared; these limits are set first.
+    fn exec_setup(
+        &self,
+        candidates: &Candidates,
+        own: &[CString],
+        first: impl IntoIterator<Item = (libc::c_uint, libc::rlimit)>,
+        progress: Shared<Progress>,
+    ) -> ExecSetup {
+        let Candidates { paths, is_searched, is_wrapped } = candidates;
+        ExecSetup {
+            files: paths.iter().map(|path| c_string(path.clone().into_os_string())).collect(),
+            is_searched: *is_searched,
+            is_wrapped: *is_wrapped,
+            argv: pointers(self.argv.iter()),
+            env: pointers(self.env.iter().chain(own)),
+            folder: self.folder.clone().map(|folder| c_string(folder.into_os_string())),
+            limits: first.into_iter().chain(self.limits.iter().copied()).collect(),
+            umask: self.umask,
+            nice: self.nice,
+            identity: self.identity.as_ref().map(|identity| Ids {
+                uid: identity.uid,
+                gid: identity.gid,
+                groups: identity.groups.clone(),
+            }),
+            progress,
         }
     }
 

@@ -91,7 +91,7 @@ impl Starting {
         // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
         // As by fork(2), or with pm's own memory and descriptors.
-        let is_copied = matches!(memory.setup.progress, Shared::Mapped(_));
+        let is_copied = matches!(memory.setup.exec.progress, Shared::Mapped(_));
         let shared = if is_copied { 0 } else { libc::CLONE_VM | libc::CLONE_FILES };
         let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
         // An older kernel ignores CLONE_PIDFD and leaves it.
@@ -139,18 +139,18 @@ impl Starting {
 
     /// True if a step has failed, so that the child has ended or is about to.
     pub fn has_failed(&self) -> bool {
-        self.memory.setup.progress.errno.load(Ordering::Acquire) != 0
+        self.memory.setup.exec.progress.errno.load(Ordering::Acquire) != 0
     }
 
     /// What the child is waiting for, if it has not exec'd.
     pub fn awaiting(&self) -> Awaiting {
         let Memory { setup, prepared, paths, .. } = &**self.memory;
-        match setup.progress.step() {
+        match setup.exec.progress.step() {
             Step::Folder => prepared
                 .folder()
                 .map_or(Awaiting::Other, |folder| Awaiting::Folder(folder.to_owned())),
             Step::Find | Step::PassOver | Step::Exec | Step::Interpreter => {
-                let path = paths.get(setup.progress.file()).cloned();
+                let path = paths.get(setup.exec.progress.file()).cloned();
                 path.map_or(Awaiting::Other, |path| Awaiting::Program(prepared.located(path)))
             }
             Step::Detach | Step::Group | Step::Cgroup | Step::Nice | Step::Limits => {
@@ -167,11 +167,11 @@ impl Starting {
     pub fn finish(self) -> Result<(), SpawnError> {
         let Self { memory, .. } = self;
         let Memory { setup, prepared, paths, .. } = *ManuallyDrop::into_inner(memory);
-        match setup.progress.error() {
+        match setup.exec.progress.error() {
             None => Ok(()),
             Some(errno) => {
-                let path = paths.get(setup.progress.file()).cloned().unwrap_or_default();
-                Err(prepared.error(setup.progress.step(), errno, path))
+                let path = paths.get(setup.exec.progress.file()).cloned().unwrap_or_default();
+                Err(prepared.error(setup.exec.progress.step(), errno, path))
             }
         }
     }
@@ -180,7 +180,7 @@ impl Starting {
 impl Memory {
     /// Waits until the child has descriptors of its own, or has died. On its way there is nothing that can hang.
     fn await_detached(&self, pid: Pid) {
-        let word = &self.setup.progress.is_detached;
+        let word = &self.setup.exec.progress.is_detached;
         while word.load(Ordering::Acquire) == 0 {
             let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
             // SAFETY: the word lives as long as the call; the kernel reads it and the time, and writes nothing.

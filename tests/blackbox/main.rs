@@ -11,6 +11,7 @@
 mod control;
 mod control_abuse;
 mod crash;
+mod exec_command;
 mod exec_environment;
 mod hanging_start;
 mod health;
@@ -26,6 +27,7 @@ mod procfile;
 mod random_ends;
 mod real_programs;
 mod reload;
+mod run_end;
 mod sealed;
 mod service_manager;
 mod start;

@@ -281,6 +281,30 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "ends_run",
+        right: &[
+            ("", |pool| assert!(!pool.ends_run)),
+            ("ends_run = false", |pool| {
+                assert_eq!((pool.ends_run, pool.policy.restart), (false, Restart::Always));
+            }),
+            ("ends_run = true", |pool| {
+                assert_eq!((pool.ends_run, pool.policy.restart), (true, Restart::Never));
+            }),
+            ("ends_run = true\nrestart = 'on-failure'\nbackoff = { give_up_after = 2 }", |pool| {
+                assert_eq!((pool.ends_run, pool.policy.restart), (true, Restart::OnFailure));
+            }),
+            ("ends_run = true\nready = { exit = true }", |pool| {
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Exit);
+            }),
+        ],
+        wrong: &[
+            "ends_run = 'yes'",
+            "ends_run = true\nrestart = 'always'",
+            "ends_run = true\nbackoff = { give_up_after = 2 }",
+            "ends_rum = true",
+        ],
+    },
+    Row {
         key: "max_restarts",
         right: &[("", |pool| assert_eq!(pool.policy.max_restarts, None))],
         wrong: &[

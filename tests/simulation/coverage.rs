@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pm::supervisor::{
-    Action, Event, Next, Outcome, Phase, PortProbe, Remains, Slot, SlotEntry, SlotId, Stop,
-    StopKind, StopOrder, TableSpec, Transition, Wanted,
+    Action, Event, Next, Outcome, Phase, PoolEnd, PortProbe, Remains, Slot, SlotEntry, SlotId,
+    Stop, StopKind, StopOrder, StopReason, TableSpec, Transition, Wanted,
 };
 
 use crate::facts::Facts;
@@ -196,7 +196,7 @@ const EVENTS: [&str; 23] = [
     "Remove",
     "Again",
 ];
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 25] = [
     "Spawn",
     "Respawn",
     "Terminate",
@@ -214,6 +214,9 @@ const ACTIONS: [&str; 22] = [
     "Stop::PoolByPool",
     "Stop::Kill",
     "Stop::Empty",
+    "End::Succeeded",
+    "End::Failed",
+    "End::Blocked",
     "Leave",
     "Finish::Stopped",
     "Finish::Ended",
@@ -310,6 +313,11 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Report(Transition::Replacing(_)) => ("Transition::Replacing", None),
         Action::Report(Transition::Stopped { next, .. }) => ("Transition::Stopped", Some(next)),
         Action::Report(Transition::GraceOver { .. }) => ("Transition::GraceOver", None),
+        Action::ReportStop(Stop { reason: StopReason::Ended(end), .. }) => match end {
+            PoolEnd::Ended { failed: None, .. } => ("End::Succeeded", None),
+            PoolEnd::Ended { failed: Some(_), .. } => ("End::Failed", None),
+            PoolEnd::Blocked { .. } => ("End::Blocked", None),
+        },
         Action::ReportStop(Stop { workers: 0, .. }) => ("Stop::Empty", None),
         Action::ReportStop(Stop { how: StopKind::Kill, .. }) => ("Stop::Kill", None),
         Action::ReportStop(Stop { how: StopKind::Terminate, order, .. }) => match order {

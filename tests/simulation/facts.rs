@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pm::supervisor::{
-    Exit, MaxRestarts, Policy, PoolId, Readiness, Remains, Restart, Revision, SlotEntry, SlotId,
-    Wanted, WorkerId,
+    Exit, MaxRestarts, Policy, PoolId, Readiness, Remains, Restart, Revision, SlotEntry,
+    SlotFailure, SlotId, Wanted, WorkerId,
 };
 
 use crate::life::Life;
@@ -185,6 +185,16 @@ impl Facts {
     /// True if it is empty and has given up.
     pub fn has_given_up(&self) -> bool {
         self.life.is_none() && matches!(self.due, Due::GiveUp | Due::TooManyRestarts)
+    }
+
+    /// Why nothing more comes of it, if that is because of a failure.
+    pub fn failure(&self) -> Option<SlotFailure> {
+        match self.wanted {
+            Wanted::Ended(Some(exit)) if self.life.is_none() && exit != Exit::Code(0) => {
+                Some(SlotFailure::Exit(exit))
+            }
+            _ => self.has_given_up().then_some(SlotFailure::GaveUp),
+        }
     }
 
     /// True if nothing more comes of it: it has ended or given up.

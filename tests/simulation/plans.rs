@@ -24,6 +24,8 @@ pub struct Plans {
     next_slot: usize,
     next_pool: usize,
     next_revision: u64,
+    /// One of how many pools ends the run; none if 0.
+    pools_per_end: u32,
 }
 
 impl Plans {
@@ -31,7 +33,9 @@ impl Plans {
         let pools = rng.usize(1..=POOLS_MAX);
         let slots = if rng.u32(0..64) == 0 { 0 } else { rng.usize(1..=4) };
         let spec = TableSpec::default();
-        let mut plans = Self { rng, spec, next_slot: 0, next_pool: 0, next_revision: 0 };
+        let pools_per_end = [0, 0, 0, 8, 2][rng.usize(0..5)];
+        let mut plans =
+            Self { rng, spec, next_slot: 0, next_pool: 0, next_revision: 0, pools_per_end };
         (0..pools).for_each(|_| plans.add_pool());
         (0..slots).for_each(|_| plans.add_slot());
         plans.reorder_pools();
@@ -61,6 +65,11 @@ impl Plans {
         }
         if self.rng.u32(0..4) == 0 {
             self.reorder_pools();
+        }
+        for n in 0..self.spec.pools.len() {
+            if self.rng.u32(0..4) == 0 {
+                self.spec.pools[n].ends_run = self.ends_run();
+            }
         }
         let revisions_per_slot = [0, 3, 6, 8][self.rng.usize(0..4)];
         for entry in &mut self.spec.slots {
@@ -102,7 +111,7 @@ impl Plans {
                     revision: facts.revision,
                 });
                 if !self.spec.pools.iter().any(|entry| entry.pool == pool) {
-                    self.spec.pools.push(PoolEntry { pool, after: Vec::new() });
+                    self.spec.pools.push(PoolEntry { pool, after: Vec::new(), ends_run: false });
                 }
             }
         }
@@ -111,7 +120,12 @@ impl Plans {
     fn add_pool(&mut self) {
         let pool = PoolId(self.next_pool);
         self.next_pool += 1;
-        self.spec.pools.push(PoolEntry { pool, after: Vec::new() });
+        let ends_run = self.ends_run();
+        self.spec.pools.push(PoolEntry { pool, after: Vec::new(), ends_run });
+    }
+
+    fn ends_run(&mut self) -> bool {
+        self.pools_per_end > 0 && self.rng.u32(0..self.pools_per_end) == 0
     }
 
     fn add_slot(&mut self) {

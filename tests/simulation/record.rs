@@ -7,7 +7,8 @@
 use std::time::{Duration, Instant};
 
 use pm::supervisor::{
-    Action, Event, Exit, Outcome, PoolId, Remains, SlotId, TableSpec, Wish, WorkerId,
+    Action, Event, Exit, Failed, Outcome, PoolEnd, PoolId, Remains, SlotFailure, SlotId, TableSpec,
+    Wish, WorkerId,
 };
 
 use crate::facts::Facts;
@@ -25,7 +26,11 @@ pub struct Record {
     pub pools: Vec<(PoolId, Vec<PoolId>)>,
     /// In the order of their ids.
     pub slots: Vec<Facts>,
-    /// When pm was first asked to stop.
+    /// The pools that end the run, in order.
+    pub ends_run: Vec<PoolId>,
+    /// How a pool has ended the run, if one has.
+    pub ended_by: Option<PoolEnd>,
+    /// When pm was first asked to stop, or a pool has ended the run.
     pub asked_at: Option<Instant>,
     /// When a wish first led to a kill.
     pub killing_since: Option<Instant>,
@@ -49,6 +54,8 @@ impl Record {
         let pools = spec.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
         Self {
             pools: pools.collect(),
+            ends_run: ends_run(spec),
+            ended_by: None,
             slots: slots.collect(),
             asked_at: None,
             killing_since: None,
@@ -129,6 +136,10 @@ impl Record {
         if self.is_draining() {
             return left.all(|facts| facts.life.is_none());
         }
+        // The next tick ends it.
+        if self.run_end().is_some() {
+            return false;
+        }
         let is_blocked =
             |facts: &Facts| facts.waits_to_start() && !self.unmet(facts.pool).is_empty();
         left.peek().is_some() && left.all(|facts| facts.has_ended() || is_blocked(facts))
@@ -136,6 +147,17 @@ impl Record {
 
     /// The outcome that a run which is over must have.
     pub fn outcome(&self) -> Outcome {
+        if let Some(end) = self.ended_by {
+            let failed = match end {
+                PoolEnd::Ended { failed, .. } => failed,
+                PoolEnd::Blocked { failed, .. } => Some(failed),
+            };
+            return match failed.map(|failed| failed.how) {
+                None => Outcome::Ended(None),
+                Some(SlotFailure::Exit(exit)) => Outcome::Ended(Some(exit)),
+                Some(SlotFailure::GaveUp) => Outcome::GaveUp,
+            };
+        }
         if self.is_draining() {
             Outcome::Stopped
         } else if self.slots.iter().any(Facts::has_given_up) {
@@ -143,6 +165,38 @@ impl Record {
         } else {
             Outcome::Ended(self.first_failure)
         }
+    }
+
+    /// How the next tick must end the run: a pool that ends it has ended, or waits for a slot that has failed for good.
+    pub fn run_end(&self) -> Option<PoolEnd> {
+        if self.is_draining() || self.is_finished() {
+            return None;
+        }
+        self.ends_run.iter().copied().find_map(|pool| {
+            let mut slots = self.slots_of(pool).filter(|facts| !facts.is_forgotten()).peekable();
+            let waits = self.slots_of(pool).any(Facts::waits_to_start);
+            if slots.peek().is_some() && slots.all(Facts::has_ended) {
+                return Some(PoolEnd::Ended { pool, failed: self.failed(pool) });
+            }
+            let failed = if waits { self.blocking(pool)? } else { return None };
+            Some(PoolEnd::Blocked { pool, failed })
+        })
+    }
+
+    /// The first slot of this pool that has given up, or else the first that has failed.
+    fn failed(&self, pool: PoolId) -> Option<Failed> {
+        let failed = |facts: &Facts| Some(Failed { slot: facts.slot, how: facts.failure()? });
+        let all: Vec<Failed> = self.slots_of(pool).filter_map(failed).collect();
+        let gave_up = all.iter().find(|failed| failed.how == SlotFailure::GaveUp);
+        gave_up.or(all.first()).copied()
+    }
+
+    /// A failed slot that this pool waits for, directly or by way of pools that wait.
+    fn blocking(&self, pool: PoolId) -> Option<Failed> {
+        self.after(pool).iter().copied().find_map(|needed| {
+            let waits = self.slots_of(needed).any(Facts::waits_to_start);
+            self.failed(needed).or_else(|| if waits { self.blocking(needed) } else { None })
+        })
     }
 
     /// Notes what happened, before the answer to it is carried out.
@@ -158,7 +212,13 @@ impl Record {
                 }
                 Grant::Leave | Grant::Nothing => {}
             },
-            Event::Tick => self.slots.iter_mut().for_each(|facts| facts.pass_time(now)),
+            Event::Tick => {
+                if let Some(end) = self.run_end() {
+                    self.ended_by = Some(end);
+                    self.be_asked(now);
+                }
+                self.slots.iter_mut().for_each(|facts| facts.pass_time(now));
+            }
             Event::Start(slot) => {
                 if let Some(facts) = self.slot(slot).filter(|_| may_start) {
                     facts.start(now);
@@ -223,6 +283,7 @@ impl Record {
         self.slots.sort_by_key(|facts| facts.slot);
         self.pools.retain(|(pool, _)| !spec.pools.iter().any(|entry| entry.pool == *pool));
         self.pools.extend(spec.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
+        self.ends_run = ends_run(spec);
     }
 
     /// Notes what was done. `has_process` tells whether a spawn succeeded.
@@ -252,7 +313,7 @@ impl Record {
         }
     }
 
-    /// A wish to stop was granted.
+    /// A wish to stop was granted, or a pool has ended the run.
     fn be_asked(&mut self, now: Instant) {
         self.asked_at.get_or_insert(now);
         self.slots.iter_mut().for_each(Facts::stop);
@@ -270,6 +331,13 @@ impl Record {
     fn facts(&mut self, worker: WorkerId) -> &mut Facts {
         self.slot(worker.slot).expect("a law has checked that there is such a slot")
     }
+}
+
+fn ends_run(spec: &TableSpec) -> Vec<PoolId> {
+    let entries = spec.pools.iter().filter(|entry| entry.ends_run);
+    let mut pools: Vec<PoolId> = entries.map(|entry| entry.pool).collect();
+    pools.sort();
+    pools
 }
 
 /// The worker that this event is about.

@@ -8,6 +8,7 @@ use super::command::Command;
 use super::faults::{HealthFault, PoolFault};
 use super::field::{Field, Given};
 use super::keys::{AliveTable, ReadyTable};
+use super::policy::restart;
 use super::pool::{NamedTable, Reader};
 use super::types::{Status, Target, Text, Time};
 use crate::plan::defaults::{
@@ -15,7 +16,8 @@ use crate::plan::defaults::{
 };
 use crate::plan::probe::{ProbePort, ProbeSpec};
 use crate::plan::text::placeholders::SlotPorts;
-use crate::plan::{Alive, AliveBy, Line, Pattern, Ready, ReadyBy, RestartWord};
+use crate::plan::{Alive, AliveBy, Line, Pattern, Ready, ReadyBy};
+use crate::supervisor::Restart;
 
 /// The keys of a probe, which `ready` and `alive` share.
 struct ProbeKeys<'a> {
@@ -68,7 +70,7 @@ impl Reader<'_> {
         ];
         self.check_conditions("ready", given, &conditions);
         self.check_probe(&table.into(), ports);
-        self.check_ready(table, entry.table.restart.value());
+        self.check_ready(table, restart(entry.table));
         let by = if let Some(probe) = self.probe(&table.into(), ports) {
             ReadyBy::Probe(probe)
         } else if table.notify.value().is_some() {
@@ -87,7 +89,7 @@ impl Reader<'_> {
     }
 
     /// The keys of `ready` together.
-    fn check_ready(&mut self, table: &ReadyTable, restart: Option<&RestartWord>) {
+    fn check_ready(&mut self, table: &ReadyTable, restart: Restart) {
         if let Some((Text(line), given)) = table.line.usable() {
             self.refuse_placeholders(line, &given.at, "line");
             self.check_line("line", line, &given.at);
@@ -95,7 +97,7 @@ impl Reader<'_> {
         if let Some((Pattern(regex), given)) = table.line_regex.usable() {
             self.check_line("line_regex", regex.as_str(), &given.at);
         }
-        if let (Some(exit), Some(RestartWord::Always) | None) = (table.exit.key(), restart) {
+        if let (Some(exit), Restart::Always) = (table.exit.key(), restart) {
             self.add_fault(exit, HealthFault::ExitAlwaysRestarted);
         }
         if let (Some(after), Some(within)) = (table.after.key(), table.within.key()) {

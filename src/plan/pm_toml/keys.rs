@@ -97,7 +97,10 @@ table! {
         /// The pools that must be ready before this pool starts, and that stop after it.
         #[schemars(extend("default" = []))]
         pub after: Field<Many<Text>>,
-        /// Which exits are followed by a new worker.
+        /// When all its slots have ended, all other pools stop and pm ends with its status. Not with restart "always".
+        #[schemars(extend("default" = false))]
+        pub ends_run: Field<bool>,
+        /// Which exits are followed by a new worker. "never" in a pool that ends the run.
         #[schemars(extend("default" = RestartWord::from(Policy::default().restart).written()))]
         pub restart: Field<RestartWord>,
         /// If a worker would be replaced more often than this, its slot gives up.

@@ -3,15 +3,21 @@
 use super::faults::PoolFault;
 use super::field::Field;
 use super::keys::{BackoffTable, MaxRestartsTable, PoolTable, StopTable};
-use super::pool::Reader;
-use crate::plan::StopSpec;
+use super::pool::{Reader, ends_run};
+use crate::plan::{RestartWord, StopSpec};
 use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart};
 
 impl Reader<'_> {
     /// What the supervisor decides with. When a worker is ready is not read here.
     pub fn policy(&mut self, table: &PoolTable) -> Policy {
         let default = Policy::default();
-        let restart = table.restart.value().map_or(default.restart, |word| (*word).into());
+        let restart = restart(table);
+        if let (true, Some((RestartWord::Always, given)), Some(key)) =
+            (ends_run(table), table.restart.usable(), table.ends_run.key())
+        {
+            let fault = PoolFault::EndsRunAlwaysRestarted;
+            self.add_related_fault(given.at.clone(), fault, key, "the run ends with it");
+        }
         if restart == Restart::Never {
             let useless =
                 [("max_restarts", table.max_restarts.key()), ("backoff", table.backoff.key())];
@@ -91,4 +97,10 @@ impl Reader<'_> {
         backoff.give_up_after = failures.and_then(|count| count.try_into().ok());
         backoff
     }
+}
+
+/// Which exits are followed by a new worker. A pool that ends the run is by default not restarted.
+pub fn restart(table: &PoolTable) -> Restart {
+    let default = if ends_run(table) { Restart::Never } else { Policy::default().restart };
+    table.restart.value().map_or(default, |word| (*word).into())
 }

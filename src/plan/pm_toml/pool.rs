@@ -98,7 +98,8 @@ impl Reader<'_> {
         };
         let reserved: &[_] = if spec.notifies() { &environment::FOR_NOTIFICATION } else { &[] };
         spec.env = self.env(entry, ports, reserved);
-        Pool::new(entry.name.to_owned(), spec, policy, stop)
+        let ends_run = ends_run(table);
+        Pool { ends_run, ..Pool::new(entry.name.to_owned(), spec, policy, stop) }
     }
 
     /// True if one of these keys is in this part of the file under a misspelt name: that fault is enough.
@@ -363,6 +364,11 @@ impl Reader<'_> {
             None => at.clone(),
         }
     }
+}
+
+/// True if the end of this pool ends the run.
+pub fn ends_run(table: &PoolTable) -> bool {
+    table.ends_run.value().is_some_and(|ends_run| *ends_run)
 }
 
 /// What is wrong with the name of a variable (environ(7)).

@@ -82,7 +82,9 @@ impl RunEvent {
             Self::Reloaded(_) => "reloaded",
             Self::Scaled(_) => "scaled",
             Self::ReloadRefused(_) => "reload_refused",
-            Self::Stop(_) => "stopping",
+            Self::Stop(..) => "stopping",
+            Self::PoolEnded { .. } => "pool_ended",
+            Self::PoolBlocked { .. } => "pool_blocked",
             Self::MoreDelays(_) => "more_delays",
             Self::AllStopped(_) => "all_stopped",
             Self::LeftBehind(_) => "left_behind",
@@ -94,8 +96,8 @@ impl RunEvent {
     fn is_usual(&self) -> bool {
         match self {
             Self::Started(_) | Self::MemoryLimit { .. } | Self::Waiting { .. } => true,
-            Self::Reloaded(_) | Self::Scaled(_) | Self::Stop(_) | Self::AllStopped(_) => true,
-            Self::NoControl(_) => false,
+            Self::Reloaded(_) | Self::Scaled(_) | Self::Stop(..) | Self::AllStopped(_) => true,
+            Self::NoControl(_) | Self::PoolEnded { .. } | Self::PoolBlocked { .. } => false,
             Self::WaitingInVain { .. } | Self::EndedWithFailure(_) => false,
             Self::ReloadRefused(_) | Self::MoreDelays(_) | Self::LeftBehind(_) => false,
             Self::User2 | Self::Output(_) => false,

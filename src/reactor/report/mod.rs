@@ -25,7 +25,8 @@ pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 use super::clock::Moment;
 use super::output::{Incident, LastOutput, Output, OwnLine, OwnLines};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
-use crate::supervisor::{Exit, Next, Stop, WorkerId};
+pub use crate::supervisor::SlotFailure;
+use crate::supervisor::{Exit, Next, Stop, Wish, WorkerId};
 use crate::sys::cgroup::NoCgroup;
 use crate::sys::proc::ProcessInfo;
 use crate::sys::{Awaiting, strerror};
@@ -188,10 +189,23 @@ pub enum RunEvent {
     Scaled(Changes),
     ReloadRefused(Rc<ReloadError>),
     /// pm was asked to stop.
-    Stop(Stop),
+    Stop(Wish, Stop),
+    /// All slots of this pool, which ends the run, have ended.
+    PoolEnded {
+        pool: String,
+        failed: Option<FailedSlot>,
+        stop: Stop,
+    },
+    /// This pool, which ends the run, waits for the pool `needed`, of which a slot has failed.
+    PoolBlocked {
+        pool: String,
+        needed: String,
+        failed: FailedSlot,
+        stop: Stop,
+    },
     /// Workers that delay the stop besides those that were named.
     MoreDelays(MoreDelays),
-    /// All workers stopped, this long after pm was asked to stop.
+    /// All workers stopped, this long after they began to be stopped.
     AllStopped(Duration),
     /// pm leaves at once, and this many workers that SIGKILL has not ended.
     LeftBehind(usize),
@@ -213,14 +227,6 @@ pub struct PoolFacts {
 pub struct FailedSlot {
     pub name: String,
     pub failure: SlotFailure,
-}
-
-/// Why a slot does not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlotFailure {
-    /// The exit of its last worker, which its policy does not restart.
-    Exit(Exit),
-    GaveUp,
 }
 
 /// By which means memory is limited.

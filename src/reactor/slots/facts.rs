@@ -11,9 +11,9 @@ use super::record::{FailureKind, Record};
 use super::{LaunchSpec, Slots};
 use crate::plan::LabelStyle;
 use crate::reactor::report::{
-    Cause, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers, WorkerFacts,
+    Cause, FailedSlot, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers, WorkerFacts,
 };
-use crate::supervisor::{Exit, Next, PoolId, Slot, SlotId, WorkerId};
+use crate::supervisor::{Exit, Failed, Next, PoolId, Slot, SlotId, WorkerId};
 use crate::wire::Time;
 
 /// What identifies a slot for people.
@@ -121,6 +121,11 @@ impl Slots {
 
     pub fn pool_names(&self, pools: &[PoolId]) -> Vec<String> {
         pools.iter().map(|pool| self.pool_name(*pool)).collect()
+    }
+
+    /// The slot, by the name that its last worker had.
+    pub fn failed_slot(&self, Failed { slot, how: failure }: Failed) -> FailedSlot {
+        FailedSlot { name: self.record(slot).name().to_owned(), failure }
     }
 
     /// The pool of a slot, and what stands before its lines, as the plan wants it.

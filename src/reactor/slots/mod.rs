@@ -184,6 +184,7 @@ impl Slots {
         let entries = ids.iter().zip(&plan.pools).map(|(id, pool)| PoolEntry {
             pool: *id,
             after: pool.after.iter().map(|other| ids[*other]).collect(),
+            ends_run: pool.ends_run,
         });
         entries.collect()
     }

@@ -1,16 +1,15 @@
 //! Which slots have failed for good, and which pools wait for which.
 
 use super::Slots;
-use crate::reactor::report::{FailedSlot, RunEvent, SlotFailure};
-use crate::supervisor::{Phase, PoolId, Slot, Supervisor, Wanted};
+use crate::reactor::report::{FailedSlot, RunEvent};
+use crate::supervisor::{Failed, PoolId, Supervisor};
 
 impl Slots {
     /// The slots that do not go on because of a failure, each with its pool.
     pub fn failed(&self, supervisor: &Supervisor) -> impl Iterator<Item = (PoolId, FailedSlot)> {
         supervisor.slots().filter_map(|slot| {
-            let failure = failure_of(slot)?;
-            let record = self.record(slot.id());
-            Some((record.pool, FailedSlot { name: record.name().to_owned(), failure }))
+            let failed = Failed { slot: slot.id(), how: slot.failure()? };
+            Some((self.pool(slot.id()), self.failed_slot(failed)))
         })
     }
 
@@ -37,18 +36,5 @@ impl Slots {
             }
         }
         waiting
-    }
-}
-
-/// Why this slot does not go on by itself, if that is because of a failure.
-fn failure_of(slot: &Slot) -> Option<SlotFailure> {
-    match slot.phase() {
-        Phase::GivenUp => Some(SlotFailure::GaveUp),
-        Phase::Idle => match slot.wanted() {
-            Wanted::Ended(exit) => exit.filter(|exit| !exit.is_success()).map(SlotFailure::Exit),
-            Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => None,
-        },
-        Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. } => None,
-        Phase::Stopping { .. } | Phase::Killing { .. } => None,
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is changed or decided here. The flags are kept by [`super::super::table`] and used by
 //! [`super::super::ordering`] and [`super::super::rollout`].
 
+use super::super::event::SlotFailure;
 use super::super::ids::Exit;
 use super::super::phase::{Phase, Wanted};
 use super::Slot;
@@ -28,10 +29,23 @@ pub(in super::super) enum Flag {
     IsRolling,
     /// The plan no longer has it, and nothing of its worker is left.
     IsForgotten,
+    /// It does not go on by itself, because of a failure.
+    HasFailed,
+}
+
+/// Whether a slot goes on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Going {
+    /// It does, or it was stopped and can be started again.
+    On,
+    /// It waits for other slots to start.
+    Waits,
+    /// It has ended or given up.
+    Over,
 }
 
 impl Flag {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WaitsToStart,
         Self::BlocksStart,
         Self::WaitsToStop,
@@ -41,6 +55,7 @@ impl Flag {
         Self::RollsAtOnce,
         Self::IsRolling,
         Self::IsForgotten,
+        Self::HasFailed,
     ];
 }
 
@@ -61,6 +76,7 @@ impl Slot {
             Flag::RollsAtOnce => is_up && is_starting && is_due,
             Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
             Flag::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
+            Flag::HasFailed => self.failure().is_some(),
         }
     }
 
@@ -74,13 +90,27 @@ impl Slot {
         }
     }
 
-    /// True if it does not go on by itself: it has ended or given up, or it waits for other slots to start.
-    pub(in super::super) fn has_ended(&self) -> bool {
-        match self.phase {
-            Phase::GivenUp => true,
-            Phase::Idle => matches!(self.wanted, Wanted::Up | Wanted::Ended(_)),
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. } => false,
-            Phase::Stopping { .. } | Phase::Killing { .. } => false,
+    /// Why it does not go on by itself, if that is because of a failure.
+    pub fn failure(&self) -> Option<SlotFailure> {
+        match (self.phase, self.wanted) {
+            (Phase::GivenUp, _) => Some(SlotFailure::GaveUp),
+            (Phase::Idle, Wanted::Ended(exit)) => {
+                exit.filter(|exit| !exit.is_success()).map(SlotFailure::Exit)
+            }
+            (Phase::Idle, Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone) => None,
+            (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. }, _) => None,
+            (Phase::Stopping { .. } | Phase::Killing { .. }, _) => None,
+        }
+    }
+
+    /// Whether it goes on by itself.
+    pub(in super::super) fn going(&self) -> Going {
+        match (self.phase, self.wanted) {
+            (Phase::GivenUp, _) | (Phase::Idle, Wanted::Ended(_)) => Going::Over,
+            (Phase::Idle, Wanted::Up) => Going::Waits,
+            (Phase::Idle, Wanted::Unset | Wanted::Down | Wanted::Gone) => Going::On,
+            (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. }, _) => Going::On,
+            (Phase::Stopping { .. } | Phase::Killing { .. }, _) => Going::On,
         }
     }
 }

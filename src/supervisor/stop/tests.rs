@@ -12,7 +12,8 @@ use super::*;
 /// The report that a wish is granted, for workers that have the grace of the default policy.
 fn report(wish: Wish, how: StopKind, workers: usize) -> Action {
     let longest_grace = Policy::default().grace;
-    ReportStop(Stop { wish, how, workers, longest_grace, order: StopOrder::AllAtOnce })
+    let (reason, order) = (StopReason::Asked(wish), StopOrder::AllAtOnce);
+    ReportStop(Stop { reason, how, workers, longest_grace, order })
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn without_workers_a_wish_ends_the_run() {
     let mut table = Table::idle(&[(1, &[])], probed());
     let stopping_since = Some(table.now);
     let stop = Stop {
-        wish: Wish::Interrupt,
+        reason: StopReason::Asked(Wish::Interrupt),
         how: StopKind::Kill,
         workers: 0,
         longest_grace: Duration::ZERO,
@@ -140,7 +141,7 @@ fn the_report_names_the_longest_grace_and_whether_pools_stop_in_order() {
 fn workers_without_a_grace_are_reported_as_killed() {
     let mut table = Table::of(1, &Policy { grace: Duration::ZERO, ..probed() });
     let stop = Stop {
-        wish: Wish::Terminate,
+        reason: StopReason::Asked(Wish::Terminate),
         how: StopKind::Kill,
         workers: 1,
         longest_grace: Duration::ZERO,

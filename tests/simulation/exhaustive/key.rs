@@ -25,7 +25,16 @@ impl State {
         let to = &mut hasher;
         let State { now, supervisor, record, groups: _, pending, cause } = self;
         supervisor.hash_state(*now, to);
-        let Record { pools, slots, asked_at, killing_since, finished, first_failure } = record;
+        let Record {
+            pools,
+            slots,
+            ends_run,
+            ended_by,
+            asked_at,
+            killing_since,
+            finished,
+            first_failure,
+        } = record;
         let was_just_asked = asked_at.map(|at| at == *now);
         let is_killing = killing_since.is_some();
         let gave_up = finished.first() == Some(&Outcome::GaveUp);
@@ -36,10 +45,11 @@ impl State {
             first_failure,
             finished.len(),
             gave_up,
+            ended_by.map(|_| record.outcome()),
         )
             .hash(to);
         if !table.is_symmetric {
-            pools.hash(to);
+            (pools, ends_run).hash(to);
         }
         if !pending.is_empty() {
             (*cause == Some(Event::Tick)).hash(to);

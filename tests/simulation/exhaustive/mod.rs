@@ -42,6 +42,11 @@ fn the_laws_hold_in_every_state_of_two_pools_whose_plan_changes() {
 }
 
 #[test]
+fn the_laws_hold_in_every_state_of_two_pools_that_end_the_run() {
+    search(table::ends());
+}
+
+#[test]
 fn the_laws_hold_in_every_state_of_three_pools_in_a_chain() {
     search(table::triples());
 }

@@ -90,7 +90,7 @@ fn chain(pools: &[usize], policy: Policy) -> TableSpec {
     for (n, slots) in pools.iter().enumerate() {
         let pool = PoolId(n);
         let after = n.checked_sub(1).map(PoolId).into_iter().collect();
-        spec.pools.push(PoolEntry { pool, after });
+        spec.pools.push(PoolEntry { pool, after, ends_run: false });
         for _ in 0..*slots {
             let slot = SlotId(spec.slots.len());
             spec.slots.push(SlotEntry { slot, pool, policy, revision: Revision(0) });
@@ -109,6 +109,12 @@ fn revised(mut spec: TableSpec, pool: usize) -> TableSpec {
 /// The plan without its last slot. The pool of that slot stays.
 fn shortened(mut spec: TableSpec) -> TableSpec {
     spec.slots.pop();
+    spec
+}
+
+/// The plan in which this pool ends the run.
+fn ending(mut spec: TableSpec, pool: usize) -> TableSpec {
+    spec.pools[pool].ends_run = true;
     spec
 }
 
@@ -177,6 +183,20 @@ pub fn pairs() -> Vec<Table> {
     vec![
         table("always", give_up_after(1, base()), &[FAILURE]),
         table("never", Policy { restart: Restart::Never, ..base() }, &[SUCCESS, FAILURE]),
+    ]
+}
+
+/// Two pools of one slot each, one after the other, of which one ends the run, or none does.
+pub fn ends() -> Vec<Table> {
+    let table = |name, restart, exits| {
+        let policy = Policy { restart, ..give_up_after(1, base()) };
+        let spec = chain(&[1, 1], policy);
+        let plans = vec![ending(spec.clone(), 1), spec.clone(), ending(revised(spec, 1), 0)];
+        Table::new(format!("2 pools of 1 slot that end the run, {name}"), plans).thinned(exits)
+    };
+    vec![
+        table("on failure", Restart::OnFailure, &[SUCCESS, FAILURE]),
+        table("never", Restart::Never, &[SUCCESS, FAILURE]),
     ]
 }
 

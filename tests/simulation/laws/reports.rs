@@ -26,7 +26,8 @@ fn a_run_finishes_once_and_only_when_it_is_over(answer: &Answer) -> Verdict {
     }
 }
 
-/// A run that was asked to stop has stopped. Else it gave up if a slot did, or ended with the first failure.
+/// A run that was asked to stop has stopped; one that a pool has ended has the outcome of that pool. Else it gave up if
+/// a slot did, or ended with the first failure.
 fn the_outcome_is_what_happened(answer: &Answer) -> Verdict {
     let due = answer.after.outcome();
     answer.actions.iter().try_for_each(|action| match action {

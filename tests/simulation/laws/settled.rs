@@ -171,18 +171,23 @@ fn a_slot_needs_its_own_and_the_planned_revision(settled: &Settled) -> Verdict {
     })
 }
 
-/// After a tick at `now` the next deadline is later than `now`: the loop cannot spin.
+/// After a tick at `now` the next deadline is later than `now`: the loop cannot spin. Only what follows from the tick can
+/// make another one due at once, which ends the run.
 fn a_tick_moves_the_next_deadline_on(settled: &Settled) -> Verdict {
     match settled.supervisor.next_deadline() {
-        Some(deadline) if settled.is_tick() && deadline <= settled.now => {
+        Some(deadline) if settled.is_tick() && deadline <= settled.now && !settled.is_ending() => {
             broken(format!("{:?} late", settled.now - deadline))
         }
         _ => Ok(()),
     }
 }
 
-/// `next_deadline` is the minimum over the slots.
+/// `next_deadline` is the minimum over the slots. Where a pool ends the run, a tick is due.
 fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
+    if settled.is_ending() {
+        let is_due = settled.supervisor.next_deadline().is_some_and(|at| at <= settled.now);
+        return ensure(is_due, || "no tick ends the run".to_owned());
+    }
     let deadlines = settled.supervisor.slots().filter_map(|slot| slot.phase().deadline());
     ensure(deadlines.min() == settled.supervisor.next_deadline(), || {
         format!("{:?}", settled.supervisor.next_deadline())
@@ -196,6 +201,7 @@ fn a_table_in_which_nothing_is_under_way_has_no_deadline(settled: &Settled) -> V
         None => !matches!(facts.due, Due::Spawn { .. }),
     };
     match settled.supervisor.next_deadline() {
+        Some(_) if settled.is_ending() => Ok(()),
         Some(_) if settled.record.slots.iter().all(is_quiet) => broken("it has a deadline"),
         _ => Ok(()),
     }
@@ -264,6 +270,11 @@ impl Settled<'_> {
             Some(slot) => law(slot, facts).map_err(|how| format!("{:?}: {how}", facts.slot)),
             None => broken(format!("{:?} is not in the table", facts.slot)),
         })
+    }
+
+    /// True if a pool has ended the run and the workers are not being stopped yet.
+    fn is_ending(&self) -> bool {
+        self.record.run_end().is_some()
     }
 
     fn is_tick(&self) -> bool {

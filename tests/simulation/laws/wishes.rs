@@ -1,8 +1,8 @@
-//! The laws of an answer to a wish to stop.
+//! The laws of a stop of all workers: of the answer to a wish, and to the tick by which a pool ends the run.
 
 use std::time::Duration;
 
-use pm::supervisor::{Action, Event, Stop, StopKind, StopOrder};
+use pm::supervisor::{Action, Event, Stop, StopKind, StopOrder, StopReason};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid};
 use crate::record::Grant;
@@ -10,7 +10,7 @@ use crate::record::Grant;
 pub const OF_WISHES: &[Law<OfAnswer>] = laws![
     a_wish_that_is_not_granted_changes_nothing,
     pm_leaves_exactly_when_a_wish_comes_after_the_end_or_a_kill_in_vain,
-    a_granted_wish_is_reported_once_and_first,
+    a_stop_is_reported_once_and_first,
     the_report_of_a_stop_is_true,
     a_kill_reaches_every_group,
     the_start_of_the_stop_is_that_of_the_first_wish,
@@ -34,9 +34,10 @@ fn pm_leaves_exactly_when_a_wish_comes_after_the_end_or_a_kill_in_vain(answer: &
     forbid(answer.actions.contains(&Action::Leave), || format!("{:?}", answer.told))
 }
 
-/// The report stands before the signals that follow from the wish.
-fn a_granted_wish_is_reported_once_and_first(answer: &Answer) -> Verdict {
-    let is_granted = matches!(answer.grant(), Some(Grant::Drain | Grant::Kill));
+/// By a wish that is granted, or by the tick after a pool that ends the run has ended. The report stands before the
+/// signals that follow.
+fn a_stop_is_reported_once_and_first(answer: &Answer) -> Verdict {
+    let is_granted = answer.stop_reason().is_some();
     let is_report = |action: &&Action| matches!(action, Action::ReportStop(_));
     let reports = answer.actions.iter().filter(is_report).count();
     let is_first = answer.actions.first().is_some_and(|first| is_report(&first));
@@ -45,9 +46,9 @@ fn a_granted_wish_is_reported_once_and_first(answer: &Answer) -> Verdict {
     })
 }
 
-/// It has the wish, the number of workers, their longest grace, how they are stopped and in which order.
+/// It has the reason, the number of workers, their longest grace, how they are stopped and in which order.
 fn the_report_of_a_stop_is_true(answer: &Answer) -> Verdict {
-    let Some(Event::Asked(wish)) = answer.event() else { return Ok(()) };
+    let Some(reason) = answer.stop_reason() else { return Ok(()) };
     let slots = || answer.after.slots.iter().filter(|facts| facts.life.is_some());
     let longest_grace = slots().map(|facts| facts.policy.grace).max().unwrap_or(Duration::ZERO);
     let is_kill = answer.grant() == Some(Grant::Kill);
@@ -58,7 +59,7 @@ fn the_report_of_a_stop_is_true(answer: &Answer) -> Verdict {
     let how = if is_at_once { StopKind::Kill } else { StopKind::Terminate };
     let is_ordered = must_wait && !is_kill;
     let order = if is_ordered { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
-    let due = Stop { wish, how, workers: slots().count(), longest_grace, order };
+    let due = Stop { reason, how, workers: slots().count(), longest_grace, order };
     answer.actions.iter().try_for_each(|action| match action {
         Action::ReportStop(stop) if *stop != due => broken(format!("{stop:?}, not {due:?}")),
         _ => Ok(()),
@@ -77,7 +78,7 @@ fn a_kill_reaches_every_group(answer: &Answer) -> Verdict {
     left.map_or(Ok(()), |life| broken(format!("{life:?}")))
 }
 
-/// `Finish` has the moment of the first wish, even if a later one killed.
+/// `Finish` has the moment of the first wish or of the end by a pool, even if a later wish killed.
 fn the_start_of_the_stop_is_that_of_the_first_wish(answer: &Answer) -> Verdict {
     answer.actions.iter().try_for_each(|action| match action {
         Action::Finish { stopping_since, .. } => {
@@ -85,4 +86,15 @@ fn the_start_of_the_stop_is_that_of_the_first_wish(answer: &Answer) -> Verdict {
         }
         _ => Ok(()),
     })
+}
+
+impl Answer<'_> {
+    /// Why all workers must be stopped now, if they must be.
+    fn stop_reason(&self) -> Option<StopReason> {
+        match (self.event()?, self.grant()) {
+            (Event::Asked(wish), Some(Grant::Drain | Grant::Kill)) => Some(StopReason::Asked(wish)),
+            (Event::Tick, _) => self.before.run_end().map(StopReason::Ended),
+            _ => None,
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub enum PoolFault {
     Zero { key: &'static str, example: &'static str },
     #[error("`{0}` has no effect: workers of this pool are never restarted")]
     NeverRestarted(&'static str),
+    #[error("a pool that ends the run cannot always be restarted")]
+    EndsRunAlwaysRestarted,
     #[error("`max` is less than `first`")]
     BackoffOrder { first: Duration, max: Duration },
     #[error("`{0}` has no effect: `grace = \"0s\"` kills at once")]
@@ -95,6 +97,10 @@ impl Explain for PoolFault {
             Self::Zero { example, .. } => format!("write for example `{example}`"),
             Self::NeverRestarted(_) => {
                 "remove it, or set `restart` to `on-failure` or `always`".into()
+            }
+            Self::EndsRunAlwaysRestarted => {
+                "remove `restart`, or set it to `on-failure`; remove `ends_run` to keep the pool"
+                    .into()
             }
             Self::BackoffOrder { first, max } => format!(
                 "`first` is {} and `max` is {}; give a greater `max`",

@@ -32,7 +32,12 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::Reloaded(changes) => changed("reload", changes),
         RunEvent::Scaled(changes) => changed("scale", changes),
         RunEvent::ReloadRefused(error) => reload_refused(error),
-        RunEvent::Stop(stop) => stopping(stop),
+        RunEvent::Stop(wish, stop) => stopping(*wish, stop),
+        RunEvent::PoolEnded { pool, failed, stop } => pool_ended(pool, failed.as_ref(), stop),
+        RunEvent::PoolBlocked { pool, needed, failed, stop } => {
+            let failed = slot_failed(failed);
+            format!("{pool} waits for {needed} and cannot start: {failed}{}", end_of_others(stop))
+        }
         RunEvent::MoreDelays(more) => more_delays(*more),
         RunEvent::AllStopped(after) => format!("all workers stopped after {}", words(*after)),
         RunEvent::LeftBehind(workers) => {
@@ -117,8 +122,28 @@ fn reload_refused(error: &ReloadError) -> String {
     }
 }
 
-fn stopping(stop: &Stop) -> String {
-    let signal = wish(stop.wish);
+fn pool_ended(pool: &str, failed: Option<&FailedSlot>, stop: &Stop) -> String {
+    let how = failed.map_or(" with success".into(), |failed| format!(": {}", slot_failed(failed)));
+    format!("{pool} has ended{how}{}", end_of_others(stop))
+}
+
+/// What becomes of the workers that are left when a pool ends the run.
+fn end_of_others(stop: &Stop) -> String {
+    let workers = phrase::count(stop.workers, "worker");
+    if stop.workers == 0 {
+        return String::new();
+    }
+    match stop.how {
+        StopKind::Kill => format!("; killing {workers}"),
+        StopKind::Terminate => {
+            let kill = kill_after(stop.longest_grace, stop.order);
+            format!("; stopping {workers}; {kill}, or at once on Ctrl-C or SIGTERM")
+        }
+    }
+}
+
+fn stopping(asked: Wish, stop: &Stop) -> String {
+    let signal = wish(asked);
     let workers = phrase::count(stop.workers, "worker");
     if stop.workers == 0 {
         return format!("{signal}: no worker to stop");
@@ -127,7 +152,7 @@ fn stopping(stop: &Stop) -> String {
         StopKind::Kill => format!("{signal}: killing {workers}"),
         StopKind::Terminate => {
             let kill = kill_after(stop.longest_grace, stop.order);
-            let at_once = match stop.wish {
+            let at_once = match asked {
                 Wish::Interrupt | Wish::Terminate | Wish::Quit => "if asked again",
                 // A repetition of these is not a second wish.
                 Wish::Hangup | Wish::GuardGone => "on SIGTERM",
@@ -215,6 +240,7 @@ fn wish(wish: Wish) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::StopReason;
 
     #[test]
     fn the_first_line_names_ports_in_a_row_as_a_range() {
@@ -282,25 +308,47 @@ mod tests {
 
     #[test]
     fn a_stop_says_by_which_signal_how_many_and_how_long() {
-        let mut stop = Stop {
-            wish: Wish::Interrupt,
-            how: StopKind::Terminate,
-            workers: 3,
-            longest_grace: Duration::from_secs(5),
-            order: StopOrder::AllAtOnce,
-        };
+        let mut stop = stop_of(3);
         assert_eq!(
-            stopping(&stop),
+            stopping(Wish::Interrupt, &stop),
             "SIGINT: stopping 3 workers; SIGKILL in 5s, or at once if asked again"
         );
-        let hangup = Stop { wish: Wish::Hangup, ..stop };
         assert_eq!(
-            stopping(&hangup),
+            stopping(Wish::Hangup, &stop),
             "SIGHUP: stopping 3 workers; SIGKILL in 5s, or at once on SIGTERM"
         );
-        stop = Stop { how: StopKind::Kill, wish: Wish::Quit, ..stop };
-        assert_eq!(stopping(&stop), "SIGQUIT: killing 3 workers");
-        stop = Stop { workers: 0, wish: Wish::Hangup, ..stop };
-        assert_eq!(stopping(&stop), "SIGHUP: no worker to stop");
+        stop.how = StopKind::Kill;
+        assert_eq!(stopping(Wish::Quit, &stop), "SIGQUIT: killing 3 workers");
+        stop.workers = 0;
+        assert_eq!(stopping(Wish::Hangup, &stop), "SIGHUP: no worker to stop");
+    }
+
+    fn stop_of(workers: usize) -> Stop {
+        Stop {
+            reason: StopReason::Asked(Wish::Interrupt),
+            how: StopKind::Terminate,
+            workers,
+            longest_grace: Duration::from_secs(5),
+            order: StopOrder::AllAtOnce,
+        }
+    }
+
+    #[test]
+    fn a_pool_that_ends_the_run_is_named_with_its_failure_and_what_is_stopped() {
+        let failed =
+            FailedSlot { name: "tests.1".into(), failure: SlotFailure::Exit(Exit::Code(2)) };
+        let mut stop = stop_of(3);
+        assert_eq!(
+            pool_ended("tests", Some(&failed), &stop),
+            "tests has ended: tests.1 exited 2; stopping 3 workers; \
+             SIGKILL in 5s, or at once on Ctrl-C or SIGTERM"
+        );
+        let (pool, needed) = ("tests".into(), "db".into());
+        stop.how = StopKind::Kill;
+        assert_eq!(
+            sentence(&RunEvent::PoolBlocked { pool, needed, failed, stop }),
+            "tests waits for db and cannot start: tests.1 exited 2; killing 3 workers"
+        );
+        assert_eq!(pool_ended("tests", None, &stop_of(0)), "tests has ended with success");
     }
 }
