@@ -1,8 +1,8 @@
 //! The control socket of a running pm: a unix stream socket in the folder of its plan. What is said over it is not
 //! decided here, and neither is its name.
 //!
-//! A pm that was killed leaves its socket behind, and two may be started at the same time. So a socket is made while the
-//! folder is locked (flock(2), which leaves no file), and what is there already is asked for by a connection: if no
+//! A pm that was killed leaves its socket behind, and two may be started at the same time. So a socket is made while
+//! the folder is locked (flock(2), which leaves no file), and one that is there already is asked by a connection: if no
 //! process listens, it is stale and is removed.
 //!
 //! - [`client`]: connects to one; [`search`]: finds those of a folder; [`registry`]: those of a user
@@ -99,9 +99,9 @@ impl ControlSocket {
         fchmod(&listener, mode).map_err(failed("set the mode of its socket"))?;
         place.bind(&listener).map_err(failed("bind a socket to it"))?;
         let identity = place.identity().map_err(failed("find its new socket"))?;
-        let path_again = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
         // From here on, an error removes the file.
-        let born = Self { listener, place, identity, path: path_again };
+        let born = Self { listener, place, identity, path: absolute };
         Backlog::new(BACKLOG)
             .and_then(|backlog| listen(&born.listener, backlog))
             .map_err(failed("listen on it"))?;

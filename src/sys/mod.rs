@@ -19,6 +19,9 @@
 //! - [`folder`]: where log files are, without the symlinks of other users
 //! - [`notify`]: the sockets of sd_notify(3); [`cgroup`]: limits on memory
 //!
+//! What commands use:
+//! - [`control_socket`]: the socket of a running pm: made, found, connected to
+//!
 //! Look-ups, for messages and plans:
 //! - [`proc`]: processes; [`ports`]: ports; [`listener`]: is it the worker that listens
 //! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text

@@ -1,7 +1,7 @@
 //! Connects to the control socket of a running pm. It asks for nothing; only a pm of the same user, or of root, is
 //! trusted.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,10 @@ pub enum ConnectError {
 /// # Errors
 /// If no pm of this user or of root listens there.
 pub fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
+    connect_within(path, TimeVal::seconds(PATIENCE_SECONDS))
+}
+
+pub(super) fn connect_within(path: &Path, patience: TimeVal) -> Result<UnixStream, ConnectError> {
     let failed = |step| move |errno| ConnectError::Os { path: path.into(), step, errno };
     let file = file_at(path).map_err(|errno| match errno {
         Errno::ENOENT | Errno::ENOTDIR => ConnectError::Missing(path.into()),
@@ -51,7 +55,7 @@ pub fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
     let socket = socket.map_err(failed("open a socket"))?;
     // It limits connect(2) too (socket(7)).
-    limit_sends(&socket, PATIENCE_SECONDS).map_err(failed("set a time limit"))?;
+    limit_sends(&socket, patience).map_err(failed("set a time limit"))?;
     let answer = loop {
         match file.connect(&socket) {
             Err(Errno::EINTR) => {}
@@ -65,14 +69,14 @@ pub fn connect(path: &Path) -> Result<UnixStream, ConnectError> {
         (Errno::EACCES, Some(uid)) => not_yours(path, uid),
         (errno, _) => failed("connect to it")(errno),
     })?;
-    limit_sends(&socket, 0).map_err(failed("remove the time limit"))?;
+    limit_sends(&socket, TimeVal::zero()).map_err(failed("remove the time limit"))?;
     let peer = Peer::of(&socket).map_err(failed("ask which user has made it"))?;
     if is_trusted(peer.uid) { Ok(socket.into()) } else { Err(not_yours(path, peer.uid)) }
 }
 
-/// 0: no limit.
-fn limit_sends(socket: &OwnedFd, seconds: i64) -> Result<(), Errno> {
-    setsockopt(&socket.as_fd(), sockopt::SendTimeout, &TimeVal::seconds(seconds))
+/// Zero: no limit.
+fn limit_sends(socket: &OwnedFd, longest: TimeVal) -> Result<(), Errno> {
+    setsockopt(&socket, sockopt::SendTimeout, &longest)
 }
 
 fn not_yours(path: &Path, uid: u32) -> ConnectError {
@@ -80,3 +84,6 @@ fn not_yours(path: &Path, uid: u32) -> ConnectError {
     let user = found.map_or_else(|| format!("#{uid}"), |user| user.name);
     ConnectError::NotYours { path: path.into(), uid, user }
 }
+
+#[cfg(test)]
+mod tests;

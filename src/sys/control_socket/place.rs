@@ -49,8 +49,8 @@ impl Place {
 
     /// Locks the folder for as long as the result lives.
     ///
-    /// flock(2) with LOCK_NB, again and again: whoever may read the folder may hold the lock for ever, and only a signal
-    /// would end a flock(2) that waits. The pauses are waits in poll(2), at the start of pm only.
+    /// flock(2) with LOCK_NB, again and again: each user who may read the folder may hold the lock for ever, and only a
+    /// signal would end a flock(2) that waits. The pauses are waits in poll(2), at the start of pm only.
     ///
     /// # Errors
     /// `Held` after a second. Otherwise as open(2) for reading, and flock(2).
@@ -87,7 +87,7 @@ impl Place {
     /// # Errors
     /// ENAMETOOLONG: the name alone is too long. Otherwise as bind(2).
     pub(super) fn bind(&self, socket: &OwnedFd) -> Result<(), Errno> {
-        let address = in_folder(&self.folder).join(&self.name);
+        let address = path_of(&self.folder).join(&self.name);
         bind(socket.as_raw_fd(), &UnixAddr::new(&address)?)
     }
 
@@ -114,7 +114,7 @@ impl Place {
 }
 
 /// The path of what a descriptor of this process refers to (proc_pid_fd(5)).
-pub(super) fn in_folder(folder: &impl AsRawFd) -> PathBuf {
+pub(super) fn path_of(folder: &impl AsRawFd) -> PathBuf {
     format!("/proc/self/fd/{}", folder.as_raw_fd()).into()
 }
 

@@ -10,7 +10,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{Pid, geteuid};
 
 use super::Peer;
-use super::place::in_folder;
+use super::place::path_of;
 
 /// What is at a path, held by O_PATH: whatever is renamed or removed meanwhile, all answers are about one file.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub(super) struct Identity {
 /// The answer to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A process of this user listens. Its pid is not known if its backlog is full, or if it cannot be seen from here.
+    /// A process of the user `uid` listens. Its pid is not known if its backlog is full, or if it is in a pid
+    /// namespace that cannot be seen from here.
     Live { uid: u32, pid: Option<Pid> },
     /// It is a socket, and no process listens on it.
     Stale,
@@ -73,7 +74,7 @@ impl SocketFile {
     /// # Errors
     /// As connect(2).
     pub(super) fn connect(&self, socket: &OwnedFd) -> Result<(), Errno> {
-        connect(socket.as_raw_fd(), &UnixAddr::new(&in_folder(&self.file))?)
+        connect(socket.as_raw_fd(), &UnixAddr::new(&path_of(&self.file))?)
     }
 
     /// Asks by a connection, which is closed at once. Never waits.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,9 +14,8 @@ use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{Pid, UnlinkatFlags, geteuid, symlinkat, unlinkat};
 
-use super::place::{file_at, in_folder};
+use super::place::{file_at, path_of};
 use super::probe::{Answer, is_trusted};
-use crate::sys::strerror;
 
 /// Its name in the folder for what runs.
 const NAME: &str = "pm";
@@ -42,8 +40,8 @@ pub struct Registration {
 pub enum RegistryError {
     #[error("{}: it is not a folder that belongs to pm's user alone; remove it", .0.display())]
     NotOwn(PathBuf),
-    #[error("{}: {}", .path.display(), strerror(.source))]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {}", .path.display(), .errno.desc())]
+    Os { path: PathBuf, errno: Errno },
 }
 
 impl Registry {
@@ -73,21 +71,24 @@ impl Registry {
     /// # Errors
     /// EEXIST: a live pm of another pid namespace has this pid. Otherwise, if the folder cannot be used.
     pub fn register(&self, pid: Pid, socket: &Path) -> Result<Registration, RegistryError> {
-        let failed = |source: io::Error| RegistryError::Io { path: self.folder(), source };
-        let socket = std::path::absolute(socket).map_err(failed)?;
+        let failed = |errno| RegistryError::Os { path: self.folder(), errno };
+        let socket = std::path::absolute(socket).map_err(|error| {
+            // An empty path has no errno.
+            failed(error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))
+        })?;
         let parent = open(&self.runtime, FOLDER | OFlag::O_PATH, Mode::empty());
         match parent.and_then(|parent| mkdirat(parent, NAME, Mode::S_IRWXU)) {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(failed(errno.into())),
+            Err(errno) => return Err(failed(errno)),
         }
-        let folder = self.open().map_err(|error| error.of(self.folder()))?;
+        let folder = self.open()?;
         let name = pid.to_string();
         for (other, target) in links(&folder) {
             if target == socket || other == pid && !is_live(&target) {
                 remove(&folder, &other.to_string(), &target);
             }
         }
-        symlinkat(&socket, &folder, name.as_str()).map_err(|errno| failed(errno.into()))?;
+        symlinkat(&socket, &folder, name.as_str()).map_err(failed)?;
         Ok(Registration { folder, name, socket })
     }
 
@@ -98,8 +99,8 @@ impl Registry {
     pub fn list(&self) -> Result<Vec<(Pid, PathBuf)>, RegistryError> {
         let folder = match self.open() {
             Ok(folder) => folder,
-            Err(OpenError::Os(Errno::ENOENT)) => return Ok(Vec::new()),
-            Err(error) => return Err(error.of(self.folder())),
+            Err(RegistryError::Os { errno: Errno::ENOENT, .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
         // By socket: the link of a pm that was killed may lead to the socket of its successor.
         let mut live = BTreeMap::new();
@@ -128,19 +129,20 @@ impl Registry {
     }
 
     /// The folder, once it is sure that no other user may change what is in it.
-    fn open(&self) -> Result<OwnedFd, OpenError> {
-        let parent = open(&self.runtime, FOLDER | OFlag::O_PATH, Mode::empty())?;
-        let folder = match openat(parent, NAME, FOLDER | OFlag::O_NOFOLLOW, Mode::empty()) {
-            Err(Errno::ELOOP | Errno::ENOTDIR) => return Err(OpenError::NotOwn),
-            folder => folder?,
+    fn open(&self) -> Result<OwnedFd, RegistryError> {
+        let failed = |errno| match errno {
+            Errno::ELOOP | Errno::ENOTDIR => RegistryError::NotOwn(self.folder()),
+            errno => RegistryError::Os { path: self.folder(), errno },
         };
-        let stat = fstat(&folder)?;
+        let parent = open(&self.runtime, FOLDER | OFlag::O_PATH, Mode::empty());
+        let flags = FOLDER | OFlag::O_NOFOLLOW;
+        let folder = parent.and_then(|parent| openat(parent, NAME, flags, Mode::empty()));
+        let folder = folder.map_err(failed)?;
+        let stat = fstat(&folder).map_err(failed)?;
         let mode = Mode::from_bits_truncate(stat.st_mode);
         let is_shared = mode.intersects(Mode::S_IWGRP | Mode::S_IWOTH);
-        if stat.st_uid != geteuid().as_raw() || is_shared {
-            return Err(OpenError::NotOwn);
-        }
-        Ok(folder)
+        let is_own = stat.st_uid == geteuid().as_raw() && !is_shared;
+        if is_own { Ok(folder) } else { Err(RegistryError::NotOwn(self.folder())) }
     }
 }
 
@@ -150,33 +152,11 @@ impl Drop for Registration {
     }
 }
 
-/// Why the folder cannot be used.
-#[derive(Debug)]
-enum OpenError {
-    NotOwn,
-    Os(Errno),
-}
-
-impl From<Errno> for OpenError {
-    fn from(errno: Errno) -> Self {
-        Self::Os(errno)
-    }
-}
-
-impl OpenError {
-    fn of(self, path: PathBuf) -> RegistryError {
-        match self {
-            Self::NotOwn => RegistryError::NotOwn(path),
-            Self::Os(errno) => RegistryError::Io { path, source: errno.into() },
-        }
-    }
-}
-
 const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
 
 /// The links that are named by a pid.
 fn links(folder: &OwnedFd) -> Vec<(Pid, PathBuf)> {
-    let entries = in_folder(folder).read_dir().into_iter().flatten().flatten();
+    let entries = path_of(folder).read_dir().into_iter().flatten().flatten();
     let links = entries.filter_map(|entry| {
         let name = entry.file_name();
         let pid = name.to_str()?.parse().ok().map(Pid::from_raw)?;

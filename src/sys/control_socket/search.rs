@@ -1,5 +1,5 @@
-//! Finds the control sockets that a command may mean: those in its folder, or else in the nearest folder above. Which of
-//! several is meant is not decided here.
+//! Finds the control sockets that a command may mean: those in its folder, or else in the nearest folder above. Which
+//! of several is meant is not decided here.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
