@@ -281,7 +281,7 @@ mod tests {
         pm.build();
         for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
             let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 40, "{help}");
+            assert!(help.lines().count() <= 41, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         }
         assert!(pm.render_help().to_string().contains("{n}"));

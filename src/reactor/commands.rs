@@ -13,7 +13,7 @@ use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
 use super::report::{ReloadError, RunEvent};
-use super::serving::{Answer, json};
+use super::serving::{Answer, is_wanted, is_well, json};
 use crate::plan::LoadError;
 use crate::plan::text::signal;
 use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
@@ -94,11 +94,7 @@ impl Reactor {
 
     /// 200 if every slot that is wanted up is ready.
     fn health_reply(&self) -> Reply {
-        let is_well = self.supervisor.slots().all(|slot| match slot.wanted() {
-            Wanted::Up => matches!(slot.phase(), Phase::Ready { .. }),
-            Wanted::Ended(exit) => exit.is_some_and(|exit| exit.is_success()),
-            Wanted::Unset | Wanted::Down | Wanted::Gone => true,
-        });
+        let is_well = self.supervisor.slots().all(|slot| !is_wanted(slot) || is_well(slot));
         let (status, text) = if is_well && !self.supervisor.is_draining() {
             (Status::Ok, "ready\n")
         } else {

@@ -121,7 +121,8 @@ impl Reactor {
         };
         let clock = Clock::start();
         let plan = options.origin.as_ref().and_then(|origin| origin.file.clone());
-        let control = Control::open(options.control, plan, clock.time(), &mut registrar)?;
+        let control =
+            Control::open(options.control, plan, clock.time(), clock.now(), &mut registrar)?;
         Ok(Self {
             output: output.map_err(set_up("the output"))?,
             health: Health::new(clock.now()),

@@ -40,6 +40,7 @@ impl Reactor {
     /// # Errors
     /// They are reported, too.
     pub(super) fn reload(&mut self) -> Result<Changes, Rc<ReloadError>> {
+        self.control.tell_parent_of_reload();
         let reread = self.reread().and_then(|plan| self.take_in(&plan).map_err(not_opened));
         let result = match reread {
             Ok(revised) => {

@@ -8,7 +8,9 @@ use super::control::call::{Call, Refused};
 use super::control::client::{Left, Work};
 use super::control::goal::{Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
+use super::control::parent::Summary;
 use super::control::stream::Stream;
+use crate::supervisor::{Exit, Phase, Slot, Wanted};
 use crate::wire::{Done, EventKind, Problem};
 
 /// What a client is answered, now or later.
@@ -22,6 +24,7 @@ impl Reactor {
     /// Reads what clients ask, answers, and writes as much as they take.
     pub(super) fn serve(&mut self) -> Left {
         let now = self.clock.now();
+        self.tell_parent();
         self.control.accept(now, &mut self.poller.registrar());
         if self.control.clients.is_empty() {
             return self.control.left();
@@ -46,6 +49,16 @@ impl Reactor {
         }
         control.close_clients(now, &mut poller.registrar());
         control.left()
+    }
+
+    fn tell_parent(&mut self) {
+        let Self { control, supervisor, clock, .. } = self;
+        let summary = || Summary {
+            ready: supervisor.slots().filter(|slot| is_well(slot)).count(),
+            wanted: supervisor.slots().filter(|slot| is_wanted(slot)).count(),
+            is_stopping: supervisor.is_draining(),
+        };
+        control.tell_parent(summary, clock.now());
     }
 
     /// pm ends: every reader of a stream is told, and no client arrives any more.
@@ -133,4 +146,21 @@ pub(super) fn problem_reply(problem: &Problem) -> Reply {
 
 fn refusal(problem: &Problem) -> Answer {
     Answer::Reply(problem_reply(problem))
+}
+
+/// True if something of this slot is wanted: a worker, or a job's work.
+pub(super) fn is_wanted(slot: &Slot) -> bool {
+    match slot.wanted() {
+        Wanted::Up | Wanted::Ended(_) => true,
+        Wanted::Unset | Wanted::Down | Wanted::Gone => false,
+    }
+}
+
+/// True if what is wanted of this slot is there: a ready worker, or a job that has ended well.
+pub(super) fn is_well(slot: &Slot) -> bool {
+    match slot.wanted() {
+        Wanted::Up => matches!(slot.phase(), Phase::Ready { .. }),
+        Wanted::Ended(exit) => exit.is_some_and(Exit::is_success),
+        Wanted::Unset | Wanted::Down | Wanted::Gone => false,
+    }
 }

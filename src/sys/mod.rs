@@ -47,6 +47,7 @@ pub(crate) mod program;
 pub mod pty;
 mod raw;
 pub mod sealed;
+pub(crate) mod service_manager;
 mod shared;
 pub(crate) mod signals;
 pub(crate) mod spawn;

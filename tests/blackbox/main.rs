@@ -8,6 +8,8 @@
 //! `PM_TEST_FLOOD_MB` and `PM_TEST_IDLE_S` set the size of the flood and the time for which an idle pm is observed.
 //! `PM_PROOF` sets both to the values in the README.
 
+mod control;
+mod control_abuse;
 mod crash;
 mod exec_environment;
 mod hanging_start;
@@ -25,6 +27,7 @@ mod random_ends;
 mod real_programs;
 mod reload;
 mod sealed;
+mod service_manager;
 mod start;
 mod stop;
 mod superuser;

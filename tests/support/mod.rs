@@ -19,6 +19,7 @@
 //! | [`run_mode`] | the size of a test, and what happens when it cannot run here |
 #![allow(dead_code, reason = "each of the three test crates uses a part of this module")]
 
+pub mod api;
 pub mod hanging_mount;
 pub mod lines;
 pub mod pm;

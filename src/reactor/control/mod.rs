@@ -11,6 +11,7 @@ pub mod client;
 pub mod events;
 pub mod goal;
 pub mod http;
+pub mod parent;
 pub mod problems;
 pub mod selectors;
 pub mod status;
@@ -22,11 +23,12 @@ use std::time::Instant;
 
 use mio::Interest;
 use mio::unix::SourceFd;
-use nix::unistd::getpid;
+use nix::unistd::{getpid, getppid};
 use slab::Slab;
 
 use self::client::{Client, Left};
 use self::events::Events;
+use self::parent::{Parent, Summary};
 use super::tokens::{Registrar, Source};
 use crate::sys::control_socket::registry::{Registration, Registry};
 use crate::sys::control_socket::{ControlSocket, ControlSocketError};
@@ -53,6 +55,10 @@ pub struct Control {
     pub started_at: Option<Time>,
     /// Why there is no socket where one should be.
     pub refused: Option<String>,
+    /// The service manager that has started pm.
+    parent: Option<Parent>,
+    /// A slot is at another phase than when the service manager was told last.
+    is_summary_due: bool,
 }
 
 /// Where the control socket is to be.
@@ -88,9 +94,15 @@ impl Control {
         place: Option<Place>,
         plan: Option<String>,
         started_at: Time,
+        now: Instant,
         registrar: &mut Registrar<'_>,
     ) -> Result<Self, ControlSocketError> {
-        let mut control = Self { plan, started_at: Some(started_at), ..Self::default() };
+        let mut control = Self {
+            plan,
+            started_at: Some(started_at),
+            parent: Parent::of_environment(now, |pid| pid == getppid().as_raw()),
+            ..Self::default()
+        };
         let Some(Place { path, origin }) = place else { return Ok(control) };
         let refused = match (ControlSocket::bind(&path), origin) {
             (Ok(socket), _) => {
@@ -142,7 +154,25 @@ impl Control {
 
     /// Something has happened.
     pub fn note(&mut self, at: Time, kind: EventKind) {
+        self.is_summary_due |= matches!(kind, EventKind::Phase { .. });
         self.events.add(at, kind);
+    }
+
+    /// The file is read again.
+    pub fn tell_parent_of_reload(&mut self) {
+        if let Some(parent) = &mut self.parent {
+            parent.reload();
+            self.is_summary_due = true;
+        }
+    }
+
+    /// Tells the service manager what has changed.
+    pub fn tell_parent(&mut self, summary: impl FnOnce() -> Summary, now: Instant) {
+        let Some(parent) = &mut self.parent else { return };
+        let is_late = parent.next_deadline().is_some_and(|at| now >= at);
+        if std::mem::take(&mut self.is_summary_due) || is_late {
+            parent.tell(summary(), now);
+        }
     }
 
     /// Takes the clients that have arrived. Where there are too many, the one that has waited longest without a request
@@ -213,7 +243,8 @@ impl Control {
             };
             [client.deadline(), answer]
         });
-        clients.flatten().min()
+        let sign = self.parent.as_ref().and_then(Parent::next_deadline);
+        clients.flatten().chain(sign).min()
     }
 
     /// Removes the socket: no client arrives any more.
