@@ -1,5 +1,5 @@
-//! Random texts for the readers of `pm.toml`, Procfile, `.env` and notifications (sd_notify): no panic, no long wait, and
-//! each fault within its text.
+//! Random texts for the readers of `pm.toml`, Procfile, `.env`, notifications (sd_notify) and requests (HTTP): no panic,
+//! no long wait, and each fault within its text.
 //!
 //! A seed changes a right text at random places, with words of a dictionary and with random bytes. Each reader is given
 //! 20,000 texts, a million with PM_PROOF=1, N with PM_FUZZ=N. A failure names its seed; PM_SEED=N tries that one alone.
@@ -13,6 +13,7 @@ use pm::cli::diagnostics::pictures_in_colour;
 use pm::plan::host::{Document, FolderState, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Identity, Plan, pm_toml};
+use pm::reactor::http::{Awaiting, Connection, READ_BYTES_MAX, Reply, Status};
 use pm::sys::notify::{self, Notification};
 
 /// A reader takes less than a second for the longest text. If it takes this long it hangs, even on a busy machine.
@@ -213,6 +214,61 @@ fn the_reader_of_notifications_survives_random_datagrams() {
     }
     println!("{count} notifications");
     assert!(count > 0);
+}
+
+#[test]
+fn a_control_connection_survives_random_requests() {
+    const REQUESTS: [&str; 3] = [
+        "\r\nGET http://pm:80/v1/status?slots=web,%3A8081&stats=1 HTTP/1.1\r\nHost: pm\r\nAccept: */*\r\n\r\n\
+         HEAD / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n",
+        "POST /v1/stop HTTP/1.1\r\nHost: pm\r\nContent-Length: 17\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\n\r\n{\"slots\":[\"web\"]}GET / HTTP/1.1\r\nHost: pm\r\n\r\n",
+        "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}",
+    ];
+    let (mut right, mut wrong) = (0, 0);
+    for seed in seeds() {
+        let bytes = changed_bytes(&mut Rng::with_seed(seed), &REQUESTS);
+        let began = Instant::now();
+        let answers = std::panic::catch_unwind(|| {
+            (answers_to(bytes.chunks(READ_BYTES_MAX)), answers_to(bytes.chunks(1)))
+        });
+        let (whole, cut) = answers.unwrap_or_else(|_| panic!("PM_SEED={seed} panics: {bytes:?}"));
+        assert!(began.elapsed() < TIME_MAX, "PM_SEED={seed} takes too long: {bytes:?}");
+        assert_eq!(whole, cut, "PM_SEED={seed}: the reads make a difference");
+        if whole.contains("\r\nContent-Type: application/problem+json\r\n") {
+            wrong += 1;
+        } else {
+            right += 1;
+        }
+    }
+    println!("{right} right, {wrong} wrong");
+    assert!(right > 0 && wrong > 0 || right + wrong < 1_000, "{right} right, {wrong} wrong");
+}
+
+/// All that a client gets which sends these pieces, and then no more.
+fn answers_to<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut connection = Connection::new();
+    let mut answers = Vec::new();
+    for piece in pieces.map(Some).chain([None]) {
+        match piece {
+            Some(bytes) if connection.wants_bytes() => connection.on_bytes(bytes),
+            Some(_) => {}
+            None => connection.on_eof(),
+        }
+        loop {
+            if let Some(request) = connection.next_request() {
+                let body = format!("{request:?}").into_bytes();
+                connection.reply(&Reply::new(Status::Ok, "text/plain", body));
+            }
+            if connection.output().is_empty() {
+                break;
+            }
+            answers.extend_from_slice(connection.output());
+            connection.advance(connection.output().len());
+        }
+    }
+    assert_eq!((connection.awaiting(), connection.memory_bytes()), (Awaiting::Closed, 0));
+    String::from_utf8(answers).expect("answers are text")
 }
 
 /// A text that repeats one thing, as long as a text may be: a reader that is not linear would be slow.

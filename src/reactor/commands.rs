@@ -28,7 +28,7 @@ impl Reactor {
         View { supervisor: &self.supervisor, slots: &self.slots, clock: &self.clock }
     }
 
-    pub(super) fn carry_out_call(&mut self, call: Call) -> Result<Answer, Problem> {
+    pub(super) fn carry_out_call(&mut self, call: Call) -> Result<Answer, Box<Problem>> {
         match call {
             Call::Version => Ok(Answer::Reply(json(&Version {
                 pm: env!("CARGO_PKG_VERSION").into(),
@@ -68,11 +68,11 @@ impl Reactor {
         }
     }
 
-    fn resolve(&self, words: &[String]) -> Result<Vec<SlotId>, Problem> {
+    fn resolve(&self, words: &[String]) -> Result<Vec<SlotId>, Box<Problem>> {
         selectors::resolve(words, &self.slots, &self.supervisor)
     }
 
-    fn run_status(&self, words: &[String]) -> Result<RunStatus, Problem> {
+    fn run_status(&self, words: &[String]) -> Result<RunStatus, Box<Problem>> {
         let slots = if words.is_empty() {
             Vec::from_iter(self.supervisor.ids())
         } else {
@@ -103,7 +103,7 @@ impl Reactor {
         Reply::new(status, "text/plain; charset=utf-8", text.as_bytes())
     }
 
-    fn start_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+    fn start_slots(&mut self, command: &Command) -> Result<Answer, Box<Problem>> {
         self.refuse_while_draining()?;
         let slots = self.resolve(&command.slots)?;
         let is_up = |slot: &SlotId| {
@@ -117,7 +117,7 @@ impl Reactor {
         self.answer_command(Goal::Ready, slots, outcome, command)
     }
 
-    fn stop_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+    fn stop_slots(&mut self, command: &Command) -> Result<Answer, Box<Problem>> {
         let slots = self.resolve(&command.slots)?;
         let is_down = |slot: &SlotId| {
             let slot = self.supervisor.slot(*slot);
@@ -131,7 +131,7 @@ impl Reactor {
         self.answer_command(Goal::Stopped, slots, outcome, command)
     }
 
-    fn restart_slots(&mut self, command: &Command) -> Result<Answer, Problem> {
+    fn restart_slots(&mut self, command: &Command) -> Result<Answer, Box<Problem>> {
         self.refuse_while_draining()?;
         let slots = self.resolve(&command.slots)?;
         let goal = if command.roll { Goal::Rolled } else { Goal::Replaced };
@@ -147,7 +147,7 @@ impl Reactor {
         slots.into_iter().for_each(|slot| self.handle(Event::Withdraw(slot)));
     }
 
-    fn signal_slots(&mut self, kill: &Kill) -> Result<Answer, Problem> {
+    fn signal_slots(&mut self, kill: &Kill) -> Result<Answer, Box<Problem>> {
         if kill.slots.is_empty() {
             return Err(problems::bad_request("name the slots, or `all`"));
         }
@@ -169,7 +169,7 @@ impl Reactor {
         answer
     }
 
-    fn reload_asked(&mut self, reload: Reload) -> Result<Answer, Problem> {
+    fn reload_asked(&mut self, reload: Reload) -> Result<Answer, Box<Problem>> {
         if reload.dry_run {
             let changes = self.preview().map_err(|error| refused_reload(&error))?;
             let words = RunEvent::Reloaded(changes).words();
@@ -180,7 +180,7 @@ impl Reactor {
         Ok(Answer::Reply(self.done(Outcome::Done, Some(words), &[])))
     }
 
-    fn scale(&mut self, scale: &Scale) -> Result<Answer, Problem> {
+    fn scale(&mut self, scale: &Scale) -> Result<Answer, Box<Problem>> {
         self.refuse_while_draining()?;
         if scale.pools.is_empty() {
             return Err(problems::bad_request("name a pool and a number, as in `web=5`"));
@@ -210,7 +210,7 @@ impl Reactor {
         })
     }
 
-    fn refuse_while_draining(&self) -> Result<(), Problem> {
+    fn refuse_while_draining(&self) -> Result<(), Box<Problem>> {
         if self.supervisor.is_draining() { Err(problems::draining()) } else { Ok(()) }
     }
 
@@ -220,7 +220,7 @@ impl Reactor {
         slots: Vec<SlotId>,
         outcome: Outcome,
         command: &Command,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer, Box<Problem>> {
         if command.wait == WaitFor::Nothing {
             return Ok(Answer::Reply(self.done(Outcome::Accepted, None, &slots)));
         }
@@ -253,7 +253,7 @@ fn own_pid() -> i32 {
     if guard.as_raw() > 0 { guard.as_raw() } else { outer_pid(getpid()).as_raw() }
 }
 
-fn refused_reload(error: &ReloadError) -> Problem {
+fn refused_reload(error: &ReloadError) -> Box<Problem> {
     match error {
         ReloadError::Stopping => problems::draining(),
         ReloadError::Load(LoadError::Faults(faults)) => {

@@ -32,7 +32,7 @@ use mio::Interest;
 use mio::unix::SourceFd;
 
 pub use self::agenda::{MakePlan, Origin};
-pub use self::control::{Place, PlaceOrigin};
+pub use self::control::{Place, PlaceOrigin, http};
 pub use self::output::Colour;
 pub use self::report::StaleWorkers;
 

@@ -78,7 +78,7 @@ impl Reactor {
     pub(super) fn scale_to(
         &mut self,
         pools: &BTreeMap<String, String>,
-    ) -> Result<Changes, Problem> {
+    ) -> Result<Changes, Box<Problem>> {
         let bad_plan = |error: String| problems::new(422, "bad-plan", "Bad plan", error);
         let origin = self.agenda.origin.as_ref().ok_or_else(problems::draining)?;
         let make =
@@ -186,7 +186,7 @@ impl Reactor {
 }
 
 /// The number of workers that a text asks for, where there are `now`.
-fn wanted_count(written: &str, now: usize) -> Result<usize, Problem> {
+fn wanted_count(written: &str, now: usize) -> Result<usize, Box<Problem>> {
     let digits = written.trim_start_matches(['+', '-']);
     let count = digits.parse::<usize>().ok().filter(|_| written.len() - digits.len() <= 1);
     let Some(count) = count.filter(|count| *count <= WORKERS_MAX) else {

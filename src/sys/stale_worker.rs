@@ -14,7 +14,8 @@ use super::sealed::outer_proc;
 use super::worker_tag::WorkerTag;
 
 /// True if this process was started for a worker, runs in `folder` or else in the folder of this process, and the pm
-/// that started it is not among its ancestors. What that pm's program is called does not matter.
+/// that started it is not among its ancestors. What that pm's program is called does not matter. A process in another
+/// pid namespace, as of a sealed run or of a container, is none.
 pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     // It would be outside of the namespace, where no process of this run can be.
     if outer_proc().is_some() {
@@ -22,6 +23,11 @@ pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
     }
     // First, since the folder may be on a file system that hangs.
     if WorkerTag::of(pid).is_none_or(|tag| is_below(pid, tag.pm)) {
+        return false;
+    }
+    // The kernel ends all of a pid namespace with its first process: what lives in another one has a pm that lives.
+    let namespace = |pid: Pid| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    if namespace(pid).is_none_or(|of| namespace(getpid()) != Some(of)) {
         return false;
     }
     let folder_of = |pid: Pid| Process::new(pid.as_raw()).and_then(|process| process.cwd()).ok();

@@ -300,12 +300,10 @@ fn events_are_followed_from_a_status_to_the_end() {
     let _ = ask(run.pm.ports[0], "exit 1");
     run.pm.wait_slot_ready(".1", 2);
     run.api.post("/v1/shutdown", &json!({}));
-    let mut next = seq + 1;
     let mut phases = Vec::new();
     let mut last = None;
-    for event in events {
+    for (next, event) in (seq + 1..).zip(events) {
         assert_eq!(event["seq"], next, "there is no hole");
-        next += 1;
         if event["event"] == "phase" && event["slot"] == run.slot(1) {
             phases.push(event["to"].as_str().unwrap().to_owned());
         }

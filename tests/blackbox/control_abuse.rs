@@ -62,7 +62,10 @@ fn a_status_is_what_the_events_up_to_its_number_say_and_they_have_no_hole() {
     let mut events = api.follow("/v1/events?after=0&follow=1");
     let mut told = Told::default();
     let mut last = 0;
-    for _ in 0..size("PM_STATUSES", 100, 1_000) {
+    let (statuses, enough) = (size("PM_STATUSES", 100, 1_000), size("PM_EVENTS", 1_000, 10_000));
+    let mut asked = 0;
+    while asked < statuses || last < enough {
+        asked += 1;
         let now = api.get("/v1/status").json();
         let seq = now["seq"].as_u64().unwrap();
         while last < seq {
@@ -79,7 +82,6 @@ fn a_status_is_what_the_events_up_to_its_number_say_and_they_have_no_hole() {
             }
         }
     }
-    assert!(last > 1_000, "the storm made only {last} events");
     pm.stop();
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
+use crate::sealed::skip_without_sealing;
 use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send};
@@ -154,6 +155,25 @@ fn take_over_leaves_the_worker_of_a_living_pm_alone_whatever_that_pm_is_called()
     let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
     assert!(line.contains("; trying until it is free"), "{line}");
     // Several attempts happen in this time.
+    for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
+    stop_beside_another(rival);
+    living.stop();
+}
+
+#[test]
+fn take_over_leaves_the_worker_of_a_living_sealed_pm_alone() {
+    if skip_without_sealing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::of(worker("listen {port} stay")).on_ports(1).in_folder(folder.path());
+    let living = pool.flag("--sealed").start();
+    let first = living.wait_ready(1, 1);
+    let port = living.ports[0].to_string();
+    let rival = Pool::of(worker("listen {port} stay")).option("--ports", &port);
+    let rival = rival.flag("--take-over").in_folder(folder.path()).start();
+    let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
+    assert!(line.contains("; trying until it is free"), "{line}");
     for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
     stop_beside_another(rival);
     living.stop();

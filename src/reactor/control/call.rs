@@ -73,12 +73,12 @@ const PATHS: [(&str, &str, &[&str]); 13] = [
 /// Why there is no call: the problem, and the methods that its path has if that is why.
 #[derive(Debug)]
 pub struct Refused {
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     pub allow: Option<&'static str>,
 }
 
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
+impl From<Box<Problem>> for Refused {
+    fn from(problem: Box<Problem>) -> Self {
         Self { problem, allow: None }
     }
 }
@@ -124,12 +124,7 @@ impl Call {
             "/v1/wait" => Self::Wait {
                 slots: named(words(request, "slots"))?,
                 until: until(request)?,
-                timeout: seconds(match request.query("timeout_seconds") {
-                    Some(text) => text.parse().map_err(|_: std::num::ParseFloatError| {
-                        problems::bad_request(format!("`{text}` is not a number of seconds"))
-                    })?,
-                    None => Command::default_timeout(),
-                })?,
+                timeout: timeout(request)?,
             },
             "/v1/start" => Self::Start(command(request)?),
             "/v1/stop" => Self::Stop(command(request)?),
@@ -149,7 +144,7 @@ fn words(request: &Request, name: &str) -> Vec<String> {
 }
 
 /// A command names its slots: none is not all.
-fn named(slots: Vec<String>) -> Result<Vec<String>, Problem> {
+fn named(slots: Vec<String>) -> Result<Vec<String>, Box<Problem>> {
     if slots.is_empty() {
         return Err(problems::bad_request(
             "name the slots: `web`, `web.2`, `:8081`, or `all` for every slot",
@@ -158,11 +153,11 @@ fn named(slots: Vec<String>) -> Result<Vec<String>, Problem> {
     Ok(slots)
 }
 
-fn events(request: &Request) -> Result<EventsCall, Problem> {
+fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {
     let number = |text: &str| {
-        text.parse().map_err(|_: std::num::ParseIntError| {
-            problems::bad_request(format!("`{text}` is not the number of an event"))
-        })
+        let number = text.parse().ok();
+        number
+            .ok_or_else(|| problems::bad_request(format!("`{text}` is not the number of an event")))
     };
     let last_id = request.headers.get("last-event-id").and_then(|id| id.rsplit('-').next());
     let after = last_id.or(request.query("after")).map(number).transpose()?;
@@ -179,7 +174,7 @@ fn events(request: &Request) -> Result<EventsCall, Problem> {
     Ok(EventsCall { after, slots: words(request, "slots"), follow, format })
 }
 
-fn until(request: &Request) -> Result<Until, Problem> {
+fn until(request: &Request) -> Result<Until, Box<Problem>> {
     match request.query("for") {
         None | Some("ready") => Ok(Until::Ready),
         Some("stopped") => Ok(Until::Stopped),
@@ -191,14 +186,25 @@ fn until(request: &Request) -> Result<Until, Problem> {
     }
 }
 
-fn command(request: &Request) -> Result<Command, Problem> {
+fn timeout(request: &Request) -> Result<Duration, Box<Problem>> {
+    let Some(text) = request.query("timeout_seconds") else {
+        return seconds(Command::default_timeout());
+    };
+    let number = text.parse().ok();
+    seconds(
+        number
+            .ok_or_else(|| problems::bad_request(format!("`{text}` is not a number of seconds")))?,
+    )
+}
+
+fn command(request: &Request) -> Result<Command, Box<Problem>> {
     let command: Command = body(request)?;
     seconds(command.timeout_seconds)?;
     Ok(Command { slots: named(command.slots)?, ..command })
 }
 
 /// A time that a client asks for, at most a day.
-pub fn seconds(seconds: f64) -> Result<Duration, Problem> {
+pub fn seconds(seconds: f64) -> Result<Duration, Box<Problem>> {
     const DAY: f64 = 86_400.0;
     if !(0.0..=DAY).contains(&seconds) {
         return Err(problems::bad_request(format!(
@@ -208,7 +214,7 @@ pub fn seconds(seconds: f64) -> Result<Duration, Problem> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Problem>> {
     // Whatever its type says: curl says that of a form.
     let bytes = if request.body.is_empty() { b"{}" } else { &request.body[..] };
     serde_json::from_slice(bytes).map_err(|error| problems::bad_request(format!("body: {error}")))

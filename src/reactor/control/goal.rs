@@ -65,7 +65,7 @@ impl Pending {
     }
 
     /// The answer when the time is over.
-    pub fn late(&self, view: View<'_>) -> Problem {
+    pub fn late(&self, view: View<'_>) -> Box<Problem> {
         let open: Vec<_> = self
             .slots
             .iter()
@@ -151,15 +151,15 @@ fn failed(slot: &Slot, view: View<'_>) -> State {
     };
     let mut problem = problems::new(409, "failed", "It did not come up", detail);
     problem.hint = Some(format!("`pm why {name}`"));
-    State::Failed(Box::new(problem))
+    State::Failed(problem)
 }
 
 fn superseded(slot: &Slot, view: View<'_>, what: &str) -> State {
     let name = view.slots.identity(slot.id()).map_or("it", |facts| facts.name);
     let detail = format!("{name} was {what} by another command meanwhile");
-    State::Failed(Box::new(problems::new(409, "superseded", "Superseded", detail)))
+    State::Failed(problems::new(409, "superseded", "Superseded", detail))
 }
 
 fn lost(why: &str) -> State {
-    State::Failed(Box::new(problems::new(409, "superseded", "Superseded", why)))
+    State::Failed(problems::new(409, "superseded", "Superseded", why))
 }

@@ -182,13 +182,10 @@ impl Control {
             return;
         };
         for _ in 0..ACCEPTED_PER_WAKEUP {
-            let (mut stream, _) = match listening.socket.accept() {
-                Ok(Some(accepted)) => accepted,
-                // EMFILE: it is tried again at the next event, or when a client leaves.
-                Ok(None) | Err(_) => {
-                    listening.is_ready = false;
-                    return;
-                }
+            // EMFILE: it is tried again at the next event, or when a client leaves.
+            let Ok(Some((mut stream, _))) = listening.socket.accept() else {
+                listening.is_ready = false;
+                return;
             };
             if self.clients.len() >= CLIENTS_MAX {
                 let Some(oldest) = idle_longest(&self.clients) else { continue };

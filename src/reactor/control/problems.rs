@@ -3,8 +3,8 @@
 use crate::wire::Problem;
 
 /// A problem without a hint. `name` is the last part of its type.
-pub fn new(status: u16, name: &str, title: &str, detail: impl Into<String>) -> Problem {
-    Problem {
+pub fn new(status: u16, name: &str, title: &str, detail: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem {
         kind: format!("/errors/{name}"),
         title: title.into(),
         status,
@@ -12,13 +12,13 @@ pub fn new(status: u16, name: &str, title: &str, detail: impl Into<String>) -> P
         hint: None,
         candidates: Vec::new(),
         slots: Vec::new(),
-    }
+    })
 }
 
-pub fn bad_request(detail: impl Into<String>) -> Problem {
+pub fn bad_request(detail: impl Into<String>) -> Box<Problem> {
     new(400, "bad-request", "Bad request", detail)
 }
 
-pub fn draining() -> Problem {
+pub fn draining() -> Box<Problem> {
     new(409, "draining", "pm is stopping", "pm is stopping, and starts nothing any more")
 }

@@ -14,7 +14,7 @@ pub fn resolve(
     words: &[String],
     slots: &Slots,
     supervisor: &Supervisor,
-) -> Result<Vec<SlotId>, Problem> {
+) -> Result<Vec<SlotId>, Box<Problem>> {
     let all: Vec<_> = supervisor
         .slots()
         .filter(|slot| slot.wanted() != Wanted::Gone)
@@ -56,7 +56,7 @@ fn slots_of_pool<'a>(
     (!names.is_empty()).then_some((pool, names))
 }
 
-fn no_such_slot(word: &str, names: &[&str], pool: Option<(&str, Vec<String>)>) -> Problem {
+fn no_such_slot(word: &str, names: &[&str], pool: Option<(&str, Vec<String>)>) -> Box<Problem> {
     let mut problem = problems::new(404, "no-such-slot", "No such slot", String::new());
     match pool {
         Some((pool, slots)) => {

@@ -15,9 +15,7 @@ fn status_has_a_line_for_each_slot_and_is_0_whenever_pm_answers() {
     assert!(lines[0].ends_with("@-web 3/3  @-bad 0/1  @-setup 1/1"), "{said:#?}");
     assert!(lines[1].starts_with("SLOT") && lines[1].ends_with("LAST"), "{said:#?}");
     assert_eq!(lines.len(), 7, "{said:#?}");
-    assert!(
-        lines[2].contains(&format!(" ready ")) && lines[2].contains(&run.pm.ports[0].to_string())
-    );
+    assert!(lines[2].contains(" ready ") && lines[2].contains(&run.pm.ports[0].to_string()));
     assert!(lines[5].contains(" given_up ") && lines[5].contains("exited 3 after "), "{said:#?}");
     assert!(lines[6].contains(" idle (ended) "), "{said:#?}");
     let ps = run.pm(&["ps", ":8"]).ends(2);
@@ -109,7 +107,7 @@ fn events_are_those_that_pm_has_kept_and_then_those_that_come() {
         .notes("`soon` is not a time; write it like `5m`");
     run.pm(&["events", "@-wbe"]).ends(2).notes("did you mean `@-web`?");
     let said = run.pm(&["events", "--no-follow", "--json"]).ends(0);
-    let kinds = said.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let kinds = said.stdout.lines().map(serde_json::from_str::<serde_json::Value>);
     assert!(kinds.map(Result::unwrap).any(|event| event["event"] == "phase"), "{said:#?}");
 }
 

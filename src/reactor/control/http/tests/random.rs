@@ -54,13 +54,24 @@ const PARTS: [&str; 42] = [
     "abc",
 ];
 
+/// Right requests; the body of one is still to come.
+const WHOLE: [&str; 5] = [
+    "POST /v1/scale HTTP/1.1\r\nHost: pm\r\nContent-Length: 16000\r\n\r\n",
+    GET,
+    "HEAD /v1/events HTTP/1.1\r\nHost: pm\r\n\r\n",
+    "POST /v1/stop HTTP/1.1\r\nHost: pm\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+    "GET / HTTP/1.0\r\n\r\n",
+];
+
 fn texts() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         8 => proptest::sample::select(PARTS.to_vec()).prop_map(|part| part.as_bytes().to_vec()),
         1 => proptest::collection::vec(any::<u8>(), 0..20),
         1 => (any::<u8>(), 0..12_000_usize).prop_map(|(byte, count)| vec![byte; count]),
     ];
-    proptest::collection::vec(part, 0..14).prop_map(|parts| parts.concat())
+    let whole = proptest::collection::vec(proptest::sample::select(WHOLE.to_vec()), 0..3);
+    let parts = prop_oneof![4 => Just(Vec::new()), 1 => proptest::collection::vec(part, 0..14)];
+    (whole, parts).prop_map(|(whole, parts)| [whole.concat().into_bytes(), parts.concat()].concat())
 }
 
 #[derive(Clone, Debug)]
@@ -79,13 +90,13 @@ enum Call {
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let call = prop_oneof![
-        8 => texts().prop_map(Call::Read),
+        16 => texts().prop_map(Call::Read),
         1 => Just(Call::Eof),
-        3 => (0..2_000_usize).prop_map(Call::Reply),
-        2 => Just(Call::BeginStream),
-        6 => (0..OUTPUT_BYTES_MAX).prop_map(Call::Stream),
-        2 => Just(Call::EndStream),
-        8 => (0..40_000_usize).prop_map(Call::Write),
+        10 => (0..2_000_usize).prop_map(Call::Reply),
+        3 => Just(Call::BeginStream),
+        10 => (0..OUTPUT_BYTES_MAX).prop_map(Call::Stream),
+        3 => Just(Call::EndStream),
+        16 => (0..80_000_usize).prop_map(Call::Write),
         1 => Just(Call::TimeOut),
         1 => Just(Call::Shutdown),
         1 => Just(Call::Close),
