@@ -79,8 +79,8 @@ impl Progress {
         let answer = exchange.answer()?;
         let done = understood::<Done>(&answer);
         match &done {
-            Ok(done) => self.catch_up(Some(done.seq))?,
-            Err(_) => self.catch_up(None)?,
+            Ok(done) => self.catch_up(done.seq)?,
+            Err(_) => self.read_arrived()?,
         }
         Ok((done?, answer.text()))
     }
@@ -138,10 +138,9 @@ impl Progress {
         }
     }
 
-    /// Shows what had happened when the answer was made.
-    fn catch_up(&mut self, seq: Option<u64>) -> Result<(), Failure> {
-        while self.events.is_some() && seq.is_none_or(|seq| self.seq < seq) {
-            let Some(events) = &self.events else { break };
+    /// Shows what had happened when the answer was made: up to the event of this number.
+    fn catch_up(&mut self, seq: u64) -> Result<(), Failure> {
+        while let Some(events) = self.events.as_ref().filter(|_| self.seq < seq) {
             if readable([events.as_fd()], PollTimeout::from(LATE_MILLIS)).is_none() {
                 break;
             }
@@ -150,7 +149,15 @@ impl Progress {
         Ok(())
     }
 
-    /// Reads the events that there are.
+    /// Shows the events that have arrived with a refusal, which does not say how far they go.
+    fn read_arrived(&mut self) -> Result<(), Failure> {
+        match &self.events {
+            Some(events) if readable([events.as_fd()], PollTimeout::ZERO).is_some() => self.read(),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Reads the events that there are, and waits if there are none.
     fn read(&mut self) -> Result<(), Failure> {
         let Some(events) = &mut self.events else { return Ok(()) };
         let has_ended = match events.read() {

@@ -1,13 +1,14 @@
 //! Which socket a command means: `--socket` or PM_SOCKET, else that of `-f FILE`, else the one that is found here or in
 //! the nearest folder above.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::TargetArgs;
 use super::failure::{Failure, NoPm};
 use crate::cli::load::{PM_TOML, here};
-use crate::cli::socket::beside;
+use crate::cli::socket::{NO_SOCKET, beside};
 use crate::plan::text::phrase;
 use crate::sys::control_socket::search::{Found, find};
 
@@ -31,7 +32,9 @@ pub fn socket(target: &TargetArgs) -> Result<PathBuf, Failure> {
 
 /// The socket that the command line or the environment names.
 pub fn named(target: &TargetArgs) -> Option<PathBuf> {
-    let of_environment = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    // What tells `pm run` to make none names none.
+    let is_path = |path: &OsString| !path.is_empty() && path != NO_SOCKET;
+    let of_environment = || std::env::var_os(VARIABLE).filter(is_path);
     match (&target.socket, &target.file) {
         (Some(path), _) => Some(path.clone()),
         // The name of a pool from the command line is as good as that of a file.

@@ -101,6 +101,7 @@ fn status_of(death: &Death) -> u8 {
 /// The socket that is meant, once a pm listens on it.
 fn appeared(target: &TargetArgs, deadline: Deadline) -> Result<PathBuf, Failure> {
     let mut is_told = false;
+    let mut pause = PAUSE_MAX;
     loop {
         // The watch begins before the look, so that no socket appears between the two.
         let named = target::named(target);
@@ -129,9 +130,15 @@ fn appeared(target: &TargetArgs, deadline: Deadline) -> Result<PathBuf, Failure>
             stderr_line(&format!("waiting for pm: {missing}"));
             is_told = true;
         }
-        if !watch.changed(deadline) {
+        if deadline.left().is_some_and(|left| left.is_zero()) {
             return Err(missing);
         }
+        // A socket that has just been made may not listen yet.
+        pause = if watch.changed(deadline.left().unwrap_or(pause).min(pause)) {
+            PAUSE_MIN
+        } else {
+            PAUSE_MAX
+        };
     }
 }
 
@@ -145,27 +152,24 @@ impl Watch {
         };
         let inotify =
             Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(failed)?;
-        // A socket that was bound does not listen yet; its mode is changed, or it is opened, when it does not matter.
-        let flags =
-            AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ATTRIB;
-        inotify.add_watch(folder, flags).map_err(failed)?;
+        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        match inotify.add_watch(folder, flags) {
+            // The folder may be made too; until then it is looked for.
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
         Ok(Self(inotify))
     }
 
-    /// Waits until something has changed. False if the time is over.
-    fn changed(&self, deadline: Deadline) -> bool {
-        let timeout = match deadline.left() {
-            Some(left) if left.is_zero() => return false,
-            Some(left) => left.min(AGAIN),
-            None => AGAIN,
-        };
-        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-        // Whatever ends the wait, the next look decides.
-        let _ = poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout);
-        true
+    /// Waits until something has changed. False if nothing has in this time.
+    fn changed(&self, time: Duration) -> bool {
+        let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+        let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        // A signal that ends the wait is followed by the next look.
+        poll(&mut polled, timeout).is_ok_and(|count| count > 0)
     }
 }
 
-/// A socket may be made in a folder above, or be bound a moment before a pm listens on it; so it is looked for again at
-/// least this often.
-const AGAIN: Duration = Duration::from_millis(500);
+/// A socket may also be made in a folder above, so it is looked for again at least this often.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+const PAUSE_MIN: Duration = Duration::from_millis(20);

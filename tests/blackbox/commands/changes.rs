@@ -34,6 +34,8 @@ fn a_slot_is_stopped_and_started_when_the_command_ends() {
 fn what_fails_is_1_and_says_why() {
     let run = settled();
     let said = run.pm(&["start", "@-bad"]).ends(1).without_result();
+    // It has tried again, and each try is told.
+    let said = said.notes("before it was ready; giving up; its last line: no config\n");
     said.notes("pm: @-bad.1 exited 3 after ").notes("; try `pm why @-bad.1`");
     let run = started(1, SLOW);
     let said = run.pm(&["start", "@-never", "--timeout", "50ms"]).ends(1).without_result();
@@ -67,6 +69,8 @@ fn a_restart_replaces_the_workers_and_a_roll_one_after_another() {
     let said = run.pm(&["restart", "@-web.1"]).ends(0).notes("@-web.1: replacing generation 1\n");
     said.prints("@-web.1 is ready\n");
     assert_ne!(ask(run.pm.ports[0], "pid"), before);
+    run.pm(&["stop", "@-web.1"]).ends(0);
+    run.pm(&["restart", "@-web.1"]).ends(0).prints("@-web.1 is ready\n");
     let said = run.pm(&["restart", "@-web", "--roll"]).ends(0);
     let order: Vec<_> = said
         .stderr
@@ -102,6 +106,8 @@ fn a_pool_is_scaled_to_a_number_or_by_one() {
     let left = run.pm(&["status", "-q", "@"]).ends(0);
     assert_eq!(left.stdout, "@.1\n", "the highest numbers are removed first");
     run.pm(&["scale", "@=+1"]).ends(0).notes("@.2 is ready");
+    run.pm(&["reload"]).ends(0);
+    run.pm(&["status", "-q", "@"]).ends(0).prints("@.1\n@.2\n");
     run.pm(&["scale", "@-web=2"]).ends(2).without_result().notes("port");
     run.pm(&["scale", "@-wbe=2"]).ends(2).notes("did you mean `@-web`?");
     run.pm(&["scale", "@"]).ends(2).notes("write it like `web=5` or `web=+1`");
@@ -138,4 +144,28 @@ fn shutdown_ends_when_pm_has_ended() {
         eventually("pm ends", || run.pm.has_ended().then_some(()));
         run.pm.wait_exit(0);
     }
+}
+
+#[test]
+fn stop_all_leaves_pm_running() {
+    let mut run = settled();
+    run.pm(&["stop", "all"]).ends(0).prints("stopped\n");
+    run.pm(&["why"]).ends(0).prints("no slot is in trouble");
+    assert!(!run.pm.has_ended());
+    run.pm(&["start", "@-web"]).ends(0);
+}
+
+#[test]
+fn a_pm_that_is_stopping_starts_nothing_and_is_1() {
+    let mut run = started(1, SLOW);
+    run.pm(&["wait", "@-stubborn"]).ends(0);
+    run.pm(&["shutdown", "--no-wait"]).ends(0).prints("pm is stopping\n");
+    for words in
+        [["start", "all"].as_slice(), &["restart", "all"], &["scale", "@-stubborn=2"], &["reload"]]
+    {
+        run.pm(words).ends(1).without_result().notes("pm is stopping");
+    }
+    run.pm(&["status"]).ends(0).prints("  stopping  ");
+    run.pm(&["shutdown", "--now"]).ends(0).prints("pm has ended\n");
+    run.pm.wait_exit(0);
 }

@@ -50,10 +50,13 @@ fn show(
     text: &str,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    if args.target.json {
+    if args.target.json && args.phase.is_empty() {
         return printer.line(text.trim_end());
     }
     let slots: Vec<_> = status.slots.iter().filter(|slot| is_meant(args, slot)).cloned().collect();
+    if args.target.json {
+        return printer.json(&Status { slots, ..status.clone() });
+    }
     if args.quiet {
         return slots.iter().try_for_each(|slot| printer.line(&slot.slot));
     }
