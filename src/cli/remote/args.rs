@@ -354,3 +354,74 @@ fn scale(text: &str) -> Result<(String, String), String> {
     }
     Ok((pool.to_owned(), count.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Command, read};
+
+    fn remote(words: &str) -> Result<RemoteCommand, String> {
+        match read(words.split(' ').map(Into::into)) {
+            Ok(Command::Remote(command)) => Ok(command),
+            Ok(_) => panic!("{words}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn each_name_that_fingers_know_is_a_command() {
+        use RemoteCommand::{Shutdown, Status, Why};
+        for name in ["status", "ps", "list"] {
+            assert!(matches!(remote(&format!("pm {name} web")), Ok(Status(_))), "{name}");
+        }
+        for name in ["why", "describe", "show"] {
+            assert!(matches!(remote(&format!("pm {name} web.1")), Ok(Why(_))), "{name}");
+        }
+        for name in ["shutdown", "down", "quit"] {
+            assert!(matches!(remote(&format!("pm {name} --now")), Ok(Shutdown(_))), "{name}");
+        }
+        let help = read(["pm", "--help"].map(Into::into)).unwrap_err().to_string();
+        assert!(help.contains("[alias: ps]") && !help.contains("describe"), "{help}");
+    }
+
+    #[test]
+    fn an_f_is_a_file_but_for_logs() {
+        let Ok(RemoteCommand::Status(status)) = remote("pm status -f dev.toml") else { panic!() };
+        assert_eq!(status.target.file, Some("dev.toml".into()));
+        let Ok(RemoteCommand::Logs(logs)) = remote("pm logs -f --file dev.toml web") else {
+            panic!()
+        };
+        assert!(logs.follow && logs.slots == ["web"]);
+        assert_eq!(logs.target.file, Some("dev.toml".into()));
+    }
+
+    #[test]
+    fn a_command_that_changes_something_names_its_slots() {
+        for name in ["start", "stop", "restart", "kill", "wait"] {
+            assert!(remote(&format!("pm {name}")).unwrap_err().contains("<SEL>..."), "{name}");
+            assert!(remote(&format!("pm {name} all")).is_ok(), "{name}");
+        }
+        assert!(remote("pm start ").unwrap_err().contains("a value is required"));
+    }
+
+    #[test]
+    fn a_number_of_workers_is_absolute_or_relative() {
+        for right in ["web=5", "web=0", "web=+1", "web=-2"] {
+            let (pool, count) = scale(right).unwrap();
+            assert_eq!(format!("{pool}={count}"), right);
+        }
+        for wrong in ["web", "=5", "web=", "web=+", "web=five", "web=1.5", "web=--1"] {
+            assert!(scale(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_wait_has_one_goal_and_a_time_has_a_unit() {
+        assert!(remote("pm wait web --ready --exit").unwrap_err().contains("cannot be used with"));
+        assert!(remote("pm wait web --timeout 30").unwrap_err().contains("did you mean `30s`?"));
+        let both = remote("pm stop web --no-wait --timeout 1s").unwrap_err();
+        assert!(both.contains("cannot be used with"), "{both}");
+        let both = remote("pm ps --socket a -f b").unwrap_err();
+        assert!(both.contains("cannot be used with"), "{both}");
+    }
+}

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use super::{Said, command, settled, started};
 use crate::support::processes::send;
+use crate::support::terminal::Terminal;
 
 #[test]
 fn status_has_a_line_for_each_slot_and_is_0_whenever_pm_answers() {
@@ -141,6 +142,45 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
     run.pm(&["kill", "@-web.1"]).ends(0);
     let ended = events.wait_with_output().unwrap();
     assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn on_a_narrow_terminal_columns_are_left_out_and_phases_are_coloured() {
+    let run = settled();
+    let shown = |columns: u16| {
+        let terminal = Terminal::open();
+        terminal.resize(24, columns);
+        let mut status = command(run.folder.path(), &["status"]);
+        status.env("TERM", "xterm-256color").env_remove("NO_COLOR").stdout(terminal.line());
+        assert!(status.status().unwrap().success());
+        let lines = terminal.lines();
+        lines.wait_for("-setup.1 ");
+        lines.all().join("\n").replace(&run.pm.name, "@")
+    };
+    let wide = shown(160);
+    assert!(
+        wide.contains("\x1b[32mready\x1b[0m") && wide.contains("\x1b[31mgiven_up\x1b[0m"),
+        "{wide}"
+    );
+    assert!(wide.contains("  PID  ") && wide.contains("exited 3 after "), "{wide}");
+    let narrow = shown(60);
+    assert!(!narrow.contains("  PID  ") && narrow.contains("LAST"), "{narrow}");
+    assert!(narrow.lines().any(|line| line.trim_end().ends_with(" 3")), "{narrow}");
+}
+
+#[test]
+fn a_watch_on_a_terminal_fits_its_height_and_goes_on() {
+    let run = settled();
+    let terminal = Terminal::open();
+    terminal.resize(5, 100);
+    let mut watch = command(run.folder.path(), &["status", "-w"]);
+    let mut watch = watch.stdout(terminal.line()).stderr(Stdio::null()).spawn().unwrap();
+    // Nothing happens, but the times go on.
+    let lines = terminal.lines().wait_for_many(2, "and 4 more");
+    assert_eq!(lines.len(), 2);
+    assert!(terminal.lines().all().iter().any(|line| line.contains("\x1b[H\x1b[Jpm ")));
+    run.pm.stop();
+    assert!(watch.wait().unwrap().success());
 }
 
 #[test]
