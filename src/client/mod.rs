@@ -1,10 +1,13 @@
 //! Floor 4: a client of the control socket of a running pm: one request, and its whole answer or its lines.
 //!
 //! HTTP/1.1 over a unix socket, each request on a connection of its own. It blocks, and only the commands use it.
-//! Nothing is decided or printed here. [`body`] undoes the framing of an answer.
+//! Nothing is decided or printed here. [`request`] is what is asked, [`head`] and [`body`] undo the framing of an answer,
+//! [`lines`] is one that goes on.
 
 mod body;
 mod head;
+mod lines;
+mod request;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,21 +15,17 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::body::Body;
 use self::head::Head;
+pub use self::lines::Lines;
+pub use self::request::Request;
 use crate::sys::control_socket::client::{ConnectError, connect};
 use crate::sys::strerror;
 use crate::wire::Problem;
 
 /// More than the status of any plan, and less than hurts.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Longer than the longest line of a worker, if JSON writes each of its bytes as six.
-const LINE_BYTES_MAX: usize = 4 << 20;
-/// pm answers within a millisecond. If it is suspended, it does not answer at all.
-const PATIENCE: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 64 << 10;
 
 /// Why there is no answer.
@@ -44,67 +43,6 @@ pub enum ClientError {
     Malformed(String),
 }
 
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    method: &'static str,
-    target: String,
-    body: Option<Vec<u8>>,
-    patience: Duration,
-}
-
-impl Request {
-    pub fn get(path: &str) -> Self {
-        Self { method: "GET", target: path.into(), body: None, patience: PATIENCE }
-    }
-
-    /// With this body, as JSON.
-    pub fn post(path: &str, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).expect("the types of the wire have names as keys");
-        Self { method: "POST", target: path.into(), body: Some(body), patience: PATIENCE }
-    }
-
-    /// pm may take this long to answer, and a little more.
-    #[must_use]
-    pub fn within(mut self, time: Duration) -> Self {
-        self.patience = time.saturating_add(PATIENCE);
-        self
-    }
-
-    /// With this part of a query. It is written so that no byte of the value means something else.
-    #[must_use]
-    pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.target.push(if self.target.contains('?') { '&' } else { '?' });
-        self.target.push_str(name);
-        self.target.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~:,".contains(&byte) {
-                self.target.push(byte.into());
-            } else {
-                self.target.push_str(&format!("%{byte:02X}"));
-            }
-        }
-        self
-    }
-
-    fn written(&self) -> Vec<u8> {
-        let Self { method, target, body, .. } = self;
-        let length = match body {
-            Some(body) => {
-                format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
-            }
-            None => String::new(),
-        };
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: pm\r\nAccept: application/json, application/x-ndjson\r\n\
-             Connection: close\r\n{length}\r\n"
-        );
-        let mut bytes = head.into_bytes();
-        bytes.extend(body.iter().flatten());
-        bytes
-    }
-}
-
 /// A request that is sent. Its socket becomes readable when the answer begins.
 #[derive(Debug)]
 pub struct Exchange {
@@ -118,18 +56,6 @@ pub struct Answer {
     /// Of HTTP.
     pub status: u16,
     pub body: Vec<u8>,
-}
-
-/// An answer that is read line by line.
-#[derive(Debug)]
-pub struct Lines {
-    socket: UnixStream,
-    body: Body,
-    /// As it came.
-    raw: Vec<u8>,
-    /// What the lines are made of.
-    text: Vec<u8>,
-    has_ended: bool,
 }
 
 /// The answer to a request for lines.
@@ -191,15 +117,13 @@ impl Exchange {
     pub fn lines(mut self) -> Result<Reply, ClientError> {
         let (head, raw) = self.head()?;
         let Self { socket, .. } = self;
-        let mut lines = Lines { socket, body: head.body, raw, text: Vec::new(), has_ended: false };
+        let mut lines = Lines::of(socket, head.body, raw)?;
         if head.status == 200 {
-            lines.decode()?;
             // The next line may come at any time.
             lines.socket.set_read_timeout(None).map_err(set_up)?;
             return Ok(Reply::Lines(lines));
         }
-        lines.decode()?;
-        while !lines.has_ended && lines.text.len() <= ANSWER_BYTES_MAX {
+        while !lines.has_ended() && lines.text.len() <= ANSWER_BYTES_MAX {
             lines.read()?;
         }
         Ok(Reply::Refused(Answer { status: head.status, body: lines.text }))
@@ -250,65 +174,6 @@ impl Answer {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-impl Lines {
-    /// The next line; waits for it. `None` if the answer has ended as it should.
-    ///
-    /// # Errors
-    /// If it ends too early, or its framing is wrong.
-    pub fn next_line(&mut self) -> Result<Option<String>, ClientError> {
-        loop {
-            if let Some(line) = self.arrived() {
-                return Ok(Some(line));
-            }
-            if self.has_ended {
-                return Ok(None);
-            }
-            self.read()?;
-        }
-    }
-
-    /// The next line, if it has arrived. Reads nothing.
-    pub fn arrived(&mut self) -> Option<String> {
-        let end = memchr::memchr(b'\n', &self.text)?;
-        let line = String::from_utf8_lossy(&self.text[..end]).into_owned();
-        self.text.drain(..=end);
-        Some(line)
-    }
-
-    /// Reads what the socket has, and waits if it has nothing.
-    ///
-    /// # Errors
-    /// As [`Self::next_line`].
-    pub fn read(&mut self) -> Result<(), ClientError> {
-        if receive(&mut self.socket, &mut self.raw)? == 0 {
-            self.body.end()?;
-            self.has_ended = true;
-            return Ok(());
-        }
-        self.decode()?;
-        if self.text.len() > LINE_BYTES_MAX && memchr::memchr(b'\n', &self.text).is_none() {
-            return Err(ClientError::Malformed("a line is too long".into()));
-        }
-        Ok(())
-    }
-
-    /// True if no line will come after those that have arrived.
-    pub fn has_ended(&self) -> bool {
-        self.has_ended
-    }
-
-    fn decode(&mut self) -> Result<(), ClientError> {
-        self.has_ended = self.body.take(&mut self.raw, &mut self.text)?;
-        Ok(())
-    }
-}
-
-impl AsFd for Lines {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 
