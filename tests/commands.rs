@@ -81,6 +81,18 @@ fn check_prints_a_line_for_each_pool_or_every_fault() {
 }
 
 #[test]
+fn only_pools_and_slots_that_are_there_can_be_shown() {
+    let folder = Folder::with(&[("pm.toml", RIGHT)]);
+    folder
+        .pm(&["run", "--log", "wbe"])
+        .refuses("`--log wbe`: there is no pool or slot `wbe`; did you mean `web`?");
+    folder.pm(&["--log", "web.1,web.3"]).refuses("no pool or slot `web.3`; did you mean `web.");
+    folder.pm(&["--log", "jobs"]).refuses("use `web`, `web.1` or `web.2`");
+    folder.pm(&["--json", "--timestamps"]).refuses("cannot be used with");
+    folder.pm(&["run", "--init", "-q", "--", "true"]).refuses("cannot be used with");
+}
+
+#[test]
 fn the_text_of_a_pipe_decides_what_it_is() {
     let folder = Folder::with(&[("pm.toml", RIGHT), ("Procfile", "web: serve {}\n")]);
     for (file, expected) in [("pm.toml", "web: 2 workers on ports"), ("Procfile", "web: 1 worker")]

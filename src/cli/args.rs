@@ -35,8 +35,19 @@ struct Args {
 }
 
 /// `--init` runs one command and no pool, so these have no meaning with it.
-const NOT_FOR_INIT: [&str; 7] =
-    ["ports", "workers", "name", "restart", "give_up_after", "take_over", "sealed"];
+const NOT_FOR_INIT: [&str; 11] = [
+    "ports",
+    "workers",
+    "name",
+    "restart",
+    "give_up_after",
+    "take_over",
+    "sealed",
+    "timestamps",
+    "quiet",
+    "json",
+    "log",
+];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -111,10 +122,29 @@ pub struct RunArgs {
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,
     #[command(flatten)]
+    pub view: ViewArgs,
+    #[command(flatten)]
     pub colour: ColourArgs,
     /// The program of each worker and its arguments
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+}
+
+/// What `pm run` shows on the terminal.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ViewArgs {
+    /// Begin each line with the local time
+    #[arg(long)]
+    pub timestamps: bool,
+    /// Of pm's own lines, print only those about failures
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print each line as a JSON object, pm's own lines too
+    #[arg(long, conflicts_with = "timestamps")]
+    pub json: bool,
+    /// Print only the lines of these pools or slots, as in web,jobs.2
+    #[arg(long, value_name = "NAMES", value_hint = ValueHint::Other, value_delimiter = ',')]
+    pub log: Vec<String>,
 }
 
 /// What `pm check` takes.
@@ -281,7 +311,7 @@ mod tests {
         pm.build();
         for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
             let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 41, "{help}");
+            assert!(help.lines().count() <= 46, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         }
         assert!(pm.render_help().to_string().contains("{n}"));

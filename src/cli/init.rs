@@ -166,7 +166,9 @@ mod tests {
             }
             let pool = "[pool.web]\ncommand = \"x\"\nports = 1\n";
             let text = match &line[2..] {
-                key if key.starts_with("sealed") => format!("{key}\n{pool}"),
+                key if key.starts_with("sealed") || key.starts_with("log = { ring") => {
+                    format!("{key}\n{pool}")
+                }
                 key => format!("{pool}{key}\n"),
             };
             read(Path::new("/srv"), &text);

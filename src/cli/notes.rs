@@ -51,6 +51,7 @@ pub const RUN: Notes = Notes {
     paragraphs: &[
         "--grace, --restart and --give-up-after replace what a file says.",
         "In CMD, pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir}; {{ is a brace.",
+        "With --json an object has n, at, slot, generation, line; of pm's own: at, slot, event, words.",
         "A worker has PORT, PS, PM_POOL, PM_SLOT and PM_GENERATION in its environment.",
     ],
     examples: &[],

@@ -5,11 +5,15 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::args::RunArgs;
+use super::args::{RunArgs, ViewArgs};
 use super::load::{FileKind, Loaded, here, load};
 use super::{Ending, colour, refuse, socket};
+use crate::plan::load_error::OptionFault;
+use crate::plan::text::suggest::Suggestion;
 use crate::plan::{LoadError, Plan};
-use crate::reactor::{MakePlan, Origin, Reactor, ReactorError, RunOptions, StaleWorkers};
+use crate::reactor::{
+    Colour, Form, MakePlan, Origin, OwnLines, Reactor, ReactorError, RunOptions, StaleWorkers, View,
+};
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
 use crate::sys::spawn::c_string;
@@ -30,6 +34,10 @@ pub fn run(args: RunArgs) -> Ending {
         Err(why) => return refuse(&why, colour),
     };
     let plan = loaded.plan.clone();
+    let view = match view(&args.view, colour, &plan) {
+        Ok(view) => view,
+        Err(why) => return refuse(&why.into(), colour),
+    };
     let enclosure = enclosure(&plan);
     match guard::start(enclosure) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
@@ -39,7 +47,7 @@ pub fn run(args: RunArgs) -> Ending {
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
     let ended = own_process::run_apart(move || {
         let origin = Some(origin(args, loaded, enclosure));
-        let options = RunOptions { colour, stale_workers, origin, control };
+        let options = RunOptions { view, stale_workers, origin, control };
         Reactor::new(options).and_then(|reactor| reactor.run(&plan))
     });
     sealed::resume_process_1();
@@ -47,6 +55,24 @@ pub fn run(args: RunArgs) -> Ending {
         Ok(outcome) => Ending::RunEnded(outcome),
         Err(error) => Ending::ReactorFailed(error),
     }
+}
+
+/// What the options ask for, if the plan has the pools and slots that they name.
+fn view(args: &ViewArgs, colour: Colour, plan: &Plan) -> Result<View, OptionFault> {
+    let pools = plan.pools.iter().map(|pool| pool.name.as_str());
+    let slots = plan.slots().map(|(_, slot)| slot.name.as_str());
+    let names: Vec<_> = pools.chain(slots).collect();
+    if let Some(name) = args.log.iter().find(|name| !names.contains(&name.as_str())) {
+        let suggestion = Suggestion::of(name, names.iter().copied());
+        return Err(OptionFault::NothingToShow { name: name.clone(), suggestion });
+    }
+    let form = match args {
+        ViewArgs { json: true, .. } => Form::Json,
+        ViewArgs { timestamps: true, .. } => Form::Timestamps,
+        ViewArgs { .. } => Form::Plain,
+    };
+    let own = if args.quiet { OwnLines::Failures } else { OwnLines::All };
+    Ok(View { colour, form, own, only: args.log.clone() })
 }
 
 fn enclosure(plan: &Plan) -> Enclosure {

@@ -10,8 +10,8 @@ use super::text::explain::Explain;
 use super::text::lines;
 use super::text::placeholders::{Misplaced, PlaceholderFault, SlotPorts, Template};
 use super::{
-    ExecSpec, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ports, Ready, ReadyBy, SlotsSpec, StopSpec,
-    TerminalOutput, WORKERS_MAX, is_name,
+    ExecSpec, LabelStyle, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ports, Ready, ReadyBy, SlotsSpec,
+    StopSpec, TerminalOutput, WORKERS_MAX, is_name,
 };
 use crate::supervisor::Policy;
 
@@ -88,9 +88,10 @@ impl CommandLinePool {
             alive: None,
             log: None,
             terminal_output: TerminalOutput::default(),
+            label: LabelStyle::default(),
         };
         let pool = Pool::new(name, spec, self.policy, StopSpec::default());
-        Ok(Plan { pools: vec![pool], sealed: false })
+        Ok(Plan { pools: vec![pool], sealed: false, ring_bytes: defaults::RING_BYTES })
     }
 
     fn slots(&self) -> Result<SlotsSpec, PlanError> {

@@ -34,6 +34,9 @@ pub const LOG_BYTES_MAX: u64 = 10_000_000;
 /// The number of rotated log files that are kept.
 pub const LOG_KEEP: u32 = 5;
 
+/// The memory in which the last lines of all workers are kept, in bytes.
+pub const RING_BYTES: u64 = 4 * 1024 * 1024;
+
 /// The slots of a pool that has neither `workers` nor `ports`.
 pub const WORKERS: usize = 1;
 

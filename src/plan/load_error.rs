@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::text::suggest::Suggestion;
 use super::{Faults, PlanError, Unreadable};
 
 /// Why there is no plan.
@@ -53,6 +54,8 @@ pub enum OptionFault {
          longer `--grace`"
     )]
     SignalNeverSent { pool: String },
+    #[error("`--log {name}`: there is no pool or slot `{name}`; {suggestion}")]
+    NothingToShow { name: String, suggestion: Suggestion },
 }
 
 /// An option that only a Procfile has a use for.

@@ -68,6 +68,8 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// All processes live in a pid namespace, which the kernel ends as a whole.
     pub sealed: bool,
+    /// The last lines of all workers are kept in memory, in at most this many bytes.
+    pub ring_bytes: u64,
 }
 
 /// Workers of one command.
@@ -106,6 +108,18 @@ pub struct SlotPlan {
     pub alive: Option<Alive>,
     pub log: Option<LogFile>,
     pub terminal_output: TerminalOutput,
+    pub label: LabelStyle,
+}
+
+/// What stands before a worker's lines on the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelStyle {
+    /// The name of its slot, in a colour where pm has colours.
+    #[default]
+    Coloured,
+    Plain,
+    /// Nothing.
+    None,
 }
 
 /// What pm makes of the output of a worker that has a terminal.

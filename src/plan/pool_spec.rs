@@ -10,7 +10,8 @@ use super::host::resolve;
 use super::probe::ProbeSpec;
 use super::text::placeholders::{Template, Values};
 use super::{
-    Alive, AliveBy, ExecSpec, LogFile, Ready, ReadyBy, SlotPlan, TerminalOutput, environment,
+    Alive, AliveBy, ExecSpec, LabelStyle, LogFile, Ready, ReadyBy, SlotPlan, TerminalOutput,
+    environment,
 };
 
 /// What the slots of one pool are made from.
@@ -33,6 +34,7 @@ pub struct PoolSpec {
     pub alive: Option<Alive<ProbeSpec>>,
     pub log: Option<LogSpec>,
     pub terminal_output: TerminalOutput,
+    pub label: LabelStyle,
 }
 
 /// The slots that a pool has.
@@ -100,8 +102,8 @@ impl PoolSpec {
         });
         let ready = self.ready.fill(&values);
         let alive = self.alive.as_ref().map(|alive| alive.fill(&values));
-        let terminal_output = self.terminal_output;
-        SlotPlan { name, n, port, exec, ready, alive, log, terminal_output }
+        let Self { terminal_output, label, .. } = *self;
+        SlotPlan { name, n, port, exec, ready, alive, log, terminal_output, label }
     }
 
     /// True if a worker has to notify pm.

@@ -17,7 +17,7 @@ use super::text::explain::Explain;
 use super::text::lines::{BLANKS, TextLine, lines};
 use super::text::placeholders::Template;
 use super::{
-    ExecSpec, FILE_BYTES_MAX, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy,
+    ExecSpec, FILE_BYTES_MAX, LabelStyle, NAME_BYTES_MAX, Plan, Pool, PoolSpec, Ready, ReadyBy,
     STRING_BYTES_MAX, SlotsSpec, Stdin, StopSpec, TerminalOutput, WORKERS_MAX, dotenv, formation,
     is_name, is_of_name,
 };
@@ -142,7 +142,11 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
     };
     check_ports(file, &types, &counts, base, &mut findings);
     if !findings.is_empty() {
-        return findings.finish(Plan { pools: Vec::new(), sealed: false });
+        return findings.finish(Plan {
+            pools: Vec::new(),
+            sealed: false,
+            ring_bytes: defaults::RING_BYTES,
+        });
     }
     let kinds = types.iter().zip(&counts).enumerate().filter(|(_, (_, count))| **count > 0);
     let pools = kinds.map(|(index, (kind, count))| {
@@ -151,7 +155,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.finish(Plan { pools, sealed: false })
+    findings.finish(Plan { pools, sealed: false, ring_bytes: defaults::RING_BYTES })
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.
@@ -318,6 +322,7 @@ fn pool(
         alive: None,
         log: None,
         terminal_output: TerminalOutput::default(),
+        label: LabelStyle::default(),
     };
     Pool::new(kind.name.clone(), spec, Policy::default(), StopSpec::default())
 }

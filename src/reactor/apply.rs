@@ -38,8 +38,9 @@ impl Reactor {
             }
         }
         if self.slots.count() > self.supervisor.slot_count() {
-            let Self { slots, supervisor, health, poller, .. } = self;
+            let Self { slots, supervisor, health, output, poller, .. } = self;
             slots.forget_removed(supervisor, health, &mut poller.registrar());
+            output.retain_slots(|slot| supervisor.slot(slot).is_some());
             self.close_unused_files();
         }
     }

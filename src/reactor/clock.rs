@@ -1,10 +1,11 @@
-//! The clock of a run: monotonic, read once a wakeup, and it does not advance while pm does not run.
+//! The clock of a run: monotonic, read once a wakeup, and it does not advance while pm does not run. The time of day is
+//! read beside it, for what people see; no deadline depends on it.
 //!
 //! A deadline therefore never passes while pm and its workers are stopped: by Ctrl-Z, where pm stops itself
 //! ([`Clock::exclude`]); by SIGSTOP or the freezer of a control group, which pm learns of when it goes on
 //! ([`Clock::exclude_wait`]); or with the whole machine, which only the late end of a wait shows.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,10 +16,22 @@ use crate::wire::Time;
 /// machine, each deadline comes; only later.
 const LATE: Duration = Duration::from_millis(250);
 
+/// The time of day: milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(pub u64);
+
+/// One time, for deadlines and for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub now: Instant,
+    pub wall: WallTime,
+}
+
 /// The time of the run, and how much of the machine's time does not count.
 #[derive(Debug)]
 pub struct Clock {
     now: Instant,
+    wall: WallTime,
     /// What `now` was in the last wakeup.
     previous: Instant,
     /// When the wait was to end, if it was to end by itself.
@@ -34,6 +47,7 @@ impl Clock {
         let now = Instant::now();
         Self {
             now,
+            wall: WallTime::now(),
             previous: now,
             wait_until: None,
             suspended: Duration::ZERO,
@@ -66,6 +80,11 @@ impl Clock {
         Time(format!("{:.3}", shifted.unwrap_or(now)))
     }
 
+    /// The same time, with the time of day at which it was read.
+    pub fn moment(&self) -> Moment {
+        Moment { now: self.now, wall: self.wall }
+    }
+
     /// From this very moment until `deadline`; zero if it has passed. For the timeout of the poll.
     pub fn until(&self, deadline: Instant) -> Duration {
         deadline.saturating_duration_since(self.current())
@@ -79,6 +98,7 @@ impl Clock {
     /// Reads the machine's clock after a wait.
     pub fn end_wait(&mut self) {
         let now = self.current();
+        self.wall = WallTime::now();
         self.end_wait_at(now);
     }
 
@@ -116,6 +136,13 @@ impl Clock {
         let now = Instant::now();
         // `suspended` is a part of the time that the machine has been up, so the subtraction cannot fail.
         now.checked_sub(self.suspended).unwrap_or(now)
+    }
+}
+
+impl WallTime {
+    fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -9,6 +9,7 @@ use super::Reactor;
 use super::control::call::{Call, Until, seconds};
 use super::control::goal::{Goal, Pending};
 use super::control::http::{Reply, Status};
+use super::control::logs::Logs;
 use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
@@ -48,6 +49,10 @@ impl Reactor {
                 let names = slots.iter().filter_map(|slot| self.slots.identity(*slot));
                 let names = names.map(|facts| facts.name.to_owned()).collect();
                 Ok(Answer::Stream(Stream::new(&call, names)))
+            }
+            Call::Logs(call) => {
+                let slots = self.resolve(&call.slots)?;
+                Ok(Answer::Logs(Logs::new(call, slots, self.output.ring())))
             }
             Call::Wait { slots, until, timeout } => {
                 let goal = match until {

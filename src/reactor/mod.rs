@@ -33,7 +33,7 @@ use mio::unix::SourceFd;
 
 pub use self::agenda::{MakePlan, Origin};
 pub use self::control::{Place, PlaceOrigin, http};
-pub use self::output::Colour;
+pub use self::output::{Colour, Form, OwnLines, View};
 pub use self::report::StaleWorkers;
 
 use self::agenda::Agenda;
@@ -69,7 +69,7 @@ pub enum ReactorError {
 /// What a run is to be like besides its plan.
 #[derive(Default)]
 pub struct RunOptions {
-    pub colour: Colour,
+    pub view: View,
     pub stale_workers: StaleWorkers,
     /// Where the plan came from; `None` if it cannot be made again.
     pub origin: Option<Origin>,
@@ -113,7 +113,7 @@ impl Reactor {
                 registrar.register(&mut descriptor, Source::Children, Interest::READABLE);
             registered.map_err(set_up("the watch on children"))?;
         }
-        let output = Output::open(options.colour, &mut registrar);
+        let output = Output::open(options.view, &mut registrar);
         let inherited = Inherited {
             null: stream::open_null().map_err(set_up("/dev/null"))?,
             open_files: process.open_files,
@@ -267,7 +267,7 @@ impl Reactor {
         let now = self.clock.now();
         let (findings, notified) = self.health.read_notifications(now);
         findings.into_iter().for_each(|finding| self.act_on(finding));
-        let written = self.output.read(now, &mut self.poller.registrar());
+        let written = self.output.read(self.clock.moment(), &mut self.poller.registrar());
         while let Some(worker) = self.output.take_ready() {
             self.handle(Event::Ready(worker));
         }

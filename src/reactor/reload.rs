@@ -14,7 +14,7 @@ use super::{Reactor, ReactorError};
 use crate::plan::text::phrase;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Counts, Plan, WORKERS_MAX};
-use crate::supervisor::{Event, SlotId};
+use crate::supervisor::Event;
 use crate::sys::own_process;
 use crate::wire::Problem;
 
@@ -122,8 +122,10 @@ impl Reactor {
     }
 
     fn take_in(&mut self, plan: &Plan) -> io::Result<Revised> {
-        let Self { slots, supervisor, health, poller, .. } = self;
-        slots.take_in(plan, supervisor, health, &mut poller.registrar())
+        let Self { slots, supervisor, health, output, poller, .. } = self;
+        let revised = slots.take_in(plan, supervisor, health, &mut poller.registrar())?;
+        output.resize_ring(usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX));
+        Ok(revised)
     }
 
     /// Lets the supervisor decide what follows from the plan.
@@ -171,8 +173,11 @@ impl Reactor {
     fn relabel(&mut self) {
         let Self { slots, output, .. } = self;
         output.set_label_width(slots.names().map(|(_, name)| name));
-        let labels: Vec<(SlotId, _)> =
-            slots.names().map(|(slot, name)| (slot, output.label(name, slot.0))).collect();
+        let labels = slots.names().map(|(slot, name)| {
+            let (pool, style) = slots.label_style(slot);
+            (slot, output.label(pool, name, slot.0, style))
+        });
+        let labels: Vec<_> = labels.collect();
         for (slot, label) in labels {
             output.update(slot, |output| output.label = label.clone());
         }

@@ -10,9 +10,12 @@ use super::slots::history::PhaseChange;
 use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, Wanted, WorkerId};
 use crate::wire::{EventKind, Reason};
 
+/// How many lines before a death are kept with it.
+const LAST_LINES: usize = 20;
+
 impl Reactor {
     pub(super) fn say(&mut self, event: RunEvent) {
-        let report = Report::of_run(self.clock.now(), event);
+        let report = Report::of_run(self.clock.moment(), event);
         report.write(&mut self.output);
         let kind = EventKind::Report { slot: None, generation: None, words: report.words() };
         self.control.note(self.clock.time(), kind);
@@ -20,10 +23,12 @@ impl Reactor {
 
     /// Other programs are told if this slot is at another phase.
     pub(super) fn note_phase(&mut self, slot: SlotId) {
-        let Self { supervisor, slots, control, clock, .. } = self;
+        let Self { supervisor, slots, output, control, clock, .. } = self;
         let Some(slot) = supervisor.slot(slot) else { return };
         let now = clock.time();
-        let Some(PhaseChange { generation, from, to }) = slots.note_phase(slot, &now) else {
+        let Some(PhaseChange { generation, from, to }) =
+            slots.note_phase(slot, output.last_line(), &now)
+        else {
             return;
         };
         let name = slots.identity(slot.id()).map(|facts| facts.name.to_owned());
@@ -170,14 +175,16 @@ impl Reactor {
     }
 
     fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
-        let now = self.clock.now();
-        let facts = self.slots.facts(worker, now);
+        let at = self.clock.moment();
+        let facts = self.slots.facts(worker, at.now);
         let (slot, time) = (facts.name.clone(), self.clock.time());
-        let report = Report::of_worker(now, facts, event);
+        let report = Report::of_worker(at, facts, event);
         report.write(&mut self.output);
         let stopped_by = self.stopped_by(worker.slot);
         if let Some(history) = self.slots.history_mut(worker.slot) {
-            history.note_report(&report, stopped_by, &time, Vec::new);
+            let (output, before) = (&self.output, history.lines_before());
+            let last_lines = || output.last_lines(worker, before, LAST_LINES);
+            history.note_report(&report, stopped_by, &time, last_lines);
         }
         let (slot, generation) = (Some(slot), Some(worker.generation));
         self.control.note(time, EventKind::Report { slot, generation, words: report.words() });
@@ -203,7 +210,7 @@ impl Reactor {
     /// What a worker has written stands before the report of its end.
     fn read_last(&mut self, worker: WorkerId) -> LastOutput {
         let registrar = &mut self.poller.registrar();
-        self.output.read_last(worker, self.clock.now(), registrar)
+        self.output.read_last(worker, self.clock.moment(), registrar)
     }
 
     fn policy(&self, slot: SlotId) -> Policy {

@@ -8,6 +8,7 @@ use super::control::call::{Call, Refused};
 use super::control::client::{Left, Work};
 use super::control::goal::{Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
+use super::control::logs::{Logs, More};
 use super::control::parent::Summary;
 use super::control::stream::Stream;
 use crate::supervisor::{Exit, Phase, Slot, Wanted};
@@ -18,6 +19,7 @@ pub(super) enum Answer {
     Reply(Reply),
     Pending(Pending),
     Stream(Stream),
+    Logs(Logs),
 }
 
 impl Reactor {
@@ -40,15 +42,10 @@ impl Reactor {
             }
         }
         ids.iter().for_each(|id| self.look_at_pending(*id));
-        let Self { control, clock, poller, .. } = self;
-        for (_, client) in &mut control.clients {
-            if let Work::Stream(stream) = &mut client.work {
-                stream.fill(&control.events, || clock.time(), &mut client.connection);
-            }
-            client.write();
-        }
+        let more = self.fill_streams();
+        let Self { control, poller, .. } = self;
         control.close_clients(now, &mut poller.registrar());
-        control.left()
+        if more == More::Yes { Left::Something } else { control.left() }
     }
 
     fn tell_parent(&mut self) {
@@ -71,14 +68,36 @@ impl Reactor {
         self.control.note(self.clock.time(), bye);
         let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
         ids.into_iter().for_each(|id| self.look_at_pending(id));
-        let Self { control, clock, .. } = self;
-        for (_, client) in &mut control.clients {
-            if let Work::Stream(stream) = &mut client.work {
-                stream.fill(&control.events, || clock.time(), &mut client.connection);
+        self.fill_streams();
+        for (_, client) in &mut self.control.clients {
+            if let Work::Logs(_) = client.work {
+                client.connection.end_stream();
             }
             // What it does not take now it has not asked for in time.
             client.write();
         }
+    }
+
+    /// Gives the readers of streams what is new, and writes what clients take.
+    fn fill_streams(&mut self) -> More {
+        let Self { control, clock, output, .. } = self;
+        let mut more = More::No;
+        for (_, client) in &mut control.clients {
+            let connection = &mut client.connection;
+            match &mut client.work {
+                Work::Stream(stream) => {
+                    stream.fill(&control.events, || clock.time(), connection);
+                }
+                Work::Logs(logs) => {
+                    if logs.fill(output.ring(), connection) == More::Yes {
+                        more = More::Yes;
+                    }
+                }
+                Work::Nothing | Work::Pending(_) => {}
+            }
+            client.write();
+        }
+        more
     }
 
     fn answer(&mut self, request: &Request) -> Answer {
@@ -96,6 +115,10 @@ impl Reactor {
         match answer {
             Answer::Reply(reply) => client.connection.reply(&reply),
             Answer::Pending(pending) => client.work = Work::Pending(Box::new(pending)),
+            Answer::Logs(logs) => {
+                client.connection.begin_stream(&logs.head());
+                client.work = Work::Logs(Box::new(logs));
+            }
             Answer::Stream(stream) => {
                 client.connection.begin_stream(&stream.head());
                 client.work = Work::Stream(Box::new(stream));

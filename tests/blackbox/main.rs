@@ -37,4 +37,5 @@ mod support;
 mod suspension;
 mod terminal;
 mod terminal_output;
+mod view;
 mod wakeup;

@@ -59,9 +59,26 @@ fn a_sealed_plan_is_sealed() {
 }
 
 #[test]
+fn the_lines_of_all_workers_have_their_memory() {
+    let rings = [
+        ("", 4 << 20),
+        ("[log]\n", 4 << 20),
+        ("log.ring = '64KiB'\n", 64 << 10),
+        ("log = { ring = '1MB' }\n", 1_000_000),
+        ("[log]\nring = '0'\n", 0),
+        ("[log]\nring = 0\n", 0),
+    ];
+    for (lines, bytes) in rings {
+        let plan = FakeHost::as_root().pm_toml(&format!("{lines}[pool.web]\ncommand = 'x'\n"));
+        assert_eq!(plan.unwrap().ring_bytes, bytes, "{lines}");
+    }
+}
+
+#[test]
 fn every_key_of_the_schema_has_a_row() {
     let schema = pm::plan::pm_toml::schema();
     let mut keys = BTreeSet::from(["pool".to_owned(), "sealed".to_owned()]);
+    collect(&schema, &schema["$defs"]["LinesTable"], "log.", &mut keys);
     collect(&schema, &schema["$defs"]["PoolTable"], "", &mut keys);
     let known: BTreeSet<_> = ROWS.iter().map(|row| row.key.to_owned()).collect();
     assert_eq!(known, keys);

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pm::plan::{
-    Alive, AliveBy, Identity, Line, MissingHint, Pool, Probe, ReadyBy, Stdin, StopTarget,
-    TerminalOutput,
+    Alive, AliveBy, Identity, LabelStyle, Line, MissingHint, Pool, Probe, ReadyBy, Stdin,
+    StopTarget, TerminalOutput,
 };
 use pm::supervisor::{MaxRestarts, Readiness, Restart};
 
@@ -825,6 +825,51 @@ pub const ROWS: &[Row] = &[
             "sealed = 1\n[pool.web]\ncommand = 'x'",
             "[pool.web]\ncommand = 'x'\nsealed = true",
         ],
+    },
+    Row {
+        key: "log.ring",
+        // `keys.rs` has what it makes of the plan.
+        right: &[
+            ("[log]\nring = '1MiB'\n[pool.web]\ncommand = 'x'", |pool| {
+                assert_eq!(pool.slots[0].log, None);
+            }),
+            ("[log]\nring = '0'\n[pool.web]\ncommand = 'x'", |pool| assert_eq!(pool.name, "web")),
+        ],
+        wrong: &[
+            "[log]\nring = '4MiBs'\n[pool.web]\ncommand = 'x'",
+            "[log]\nring = true\n[pool.web]\ncommand = 'x'",
+            "[log]\nrings = '1MB'\n[pool.web]\ncommand = 'x'",
+            "[log]\nfile = 'a.log'\n[pool.web]\ncommand = 'x'",
+            "[logs]\nring = '1MB'\n[pool.web]\ncommand = 'x'",
+            "[pool.web]\ncommand = 'x'\nlog = { ring = '1MB' }",
+        ],
+    },
+    Row {
+        key: "output",
+        right: &[
+            ("", |pool| assert_eq!(pool.slots[0].label, LabelStyle::Coloured)),
+            ("output = {}", |pool| assert_eq!(pool.slots[0].label, LabelStyle::Coloured)),
+        ],
+        wrong: &["output = false", "output = { colour = false }", "outputs = { color = false }"],
+    },
+    Row {
+        key: "output.color",
+        right: &[
+            ("output = { color = true }", |pool| {
+                assert_eq!(pool.slots[0].label, LabelStyle::Coloured);
+            }),
+            ("output = { color = false, prefix = true }", |pool| {
+                assert_eq!(pool.slots[0].label, LabelStyle::Plain);
+            }),
+        ],
+        wrong: &["output = { color = 'never' }", "output = { color = false, prefix = false }"],
+    },
+    Row {
+        key: "output.prefix",
+        right: &[("output = { prefix = false }", |pool| {
+            assert_eq!(pool.slots[0].label, LabelStyle::None);
+        })],
+        wrong: &["output = { prefix = 'web' }", "output = { prefix = 0 }"],
     },
     Row {
         key: "pty",

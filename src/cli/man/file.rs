@@ -13,7 +13,7 @@ use crate::plan::text::phrase;
 /// File formats (man-pages(7)).
 const SECTION: &str = "5";
 
-const DESCRIPTION: [&str; 6] = [
+const DESCRIPTION: [&str; 7] = [
     "pm reads `pm.toml` in the folder where it is started; `pm run -f FILE` names another file, or a \
      pipe, which is read once. `pm init` writes one, \
      `pm check` prints its faults, `pm schema` prints its JSON schema.",
@@ -21,6 +21,9 @@ const DESCRIPTION: [&str; 6] = [
      relative to the folder of the file. A key or value that pm cannot use is an error; nothing is ignored.",
     "Before the first table there may be `sealed = true`: all processes are in a pid namespace, and none outlives pm, \
      even if all of pm is killed at once. The default is false; the option --sealed does the same.",
+    "There may also be a table `[log]`. Its key `ring` is the memory in which pm keeps the last lines of all workers, \
+     with each death among them: \"4MiB\" by default, \"0\" for none. It is taken as lines come; the oldest lines are \
+     dropped.",
     "A time is a number with its unit, at most a day: \"100ms\", \"5s\", \"1m30s\". A size is a number of bytes, or a \
      number with its unit: \"10MB\", \"512MiB\".",
     "pm replaces {port}, {slot} (web.2), {n} (2), {pool} and {dir} (the folder of the file) in `command`, `cwd`, the \
@@ -46,6 +49,9 @@ pub fn pm_toml() -> String {
         text::section(&mut roff, &format!("KEYS OF {}", key.to_uppercase()), &description);
         keys(&mut roff, table);
     }
+    let lines = target(&schema, &schema["properties"]["log"]);
+    text::section(&mut roff, "KEYS OF THE FILE'S LOG", &Vec::from_iter(description(lines)));
+    keys(&mut roff, lines);
     roff.control("SH", ["EXAMPLES"]);
     roff.control("nf", []);
     for line in EXAMPLE.lines() {

@@ -57,6 +57,17 @@ table! {
         /// All processes live in a pid namespace: none outlives pm, even if all of pm is killed at once.
         #[schemars(extend("default" = false))]
         pub sealed: Field<bool>,
+        /// The lines of all workers.
+        pub log: Field<LinesTable>,
+    }
+}
+
+table! {
+    /// What is kept of the lines of all workers.
+    pub struct LinesTable {
+        /// The memory for the last lines of all workers. 0: none are kept.
+        #[schemars(extend("default" = defaults::bytes(defaults::RING_BYTES)))]
+        pub ring: Field<Size>,
     }
 }
 
@@ -101,6 +112,8 @@ table! {
         pub stop: Field<StopTable>,
         /// The file that a worker's lines are written to, in addition to the terminal.
         pub log: Field<LogTable>,
+        /// How the lines of a worker are shown on the terminal.
+        pub output: Field<OutputTable>,
         /// The resources that a worker may use.
         pub limits: Field<LimitsTable>,
         /// The user that the workers run as. Only if pm runs as root.
@@ -243,6 +256,18 @@ table! {
         /// The number of rotated files that are kept.
         #[schemars(extend("default" = defaults::LOG_KEEP))]
         pub keep: Field<Whole<0, 1_000>>,
+    }
+}
+
+table! {
+    /// What stands before each line of a worker on the terminal.
+    pub struct OutputTable {
+        /// The name of the slot before each line.
+        #[schemars(extend("default" = true))]
+        pub prefix: Field<bool>,
+        /// The name is coloured, where pm's output is. Not valid with `prefix = false`.
+        #[schemars(extend("default" = true))]
+        pub color: Field<bool>,
     }
 }
 

@@ -29,7 +29,7 @@ use self::value::{FileFaults, Value};
 use super::fault_kind::FaultKind;
 use super::host::{Document, Host};
 use super::text::diagnostics::{Fault, Faults, Findings};
-use super::{FILE_BYTES_MAX, Plan};
+use super::{FILE_BYTES_MAX, Plan, defaults};
 
 pub use faults::{CommandForm, Expected, HealthFault, Noun, PoolFault, PoolsFault, ValueFault};
 pub use syntax::{SyntaxFault, TomlProblem};
@@ -41,7 +41,7 @@ pub use value::Actual;
 /// Every fault in the file, and in the files of variables that it names.
 pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
-    let nothing = Plan { pools: Vec::new(), sealed: false };
+    let nothing = Plan { pools: Vec::new(), sealed: false, ring_bytes: defaults::RING_BYTES };
     let file = findings.add_source(&document.name, &document.text);
     if document.text.len() > FILE_BYTES_MAX {
         findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));

@@ -19,8 +19,8 @@ use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 use crate::plan::text::placeholders::{self, Misplaced, SlotPorts, Template};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{
-    ExecSpec, Identity, Limits, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults, dotenv,
-    environment, is_name,
+    ExecSpec, Identity, LabelStyle, Limits, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults,
+    dotenv, environment, is_name,
 };
 
 /// A file that is being read, and what that needs.
@@ -94,6 +94,7 @@ impl Reader<'_> {
             alive,
             log: self.log(&table.log, ports),
             terminal_output: self.terminal_output(table),
+            label: self.label(table),
         };
         let reserved: &[_] = if spec.notifies() { &environment::FOR_NOTIFICATION } else { &[] };
         spec.env = self.env(entry, ports, reserved);
@@ -264,6 +265,20 @@ impl Reader<'_> {
             max_bytes: max.map_or(defaults::LOG_BYTES_MAX, |(size, _)| size.0),
             keep: keep.unwrap_or(defaults::LOG_KEEP),
         })
+    }
+
+    fn label(&mut self, table: &PoolTable) -> LabelStyle {
+        let Some(output) = table.output.value() else { return LabelStyle::default() };
+        let is_off = |key: &Field<bool>| key.value().is_some_and(|is_on| !is_on);
+        match (is_off(&output.prefix), output.color.usable()) {
+            (true, Some((_, given))) => {
+                self.add_fault(given.key.clone(), PoolFault::ColourWithoutPrefix);
+                LabelStyle::None
+            }
+            (true, None) => LabelStyle::None,
+            (false, Some((false, _))) => LabelStyle::Plain,
+            (false, Some((true, _)) | None) => LabelStyle::Coloured,
+        }
     }
 
     fn terminal_output(&mut self, table: &PoolTable) -> TerminalOutput {

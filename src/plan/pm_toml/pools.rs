@@ -41,7 +41,12 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
     reader.order(&entries, &mut pools);
     reader.check_log_files(&entries, &pools);
     reader.check_paths(&entries, &pools);
-    Plan { pools, sealed: file.sealed.value().is_some_and(|sealed| *sealed) }
+    let ring = file.log.value().and_then(|log| log.ring.value());
+    Plan {
+        pools,
+        sealed: file.sealed.value().is_some_and(|sealed| *sealed),
+        ring_bytes: ring.map_or(defaults::RING_BYTES, |size| size.0),
+    }
 }
 
 /// The tables of all pools that can be read.

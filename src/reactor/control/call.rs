@@ -1,8 +1,13 @@
 //! From a request to what it asks for. Nothing is looked up here: names of slots are still words.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use regex_lite::Regex;
 use serde::de::DeserializeOwned;
+
+use super::super::clock::WallTime;
 
 use super::http::{Method, Request};
 use super::problems;
@@ -10,13 +15,14 @@ use crate::plan::text::suggest::Suggestion;
 use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
 
 /// What a client asks for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Call {
     Version,
     Health,
     Status { slots: Vec<String> },
     Slot(String),
     Events(EventsCall),
+    Logs(LogsCall),
     Wait { slots: Vec<String>, until: Until, timeout: Duration },
     Start(Command),
     Stop(Command),
@@ -37,8 +43,26 @@ pub struct EventsCall {
     pub format: Format,
 }
 
+/// Which lines of workers a client asks for.
+#[derive(Clone, Debug)]
+pub struct LogsCall {
+    pub slots: Vec<String>,
+    /// At most this many, the last ones, before what follows. `None`: all that are kept.
+    pub lines: Option<usize>,
+    /// Only those after the line of this number.
+    pub after: Option<u64>,
+    pub since: Option<WallTime>,
+    pub until: Option<WallTime>,
+    pub grep: Option<Regex>,
+    pub generation: Option<u64>,
+    pub follow: bool,
+    pub format: Format,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// As on a terminal.
+    Text,
     /// A JSON object a line.
     Lines,
     /// Server-sent events (HTML Standard, section 9.2).
@@ -54,12 +78,17 @@ pub enum Until {
 }
 
 /// Each path, the methods that it has, and its queries.
-const PATHS: [(&str, &str, &[&str]); 13] = [
+const PATHS: [(&str, &str, &[&str]); 14] = [
     ("/v1", "GET, HEAD", &[]),
     ("/healthz", "GET, HEAD", &[]),
     ("/v1/status", "GET, HEAD", &["slots"]),
     ("/v1/slots/", "GET, HEAD", &[]),
     ("/v1/events", "GET, HEAD", &["after", "slots", "follow"]),
+    (
+        "/v1/logs",
+        "GET, HEAD",
+        &["slots", "lines", "after", "since", "until", "grep", "generation", "follow"],
+    ),
     ("/v1/wait", "GET, HEAD", &["slots", "for", "timeout_seconds"]),
     ("/v1/start", "POST", &[]),
     ("/v1/stop", "POST", &[]),
@@ -121,6 +150,7 @@ impl Call {
             "/v1/status" => Self::Status { slots: words(request, "slots") },
             "/v1/slots/" => Self::Slot(path["/v1/slots/".len()..].to_owned()),
             "/v1/events" => Self::Events(events(request)?),
+            "/v1/logs" => Self::Logs(logs(request)?),
             "/v1/wait" => Self::Wait {
                 slots: named(words(request, "slots"))?,
                 until: until(request)?,
@@ -154,24 +184,73 @@ fn named(slots: Vec<String>) -> Result<Vec<String>, Box<Problem>> {
 }
 
 fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {
-    let number = |text: &str| {
-        let number = text.parse().ok();
-        number
-            .ok_or_else(|| problems::bad_request(format!("`{text}` is not the number of an event")))
-    };
     let last_id = request.headers.get("last-event-id").and_then(|id| id.rsplit('-').next());
-    let after = last_id.or(request.query("after")).map(number).transpose()?;
-    let follow = match request.query("follow") {
-        None | Some("0" | "false") => false,
-        Some("" | "1" | "true") => true,
-        Some(other) => {
-            return Err(problems::bad_request(format!("`follow` is 1 or 0, not `{other}`")));
-        }
+    let after = match last_id {
+        Some(id) => Some(id.parse().ok().ok_or_else(|| {
+            problems::bad_request(format!("`{id}` is not the number of an event"))
+        })?),
+        None => number(request, "after")?,
     };
+    let format = match format(request) {
+        Format::ServerSent => Format::ServerSent,
+        Format::Text | Format::Lines => Format::Lines,
+    };
+    Ok(EventsCall { after, slots: words(request, "slots"), follow: follow(request)?, format })
+}
+
+fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
+    let lines = match request.query("lines") {
+        Some("all") => None,
+        _ => number(request, "lines")?,
+    };
+    let grep = request.query("grep").map(Regex::new).transpose();
+    Ok(LogsCall {
+        slots: words(request, "slots"),
+        lines,
+        after: number(request, "after")?,
+        since: moment(request, "since")?,
+        until: moment(request, "until")?,
+        grep: grep.map_err(|error| problems::bad_request(format!("`grep`: {error}")))?,
+        generation: number(request, "generation")?,
+        follow: follow(request)?,
+        format: format(request),
+    })
+}
+
+fn number<N: FromStr>(request: &Request, name: &str) -> Result<Option<N>, Box<Problem>> {
+    let Some(text) = request.query(name) else { return Ok(None) };
+    let wrong = || problems::bad_request(format!("`{name}` is a number, not `{text}`"));
+    text.parse().ok().ok_or_else(wrong).map(Some)
+}
+
+fn moment(request: &Request, name: &str) -> Result<Option<WallTime>, Box<Problem>> {
+    let Some(text) = request.query(name) else { return Ok(None) };
+    let time: Option<Timestamp> = text.parse().ok();
+    let millis = time.map(|time| WallTime(u64::try_from(time.as_millisecond()).unwrap_or(0)));
+    let wrong = || {
+        let detail = format!("`{name}` is a time like 2026-11-25T01:02:03Z, not `{text}`");
+        problems::bad_request(detail)
+    };
+    millis.ok_or_else(wrong).map(Some)
+}
+
+fn follow(request: &Request) -> Result<bool, Box<Problem>> {
+    match request.query("follow") {
+        None | Some("0" | "false") => Ok(false),
+        Some("" | "1" | "true") => Ok(true),
+        Some(other) => Err(problems::bad_request(format!("`follow` is 1 or 0, not `{other}`"))),
+    }
+}
+
+fn format(request: &Request) -> Format {
     let accept = request.headers.get("accept").unwrap_or_default();
-    let is_server_sent = accept.contains("text/event-stream");
-    let format = if is_server_sent { Format::ServerSent } else { Format::Lines };
-    Ok(EventsCall { after, slots: words(request, "slots"), follow, format })
+    if accept.contains("text/event-stream") {
+        Format::ServerSent
+    } else if accept.contains("json") {
+        Format::Lines
+    } else {
+        Format::Text
+    }
 }
 
 fn until(request: &Request) -> Result<Until, Box<Problem>> {

@@ -9,6 +9,7 @@ use mio::net::UnixStream;
 
 use super::goal::Pending;
 use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
+use super::logs::Logs;
 use super::stream::Stream;
 
 /// Bytes that are written to one client in one wakeup.
@@ -33,6 +34,7 @@ pub enum Work {
     Nothing,
     Pending(Box<Pending>),
     Stream(Box<Stream>),
+    Logs(Box<Logs>),
 }
 
 /// Whether something is left to do at once.

@@ -4,13 +4,14 @@
 //! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
 //! [`status`] what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader
-//! of that.
+//! of that, [`logs`] a reader of lines; [`parent`] is the service manager above pm.
 
 pub mod call;
 pub mod client;
 pub mod events;
 pub mod goal;
 pub mod http;
+pub mod logs;
 pub mod parent;
 pub mod problems;
 pub mod selectors;
@@ -26,7 +27,7 @@ use mio::unix::SourceFd;
 use nix::unistd::{getpid, getppid};
 use slab::Slab;
 
-use self::client::{Client, Left};
+use self::client::{Client, Left, Work};
 use self::events::Events;
 use self::parent::{Parent, Summary};
 use super::tokens::{Registrar, Source};
@@ -235,8 +236,8 @@ impl Control {
     pub fn next_deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().flat_map(|(_, client)| {
             let answer = match &client.work {
-                client::Work::Pending(pending) => Some(pending.deadline),
-                client::Work::Nothing | client::Work::Stream(_) => None,
+                Work::Pending(pending) => Some(pending.deadline),
+                Work::Nothing | Work::Stream(_) | Work::Logs(_) => None,
             };
             [client.deadline(), answer]
         });

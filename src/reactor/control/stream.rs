@@ -29,12 +29,12 @@ impl Stream {
 
     pub fn head(&self) -> Head {
         let content_type = match self.format {
-            Format::Lines => "application/x-ndjson",
+            Format::Text | Format::Lines => "application/x-ndjson",
             Format::ServerSent => "text/event-stream",
         };
         let head = Head::new(Status::Ok, content_type).with("Cache-Control", "no-store");
         match self.format {
-            Format::Lines => head,
+            Format::Text | Format::Lines => head,
             Format::ServerSent => head.with("X-Accel-Buffering", "no"),
         }
     }
@@ -78,7 +78,7 @@ impl Stream {
     fn written(&self, event: &Event) -> String {
         let data = serde_json::to_string(event).unwrap_or_default();
         match self.format {
-            Format::Lines => data + "\n",
+            Format::Text | Format::Lines => data + "\n",
             Format::ServerSent => {
                 let mut text = String::new();
                 let name = event.kind.name();

@@ -4,12 +4,16 @@
 
 use std::io::{self, stderr, stdout};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
 use nix::pty::Winsize;
 
 use super::queue::{Incident, LineQueue};
+use super::view::{self, Form, OwnLine, OwnLines, TIMESTAMP_COLUMNS, View, Writer};
+use crate::plan::LabelStyle;
+use crate::reactor::clock::Moment;
 use crate::reactor::tokens::{Registrar, Source};
 use crate::sys::{pty, stream};
 
@@ -36,18 +40,29 @@ const OWN_NAME: &str = "pm";
 /// What stands before a worker's line, in bytes: the slot's name and a bar.
 #[derive(Clone, Debug)]
 pub struct Label {
+    /// The slot's name.
+    pub slot: Rc<str>,
     pub line: Vec<u8>,
     /// Before each piece of a long line but the first.
     pub continuation: Vec<u8>,
+    pub shown: Shown,
+}
+
+/// Whether the lines of a slot go to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Yes,
+    No,
 }
 
 /// Both outputs.
 #[derive(Debug)]
 pub struct Console {
     stdout: LineQueue,
-    /// `None` if it is the same as stdout.
+    /// `None` if it is the same as stdout, or if pm's own lines go to stdout too.
     stderr: Option<LineQueue>,
-    colour: Colour,
+    view: View,
+    writer: Writer,
     name_width: usize,
 }
 
@@ -56,24 +71,39 @@ impl Console {
     ///
     /// # Errors
     /// If a descriptor cannot be duplicated or watched.
-    pub fn open(colour: Colour, registrar: &mut Registrar<'_>) -> io::Result<Self> {
+    pub fn open(view: View, registrar: &mut Registrar<'_>) -> io::Result<Self> {
         let (out, err) = (stdout(), stderr());
         let stdout = LineQueue::to(out.as_fd(), Source::Stdout, registrar)?;
-        let stderr = if stream::is_same_file(out.as_fd(), err.as_fd()) {
+        let is_one = view.form == Form::Json || stream::is_same_file(out.as_fd(), err.as_fd());
+        let stderr = if is_one {
             None
         } else {
             Some(LineQueue::to(err.as_fd(), Source::Stderr, registrar)?)
         };
-        Ok(Self { stdout, stderr, colour, name_width: OWN_NAME.len() })
+        let writer = Writer::of(view.form);
+        Ok(Self { stdout, stderr, view, writer, name_width: OWN_NAME.len() })
     }
 
     /// What stands before the lines of the slot with this number.
-    pub fn label(&self, name: &str, number: usize) -> Label {
-        let colour = Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()));
-        let colour = if self.colour.stdout { colour } else { Style::new() };
-        let label =
-            |bar| format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width);
-        Label { line: label('|').into_bytes(), continuation: label('+').into_bytes() }
+    pub fn label(&self, pool: &str, name: &str, number: usize, style: LabelStyle) -> Label {
+        let colour = match style {
+            LabelStyle::Coloured if self.view.colour.stdout => {
+                Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()))
+            }
+            LabelStyle::Coloured | LabelStyle::Plain | LabelStyle::None => Style::new(),
+        };
+        let label = |bar| match style {
+            LabelStyle::Coloured | LabelStyle::Plain => {
+                format!("{colour}{name:<width$} {bar}{colour:#} ", width = self.name_width)
+            }
+            LabelStyle::None => String::new(),
+        };
+        Label {
+            slot: name.into(),
+            line: label('|').into_bytes(),
+            continuation: label('+').into_bytes(),
+            shown: if self.view.shows(pool, name) { Shown::Yes } else { Shown::No },
+        }
     }
 
     /// Makes all labels as wide as the longest of `names`.
@@ -83,20 +113,38 @@ impl Console {
 
     /// The size of a terminal whose lines fit behind the labels.
     pub fn terminal_size(&self) -> Winsize {
-        let label_columns = u16::try_from(self.name_width + " | ".len()).unwrap_or(u16::MAX);
+        let timestamp = match self.view.form {
+            Form::Timestamps => TIMESTAMP_COLUMNS,
+            Form::Plain | Form::Json => 0,
+        };
+        let label_columns = self.name_width + " | ".len() + timestamp;
+        let label_columns = u16::try_from(label_columns).unwrap_or(u16::MAX);
         pty::size_within(stdout().as_fd(), label_columns)
     }
 
-    /// Where the workers' lines go.
-    pub fn stdout(&mut self) -> &mut LineQueue {
-        &mut self.stdout
+    /// Where the workers' lines go, and what makes them.
+    pub fn stdout(&mut self) -> (&mut LineQueue, &mut Writer) {
+        (&mut self.stdout, &mut self.writer)
     }
 
-    /// Adds a line of pm's own.
-    pub fn say(&mut self, text: &str, now: Instant) {
-        let bold = if self.colour.stderr { Style::new().bold() } else { Style::new() };
+    /// Adds what pm itself says: a line, or more.
+    pub fn say(&mut self, line: OwnLine<'_>, at: Moment) {
+        let bold = if self.view.colour.stderr { Style::new().bold() } else { Style::new() };
         let label = format!("{bold}{OWN_NAME:<width$} |{bold:#} ", width = self.name_width);
-        self.own().push(&[label.as_bytes(), text.as_bytes()], now);
+        let own = self.stderr.as_mut().unwrap_or(&mut self.stdout);
+        let timestamp = match &mut self.writer {
+            Writer::Plain => "",
+            Writer::Timestamps(time) => time.written(at.wall),
+            Writer::Json(out) => return own.push(&[view::json_of_own(out, line)], at.now),
+        };
+        for text in line.words.lines() {
+            own.push(&[timestamp.as_bytes(), label.as_bytes(), text.as_bytes()], at.now);
+        }
+    }
+
+    /// Which of pm's own lines are asked for.
+    pub fn own_lines(&self) -> OwnLines {
+        self.view.own
     }
 
     /// Writes what the reader of stdout takes now, without waiting.

@@ -3,6 +3,8 @@
 //! A line longer than [`LINE_BYTES_MAX`] is handed on in pieces, so that a worker which never ends its line does not
 //! fill pm's memory. [`LastOutput`] keeps the end of what was written, for the report of the worker's end.
 
+use std::ops::Range;
+
 /// A line is handed on at this length, whether or not its end has come.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -22,6 +24,13 @@ pub struct Piece<'a> {
     pub parts: [&'a [u8]; 2],
     pub start: Start,
     pub end: End,
+}
+
+impl Piece<'_> {
+    /// True if it is a whole line that stands where it was written.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Piece { parts: [[], _], start: Start::Line, end: End::Line })
+    }
 }
 
 /// What a piece begins with.
@@ -58,6 +67,18 @@ impl Cutter {
         if self.partial.len() >= LINE_BYTES_MAX {
             self.hand_on(&[], End::Continued, &mut each);
         }
+    }
+
+    /// Where in these bytes, if they are the next, the lines stand that are handed on where they stand: one after
+    /// another, each with its newline.
+    pub fn lines_in_place(&self, bytes: &[u8]) -> Range<usize> {
+        let after = |newline: Option<usize>| newline.map_or(0, |at| at + 1);
+        let start = if self.partial.is_empty() && self.next == Start::Line {
+            0
+        } else {
+            after(memchr::memchr(b'\n', bytes))
+        };
+        start..after(memchr::memrchr(b'\n', bytes))
     }
 
     /// Nothing more comes: hands on what is left, which has no newline.

@@ -4,19 +4,24 @@
 //!
 //! [`pipes`] reads the workers, [`terminal`] makes lines of what a terminal would show, [`lines`] cuts, [`spec`] says
 //! where the lines of a worker go: [`console`] is stdout and stderr, [`queue`] holds lines while their reader is slow,
-//! [`files`] writes and rotates log files.
+//! [`files`] writes and rotates log files, [`ring`] keeps the last lines in memory, [`view`] is
+//! what people or programs are shown.
 
 mod console;
 mod files;
 mod lines;
 mod pipes;
 mod queue;
+#[allow(dead_code, reason = "the commands that show kept lines are not there yet")]
+mod ring;
 mod spec;
 mod terminal;
+mod view;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use nix::pty::Winsize;
@@ -26,13 +31,18 @@ pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
 pub use self::pipes::Progress;
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
+pub use self::ring::{Kind as LineKind, Line, Ring};
 pub use self::spec::{Device, OutputSpec};
+pub use self::view::{Form, OwnLine, OwnLines, View};
 
 use self::console::Console;
 use self::files::LogFiles;
 use self::pipes::Pipes;
+use self::ring::{Author, Kind, Origin};
 use self::spec::Sink;
+use super::clock::Moment;
 use super::tokens::Registrar;
+use crate::plan::LabelStyle;
 use crate::supervisor::{SlotId, WorkerId};
 
 /// All output of a run.
@@ -41,6 +51,7 @@ pub struct Output {
     pipes: Pipes,
     files: LogFiles,
     console: Console,
+    ring: Ring,
     /// The workers that have written the line they were awaited to write.
     ready: Vec<WorkerId>,
 }
@@ -57,9 +68,15 @@ impl Output {
     ///
     /// # Errors
     /// If stdout or stderr cannot be duplicated or watched.
-    pub fn open(colour: Colour, registrar: &mut Registrar<'_>) -> io::Result<Self> {
-        let console = Console::open(colour, registrar)?;
-        Ok(Self { pipes: Pipes::new(), files: LogFiles::default(), console, ready: Vec::new() })
+    pub fn open(view: View, registrar: &mut Registrar<'_>) -> io::Result<Self> {
+        let console = Console::open(view, registrar)?;
+        Ok(Self {
+            pipes: Pipes::new(),
+            files: LogFiles::default(),
+            console,
+            ring: Ring::default(),
+            ready: Vec::new(),
+        })
     }
 
     // Workers.
@@ -88,20 +105,22 @@ impl Output {
     }
 
     /// Reads what workers have written, as long as stdout's queue has room for it.
-    pub fn read(&mut self, now: Instant, registrar: &mut Registrar<'_>) -> Progress {
-        let Self { pipes, files, console, ready } = self;
-        pipes.read(&mut Sink { stdout: console.stdout(), files, ready, now }, registrar)
+    pub fn read(&mut self, at: Moment, registrar: &mut Registrar<'_>) -> Progress {
+        let Self { pipes, files, console, ring, ready } = self;
+        let (stdout, writer) = console.stdout();
+        pipes.read(&mut Sink { stdout, writer, files, ring, ready, at }, registrar)
     }
 
     /// Reads what a dead worker has left in its pipe, and returns the end of all that it wrote.
     pub fn read_last(
         &mut self,
         worker: WorkerId,
-        now: Instant,
+        at: Moment,
         registrar: &mut Registrar<'_>,
     ) -> LastOutput {
-        let Self { pipes, files, console, ready } = self;
-        let sink = &mut Sink { stdout: console.stdout(), files, ready, now };
+        let Self { pipes, files, console, ring, ready } = self;
+        let (stdout, writer) = console.stdout();
+        let sink = &mut Sink { stdout, writer, files, ring, ready, at };
         pipes.read_last(worker, sink, registrar)
     }
 
@@ -123,8 +142,8 @@ impl Output {
     // Labels and terminals.
 
     /// What stands before the lines of the slot with this number.
-    pub fn label(&self, name: &str, number: usize) -> Label {
-        self.console.label(name, number)
+    pub fn label(&self, pool: &str, name: &str, number: usize, style: LabelStyle) -> Label {
+        self.console.label(pool, name, number, style)
     }
 
     /// Makes all labels that are asked for from now on as wide as the longest of `names`, and resizes the workers'
@@ -146,9 +165,14 @@ impl Output {
 
     // People.
 
-    /// Adds a line of pm's own.
-    pub fn say(&mut self, text: &str, now: Instant) {
-        self.console.say(text, now);
+    /// Adds what pm itself says.
+    pub fn say(&mut self, line: OwnLine<'_>, at: Moment) {
+        self.console.say(line, at);
+    }
+
+    /// Which of pm's own lines are asked for.
+    pub fn own_lines(&self) -> OwnLines {
+        self.console.own_lines()
     }
 
     /// Writes what can be written now, but for pm's own lines: [`Output::flush_own`], once the incidents are reported.
@@ -178,6 +202,41 @@ impl Output {
     /// When a reader will count as stalled.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         self.console.next_deadline(now)
+    }
+
+    // Lines that are kept.
+
+    /// The last lines that this worker wrote, as text, if it has begun after the line with the number `after`.
+    pub fn last_lines(&self, worker: WorkerId, after: u64, count: usize) -> Vec<String> {
+        let lines = self.ring.last_lines(worker, after + 1, count).into_iter();
+        lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect()
+    }
+
+    /// The number of the last line of all workers.
+    pub fn last_line(&self) -> u64 {
+        self.ring.last()
+    }
+
+    /// The lines that are kept.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Lets the ring take at most this many bytes.
+    pub fn resize_ring(&mut self, bytes_max: usize) {
+        self.ring.resize(bytes_max);
+    }
+
+    /// Keeps the report of a worker's end among its lines.
+    pub fn keep_death(&mut self, worker: WorkerId, slot: &str, words: &str, at: Moment) {
+        let author = Rc::new(Author { worker, slot: slot.into() });
+        let origin = Origin { author, kind: Kind::Death, at: at.wall };
+        self.ring.push(origin, [words.as_bytes(), b""]);
+    }
+
+    /// Forgets the slots that are not there any more, once none of their lines is kept.
+    pub fn retain_slots(&mut self, is_there: impl Fn(SlotId) -> bool) {
+        self.ring.retain(is_there);
     }
 
     // Log files.

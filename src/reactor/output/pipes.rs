@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -16,6 +17,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::Winsize;
 
 use super::lines::{Cutter, LastOutput};
+use super::ring::Author;
 use super::spec::{Device, OutputSpec, Sink, Tail};
 use super::terminal::TerminalFilter;
 use crate::plan::TerminalOutput;
@@ -45,14 +47,21 @@ pub struct Pipes {
 struct Pipe {
     reader: File,
     token: Token,
-    spec: OutputSpec,
     filter: TerminalFilter,
-    cutter: Cutter,
-    tail: Tail,
-    last: LastOutput,
+    lines: Lines,
     state: State,
     /// Kept after its end until the worker's end has been reported.
     reported: Reported,
+}
+
+/// What is made of the bytes of a worker.
+#[derive(Debug)]
+struct Lines {
+    author: Rc<Author>,
+    spec: OutputSpec,
+    cutter: Cutter,
+    tail: Tail,
+    last: LastOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +118,8 @@ impl Pipes {
         let pipe = Pipe {
             reader,
             token,
-            spec,
             filter: TerminalFilter::default(),
-            cutter: Cutter::default(),
-            tail: Tail::default(),
-            last: LastOutput::default(),
+            lines: Lines::new(worker, spec),
             state: State::Empty,
             reported: Reported::NotYet,
         };
@@ -146,13 +152,13 @@ impl Pipes {
     /// Changes what happens to the output of the workers of a slot that are there.
     pub fn update(&mut self, slot: SlotId, mut change: impl FnMut(&mut OutputSpec)) {
         let all = WorkerId { slot, generation: 0 }..=WorkerId { slot, generation: u64::MAX };
-        self.pipes.range_mut(all).for_each(|(_, pipe)| change(&mut pipe.spec));
+        self.pipes.range_mut(all).for_each(|(_, pipe)| pipe.lines.update(&mut change));
     }
 
     /// Gives all terminals another size.
     pub fn resize(&mut self, size: Winsize) {
         for pipe in self.pipes.values().filter(|pipe| pipe.state != State::Ended) {
-            match pipe.spec.device {
+            match pipe.lines.spec.device {
                 Device::Terminal(_) => pty::resize(&pipe.reader, size),
                 Device::Pipe => {}
             }
@@ -166,8 +172,8 @@ impl Pipes {
             let mut is_idle = true;
             readable.retain(|worker| {
                 let Some(pipe) = pipes.get_mut(worker) else { return false };
-                if pipe.state == State::Readable && sink.stdout.has_room(sink.now) {
-                    pipe.read(*worker, chunk, sink);
+                if pipe.state == State::Readable && sink.stdout.has_room(sink.at.now) {
+                    pipe.read(chunk, sink);
                     is_idle = false;
                 }
                 if pipe.state == State::Ended && pipe.reported == Reported::Done {
@@ -201,11 +207,11 @@ impl Pipes {
             pipe.state = State::Readable;
         }
         for _ in 0..last_chunks {
-            if pipe.state == State::Readable && sink.stdout.has_room(sink.now) {
-                pipe.read(worker, &mut self.chunk, sink);
+            if pipe.state == State::Readable && sink.stdout.has_room(sink.at.now) {
+                pipe.read(&mut self.chunk, sink);
             }
         }
-        let last = std::mem::take(&mut pipe.last);
+        let last = std::mem::take(&mut pipe.lines.last);
         match pipe.state {
             State::Ended => {
                 self.readable.remove(&worker);
@@ -219,36 +225,78 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn read(&mut self, worker: WorkerId, chunk: &mut [u8], sink: &mut Sink<'_>) {
+    fn read(&mut self, chunk: &mut [u8], sink: &mut Sink<'_>) {
         match self.reader.read(chunk) {
-            Ok(0) => self.end(worker, sink),
+            Ok(0) => self.end(sink),
             Ok(count) => {
-                let Self { filter, cutter, spec, tail, last, .. } = self;
+                let spec = &self.lines.spec;
                 let bytes = match (spec.device, spec.terminal_output) {
-                    (Device::Terminal(_), TerminalOutput::Filtered) => filter.push(&chunk[..count]),
+                    (Device::Terminal(_), TerminalOutput::Filtered) => {
+                        self.filter.push(&chunk[..count])
+                    }
                     (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => {
                         &chunk[..count]
                     }
                 };
-                last.push(bytes);
-                cutter.push(bytes, |piece| spec.pass_on(worker, &piece, tail, sink));
+                self.lines.take(bytes, sink);
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock => self.state = State::Empty,
                 // EIO: no process has the terminal open any more (pty(7)).
-                _ => self.end(worker, sink),
+                _ => self.end(sink),
             },
         }
     }
 
-    fn end(&mut self, worker: WorkerId, sink: &mut Sink<'_>) {
-        let Self { filter, cutter, spec, tail, last, .. } = self;
-        let bytes = filter.finish();
-        last.push(bytes);
-        cutter.push(bytes, |piece| spec.pass_on(worker, &piece, tail, sink));
-        cutter.finish(|piece| spec.pass_on(worker, &piece, tail, sink));
+    fn end(&mut self, sink: &mut Sink<'_>) {
+        self.lines.take(self.filter.finish(), sink);
+        self.lines.finish(sink);
         self.state = State::Ended;
+    }
+}
+
+impl Lines {
+    fn new(worker: WorkerId, spec: OutputSpec) -> Self {
+        let author = Rc::new(Author { worker, slot: spec.label.slot.clone() });
+        let (cutter, tail, last) = Default::default();
+        Self { author, spec, cutter, tail, last }
+    }
+
+    fn update(&mut self, change: &mut impl FnMut(&mut OutputSpec)) {
+        change(&mut self.spec);
+        let slot = &self.spec.label.slot;
+        if self.author.slot != *slot {
+            self.author = Rc::new(Author { worker: self.author.worker, slot: slot.clone() });
+        }
+    }
+
+    /// Cuts the next bytes and passes on each piece. The ring takes lines that stand together at once.
+    fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+        let Self { author, spec, cutter, tail, last } = self;
+        last.push(bytes);
+        let lines = &bytes[cutter.lines_in_place(bytes)];
+        let mut count = 0;
+        cutter.push(bytes, |piece| {
+            let n = if piece.is_in_place() {
+                count += 1;
+                sink.ring.last() + count as u64
+            } else {
+                sink.keep_lines(author, lines, std::mem::take(&mut count));
+                sink.keep_piece(author, &piece)
+            };
+            spec.pass_on(author, n, &piece, tail, sink);
+        });
+        sink.keep_lines(author, lines, count);
+    }
+
+    /// Nothing more comes.
+    fn finish(&mut self, sink: &mut Sink<'_>) {
+        let Self { author, spec, cutter, tail, .. } = self;
+        cutter.finish(|piece| {
+            let n = sink.keep_piece(author, &piece);
+            spec.pass_on(author, n, &piece, tail, sink);
+        });
     }
 }
 

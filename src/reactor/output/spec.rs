@@ -1,15 +1,18 @@
-//! What happens to the output of one worker: its lines go to stdout behind a label and to a log file, and one of them
-//! may make it ready.
+//! What happens to the output of one worker: its lines go to stdout behind a label, to a log file and to the ring, and
+//! one of them may make it ready.
 
-use std::time::Instant;
+use std::rc::Rc;
 
 use nix::pty::Winsize;
 
-use super::console::Label;
+use super::console::{Label, Shown};
 use super::files::LogFiles;
 use super::lines::{End, Piece, Start};
 use super::queue::LineQueue;
+use super::ring::{Author, Kind, Origin, Ring};
+use super::view::{self, Writer};
 use crate::plan::{Line, LogFile, TerminalOutput};
+use crate::reactor::clock::Moment;
 use crate::supervisor::WorkerId;
 
 /// A match of a regular expression is found across the cut of a long line if at most this much of it stands before.
@@ -38,9 +41,11 @@ pub enum Device {
 /// Where lines go, and the workers that wrote the line they were awaited to write.
 pub struct Sink<'a> {
     pub stdout: &'a mut LineQueue,
+    pub writer: &'a mut Writer,
     pub files: &'a mut LogFiles,
+    pub ring: &'a mut Ring,
     pub ready: &'a mut Vec<WorkerId>,
-    pub now: Instant,
+    pub at: Moment,
 }
 
 /// The end of the piece before, as far as the awaited text may begin in it. Empty at the start of a line.
@@ -48,10 +53,12 @@ pub struct Sink<'a> {
 pub struct Tail(Vec<u8>);
 
 impl OutputSpec {
-    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it.
+    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it. `n` is its number
+    /// in the ring.
     pub fn pass_on(
         &mut self,
-        worker: WorkerId,
+        author: &Author,
+        n: u64,
         piece: &Piece<'_>,
         tail: &mut Tail,
         sink: &mut Sink<'_>,
@@ -59,18 +66,51 @@ impl OutputSpec {
         if let Some(awaited) = &self.awaited
             && tail.completes(awaited, piece)
         {
-            sink.ready.push(worker);
+            sink.ready.push(author.worker);
             self.awaited = None;
         }
         if let Some(file) = &self.file {
-            sink.files.push(file, worker, piece);
+            sink.files.push(file, author.worker, piece);
         }
         let label = match piece.start {
             Start::Line => &self.label.line,
             Start::Continuation => &self.label.continuation,
         };
-        let [start, rest] = piece.parts;
-        sink.stdout.push(&[label, start, rest], sink.now);
+        let (at, [start, rest]) = (sink.at, piece.parts);
+        match (self.label.shown, &mut *sink.writer) {
+            (Shown::No, _) => {}
+            (Shown::Yes, Writer::Plain) => sink.stdout.push(&[label, start, rest], at.now),
+            (Shown::Yes, Writer::Timestamps(time)) => {
+                let time = time.written(at.wall).as_bytes();
+                sink.stdout.push(&[time, label, start, rest], at.now);
+            }
+            (Shown::Yes, Writer::Json(out)) => {
+                let object = view::json_of_line(out, n, at.wall, author, piece);
+                sink.stdout.push(&[object], at.now);
+            }
+        }
+    }
+}
+
+impl Sink<'_> {
+    /// Keeps whole lines of a worker in the ring.
+    pub fn keep_lines(&mut self, author: &Rc<Author>, lines: &[u8], count: usize) {
+        if count > 0 {
+            self.ring.push_lines(self.origin(author, Kind::Output), lines, count);
+        }
+    }
+
+    /// Keeps a line, or a piece of one, in the ring, and returns its number.
+    pub fn keep_piece(&mut self, author: &Rc<Author>, piece: &Piece<'_>) -> u64 {
+        let kind = match piece.start {
+            Start::Line => Kind::Output,
+            Start::Continuation => Kind::Continuation,
+        };
+        self.ring.push(self.origin(author, kind), piece.parts)
+    }
+
+    fn origin(&self, author: &Rc<Author>, kind: Kind) -> Origin {
+        Origin { author: author.clone(), kind, at: self.at.wall }
     }
 }
 

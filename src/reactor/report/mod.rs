@@ -3,16 +3,17 @@
 //! A [`Report`] is made where and when something happens, so no later change can alter what is said. Sentences are made
 //! from reports alone ([`sentences`]); no sentence is ever read by the program.
 //!
-//! [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts; [`stop_progress`] decides when to report what
-//! delays a stop.
+//! [`kind`] has their names for programs; [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts;
+//! [`stop_progress`] decides when to report what delays a stop.
 
+mod kind;
 mod probe_failure;
 mod sentences;
 mod spawn_failure;
 mod stop_progress;
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::Pid;
 
@@ -21,7 +22,8 @@ pub use self::sentences::signal_name;
 pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
 pub use self::stop_progress::{Delay, Delays, MoreDelays, StopProgress};
 
-use super::output::{Incident, LastOutput, Output};
+use super::clock::Moment;
+use super::output::{Incident, LastOutput, Output, OwnLine, OwnLines};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
 use crate::supervisor::{Exit, Next, Stop, WorkerId};
 use crate::sys::cgroup::NoCgroup;
@@ -31,7 +33,7 @@ use crate::sys::{Awaiting, strerror};
 /// Something that happened.
 #[derive(Debug)]
 pub struct Report {
-    pub at: Instant,
+    pub at: Moment,
     pub what: What,
 }
 
@@ -269,11 +271,11 @@ impl RunEvent {
 }
 
 impl Report {
-    pub fn of_worker(at: Instant, worker: WorkerFacts, event: WorkerEvent) -> Self {
+    pub fn of_worker(at: Moment, worker: WorkerFacts, event: WorkerEvent) -> Self {
         Self { at, what: What::Worker(worker, event) }
     }
 
-    pub fn of_run(at: Instant, event: RunEvent) -> Self {
+    pub fn of_run(at: Moment, event: RunEvent) -> Self {
         Self { at, what: What::Run(event) }
     }
 
@@ -282,10 +284,27 @@ impl Report {
         sentences::of(&self.what)
     }
 
-    /// Writes the sentences of this report to pm's own output.
+    /// Writes the sentences of this report to pm's own output, if they are asked for. That of a death stands among the
+    /// worker's lines too.
     pub fn write(&self, output: &mut Output) {
-        for line in self.words().lines() {
-            output.say(line, self.at);
+        let (words, at) = (self.words(), self.at);
+        let worker = match &self.what {
+            What::Worker(worker, event) => {
+                if event.is_end() {
+                    output.keep_death(worker.id, &worker.name, &words, at);
+                }
+                Some(worker)
+            }
+            What::Run(_) => None,
+        };
+        let is_shown = match output.own_lines() {
+            OwnLines::All => true,
+            OwnLines::Failures => !self.what.is_usual(),
+        };
+        if is_shown {
+            let slot = worker.map(|worker| worker.name.as_str());
+            let event = self.what.event();
+            output.say(OwnLine { at: at.wall, slot, event, words: &words }, at);
         }
     }
 }

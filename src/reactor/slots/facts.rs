@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use super::history::{History, PhaseChange};
 use super::record::{FailureKind, Record};
 use super::{LaunchSpec, Slots};
+use crate::plan::LabelStyle;
 use crate::reactor::report::{
     Cause, LimitedBy, PoolFacts, RunEvent, SpawnFailure, StaleWorkers, WorkerFacts,
 };
@@ -57,8 +58,8 @@ impl Slots {
     }
 
     /// Looks at what this slot is at now.
-    pub fn note_phase(&mut self, slot: &Slot, now: &Time) -> Option<PhaseChange> {
-        self.history_mut(slot.id())?.note_phase(slot, now)
+    pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: &Time) -> Option<PhaseChange> {
+        self.history_mut(slot.id())?.note_phase(slot, last_line, now)
     }
 
     /// The facts of a worker: its slot's latest, or the one before it.
@@ -120,6 +121,12 @@ impl Slots {
 
     pub fn pool_names(&self, pools: &[PoolId]) -> Vec<String> {
         pools.iter().map(|pool| self.pool_name(*pool)).collect()
+    }
+
+    /// The pool of a slot, and what stands before its lines, as the plan wants it.
+    pub fn label_style(&self, slot: SlotId) -> (&str, LabelStyle) {
+        let spec = self.record(slot).wanted();
+        (&spec.pool_name, spec.plan.label)
     }
 
     /// Every slot with the name that its latest worker has, or that its next one will have.

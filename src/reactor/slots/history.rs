@@ -22,6 +22,8 @@ pub struct History {
     generation: u64,
     since: Option<Time>,
     started_at: Option<Time>,
+    /// The number of the last line of all workers when it was started.
+    lines_before: u64,
     ready_at: Option<Time>,
     /// The latest first.
     deaths: VecDeque<Death>,
@@ -64,6 +66,11 @@ impl History {
         self.ready_at.as_ref()
     }
 
+    /// The lines of its worker come after the one with this number.
+    pub fn lines_before(&self) -> u64 {
+        self.lines_before
+    }
+
     /// The latest first.
     pub fn deaths(&self) -> impl Iterator<Item = &Death> {
         self.deaths.iter()
@@ -75,7 +82,8 @@ impl History {
     }
 
     /// Looks at what the slot is at now.
-    pub fn note_phase(&mut self, slot: &Slot, now: &Time) -> Option<PhaseChange> {
+    /// `last_line` is the number of the last line of all workers.
+    pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: &Time) -> Option<PhaseChange> {
         let (generation, to) = (slot.generation(), phase_of(slot.phase()));
         if (self.generation, self.phase) == (generation, to) {
             self.since.get_or_insert_with(|| now.clone());
@@ -86,6 +94,7 @@ impl History {
         if self.generation != generation {
             self.restarts += u64::from(self.generation > 0);
             self.started_at = Some(now.clone());
+            self.lines_before = last_line;
             self.ready_at = None;
             self.ending = None;
             self.exit = None;

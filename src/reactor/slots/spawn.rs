@@ -144,7 +144,7 @@ impl Slots {
             Device::Pipe
         };
         let output = OutputSpec {
-            label: parts.output.label(&plan.name, worker.slot.0),
+            label: parts.output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label),
             file: plan.log.clone(),
             awaited: spec.awaited_line().cloned(),
             device,

@@ -63,6 +63,8 @@ pub enum PoolFault {
     GroupWithoutUser,
     #[error("`raw` has no effect without `pty`")]
     RawWithoutPty,
+    #[error("`color` is that of the prefix, which `prefix = false` leaves out")]
+    ColourWithoutPrefix,
     #[error("only root may run workers as `{0}`")]
     NotRoot(String),
     #[error("there is no user `{0}` on this machine")]
@@ -122,6 +124,7 @@ impl Explain for PoolFault {
             Self::NotifyVariable(_) => "remove it".into(),
             Self::GroupWithoutUser => "set `user` too".into(),
             Self::RawWithoutPty => "set `pty = true` too, or remove it".into(),
+            Self::ColourWithoutPrefix => "remove one of the two".into(),
             Self::NotRoot(_) => {
                 "start pm as root, or remove `user` and start pm as that user".into()
             }

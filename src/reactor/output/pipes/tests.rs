@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use super::*;
 use crate::plan::Line;
-use crate::reactor::output::console::Label;
+use crate::reactor::clock::{Moment, WallTime};
+use crate::reactor::output::console::{Label, Shown};
 use crate::reactor::output::files::LogFiles;
 use crate::reactor::output::queue::LineQueue;
+use crate::reactor::output::ring::{Kind, Ring};
+use crate::reactor::output::view::Writer;
 use crate::reactor::tokens::Poller;
 
 const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
@@ -25,7 +28,23 @@ fn is_ready_by(awaited: Line, writes: &[&[u8]]) -> bool {
     ready == [WORKER]
 }
 
+/// The lines that the ring keeps of these writes.
+fn kept(writes: &[&[u8]]) -> Vec<(u64, Kind, String)> {
+    let mut ring = Ring::new(1024 * 1024);
+    output_into(&mut ring, None, writes);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_owned()).unwrap();
+    ring.after(0).lines.map(|line| (line.n, line.kind, text(line.bytes))).collect()
+}
+
 fn output_and_ready(
+    awaited: Option<Line>,
+    writes: &[&[u8]],
+) -> (String, LastOutput, Vec<WorkerId>) {
+    output_into(&mut Ring::default(), awaited, writes)
+}
+
+fn output_into(
+    ring: &mut Ring,
     awaited: Option<Line>,
     writes: &[&[u8]],
 ) -> (String, LastOutput, Vec<WorkerId>) {
@@ -35,9 +54,22 @@ fn output_and_ready(
     let mut stdout = LineQueue::to(file.as_fd(), Source::Stdout, &mut registrar).unwrap();
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
     let now = Instant::now();
-    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
+    let at = Moment { now, wall: WallTime(7) };
+    let sink = &mut Sink {
+        writer: &mut Writer::Plain,
+        stdout: &mut stdout,
+        files: &mut files,
+        ring,
+        ready: &mut ready,
+        at,
+    };
     let mut pipes = Pipes::new();
-    let label = Label { line: b"web.1 | ".into(), continuation: b"web.1 + ".into() };
+    let label = Label {
+        slot: "web.1".into(),
+        line: b"web.1 | ".into(),
+        continuation: b"web.1 + ".into(),
+        shown: Shown::Yes,
+    };
     let spec = OutputSpec {
         label,
         file: None,
@@ -86,9 +118,22 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
     let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
     let now = Instant::now();
-    let sink = &mut Sink { stdout: &mut stdout, files: &mut files, ready: &mut ready, now };
+    let (ring, at) = (&mut Ring::new(1024 * 1024), Moment { now, wall: WallTime(7) });
+    let sink = &mut Sink {
+        writer: &mut Writer::Plain,
+        stdout: &mut stdout,
+        files: &mut files,
+        ring,
+        ready: &mut ready,
+        at,
+    };
     let mut pipes = Pipes::new();
-    let label = Label { line: Vec::new(), continuation: Vec::new() };
+    let label = Label {
+        slot: "web.1".into(),
+        line: Vec::new(),
+        continuation: Vec::new(),
+        shown: Shown::Yes,
+    };
     let spec = OutputSpec {
         label,
         file: None,
@@ -128,4 +173,24 @@ fn the_awaited_line_is_found_with_its_colours_and_without() {
         assert!(is_ready_by(Line::Text(text.into()), &[written]), "{text:?}");
     }
     assert!(!is_ready_by(Line::Text("Local http".into()), &[written]));
+}
+
+#[test]
+fn the_ring_keeps_each_line_as_it_was_written() {
+    let length = super::super::lines::LINE_BYTES_MAX + 5_000;
+    let long = vec![b'x'; length];
+    let writes: [&[u8]; 6] = [b"on", b"e\ntwo\n\nth", b"ree\nfour\n", &long, b"y\nfi", b"ve"];
+    for reads in [writes.to_vec(), vec![&*writes.concat()]] {
+        let kept = kept(&reads);
+        let numbers: Vec<_> = kept.iter().map(|(n, ..)| *n).collect();
+        assert_eq!(numbers, Vec::from_iter(1..=kept.len() as u64));
+        assert_eq!(kept.iter().filter(|(_, kind, _)| *kind == Kind::Continuation).count(), 1);
+        let mut text = String::new();
+        for (_, kind, line) in &kept {
+            let newline = if *kind == Kind::Continuation { "" } else { "\n" };
+            text = text + newline + line;
+        }
+        let long = "x".repeat(length);
+        assert_eq!(text, format!("\none\ntwo\n\nthree\nfour\n{long}y\nfive"));
+    }
 }

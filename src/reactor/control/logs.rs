@@ -1,0 +1,204 @@
+//! The lines of workers for one client: a place in the ring of lines, and no queue.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use regex_lite::Regex;
+
+use super::super::clock::WallTime;
+use super::super::output::{Line, LineKind, Ring};
+use super::call::{Format, LogsCall};
+use super::http::{Connection, Head, Status};
+use crate::supervisor::{SlotId, WorkerId};
+use crate::wire::{LogLine, Time};
+
+/// The lines of one client.
+#[derive(Debug)]
+pub struct Logs {
+    /// The number of the last line that it has, or that was passed over.
+    cursor: u64,
+    filter: Filter,
+    follow: bool,
+    format: Format,
+    /// Text that had no room yet.
+    rest: String,
+    given: usize,
+}
+
+/// Which lines are meant.
+#[derive(Debug)]
+struct Filter {
+    /// In order; empty for all.
+    slots: Vec<SlotId>,
+    generation: Option<u64>,
+    since: Option<WallTime>,
+    until: Option<WallTime>,
+    grep: Option<Regex>,
+}
+
+/// Lines that are looked at for one client in one wakeup.
+const LOOKED_AT_MAX: usize = 4096;
+
+/// Whether more lines may follow at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// The client has all that there is, or has to read first.
+    No,
+    Yes,
+}
+
+impl Logs {
+    /// `slots` are those that the client has selected; empty for all.
+    pub fn new(call: LogsCall, slots: Vec<SlotId>, ring: &Ring) -> Self {
+        let mut logs = Self {
+            // Lines that were lost before it asked are none of its own.
+            cursor: call.after.unwrap_or_else(|| ring.first() - 1),
+            filter: Filter {
+                slots,
+                generation: call.generation,
+                since: call.since,
+                until: call.until,
+                grep: call.grep,
+            },
+            follow: call.follow,
+            format: call.format,
+            rest: String::new(),
+            given: 0,
+        };
+        if let Some(count) = call.lines {
+            let filter = &logs.filter;
+            let lines = ring.lines(logs.cursor + 1, |worker| filter.has(worker)).rev();
+            let last = lines.filter(|line| filter.is_meant(line)).take(count).last();
+            logs.cursor = last.map_or(ring.last(), |line| line.n - 1);
+        }
+        logs
+    }
+
+    pub fn head(&self) -> Head {
+        let content_type = match self.format {
+            Format::Text => "text/plain; charset=utf-8",
+            Format::Lines => "application/x-ndjson",
+            Format::ServerSent => "text/event-stream",
+        };
+        Head::new(Status::Ok, content_type).with("Cache-Control", "no-store")
+    }
+
+    /// Gives the client what it asks for, as far as there is room.
+    pub fn fill(&mut self, ring: &Ring, connection: &mut Connection) -> More {
+        let mut looked_at = 0;
+        loop {
+            if !self.give_rest(connection) {
+                return More::No;
+            }
+            let lost = ring.after(self.cursor).lost;
+            if lost > 0 {
+                self.cursor += lost;
+                self.rest = self.lost(lost);
+                continue;
+            }
+            let filter = &self.filter;
+            let mut lines = ring.lines(self.cursor + 1, |worker| filter.has(worker));
+            let next = lines.find(|line| {
+                looked_at += 1;
+                looked_at > LOOKED_AT_MAX || filter.is_late(line) || filter.is_meant(line)
+            });
+            match next {
+                None => {
+                    self.cursor = ring.last();
+                    if !self.follow {
+                        connection.end_stream();
+                    }
+                    return More::No;
+                }
+                Some(line) if filter.is_late(&line) => {
+                    connection.end_stream();
+                    return More::No;
+                }
+                Some(line) if looked_at > LOOKED_AT_MAX => {
+                    self.cursor = line.n - 1;
+                    return More::Yes;
+                }
+                Some(line) => {
+                    self.rest = self.written(&line);
+                    self.cursor = line.n;
+                }
+            }
+        }
+    }
+
+    /// Gives the rest of a line. True if nothing is left of it.
+    fn give_rest(&mut self, connection: &mut Connection) -> bool {
+        let rest = &self.rest.as_bytes()[self.given..];
+        let count = rest.len().min(connection.output_room());
+        connection.stream(&rest[..count]);
+        self.given += count;
+        if self.given < self.rest.len() {
+            return false;
+        }
+        self.rest.clear();
+        self.given = 0;
+        true
+    }
+
+    fn written(&self, line: &Line<'_>) -> String {
+        self.formatted(&LogLine {
+            n: line.n,
+            at: time(line.at),
+            slot: line.slot.to_string(),
+            generation: line.worker.generation,
+            from_worker: line.kind != LineKind::Death,
+            line: text(line),
+        })
+    }
+
+    fn lost(&self, count: u64) -> String {
+        self.formatted(&LogLine {
+            n: self.cursor,
+            at: time(WallTime::default()),
+            slot: "pm".into(),
+            generation: 0,
+            from_worker: false,
+            line: format!("{count} lines were lost: pm keeps no more"),
+        })
+    }
+
+    fn formatted(&self, line: &LogLine) -> String {
+        let data = || serde_json::to_string(line).unwrap_or_default();
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = match self.format {
+            Format::Text => writeln!(text, "{} | {}", line.slot, line.line),
+            Format::Lines => writeln!(text, "{}", data()),
+            Format::ServerSent => write!(text, "id: {}\nevent: log\ndata: {}\n\n", line.n, data()),
+        };
+        text
+    }
+}
+
+impl Filter {
+    fn has(&self, worker: WorkerId) -> bool {
+        let is_of = self.slots.is_empty() || self.slots.binary_search(&worker.slot).is_ok();
+        is_of && self.generation.is_none_or(|generation| generation == worker.generation)
+    }
+
+    fn is_meant(&self, line: &Line<'_>) -> bool {
+        self.since.is_none_or(|since| line.at >= since)
+            && self.until.is_none_or(|until| line.at <= until)
+            && self.grep.as_ref().is_none_or(|grep| grep.is_match(&text(line)))
+    }
+
+    /// No line from this one on is meant.
+    fn is_late(&self, line: &Line<'_>) -> bool {
+        self.until.is_some_and(|until| line.at > until)
+    }
+}
+
+fn text(line: &Line<'_>) -> String {
+    String::from_utf8_lossy(line.bytes).into_owned()
+}
+
+fn time(at: WallTime) -> Time {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    Time(format!("{time:.3}"))
+}

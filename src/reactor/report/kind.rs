@@ -1,0 +1,104 @@
+//! The kinds of reports: their names for programs, and which of them are about what usually happens.
+
+use super::{RunEvent, What, WorkerEvent};
+use crate::supervisor::Next;
+
+impl What {
+    /// In one word, for programs. Words are added to these, and none is changed.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Worker(_, event) => event.name(),
+            Self::Run(event) => event.name(),
+        }
+    }
+
+    /// True if nothing has failed: `--quiet` leaves it out.
+    pub fn is_usual(&self) -> bool {
+        match self {
+            Self::Worker(_, event) => event.is_usual(),
+            Self::Run(event) => event.is_usual(),
+        }
+    }
+}
+
+impl WorkerEvent {
+    /// True if the worker has ended, and this is the report of it.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Crashed { .. } | Self::FailedStart { .. } | Self::Stopped { .. } => true,
+            Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
+            Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
+            Self::GraceOver { .. } | Self::StillStopping { .. } => false,
+            Self::StillKilling { .. } | Self::Rejected(_) => false,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Crashed { .. } => "crashed",
+            Self::FailedStart { .. } if self.is_usual() => "done",
+            Self::FailedStart { .. } => "failed_start",
+            Self::SpawnFailed { .. } => "spawn_failed",
+            Self::SlowStart { .. } => "slow_start",
+            Self::NeverReady { .. } => "never_ready",
+            Self::Hung { .. } => "hung",
+            Self::Replacing => "replacing",
+            Self::Stopped { .. } => "stopped",
+            Self::GraceOver { .. } => "grace_over",
+            Self::StillStopping { .. } => "still_stopping",
+            Self::StillKilling { .. } => "still_killing",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    fn is_usual(&self) -> bool {
+        match self {
+            Self::Ready | Self::Replacing => true,
+            // It has done its work.
+            Self::Crashed { death, next } | Self::FailedStart { death, next } => {
+                death.exit.is_success() && *next == Next::End
+            }
+            Self::Stopped { next } => match next {
+                Next::Down | Next::End | Next::Spawn => true,
+                Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts => false,
+            },
+            Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
+            Self::NeverReady { .. } | Self::Hung { .. } | Self::GraceOver { .. } => false,
+            Self::StillStopping { .. } | Self::StillKilling { .. } | Self::Rejected(_) => false,
+        }
+    }
+}
+
+impl RunEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "started",
+            Self::MemoryLimit { .. } => "memory_limit",
+            Self::Waiting { .. } => "waiting",
+            Self::WaitingInVain { .. } => "waiting_in_vain",
+            Self::EndedWithFailure(_) => "ended_with_failure",
+            Self::NoControl(_) => "no_control_socket",
+            Self::Reloaded(_) => "reloaded",
+            Self::Scaled(_) => "scaled",
+            Self::ReloadRefused(_) => "reload_refused",
+            Self::Stop(_) => "stopping",
+            Self::MoreDelays(_) => "more_delays",
+            Self::AllStopped(_) => "all_stopped",
+            Self::LeftBehind(_) => "left_behind",
+            Self::User2 => "ignored_signal",
+            Self::Output(_) => "output",
+        }
+    }
+
+    fn is_usual(&self) -> bool {
+        match self {
+            Self::Started(_) | Self::MemoryLimit { .. } | Self::Waiting { .. } => true,
+            Self::Reloaded(_) | Self::Scaled(_) | Self::Stop(_) | Self::AllStopped(_) => true,
+            Self::NoControl(_) => false,
+            Self::WaitingInVain { .. } | Self::EndedWithFailure(_) => false,
+            Self::ReloadRefused(_) | Self::MoreDelays(_) | Self::LeftBehind(_) => false,
+            Self::User2 | Self::Output(_) => false,
+        }
+    }
+}
