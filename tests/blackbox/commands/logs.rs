@@ -1,11 +1,12 @@
-//! `pm logs`, against a server that says what it is told to: what is asked for, and what becomes of the answer.
+//! `pm logs`, with a real pm; and against a server that says what it is told to: what is asked for, and what becomes of
+//! the answer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
 
-use super::{Said, pm};
+use super::{Said, command, pm, settled};
 
 const STATUS: &str = r#"{"seq":1,"now":"2026-11-25T12:00:00.000Z",
     "pm":{"version":"0.1.0","pid":7,"started_at":"2026-11-25T11:00:00.000Z","plan":"pm.toml","draining":false},
@@ -140,4 +141,43 @@ fn a_pm_that_ends_before_it_has_answered_is_1() {
         said
     });
     said.ends(1).without_result().notes("pm ended before it had answered");
+}
+
+#[test]
+fn the_lines_and_deaths_of_all_workers_are_there_and_of_the_last_one_by_itself() {
+    let run = settled();
+    let said = run.pm(&["logs"]).ends(0).quietly().prints("@-bad.1   | no config\n");
+    assert_eq!(said.stdout.matches("no config\n").count(), 3, "{said:#?}");
+    said.prints(" -- @-bad.1 exited 3 after ").prints("giving up; its last line: no config --\n");
+    let last = run.pm(&["logs", "-p", "@-bad"]).ends(0);
+    assert!(last.stdout.starts_with("@-bad.1 | no config\n"), "{last:#?}");
+    assert_eq!(last.stdout.matches(" | no config").count(), 1, "{last:#?}");
+    let raw = run.pm(&["logs", "--raw", "-g", "^no c.nfig$"]).ends(0);
+    assert_eq!(raw.stdout, "no config\n".repeat(3));
+    assert_eq!(run.pm(&["logs", "-s", "0s"]).ends(0).stdout, "");
+    run.pm(&["logs", "-p", "@-web.1"]).ends(0).without_result().notes("no worker has ended yet");
+    run.pm(&["logs", "-g", "("]).ends(2).without_result().notes("`grep`");
+    run.pm(&["logs", "@-wbe"]).ends(2).without_result().notes("did you mean `@-web`?");
+    run.pm(&["why", "@-bad"]).ends(0).prints("\n    | no config\n");
+}
+
+#[test]
+fn the_lines_are_followed_across_generations_until_pm_ends() {
+    let run = super::started(
+        0,
+        "[pool.POOL]\ncommand = ['WORKER', 'say', 'hello', 'stay']\nready = { after = '0s' }\n",
+    );
+    run.pm.prints.wait_for("hello");
+    let mut logs = command(run.folder.path(), &["logs", "-f", "--raw"]);
+    let logs = logs.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut logs = logs.spawn().unwrap();
+    let mut lines = BufReader::new(logs.stdout.take().unwrap());
+    assert_eq!(lines.by_line(), "hello");
+    run.pm(&["kill", "all"]).ends(0);
+    assert_eq!(lines.by_line(), "hello");
+    run.pm.stop();
+    assert_eq!(lines.by_line(), "");
+    let ended = logs.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("pm has ended"));
 }
