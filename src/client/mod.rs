@@ -1,8 +1,8 @@
 //! Floor 4: a client of the control socket of a running pm: one request, and its whole answer or its lines.
 //!
 //! HTTP/1.1 over a unix socket, each request on a connection of its own. It blocks, and only the commands use it.
-//! Nothing is decided or printed here. [`request`] is what is asked, [`head`] and [`body`] undo the framing of an answer,
-//! [`lines`] is one that goes on.
+//! Nothing is decided or printed here. [`request`] is what is asked, [`head`] and [`body`] undo the framing of an
+//! answer, [`lines`] is one that goes on.
 
 mod body;
 mod head;
