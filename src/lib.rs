@@ -6,6 +6,7 @@
 //! 1. [`plan`]: what to keep alive, from a file or a command line.
 //! 2. [`sys`]: Linux. Spawn, reap, signal a group.
 //! 3. [`reactor`]: the loop. poll -> events -> supervisor -> actions.
+//! 4. [`client`]: HTTP over the control socket of a running pm.
 //! 5. [`cli`]: what people type and read; `main` alone exits.
 //!
 //! A file uses what lies below it, never above, never sideways except inside its folder; `tests/architecture`
@@ -25,6 +26,7 @@
 )]
 
 pub mod cli;
+pub mod client;
 pub mod plan;
 pub mod reactor;
 pub mod supervisor;

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
             BAD_USAGE
         }
         Ending::Done => STOPPED,
+        Ending::Status(status) => status,
         Ending::Refused => BAD_USAGE,
         Ending::CannotPrint(error) => {
             cli::complain(&error);

@@ -267,7 +267,7 @@ fn schema_completions_and_manual_are_complete() {
     assert!(!man.stdout.contains('\x1b'));
     folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
     folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
-    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, exec, check");
+    folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, exec, status");
 }
 
 #[test]
@@ -301,11 +301,24 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/fish/vendor_completions.d/pm.fish",
         "usr/share/man/man1/pm-check.1",
         "usr/share/man/man1/pm-completions.1",
+        "usr/share/man/man1/pm-events.1",
         "usr/share/man/man1/pm-exec.1",
         "usr/share/man/man1/pm-init.1",
+        "usr/share/man/man1/pm-kill.1",
+        "usr/share/man/man1/pm-logs.1",
+        "usr/share/man/man1/pm-ls.1",
         "usr/share/man/man1/pm-man.1",
+        "usr/share/man/man1/pm-reload.1",
+        "usr/share/man/man1/pm-restart.1",
         "usr/share/man/man1/pm-run.1",
+        "usr/share/man/man1/pm-scale.1",
         "usr/share/man/man1/pm-schema.1",
+        "usr/share/man/man1/pm-shutdown.1",
+        "usr/share/man/man1/pm-start.1",
+        "usr/share/man/man1/pm-status.1",
+        "usr/share/man/man1/pm-stop.1",
+        "usr/share/man/man1/pm-wait.1",
+        "usr/share/man/man1/pm-why.1",
         "usr/share/man/man1/pm.1",
         "usr/share/man/man5/pm.toml.5",
         "usr/share/zsh/site-functions/_pm",
@@ -366,7 +379,7 @@ fn man_renders_each_page_without_a_warning() {
     let folder = Folder::with(&[]);
     folder.pm(&["man", "--out", "man"]).does();
     let pages = files(&folder.0.path().join("man"));
-    assert_eq!(pages.len(), 9, "{pages:?}");
+    assert_eq!(pages.len(), 22, "{pages:?}");
     for page in pages {
         let page = folder.0.path().join("man").join(page);
         if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))

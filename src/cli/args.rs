@@ -14,6 +14,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueH
 use clap_complete::Shell;
 
 use super::notes;
+use super::remote::args::RemoteCommand;
 use crate::plan::text::duration;
 use crate::plan::{Ports, RestartWord, defaults};
 use crate::supervisor::Policy;
@@ -57,6 +58,8 @@ pub enum Command {
     /// Run CMD once with the environment, folder, user and limits of a worker
     #[command(after_help = notes::EXEC.after_help())]
     Exec(ExecArgs),
+    #[command(flatten)]
+    Remote(RemoteCommand),
     /// Print the faults of a pm.toml or Procfile, or its pools if it has none
     #[command(after_help = notes::CHECK.after_help())]
     Check(CheckArgs),
@@ -224,6 +227,9 @@ pub fn command() -> clap::Command {
         .chain([PM_TOML_PAGE])
         .map(|page| PossibleValue::new(page.to_owned()))
         .collect();
+    // Its help shows the commands; that of `pm run` has these options.
+    let pm = pm.mut_args(|arg| arg.hide(true));
+    let pm = pm.override_usage("pm [OPTIONS] [-- <CMD>...]\n       pm <COMMAND>");
     pm.mut_subcommand("man", |man| {
         man.mut_arg("page", |page| page.value_parser(PossibleValuesParser::new(pages)))
     })
@@ -343,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_help_names_the_defaults_that_hold() {
-        let help = command().render_help().to_string();
+        let mut pm = command();
+        let help = pm.find_subcommand_mut("run").unwrap().render_help().to_string();
         for default in ["[default: 5s]", "[default: always]", "[default: never]", "or 5000]"] {
             assert!(help.contains(default), "{default}\n{help}");
         }

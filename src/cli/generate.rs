@@ -1,5 +1,7 @@
 //! `pm schema` and `pm completions`: made of the types of `pm.toml` and of the command line, so there is nothing here
-//! to keep in step with them. The manual is in [`super::man`].
+//! to keep in step with them. The manual is in [`super::man`]; [`slots`] completes the names of slots.
+
+mod slots;
 
 use clap::builder::Resettable;
 use clap::{Arg, Command, Id};
@@ -22,7 +24,8 @@ fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut without_cmd(&args::command()), "pm", &mut script);
     let mut script = String::from_utf8(script).expect("a script is text");
-    for (before, after) in after_dashes(shell) {
+    for (before, after) in after_dashes(shell).iter().chain(slots::additions(shell)) {
+        let after = slots::filled_in(after);
         script = script.replacen(before, &format!("{before}{after}"), 1);
     }
     script
@@ -48,8 +51,12 @@ fn without_cmd(command: &Command) -> Command {
 }
 
 /// An option that names no other: `CMD` is one of those that it would name. No script tells which options go together.
+/// What a help leaves out is completed.
 fn known(arg: &Arg) -> Arg {
-    arg.clone().requires(Resettable::<Id>::Reset).conflicts_with(Resettable::<Id>::Reset)
+    arg.clone()
+        .hide(false)
+        .requires(Resettable::<Id>::Reset)
+        .conflicts_with(Resettable::<Id>::Reset)
 }
 
 /// What completes the command after `--`: texts that go into the script, each with the one it comes after.
@@ -117,8 +124,8 @@ mod tests {
     fn a_script_completes_the_command_after_two_dashes() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell);
-            for (_, after) in after_dashes(shell) {
-                assert!(script.contains(after), "{shell}\n{script}");
+            for (_, after) in after_dashes(shell).iter().chain(slots::additions(shell)) {
+                assert!(script.contains(&slots::filled_in(after)), "{shell}\n{script}");
             }
             assert!(!script.contains("The program of each worker"), "{shell}\n{script}");
         }

@@ -3,7 +3,8 @@
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
 //! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
 //! of a file, and [`warnings`] finds what would fail now. Each command has a file: [`run`], [`exec`], [`check`],
-//! [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`.
+//! [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`. The commands that
+//! talk to a running pm are in [`remote`].
 
 mod args;
 mod check;
@@ -17,6 +18,7 @@ mod init;
 mod load;
 mod man;
 mod notes;
+mod remote;
 mod run;
 mod socket;
 mod warnings;
@@ -44,6 +46,8 @@ pub enum Ending {
     NotExecuted(SpawnError),
     /// The command did what was asked, and its output is printed.
     Done,
+    /// The command has printed all, and this is its exit status.
+    Status(u8),
     /// The files or the folder are wrong, and the reason is printed.
     Refused,
     /// The help or the version was asked for. It is not printed yet.
@@ -66,6 +70,7 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
     match command {
         Command::Run(run) => run::run(run),
         Command::Exec(exec) => exec::exec(&exec),
+        Command::Remote(command) => remote::remote(&command),
         Command::Check(check) => check::check(&check),
         Command::Init => init::init(),
         Command::Schema => generate::schema(),

@@ -1,8 +1,15 @@
 //! What `--help` and the manual say beside the options: notes, examples and exit statuses. Both are made of these
 //! tables, so that each fact stands in one place. Options and their defaults are in [`super::args`].
+//!
+//! [`remote`] has those of the commands that talk to a running pm.
+
+mod remote;
 
 use std::fmt::Write as _;
 
+pub use self::remote::{
+    EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP, WAIT, WHY,
+};
 use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
 
@@ -28,7 +35,10 @@ pub enum Status {
 }
 
 pub const PM: Notes = Notes {
-    paragraphs: &["Ctrl-C stops all workers and waits for them. A second Ctrl-C kills them."],
+    paragraphs: &[
+        "Without a command, pm takes the options of `pm run`; see `pm run --help`.",
+        "Ctrl-C stops all workers and waits for them. A second Ctrl-C kills them.",
+    ],
     examples: &[
         ("pm run -f Procfile -m web=3", "run three workers of a Procfile's web"),
         ("pm run --ports 8080-8082 -- ./serve {port}", "run one worker for each port"),
@@ -135,6 +145,19 @@ pub fn of(command: &str) -> &'static Notes {
         "pm" => &PM,
         "run" => &RUN,
         "exec" => &EXEC,
+        "status" => &STATUS,
+        "why" => &WHY,
+        "logs" => &LOGS,
+        "start" => &START,
+        "stop" => &STOP,
+        "restart" => &RESTART,
+        "kill" => &KILL,
+        "scale" => &SCALE,
+        "wait" => &WAIT,
+        "events" => &EVENTS,
+        "reload" => &RELOAD,
+        "shutdown" => &SHUTDOWN,
+        "ls" => &LS,
         "check" => &CHECK,
         "init" => &INIT,
         "schema" => &SCHEMA,

@@ -21,7 +21,7 @@ pub struct Pool {
     options: Vec<OsString>,
     command: Vec<OsString>,
     before: Option<String>,
-    environment: Vec<(String, String)>,
+    environment: Vec<(String, Option<String>)>,
     folder: Option<PathBuf>,
     /// The pm.toml or Procfile, if the pool is not on the command line.
     file: Option<PathBuf>,
@@ -123,7 +123,13 @@ impl Pool {
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
+        self.environment.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// pm does not have this variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.push((name.into(), None));
         self
     }
 
@@ -180,7 +186,13 @@ impl Pool {
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color").env("PM_SOCKET", "none").envs(self.environment);
+        command.env("TERM", "xterm-256color").env("PM_SOCKET", "none");
+        for (name, value) in self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         if let Some(folder) = self.folder {
             command.current_dir(folder);
         }

@@ -4,6 +4,7 @@ use clap_mangen::roff::{Roff, bold};
 
 use super::text;
 use crate::cli::load::{PM_TOML, PROCFILE};
+use crate::cli::remote::target::VARIABLE;
 use crate::plan::{environment, lab};
 
 pub const DESCRIPTION: [&str; 5] = [
@@ -61,10 +62,15 @@ const OF_WORKERS: [(&str, &str); 7] = [
     ),
 ];
 
-const OF_PM: [(&str, &str); 4] = [
+const OF_PM: [(&str, &str); 6] = [
     ("NO_COLOR", "No colour, unless --color says otherwise."),
     ("CLICOLOR_FORCE, CLICOLOR", "Colour even where there is no terminal; 0: no colour."),
     ("PORT", "The first PORT of a Procfile, unless --port or `.env` sets it."),
+    (
+        VARIABLE,
+        "The control socket: where `pm run` makes it, and where the commands find it. `none`: `pm run` makes none.",
+    ),
+    ("TZ", "The time zone of the times that `pm logs`, `pm events` and `pm why` read and print."),
     ("PATH", "Where programs are found, after the folders of the key `path`."),
 ];
 
@@ -83,6 +89,15 @@ pub fn render(roff: &mut Roff) {
         (
             ".env",
             "`NAME=value` lines, read beside a Procfile. A `pm.toml` names it with `env_file`.",
+        ),
+        (
+            ".pm.sock",
+            "The control socket of a running pm, beside its `pm.toml` or `Procfile`. Beside `NAME.toml` it is \
+             `.NAME.pm.sock`, and so it is for a pool NAME of the command line. Only its user and root may connect.",
+        ),
+        (
+            "$XDG_RUNTIME_DIR/pm",
+            "A link to the control socket of each running pm, for `pm ls`. For root without that variable: `/run/pm`.",
         ),
         (
             lab::SCRIPT,

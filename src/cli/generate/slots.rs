@@ -1,0 +1,91 @@
+//! What completes the names of slots: the scripts ask the running pm for them, and complete nothing if there is none.
+
+use clap_complete::Shell;
+
+/// The commands that take names of slots, with their aliases.
+const COMMANDS: [&str; 11] =
+    ["status", "ps", "why", "logs", "start", "stop", "restart", "kill", "wait", "events", "scale"];
+
+/// The options of these commands that take a value: what follows one is no slot.
+const OPTIONS: [&str; 14] = [
+    "--socket",
+    "--file",
+    "--color",
+    "--timeout",
+    "--phase",
+    "--lines",
+    "-n",
+    "--since",
+    "-s",
+    "--until",
+    "-u",
+    "--grep",
+    "-g",
+    "--signal",
+];
+
+/// Texts that go into a script, each with the one it comes after.
+pub fn additions(shell: Shell) -> &'static [(&'static str, &'static str)] {
+    match shell {
+        Shell::Bash => &[("_pm() {\n", BASH)],
+        Shell::Zsh => &[("_pm() {\n", ZSH)],
+        Shell::Fish => &[("", FISH)],
+        _ => &[],
+    }
+}
+
+/// With the commands and options in place of their names.
+pub fn filled_in(text: &str) -> String {
+    text.replace("@COMMANDS@", &COMMANDS.join("|"))
+        .replace("@WORDS@", &COMMANDS.join(" "))
+        .replace("@OPTIONS@", &OPTIONS.join("|"))
+}
+
+/// `-f` is a file but for `logs`. A pool is completed beside its slots; in `web=5` the pool is.
+const BASH: &str = "    \
+    local own=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD - 1]}
+    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == @(@COMMANDS@) && $own != -* && $last != @(@OPTIONS@) ]] &&
+        [[ $last != -f || ${COMP_WORDS[1]} == logs ]]; then
+        local slot slots pools=
+        slots=$(\"${COMP_WORDS[0]}\" status -q 2>/dev/null)
+        for slot in $slots; do
+            pools+=\" ${slot%.*}\"
+        done
+        if [[ ${COMP_WORDS[1]} == scale ]]; then
+            compopt -o nospace 2>/dev/null
+            COMPREPLY=($(compgen -S = -W \"$pools\" -- \"$own\" | sort -u))
+        else
+            COMPREPLY=($(compgen -W \"$slots $pools all\" -- \"$own\" | sort -u))
+        fi
+        return 0
+    fi
+";
+
+const ZSH: &str = "    \
+    if (( CURRENT > 2 )) && [[ ${words[2]} == (@COMMANDS@) && ${words[CURRENT]} != -* &&
+        ${words[CURRENT-1]} != (@OPTIONS@) && ( ${words[CURRENT-1]} != -f || ${words[2]} == logs ) ]]; then
+        local -aU slots
+        slots=(${(f)\"$(${(Q)words[1]} status -q 2>/dev/null)\"})
+        if [[ ${words[2]} == scale ]]; then
+            slots=(${slots%.*})
+            compadd -S = -a slots
+        else
+            slots+=(${slots%.*} all)
+            compadd -a slots
+        fi
+        return
+    fi
+";
+
+const FISH: &str = "\
+function __fish_pm_slots
+    set -l slots (command pm status -q 2>/dev/null)
+    set -l pools (string replace -r '[.][0-9]+$' '' -- $slots | sort -u)
+    if contains -- scale (commandline -opc)
+        test -n \"$pools\"; and printf '%s=\\n' $pools
+    else
+        printf '%s\\n' $slots $pools all
+    end
+end
+complete -c pm -n \"__fish_pm_using_subcommand @WORDS@\" -a \"(__fish_pm_slots)\"
+";

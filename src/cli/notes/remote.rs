@@ -1,0 +1,152 @@
+//! What `--help` and the manual say of the commands that talk to a running pm. Each sentence has a test in
+//! `tests/blackbox/commands`.
+
+use super::{Notes, Status};
+use crate::cli::exit_status::{BAD_USAGE, NO_PM, NOT_SO, STOPPED};
+
+/// What the commands that talk to a running pm exit with, beside their own statuses.
+const WRONG: (Status, &str) = (Status::Is(BAD_USAGE), "wrong command line, or no such slot");
+const NONE_RUNS: (Status, &str) =
+    (Status::Is(NO_PM), "no pm to talk to: none runs, it was killed, or it is another user's");
+const NOT_IN_TIME: (Status, &str) = (Status::Is(NOT_SO), "it failed, or was not so in time");
+
+pub const STATUS: Notes = Notes {
+    paragraphs: &[
+        "LAST is how the last worker ended. On a narrow terminal, columns are left out.",
+        "The socket is .pm.sock beside pm.toml or Procfile, and .NAME.pm.sock beside NAME.toml.",
+    ],
+    examples: &[("pm status web :8081", ""), ("pm status -q --phase backoff,given_up", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "pm has answered"),
+        (Status::Is(NOT_SO), "with --check: a slot that is wanted is not ready"),
+        WRONG,
+        NONE_RUNS,
+    ],
+};
+
+pub const WHY: Notes = Notes {
+    paragraphs: &[
+        "Without SLOT it explains the slots that are not what they should be, the worst first.",
+        "Each death is told with the last lines that the worker wrote.",
+    ],
+    examples: &[("pm why", ""), ("pm why web.2", "")],
+    exit_status: &[(Status::Is(STOPPED), "pm has answered"), WRONG, NONE_RUNS],
+};
+
+pub const LOGS: Notes = Notes {
+    paragraphs: &[
+        "pm keeps a limited number of lines; log files have the older ones. A death is a line too.",
+    ],
+    examples: &[
+        ("pm logs web -f", ""),
+        ("pm logs web.2 -p", "what did the last worker say before it ended?"),
+        ("pm logs -s 5m -g 'error|panic'", ""),
+    ],
+    exit_status: &[
+        (Status::Is(STOPPED), "the lines are printed"),
+        (Status::Is(BAD_USAGE), "wrong command line, time or expression, or no such slot"),
+        NONE_RUNS,
+    ],
+};
+
+pub const START: Notes = Notes {
+    paragraphs: &["A slot that has given up tries again. What happens meanwhile goes to stderr."],
+    examples: &[("pm start web.2", ""), ("pm start all --timeout 2m", "")],
+    exit_status: &[(Status::Is(STOPPED), "the slots are ready"), NOT_IN_TIME, WRONG, NONE_RUNS],
+};
+
+pub const STOP: Notes = Notes {
+    paragraphs: &["The slots stay down until `pm start`."],
+    examples: &[("pm stop web.2", ""), ("pm stop jobs --now", "")],
+    exit_status: &[(Status::Is(STOPPED), "the slots are stopped"), NOT_IN_TIME, WRONG, NONE_RUNS],
+};
+
+pub const RESTART: Notes = Notes {
+    paragraphs: &["A slot that is stopped is started."],
+    examples: &[("pm restart web --roll", ""), ("pm restart :8081", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the new workers are ready"),
+        NOT_IN_TIME,
+        WRONG,
+        NONE_RUNS,
+    ],
+};
+
+pub const KILL: Notes = Notes {
+    paragraphs: &[
+        "What is wanted stays: a worker that ends is replaced. `pm stop --now` keeps a slot down.",
+    ],
+    examples: &[("pm kill web.2", ""), ("pm kill -s HUP web", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the signal is sent"),
+        (Status::Is(NOT_SO), "there is no worker to send it to"),
+        (Status::Is(BAD_USAGE), "wrong command line, no such signal, or no such slot"),
+        NONE_RUNS,
+    ],
+};
+
+pub const SCALE: Notes = Notes {
+    paragraphs: &[
+        "The highest numbers are removed first, and the lowest free ones come back.",
+        "A reload keeps the number.",
+    ],
+    examples: &[("pm scale web=5", ""), ("pm scale web=+1 jobs=0", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the pools have that many workers, and they are ready"),
+        NOT_IN_TIME,
+        (Status::Is(BAD_USAGE), "wrong command line, no such pool, or more workers than ports"),
+        NONE_RUNS,
+    ],
+};
+
+pub const WAIT: Notes = Notes {
+    paragraphs: &[
+        "If no pm runs yet, it waits for one. A slot that has given up fails at once.",
+        "With --exit, the status is that of the worker, or 128+n if signal n killed it.",
+    ],
+    examples: &[("pm wait all --timeout 30s", ""), ("pm wait migrate --exit", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "it is so"),
+        NOT_IN_TIME,
+        WRONG,
+        (Status::Is(NO_PM), "no pm was started in time"),
+        (Status::OfWorker, "with --exit: the first status of a worker that is not 0"),
+    ],
+};
+
+pub const EVENTS: Notes = Notes {
+    paragraphs: &[
+        "It begins with the events that pm has kept, and goes on until Ctrl-C or the end of pm.",
+    ],
+    examples: &[("pm events web --since 10m --no-follow", "")],
+    exit_status: &[(Status::Is(STOPPED), "the events are printed"), WRONG, NONE_RUNS],
+};
+
+pub const RELOAD: Notes = Notes {
+    paragraphs: &["SIGUSR1 does the same. A file with a fault changes nothing."],
+    examples: &[("pm reload --dry-run", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the changes are applied"),
+        (Status::Is(NOT_SO), "pm is stopping"),
+        (Status::Is(BAD_USAGE), "wrong command line, or the file has a fault"),
+        NONE_RUNS,
+    ],
+};
+
+pub const SHUTDOWN: Notes = Notes {
+    paragraphs: &[
+        "It does what Ctrl-C does in the terminal of pm; `pm stop all` leaves pm running.",
+    ],
+    examples: &[("pm shutdown", ""), ("pm shutdown --now", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "pm has ended"),
+        (Status::Is(BAD_USAGE), "wrong command line"),
+        NONE_RUNS,
+    ],
+};
+
+pub const LS: Notes = Notes {
+    paragraphs: &["Each pm has a link in $XDG_RUNTIME_DIR/pm; without that folder none is listed."],
+    examples: &[("pm ls --json", "")],
+    exit_status: &[(Status::Is(STOPPED), "they are listed; there may be none")],
+};

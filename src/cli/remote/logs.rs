@@ -1,0 +1,208 @@
+//! `pm logs`: the lines of the workers that pm still has, and on request those that come.
+
+use anstyle::{AnsiColor, Style};
+use jiff::Zoned;
+
+use super::args::LogsArgs;
+use super::failure::Failure;
+use super::print::{Paint, Printer, stderr_line, tame, terminal_width};
+use super::session::{Session, with_slots};
+use super::times::{moment, stamp, written};
+use crate::cli::exit_status::STOPPED;
+use crate::client::{ClientError, Lines, Request};
+use crate::wire::{LogLine, SlotStatus};
+
+/// What `-f` alone begins with.
+const LINES_BEFORE_FOLLOW: &str = "10";
+
+/// As before the lines of `pm run`.
+const COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+];
+
+/// Prints the lines.
+///
+/// # Errors
+/// If there is no pm or no such slot, or if the times or the regular expression cannot be used.
+pub fn logs(args: &LogsArgs) -> Result<u8, Failure> {
+    let now = Zoned::now();
+    let request = request(args, &now)?;
+    let session = Session::of(&args.target)?;
+    let (status, _) = session.status(&args.slots)?;
+    let mut page = Page::new(args, &status.slots, now);
+    if args.previous {
+        for line in previous(&session, &request, &status.slots)? {
+            page.print(&line)?;
+        }
+        page.printer.flush()?;
+        return Ok(STOPPED);
+    }
+    let mut lines = session.lines(&with_slots(request, &args.slots))?;
+    loop {
+        match next(&mut lines) {
+            Ok(Some(line)) => page.print(&line)?,
+            Ok(None) => break,
+            // A stream that is followed ends with pm.
+            Err(Failure::Client(ClientError::Ended)) if args.follow => break,
+            Err(other) => return Err(other),
+        }
+        if args.follow {
+            page.printer.flush()?;
+        }
+        if page.printer.is_closed() {
+            return Ok(STOPPED);
+        }
+    }
+    page.printer.flush()?;
+    if args.follow {
+        stderr_line("pm has ended");
+    }
+    Ok(STOPPED)
+}
+
+fn request(args: &LogsArgs, now: &Zoned) -> Result<Request, Failure> {
+    let mut request = Request::get("/v1/logs");
+    let default = if args.follow && args.since.is_none() { LINES_BEFORE_FOLLOW } else { "all" };
+    request = request.query("lines", args.lines.as_deref().unwrap_or(default));
+    for (name, text) in [("since", &args.since), ("until", &args.until)] {
+        if let Some(text) = text {
+            let moment = moment(text, now).map_err(Failure::Usage)?;
+            request = request.query(name, &written(moment));
+        }
+    }
+    if let Some(grep) = &args.grep {
+        request = request.query("grep", grep);
+    }
+    Ok(if args.follow { request.query("follow", "1") } else { request })
+}
+
+/// The lines of the last worker of each slot that has ended, in the order in which they were written.
+fn previous(
+    session: &Session,
+    request: &Request,
+    slots: &[SlotStatus],
+) -> Result<Vec<LogLine>, Failure> {
+    let mut all = Vec::new();
+    for slot in slots {
+        let Some(death) = &slot.last_death else {
+            stderr_line(&format!("{}: no worker has ended yet", slot.slot));
+            continue;
+        };
+        let request = request.clone().query("slots", &slot.slot);
+        let mut lines =
+            session.lines(&request.query("generation", &death.generation.to_string()))?;
+        while let Some(line) = next(&mut lines)? {
+            all.push(line);
+        }
+    }
+    all.sort_by_key(|line| line.n);
+    Ok(all)
+}
+
+fn next(lines: &mut Lines) -> Result<Option<LogLine>, Failure> {
+    let Some(line) = lines.next_line()? else { return Ok(None) };
+    let line = serde_json::from_str(&line)
+        .map_err(|error| ClientError::Malformed(format!("{error}: {line}")))?;
+    Ok(Some(line))
+}
+
+/// How lines are printed.
+struct Page {
+    printer: Printer,
+    /// The names of the slots, in their order.
+    names: Vec<String>,
+    now: Zoned,
+    form: Form,
+    prefix: Prefix,
+    timestamps: bool,
+    paint: Paint,
+    is_terminal: bool,
+}
+
+/// What a line is printed as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    /// The line of the worker, and nothing else.
+    Raw,
+    Text,
+}
+
+/// What stands before each line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    Nothing,
+    /// The name of the slot, in as many columns.
+    Name(usize),
+}
+
+impl Page {
+    fn new(args: &LogsArgs, slots: &[SlotStatus], now: Zoned) -> Self {
+        let names: Vec<_> = slots.iter().map(|slot| slot.slot.clone()).collect();
+        let width = names.iter().map(String::len).max().unwrap_or(0);
+        let has_prefix = !args.no_prefix && !args.raw;
+        Self {
+            printer: Printer::new(),
+            names,
+            now,
+            form: match (args.target.json, args.raw) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Raw,
+                (false, false) => Form::Text,
+            },
+            prefix: if has_prefix { Prefix::Name(width) } else { Prefix::Nothing },
+            timestamps: args.timestamps,
+            paint: Paint::of(args.target.colour),
+            is_terminal: terminal_width().is_some(),
+        }
+    }
+
+    fn print(&mut self, line: &LogLine) -> Result<(), Failure> {
+        match self.form {
+            Form::Json => self.printer.json(line),
+            Form::Raw if line.from_worker => self.printer.line(&line.line),
+            Form::Raw => Ok(()),
+            Form::Text => {
+                let text = self.text(line);
+                self.printer.line(&text)
+            }
+        }
+    }
+
+    fn text(&self, line: &LogLine) -> String {
+        let mut text = String::new();
+        if self.timestamps {
+            text += &stamp(&line.at, &self.now);
+            text.push(' ');
+        }
+        let style = self.style(&line.slot);
+        if let Prefix::Name(width) = self.prefix {
+            text += &format!("{style}{:<width$} |{style:#} ", line.slot);
+        }
+        if line.from_worker {
+            // A file gets the line as the worker wrote it.
+            text +=
+                &if self.is_terminal { tame(&line.line, self.paint) } else { line.line.clone() };
+        } else {
+            let bold = self.paint.style(Style::new().bold());
+            text += &format!("{bold}-- {} --{bold:#}", tame(&line.line, Paint::Plain));
+        }
+        text
+    }
+
+    fn style(&self, slot: &str) -> Style {
+        let Some(index) = self.names.iter().position(|name| name == slot) else {
+            return Style::new();
+        };
+        let colour = COLOURS[index % COLOURS.len()];
+        self.paint.style(Style::new().fg_color(Some(colour.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests;

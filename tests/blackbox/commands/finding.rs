@@ -1,0 +1,151 @@
+//! Which pm a command talks to, and that there is none.
+
+use std::fs;
+
+use nix::sys::signal::Signal::SIGKILL;
+
+use super::{command, pm, say, settled, started};
+use crate::support::pool::Pool;
+use crate::support::processes::send;
+use crate::support::waiting::eventually;
+
+const ONE: &str = "[pool.POOL]\ncommand = ['WORKER', 'stay']\nready = { after = '0s' }\n";
+
+/// Each command, as short as it can be.
+const COMMANDS: [&[&str]; 11] = [
+    &["status"],
+    &["why"],
+    &["logs"],
+    &["start", "all"],
+    &["stop", "all"],
+    &["restart", "all"],
+    &["kill", "all"],
+    &["scale", "web=1"],
+    &["events"],
+    &["reload"],
+    &["shutdown"],
+];
+
+#[test]
+fn without_a_pm_each_command_is_4() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in COMMANDS {
+        let said = pm(folder.path(), words).ends(4).without_result();
+        said.notes("pm: no pm runs in ").notes(" or above; start one with `pm`");
+    }
+}
+
+#[test]
+fn a_socket_whose_pm_was_killed_is_4_in_other_words() {
+    let mut run = settled();
+    send(SIGKILL, run.pm.reactor());
+    run.pm.wait_end();
+    for words in COMMANDS {
+        let said = pm(run.folder.path(), words).ends(4).without_result();
+        said.notes(".pm.sock: no pm listens on it: the pm that made it was killed");
+    }
+    pm(run.folder.path(), &["status", "--socket", ".pm.sock"]).ends(4).notes("was killed");
+    pm(run.folder.path(), &["status", "--socket", "pm.toml"]).ends(4).notes("not a control socket");
+    pm(run.folder.path(), &["status", "--socket", "none.sock"]).ends(4).notes("no such socket");
+}
+
+#[test]
+fn the_socket_of_another_user_is_4_and_names_the_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::run_mode::skip("only root can be another user");
+    }
+    let run = started(0, ONE);
+    fs::set_permissions(run.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let mut status = command(run.folder.path(), &["status"]);
+    std::os::unix::process::CommandExt::uid(&mut status, 65534);
+    let said = say(&mut status).ends(4).without_result();
+    said.notes(".pm.sock: it belongs to the pm of ").notes("try `sudo -u ");
+}
+
+#[test]
+fn a_pm_is_found_from_a_folder_below() {
+    let run = started(0, ONE);
+    let below = run.folder.path().join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let mut status = command(&below, &["status", "-q"]);
+    say(status.env("HOME", run.folder.path())).ends(0).prints(".1\n");
+}
+
+#[test]
+fn of_several_pms_one_has_to_be_named() {
+    let run = started(0, ONE);
+    let dev = Pool::of_file(run.folder.path(), "dev.toml", 0, ONE);
+    let dev = dev.without("PM_SOCKET").start();
+    let jobs = Pool::of(crate::support::programs::worker("stay")).of_size(1);
+    let jobs = jobs.in_folder(run.folder.path()).without("PM_SOCKET").start();
+    for pm in [&dev, &jobs] {
+        pm.says.wait_for("keeping");
+    }
+    let said = run.pm(&["status"]).ends(2).without_result();
+    let said = said.notes("3 pms run here; name one with `-f`:\n").notes("  -f pm.toml ");
+    let said = said.notes("  -f dev ");
+    said.notes(&format!("  -f {} ", jobs.name.replace(&run.pm.name, "@")));
+    run.pm(&["status", "-q", "-f", "pm.toml"]).ends(0).prints("@.1\n");
+    for file in ["dev.toml", "dev"] {
+        pm(run.folder.path(), &["status", "-q", "-f", file]).ends(0).prints(&dev.slot(1));
+    }
+    pm(run.folder.path(), &["status", "-q", "-f", &jobs.name]).ends(0).prints(&jobs.slot(1));
+    pm(run.folder.path(), &["logs", "--file", "other.toml"])
+        .ends(4)
+        .notes(".other.pm.sock: there is no");
+    pm(run.folder.path(), &["status", "-f", "x", "--socket", "y"])
+        .ends(2)
+        .notes("cannot be used with");
+    let mut by_variable = command(run.folder.path(), &["status", "-q"]);
+    say(by_variable.env("PM_SOCKET", ".dev.pm.sock")).ends(0).prints(&dev.slot(1));
+    let mut by_option = command(run.folder.path(), &["status", "-q", "--socket", ".pm.sock"]);
+    say(by_option.env("PM_SOCKET", ".dev.pm.sock")).ends(0).prints(&run.pm.slot(1));
+}
+
+#[test]
+fn ls_has_each_running_pm_of_the_user() {
+    let runtime = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ls =
+        |words: &[&str]| say(command(folder.path(), words).env("XDG_RUNTIME_DIR", runtime.path()));
+    ls(&["ls"]).ends(0).without_result().notes("no pm runs\n");
+    assert_eq!(ls(&["ls", "--json"]).ends(0).quietly().json(), serde_json::json!([]));
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, ONE);
+    let pool = pool.without("PM_SOCKET");
+    let mut run = pool.with("XDG_RUNTIME_DIR", runtime.path().to_str().unwrap()).start();
+    run.wait_ready(1, 1);
+    let socket = folder.path().join(".pm.sock").display().to_string();
+    let said = ls(&["ls"]).ends(0).quietly().prints(&socket).prints(" 1/1 ");
+    assert!(said.stdout.contains(" UP  READY  SOCKET\n"), "{said:#?}");
+    let listed = ls(&["ls", "--json"]).ends(0).json();
+    assert_eq!((&listed[0]["socket"], &listed[0]["ready"]), (&socket.into(), &1.into()));
+    run.signal(SIGKILL);
+    run.wait_end();
+    eventually("it is listed no more", || ls(&["ls"]).stdout.is_empty().then_some(()));
+}
+
+#[test]
+fn bash_completes_the_names_of_the_slots_of_the_running_pm() {
+    let run = settled();
+    let script = pm(run.folder.path(), &["completions", "bash"]).ends(0).stdout;
+    let program = crate::support::programs::pm_binary();
+    let completed = |words: &str| {
+        let asked = format!(
+            "{script}\nCOMP_WORDS=('{}' {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _pm \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+             echo \"${{COMPREPLY[*]}}\"",
+            program.display()
+        );
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--norc", "-c", &asked]).current_dir(run.folder.path()).env_remove("PM_SOCKET");
+        say(&mut bash).stdout.replace(&run.pm.name, "@")
+    };
+    let name = &run.pm.name;
+    assert_eq!(completed(&format!("stop {name}-w")), "@-web @-web.1 @-web.2 @-web.3\n");
+    assert_eq!(completed(&format!("logs -f {name}-b")), "@-bad @-bad.1\n");
+    assert_eq!(completed("wait al"), "all\n");
+    assert_eq!(completed(&format!("scale {name}-w")), "@-web=\n");
+    assert_eq!(completed("restart --ro"), "--roll\n");
+    drop(run);
+}
