@@ -5,6 +5,8 @@
 //! bytes are whole ones, cores are decimal (1.0 is one core), and times are RFC 3339 in UTC with milliseconds. Fields
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
+pub mod openapi;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

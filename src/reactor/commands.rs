@@ -19,6 +19,7 @@ use crate::plan::LoadError;
 use crate::plan::text::signal;
 use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
 use crate::sys::sealed::outer_pid;
+use crate::wire::openapi;
 use crate::wire::{
     API, Command, Done, Kill, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
     Status as RunStatus, Version, WaitFor,
@@ -36,6 +37,7 @@ impl Reactor {
                 api: API,
                 pid: own_pid(),
             }))),
+            Call::OpenApi => Ok(Answer::Reply(json(&openapi::document()))),
             Call::Health => Ok(Answer::Reply(self.health_reply())),
             Call::Status { slots } => Ok(Answer::Reply(json(&self.run_status(&slots)?))),
             Call::Slot(name) => {

@@ -293,6 +293,67 @@ fn what_does_not_exist_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn the_server_has_each_path_of_its_openapi_document_and_no_other() {
+    let run = three();
+    let document = run.api.get("/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 12);
+    for (path, operations) in paths {
+        if path == "/v1/shutdown" {
+            continue;
+        }
+        let path = path.replace("{slot}", &run.slot(1));
+        let operation = if operations["get"].is_object() { "get" } else { "post" };
+        for parameter in operations[operation]["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["description"].is_string(), "{path}: {parameter}");
+        }
+        let answer = match operation {
+            "get" => run.api.get(&path),
+            _ => run.api.post(&path, &json!({})),
+        };
+        // A command without slots is a bad request.
+        assert!(matches!(answer.status, 200 | 400), "{path}: {}", answer.body);
+        let wrong = if operation == "get" { "POST" } else { "GET" };
+        let request = format!(
+            "{wrong} {path} HTTP/1.1\r\nHost: pm\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert_eq!(run.api.ask(&request).status, 405, "{path}");
+    }
+    assert_eq!(run.api.get("/v1/nothing").status, 404);
+    run.pm.stop();
+}
+
+#[test]
+fn the_lines_of_all_workers_are_kept_in_one_order_with_each_death_among_them() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'say', 'hello', 'listen', '{port}', 'stay']\n\
+                ports = [PORT1, PORT2]\n";
+    let run = run(2, text);
+    for n in 1..=2 {
+        run.pm.wait_slot_ready(&format!(".{n}"), 1);
+    }
+    let _ = ask(run.pm.ports[0], "exit 3");
+    run.pm.wait_slot_ready(".1", 2);
+    let lines: Vec<_> = run.api.follow(&format!("/v1/logs?slots={}", run.slot(1))).collect();
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (line["generation"].as_u64().unwrap(), line["from_worker"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(seen, [(1, true), (1, false), (2, true)], "{lines:?}");
+    assert!(lines[1]["line"].as_str().unwrap().contains("exited 3 after"));
+    assert!(lines.windows(2).all(|pair| pair[0]["n"].as_u64() < pair[1]["n"].as_u64()));
+    // The lines before a death are kept with it.
+    let death = &run.api.slot(&run.slot(1))["deaths"][0];
+    assert_eq!(death["last_lines"], json!(["hello"]));
+    let all = run.api.get("/v1/logs?grep=^hel%2Bo$").body;
+    assert_eq!(all.lines().count(), 3, "{all}");
+    assert!(all.contains(" | hello\n"), "{all}");
+    let last = run.api.get("/v1/logs?lines=1").body;
+    assert_eq!(last.lines().count(), 1, "{last}");
+    run.api.get("/v1/logs?grep=(").refuses(400, "grep");
+    run.pm.stop();
+}
+
+#[test]
 fn events_are_followed_from_a_status_to_the_end() {
     let run = three();
     let seq = run.api.get("/v1/status").json()["seq"].as_u64().unwrap();

@@ -58,7 +58,7 @@ impl Api {
     pub fn follow(&self, path: &str) -> impl Iterator<Item = Value> + use<> {
         let mut stream = self.connect();
         // An HTTP/1.0 client gets no chunks.
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nAccept: application/x-ndjson\r\n\r\n").unwrap();
         let lines = BufReader::new(stream).lines().map_while(Result::ok);
         lines.skip_while(|line| !line.is_empty()).skip(1).map(|line| {
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))

@@ -19,6 +19,7 @@ use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
 pub enum Call {
     Version,
     Health,
+    OpenApi,
     Status { slots: Vec<String> },
     Slot(String),
     Events(EventsCall),
@@ -78,9 +79,10 @@ pub enum Until {
 }
 
 /// Each path, the methods that it has, and its queries.
-const PATHS: [(&str, &str, &[&str]); 14] = [
+const PATHS: [(&str, &str, &[&str]); 15] = [
     ("/v1", "GET, HEAD", &[]),
     ("/healthz", "GET, HEAD", &[]),
+    ("/openapi.json", "GET, HEAD", &[]),
     ("/v1/status", "GET, HEAD", &["slots"]),
     ("/v1/slots/", "GET, HEAD", &[]),
     ("/v1/events", "GET, HEAD", &["after", "slots", "follow"]),
@@ -147,6 +149,7 @@ impl Call {
         Ok(match *known {
             "/v1" => Self::Version,
             "/healthz" => Self::Health,
+            "/openapi.json" => Self::OpenApi,
             "/v1/status" => Self::Status { slots: words(request, "slots") },
             "/v1/slots/" => Self::Slot(path["/v1/slots/".len()..].to_owned()),
             "/v1/events" => Self::Events(events(request)?),
