@@ -16,112 +16,23 @@ const SLOTS: Query =
     ("slots", "`web`, `web.2`, `:8081` or `all`, with commas between; all if it is absent");
 const FOLLOW: Query = ("follow", "1: go on with what happens from now on");
 
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+/// The paths of the document so far, and the types that they speak.
+struct Paths {
+    paths: Map<String, Value>,
+    types: SchemaGenerator,
+}
+
 /// The document (OpenAPI 3.1).
 pub fn document() -> Value {
-    let mut types = generator();
-    let mut paths = Map::new();
-    let mut get = |path: &str, summary: &str, queries: &[Query], media: &str, schema: Value| {
-        let parameters: Vec<_> = queries.iter().map(|query| parameter("query", query)).collect();
-        let mut operation = json!({
-            "summary": summary,
-            "parameters": parameters,
-            "responses": responses(media, schema),
-        });
-        if path.contains("{slot}") {
-            operation["parameters"] = json!([parameter("path", &("slot", "`web.2`"))]);
-        }
-        paths.insert(path.to_owned(), json!({ "get": operation }));
-    };
-    let media = "application/json";
-    get("/v1", "The version of pm and of this interface", &[], media, of::<Version>(&mut types));
-    get(
-        "/v1/status",
-        "What each slot is at, at one moment",
-        &[SLOTS],
-        media,
-        of::<Status>(&mut types),
-    );
-    get(
-        "/v1/slots/{slot}",
-        "One slot with its last deaths",
-        &[],
-        media,
-        of::<SlotDetail>(&mut types),
-    );
-    let after = ("after", "only events with a greater number: the `seq` of a status");
-    get(
-        "/v1/events",
-        "What has happened: a JSON object a line, or text/event-stream if that is accepted",
-        &[after, SLOTS, FOLLOW],
-        "application/x-ndjson",
-        of::<Event>(&mut types),
-    );
-    get(
-        "/v1/logs",
-        "The lines of workers: text, a JSON object a line, or text/event-stream, as accepted",
-        &[
-            SLOTS,
-            ("lines", "at most this many, the last ones; `all` is the default"),
-            ("after", "only lines with a greater number"),
-            ("since", "only lines from this time on (RFC 3339)"),
-            ("until", "only lines up to this time (RFC 3339)"),
-            ("grep", "only lines that match this regular expression"),
-            ("generation", "only lines of this worker of a slot"),
-            FOLLOW,
-        ],
-        "application/x-ndjson",
-        of::<LogLine>(&mut types),
-    );
-    get(
-        "/v1/wait",
-        "Answers when it is so, or cannot be",
-        &[
-            SLOTS,
-            ("for", "`ready` (the default), `stopped` or `exit`"),
-            ("timeout_seconds", "at most this long; 60 is the default"),
-        ],
-        media,
-        of::<Done>(&mut types),
-    );
-    get("/openapi.json", "This document", &[], media, json!({ "type": "object" }));
-    get(
-        "/healthz",
-        "200 if every wanted slot is ready, else 503",
-        &[],
-        "text/plain",
-        json!({ "type": "string" }),
-    );
-    let mut post = |path: &str, summary: &str, body: Value| {
-        let operation = json!({
-            "summary": summary,
-            "requestBody": { "content": { "application/json": { "schema": body } } },
-            "responses": responses("application/json", of::<Done>(&mut types)),
-        });
-        paths.insert(path.to_owned(), json!({ "post": operation }));
-    };
-    let mut bodies = generator();
-    post(
-        "/v1/start",
-        "Wants slots up, and answers when they are ready",
-        of::<Command>(&mut bodies),
-    );
-    post(
-        "/v1/stop",
-        "Wants slots down, and answers when nothing is left of them",
-        of::<Command>(&mut bodies),
-    );
-    post(
-        "/v1/restart",
-        "Replaces workers, at once or one after another",
-        of::<Command>(&mut bodies),
-    );
-    post("/v1/kill", "Sends a signal to workers; what is wanted stays", of::<Kill>(&mut bodies));
-    post("/v1/scale", "Gives pools other numbers of workers", of::<Scale>(&mut bodies));
-    post("/v1/reload", "Reads the file again", of::<Reload>(&mut bodies));
-    post("/v1/shutdown", "Stops all workers and pm", of::<Shutdown>(&mut bodies));
-    let _ = of::<Problem>(&mut types);
-    let mut schemas = types.take_definitions(true);
-    schemas.extend(bodies.take_definitions(true));
+    let mut paths = Paths { paths: Map::new(), types: generator() };
+    paths.add_questions();
+    paths.add_streams();
+    paths.add_commands();
+    let Paths { paths, mut types } = paths;
+    types.subschema_for::<Problem>();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -131,19 +42,87 @@ pub fn document() -> Value {
         },
         "servers": [{ "url": "http://pm" }],
         "paths": paths,
-        "components": { "schemas": schemas },
+        "components": { "schemas": types.take_definitions(true) },
     })
+}
+
+impl Paths {
+    fn add_questions(&mut self) {
+        self.get::<Version>("/v1", "The version of pm and of this interface", &[], JSON);
+        self.get::<Status>("/v1/status", "What each slot is at, at one moment", &[SLOTS], JSON);
+        self.get::<SlotDetail>("/v1/slots/{slot}", "One slot with its last deaths", &[], JSON);
+        let wait = [
+            SLOTS,
+            ("for", "`ready` (the default), `stopped` or `exit`"),
+            ("timeout_seconds", "at most this long; 60 is the default"),
+        ];
+        self.get::<Done>("/v1/wait", "Answers when it is so, or cannot be", &wait, JSON);
+        let health = "200 if every wanted slot is ready, else 503";
+        self.get::<String>("/healthz", health, &[], "text/plain");
+        self.get::<Map<String, Value>>("/openapi.json", "This document", &[], JSON);
+    }
+
+    fn add_streams(&mut self) {
+        let after = ("after", "only events with a greater number: the `seq` of a status");
+        let events =
+            "What has happened: a JSON object a line, or text/event-stream if that is accepted";
+        self.get::<Event>("/v1/events", events, &[after, SLOTS, FOLLOW], LINES);
+        let queries = [
+            SLOTS,
+            ("lines", "at most this many, the last ones; `all` is the default"),
+            ("after", "only lines with a greater number"),
+            ("since", "only lines from this time on (RFC 3339)"),
+            ("until", "only lines up to this time (RFC 3339)"),
+            ("grep", "only lines that match this regular expression"),
+            ("generation", "only lines of this worker of a slot"),
+            FOLLOW,
+        ];
+        let logs = "The lines of workers: text, a JSON object a line, or text/event-stream";
+        self.get::<LogLine>("/v1/logs", logs, &queries, LINES);
+    }
+
+    fn add_commands(&mut self) {
+        self.post::<Command>("/v1/start", "Wants slots up, and answers when they are ready");
+        let stop = "Wants slots down, and answers when nothing is left of their workers";
+        self.post::<Command>("/v1/stop", stop);
+        self.post::<Command>("/v1/restart", "Replaces workers, at once or one after another");
+        self.post::<Kill>("/v1/kill", "Sends a signal to workers; what is wanted stays");
+        self.post::<Scale>("/v1/scale", "Gives pools other numbers of workers");
+        self.post::<Reload>("/v1/reload", "Reads the file again");
+        self.post::<Shutdown>("/v1/shutdown", "Stops all workers and pm");
+    }
+
+    /// A path that is read. `media` is the type of its answer.
+    fn get<T: JsonSchema>(&mut self, path: &str, summary: &str, queries: &[Query], media: &str) {
+        let slot = path.contains("{slot}").then(|| parameter("path", &("slot", "`web.2`")));
+        let queries = queries.iter().map(|query| parameter("query", query));
+        let parameters: Vec<_> = slot.into_iter().chain(queries).collect();
+        let schema = self.types.subschema_for::<T>().to_value();
+        let operation = json!({
+            "summary": summary,
+            "parameters": parameters,
+            "responses": responses(media, schema),
+        });
+        self.paths.insert(path.to_owned(), json!({ "get": operation }));
+    }
+
+    /// A command with this body.
+    fn post<T: JsonSchema>(&mut self, path: &str, summary: &str) {
+        let body = self.types.subschema_for::<T>().to_value();
+        let done = self.types.subschema_for::<Done>().to_value();
+        let operation = json!({
+            "summary": summary,
+            "requestBody": { "content": { (JSON): { "schema": body } } },
+            "responses": responses(JSON, done),
+        });
+        self.paths.insert(path.to_owned(), json!({ "post": operation }));
+    }
 }
 
 fn generator() -> SchemaGenerator {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     settings.into_generator()
-}
-
-/// A reference to the schema of a type.
-fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
-    generator.subschema_for::<T>().to_value()
 }
 
 fn parameter(place: &str, (name, description): &Query) -> Value {
