@@ -165,6 +165,9 @@ mod tests {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::SocketAddr;
 
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+
     use super::*;
 
     fn say(socket: &NotifySocket, bytes: &[u8]) {
@@ -204,18 +207,22 @@ mod tests {
         assert!(may_notify_for(me, WORKER, getpgrp(), own_uid()));
         assert!(!may_notify_for(me, WORKER, other, own_uid()));
         let tag = WorkerTag { pm: getpid(), worker: WORKER, probe: None };
-        let mut sleep = std::process::Command::new("sleep");
-        sleep.arg("60").envs(tag.variables().map(|variable| {
+        let mut cat = std::process::Command::new("cat");
+        cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+        cat.envs(tag.variables().map(|variable| {
             let (name, value) = variable.split_once('=').unwrap();
             (name.to_owned(), value.to_owned())
         }));
-        let mut sleep = sleep.spawn().unwrap();
-        let sender = Sender { pid: Pid::from_raw(sleep.id().try_into().unwrap()), uid: own_uid() };
+        let mut cat = cat.spawn().unwrap();
+        // What answers has its environment.
+        cat.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        cat.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let sender = Sender { pid: Pid::from_raw(cat.id().try_into().unwrap()), uid: own_uid() };
         assert!(may_notify_for(sender, WORKER, other, own_uid()));
         let next = WorkerId { generation: 2, ..WORKER };
         assert!(!may_notify_for(sender, next, other, own_uid()));
-        sleep.kill().unwrap();
-        sleep.wait().unwrap();
+        cat.kill().unwrap();
+        cat.wait().unwrap();
     }
 
     #[test]
