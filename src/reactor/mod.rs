@@ -165,7 +165,9 @@ impl Reactor {
             if self.serve() == Left::Something {
                 progress = Progress::MayHaveMore;
             }
-            self.flush();
+            if self.flush() == Progress::MayHaveMore {
+                progress = Progress::MayHaveMore;
+            }
             if let Some(outcome) = self.outcome() {
                 self.say_goodbye();
                 return Ok(outcome);

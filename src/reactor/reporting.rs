@@ -3,7 +3,7 @@
 //! What a report is, and its sentences, are in [`super::report`].
 
 use super::Reactor;
-use super::output::LastOutput;
+use super::output::{LastOutput, Progress};
 use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
 use super::slots::FailureKind;
 use super::slots::history::PhaseChange;
@@ -123,8 +123,8 @@ impl Reactor {
         self.report_worker(worker, WorkerEvent::Rejected(rejected));
     }
 
-    /// Writes what can be written, and reports what could not.
-    pub(super) fn flush(&mut self) {
+    /// Writes what can be written, and reports what could not. Says whether log files have to be written on.
+    pub(super) fn flush(&mut self) -> Progress {
         let now = self.clock.now();
         let unused = self.slots.take_unused_logs();
         if !unused.is_empty() {
@@ -134,6 +134,7 @@ impl Reactor {
             self.say(RunEvent::Output(incident));
         }
         self.output.flush_own(now);
+        self.output.files_progress()
     }
 
     /// A port that the same process still holds is not reported again, unless that ends the tries.
