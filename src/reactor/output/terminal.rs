@@ -155,6 +155,11 @@ impl TerminalFilter {
             }
         }
         self.line.print(text);
+        self.pass_on_long_line();
+    }
+
+    /// Passes on what there is of a line that may not grow more.
+    fn pass_on_long_line(&mut self) {
         if self.line.bytes.len() >= LINE_BYTES_MAX {
             self.pass_on_blank_lines();
             self.out.append(&mut self.line.bytes);
@@ -179,7 +184,10 @@ impl TerminalFilter {
         let is_plain = parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'));
         if is_plain {
             match (last, parameters.as_slice()) {
-                (b'm', _) => self.line.set_style(&parameters),
+                (b'm', _) => {
+                    self.line.set_style(&parameters);
+                    self.pass_on_long_line();
+                }
                 // To the first column.
                 (b'G', b"" | b"0" | b"1") | (b'F', _) => self.line.cursor = Cursor::Start,
                 // Erases the line, or the rest of it or of the screen.

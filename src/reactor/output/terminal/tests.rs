@@ -118,6 +118,16 @@ fn a_line_without_an_end_is_passed_on_and_its_colour_is_reset() {
 }
 
 #[test]
+fn colours_without_text_are_passed_on_as_a_long_line_is() {
+    let mut filter = TerminalFilter::default();
+    filter.push(b"x");
+    let colours = b"\x1b[31m".repeat(4_000);
+    let passed_on: usize = (0..20).map(|_| filter.push(&colours).len()).sum();
+    assert!(passed_on > 300_000, "{passed_on}");
+    assert!(filter.finish().len() < LINE_BYTES_MAX + 100);
+}
+
+#[test]
 fn whatever_is_written_only_text_and_colours_are_passed_on() {
     let mut random = fastrand::Rng::with_seed(7);
     let parts: [&[u8]; 14] = [
