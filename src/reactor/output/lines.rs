@@ -3,7 +3,7 @@
 //! A line longer than [`LINE_BYTES_MAX`] is handed on in pieces, so that a worker which never ends its line does not
 //! fill pm's memory. [`LastOutput`] keeps the end of what was written, for the report of the worker's end.
 
-/// A line is handed on at this length, whether or not its end has come.
+/// A longer line is handed on in pieces, each of whole characters.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// The end of a worker's output is kept up to this length.
@@ -55,8 +55,11 @@ impl Cutter {
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
-        if self.partial.len() >= LINE_BYTES_MAX {
+        if self.partial.len() > LINE_BYTES_MAX {
+            let whole = self.partial.len() - begun_character(&self.partial);
+            let begun = self.partial.split_off(whole);
             self.hand_on(&[], End::Continued, &mut each);
+            self.partial = begun;
         }
     }
 
@@ -77,6 +80,21 @@ impl Cutter {
             self.partial = Vec::new();
         }
     }
+}
+
+/// How many bytes at the end are the beginning of a character of UTF-8.
+fn begun_character(bytes: &[u8]) -> usize {
+    let mut last = bytes.iter().rev().take(3);
+    let Some(continuations) = last.position(|byte| !(0x80..0xc0).contains(byte)) else {
+        return 0;
+    };
+    let length = match bytes[bytes.len() - 1 - continuations] {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return 0,
+    };
+    if length > continuations + 1 { continuations + 1 } else { 0 }
 }
 
 /// The last bytes that a worker wrote.
@@ -131,6 +149,10 @@ mod tests {
         pieces
     }
 
+    fn text_of(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     #[test]
     fn lines_stay_whole_wherever_the_writes_are_cut() {
         let text = b"one\ntwo\n\nthree";
@@ -148,6 +170,36 @@ mod tests {
         assert_eq!((pieces[0].1, pieces[0].2), (Start::Line, End::Continued));
         assert_eq!(pieces[1], ("y".to_owned(), Start::Continuation, End::Line));
         assert_eq!(pieces[2], ("short".to_owned(), Start::Line, End::Line));
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_most_bytes_is_not_torn() {
+        let longest = vec![b'x'; LINE_BYTES_MAX];
+        for writes in [&[&longest[..], b"\n"][..], &[b"xx", &longest[2..], b"\n"]] {
+            let lengths: Vec<_> = cut(writes).iter().map(|(text, ..)| text.len()).collect();
+            assert_eq!(lengths, [LINE_BYTES_MAX]);
+        }
+        let pieces = cut(&[&longest, b"x\n"]);
+        assert!(pieces[0] == (text_of(&longest) + "x", Start::Line, End::Line));
+    }
+
+    #[test]
+    fn no_character_is_torn() {
+        for character in ["é", "日", "🦀"] {
+            for before in LINE_BYTES_MAX - 4..=LINE_BYTES_MAX + 1 {
+                let line = "a".repeat(before) + &character.repeat(3);
+                for at in 1..character.len() {
+                    let (first, rest) = line.as_bytes().split_at(before + at);
+                    let pieces = cut(&[first, rest]);
+                    let joined: String = pieces.iter().map(|piece| piece.0.as_str()).collect();
+                    assert!(joined == line);
+                }
+            }
+        }
+        let latin = vec![0xe9; LINE_BYTES_MAX + 10];
+        let mut lengths = Vec::new();
+        Cutter::default().push(&latin, |piece| lengths.push(piece.parts.concat().len()));
+        assert_eq!(lengths, [LINE_BYTES_MAX + 10 - 1], "what is not UTF-8 is cut too");
     }
 
     #[test]
