@@ -92,6 +92,8 @@ impl TerminalFilter {
             Action::EscDispatch => match byte {
                 b'c' => self.clear_screen(),
                 b'D' | b'E' => self.line_feed(),
+                // A title for screen(1), up to ESC \, as the strings of ECMA-48.
+                b'k' if self.parameters.is_empty() => return self.state = State::SosPmApcString,
                 _ => {}
             },
             Action::Nop | Action::Clear | Action::Ignore => {}
@@ -148,7 +150,7 @@ impl TerminalFilter {
 
     fn print(&mut self, text: &[u8]) {
         match self.line.cursor {
-            Cursor::End | Cursor::Start => {}
+            Cursor::End | Cursor::Start | Cursor::Right(_) => {}
             Cursor::Above(_) | Cursor::Elsewhere => {
                 self.line_feed();
                 self.line.cursor = Cursor::End;
@@ -190,6 +192,10 @@ impl TerminalFilter {
                 }
                 // To the first column.
                 (b'G', b"" | b"0" | b"1") | (b'F', _) => self.line.cursor = Cursor::Start,
+                // To the right in the line: what is skipped is blank there.
+                (b'C', columns) => self.line.move_right(columns),
+                (b'G', column) => self.line.move_to(column),
+                (b'b', times) => self.line.repeat(times),
                 // Erases the line, or the rest of it or of the screen.
                 (b'K', b"2") => self.line.clear(),
                 (b'K' | b'J', b"" | b"0") if self.line.cursor == Cursor::Start => self.line.clear(),
