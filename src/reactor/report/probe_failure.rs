@@ -16,6 +16,8 @@ pub enum ProbeFailure {
     Refused(u16),
     NoAnswer(Duration),
     ClosedEarly,
+    /// It answered with 1xx without end.
+    InterimOnly,
     NotHttp,
     Status(u16),
     NoText,
@@ -45,6 +47,7 @@ impl ProbeFailure {
             Self::Refused(_)
             | Self::NoAnswer(_)
             | Self::ClosedEarly
+            | Self::InterimOnly
             | Self::NotHttp
             | Self::Status(_)
             | Self::NoText
@@ -62,6 +65,7 @@ impl fmt::Display for ProbeFailure {
             Self::Refused(port) => write!(out, "port {port} accepts no connection"),
             Self::NoAnswer(limit) => write!(out, "no answer within {}", words(*limit)),
             Self::ClosedEarly => write!(out, "it closed the connection before it answered"),
+            Self::InterimOnly => write!(out, "it sends only interim answers (1xx)"),
             Self::NotHttp => write!(out, "its answer is not HTTP"),
             Self::Status(status) => write!(out, "it answered with status {status}"),
             Self::NoText => write!(out, "its answer does not contain the text"),
