@@ -77,6 +77,7 @@ fn check_prints_a_line_for_each_pool_or_every_fault() {
     folder.pm(&["check", "-f", "wrong.toml"]).refuses("wrong.toml:2:22");
     folder.pm(&["check", "-f", "Procfile"]).refuses("Procfile:1:1");
     folder.pm(&["check", "-f", "nothing"]).refuses("there is no file `nothing`");
+    folder.pm(&["check", "-f", "a\u{1b}[31m\nb"]).refuses(r"no file `a\u{1b}[31m\nb`");
     folder.pm(&["check", "-f", "."]).refuses("cannot read `.`: it is a folder");
 }
 
