@@ -110,6 +110,17 @@ fn check_says_whether_the_run_is_sealed() {
 }
 
 #[test]
+fn check_warns_of_a_missing_probe_command() {
+    let text = "[pool.web]\ncommand = 'sleep 9'\nready = { exec = ['no-such-program'] }\n\
+                [pool.job]\ncommand = 'sleep 9'\nalive = { exec = ['./probe'] }\n\
+                [pool.sh]\ncommand = 'sleep 9'\nalive = { exec = ['true'] }\n";
+    let said = Folder::with(&[("pm.toml", text)]).pm(&["check"]).does();
+    let web = "warning: web cannot be probed now: no-such-program: not found on PATH; it would never be ready\n";
+    let said = said.says(web).says("/probe: No such file or directory; it would not be watched\n");
+    assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
+}
+
+#[test]
 fn check_prints_json_on_stdout_with_and_without_faults() {
     let folder = Folder::with(&[("pm.toml", RIGHT), ("wrong.toml", WRONG)]);
     let json = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap();

@@ -234,7 +234,9 @@ impl Reactor {
             }
             ChildEvent::ProbeNotExecd { probe, error } => {
                 let registrar = &mut self.poller.registrar();
-                self.health.on_probe_not_execd(probe, error.to_string(), now, registrar);
+                let why = error.to_string();
+                let finding = self.health.on_probe_not_execd(probe, why, now, registrar);
+                finding.into_iter().for_each(|finding| self.act_on(finding));
             }
             ChildEvent::Other => {}
         }
@@ -290,6 +292,7 @@ impl Reactor {
             Finding::Stopping(worker) => self.stop_probes(worker),
             Finding::StartProbe(worker, purpose) => self.start_probe(worker, purpose),
             Finding::KillProbe(probe) => self.children.kill_probe(probe),
+            Finding::NotWatched(worker, failure) => self.report_not_watched(worker, failure),
             Finding::Rejected(worker, rejected) => self.report_rejected(worker, rejected),
         }
     }

@@ -4,7 +4,9 @@
 
 use super::Reactor;
 use super::output::{LastOutput, Progress};
-use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
+use super::report::{
+    Death, Delay, Delays, ProbeFailure, Rejected, Report, Retry, RunEvent, WorkerEvent,
+};
 use super::slots::FailureKind;
 use super::slots::history::PhaseChange;
 use crate::supervisor::{Exit, Next, Policy, SlotId, Transition, Wanted, WorkerId};
@@ -117,6 +119,10 @@ impl Reactor {
                 self.report_worker(worker, WorkerEvent::SlowStart { awaiting });
             }
         }
+    }
+
+    pub(super) fn report_not_watched(&mut self, worker: WorkerId, failure: ProbeFailure) {
+        self.report_worker(worker, WorkerEvent::NotWatched(failure));
     }
 
     pub(super) fn report_rejected(&mut self, worker: WorkerId, rejected: Rejected) {

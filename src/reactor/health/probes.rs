@@ -85,6 +85,8 @@ pub enum Finding {
     StartProbe(WorkerId, Purpose),
     /// The probe command took too long and is to be killed.
     KillProbe(ProbeId),
+    /// The worker is ready, and its probe cannot be started. Found once, until a probe can.
+    NotWatched(WorkerId, ProbeFailure),
 }
 
 impl Probes {
@@ -278,6 +280,7 @@ impl Probes {
             Aim::Ready { claim: Some(claim), .. } => claim.judge(now, &mut self.searches),
             Aim::Ready { claim: None, .. } | Aim::Alive { .. } => Ok(()),
         });
+        let mut unwatched = None;
         let pause = match (&mut probing.aim, result) {
             (Aim::Ready { .. }, Ok(())) => {
                 self.end(slot, registrar);
@@ -299,13 +302,16 @@ impl Probes {
                     self.end(slot, registrar);
                     return Some(Finding::Hung(worker, failure));
                 }
-                probing.last_failure = Some(failure);
+                let before = probing.last_failure.replace(failure.clone());
+                if before.as_ref() != Some(&failure) && !failure.has_asked() {
+                    unwatched = Some(Finding::NotWatched(worker, failure));
+                }
                 alive.every
             }
         };
         let next = self.on_grid(now + pause, pause);
         self.schedule(slot, Some(next));
-        None
+        unwatched
     }
 
     /// The next moment of the grid.

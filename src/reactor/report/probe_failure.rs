@@ -57,6 +57,11 @@ impl ProbeFailure {
             | Self::Triggered => true,
         }
     }
+
+    /// False if the probe command was never run, and will not be until someone mends that.
+    pub fn has_asked(&self) -> bool {
+        !matches!(self, Self::CannotStart(_))
+    }
 }
 
 impl fmt::Display for ProbeFailure {

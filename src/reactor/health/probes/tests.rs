@@ -204,11 +204,14 @@ fn a_probe_command_is_started_judged_and_killed_at_its_timeout() {
 #[test]
 fn a_failure_of_pm_does_not_count_against_the_worker() {
     let mut bench = Bench::while_alive(AliveBy::Probe(command()), 1, 1);
-    for _ in 0..5 {
+    let why = "probe: not found on PATH".to_owned();
+    for n in 0..5 {
         assert_eq!(bench.find(), Finding::StartProbe(WORKER, Purpose::Alive));
-        let why = "probe: not found on PATH".to_owned();
         let registrar = &mut bench.poller.registrar();
-        bench.probes.on_start_failed(WORKER, why, Instant::now(), registrar);
+        let found = bench.probes.on_start_failed(WORKER, why.clone(), Instant::now(), registrar);
+        let failure = ProbeFailure::CannotStart(why.clone());
+        let said_once = (n == 0).then_some(Finding::NotWatched(WORKER, failure));
+        assert_eq!(found, said_once);
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::*;
-use crate::reactor::report::What;
 use crate::reactor::output::LastOutput;
+use crate::reactor::report::What;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::SpawnError;
 
@@ -204,6 +204,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
         WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
         WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
+        WorkerEvent::NotWatched(ProbeFailure::CannotStart("probe: not found on PATH".into())),
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
     ]
