@@ -57,7 +57,7 @@ impl Reactor {
             }
             Transition::SpawnFailed { worker, next } => self.report_spawn_failed(worker, next),
             Transition::NeverReady(worker) => {
-                let last = self.health.last_sign(worker);
+                let last = self.health.last_sign(worker, self.clock.now());
                 if let Some(ready) = self.slots.spec(worker).map(|spec| spec.plan.ready.clone()) {
                     let (awaited, within) = (ready.by, ready.within);
                     self.report_worker(worker, WorkerEvent::NeverReady { awaited, within, last });

@@ -345,8 +345,8 @@ impl Health {
     }
 
     /// The last sign of a worker that is not ready: why its last probe failed, or else its last STATUS.
-    pub fn last_sign(&self, worker: WorkerId) -> Option<LastSign> {
-        let failure = self.probes.last_failure(worker).cloned().map(LastSign::Failure);
+    pub fn last_sign(&self, worker: WorkerId, now: Instant) -> Option<LastSign> {
+        let failure = self.probes.last_failure(worker, now).map(LastSign::Failure);
         failure.or_else(|| self.watched(worker)?.status.clone().map(LastSign::Status))
     }
 

@@ -89,6 +89,14 @@ pub enum Finding {
     NotWatched(WorkerId, ProbeFailure),
 }
 
+impl Probing {
+    /// For how long the probe under way has been asked.
+    fn waited(&self, now: Instant) -> Option<Duration> {
+        let left = self.at?.saturating_duration_since(now);
+        Some(self.aim.patience().saturating_sub(left))
+    }
+}
+
 impl Probes {
     pub fn new(now: Instant) -> Self {
         Self {
@@ -153,9 +161,17 @@ impl Probes {
         }
     }
 
-    /// Why the last probe of this worker failed.
-    pub fn last_failure(&self, worker: WorkerId) -> Option<&ProbeFailure> {
-        self.of(worker)?.last_failure.as_ref()
+    /// Why the last probe of this worker failed, or that the one under way has no answer for a while.
+    pub fn last_failure(&self, worker: WorkerId, now: Instant) -> Option<ProbeFailure> {
+        let probing = self.of(worker)?;
+        let waited = match (&probing.state, &probing.last_failure) {
+            // It has waited for longer than this one by now.
+            (_, Some(ProbeFailure::NoAnswer(_))) => None,
+            (State::Connecting(_) | State::Running(_), _) => probing.waited(now),
+            (State::Waiting | State::Starting | State::Killed(_), _) => None,
+        };
+        let waited = waited.filter(|waited| *waited >= PAUSE_MAX);
+        waited.map(ProbeFailure::NoAnswerYet).or_else(|| probing.last_failure.clone())
     }
 
     /// The poll has reported the connection of this slot.

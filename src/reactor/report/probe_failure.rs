@@ -15,6 +15,8 @@ pub enum ProbeFailure {
     /// The port accepts no connection.
     Refused(u16),
     NoAnswer(Duration),
+    /// The probe is under way for this long.
+    NoAnswerYet(Duration),
     ClosedEarly,
     /// It answered with 1xx without end.
     InterimOnly,
@@ -46,6 +48,7 @@ impl ProbeFailure {
             Self::Own(_) | Self::CannotStart(_) => false,
             Self::Refused(_)
             | Self::NoAnswer(_)
+            | Self::NoAnswerYet(_)
             | Self::ClosedEarly
             | Self::InterimOnly
             | Self::NotHttp
@@ -69,6 +72,7 @@ impl fmt::Display for ProbeFailure {
         match self {
             Self::Refused(port) => write!(out, "port {port} accepts no connection"),
             Self::NoAnswer(limit) => write!(out, "no answer within {}", words(*limit)),
+            Self::NoAnswerYet(waited) => write!(out, "no answer yet after {}", words(*waited)),
             Self::ClosedEarly => write!(out, "it closed the connection before it answered"),
             Self::InterimOnly => write!(out, "it sends only interim answers (1xx)"),
             Self::NotHttp => write!(out, "its answer is not HTTP"),
