@@ -77,6 +77,7 @@ fn check_prints_a_line_for_each_pool_or_every_fault() {
     folder.pm(&["check", "-f", "wrong.toml"]).refuses("wrong.toml:2:22");
     folder.pm(&["check", "-f", "Procfile"]).refuses("Procfile:1:1");
     folder.pm(&["check", "-f", "nothing"]).refuses("there is no file `nothing`");
+    folder.pm(&["check", "-f", "a\u{1b}[31m\nb"]).refuses(r"no file `a\u{1b}[31m\nb`");
     folder.pm(&["check", "-f", "."]).refuses("cannot read `.`: it is a folder");
 }
 
@@ -118,6 +119,17 @@ fn check_says_whether_the_run_is_sealed() {
     sealed.says("sealed.toml is OK: 2 workers, sealed\n");
     let json = folder.pm(&["check", "--json"]).does();
     assert!(json.stdout.contains("\"sealed\": false"), "{}", json.stdout);
+}
+
+#[test]
+fn check_warns_of_a_missing_probe_command() {
+    let text = "[pool.web]\ncommand = 'sleep 9'\nready = { exec = ['no-such-program'] }\n\
+                [pool.job]\ncommand = 'sleep 9'\nalive = { exec = ['./probe'] }\n\
+                [pool.sh]\ncommand = 'sleep 9'\nalive = { exec = ['true'] }\n";
+    let said = Folder::with(&[("pm.toml", text)]).pm(&["check"]).does();
+    let web = "warning: web cannot be probed now: no-such-program: not found on PATH; it would never be ready\n";
+    let said = said.says(web).says("/probe: No such file or directory; it would not be watched\n");
+    assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::load::{FileKind, Loaded, of_file};
 use super::warnings::{self, Warning};
 use super::{Ending, colour, diagnostics, refuse, say};
 use crate::plan::procfile::Options;
+use crate::plan::text::printable::printable;
 use crate::plan::text::{duration, phrase};
 use crate::plan::{LoadError, Plan, Pool, Probe, ReadyBy, RestartWord};
 
@@ -32,6 +33,7 @@ pub fn check(args: &CheckArgs) -> Ending {
                 .map(|Warning { pool, what }| format!("warning: {pool} {}\n", printable(&what)))
                 .collect();
             let sealed = if plan.sealed { ", sealed" } else { "" };
+            let file = printable(&file);
             say(&format!("{file} is OK: {workers}{sealed}\n{pools}{warnings}"))
         }
         Err(LoadError::Faults(found)) if args.json => {
@@ -65,12 +67,6 @@ fn command(pool: &Pool) -> String {
     let argv = pool.slots.first().map(|slot| slot.exec.argv.join(" ".as_ref()));
     let line = argv.unwrap_or_default().to_string_lossy().into_owned();
     printable(line.strip_prefix("/bin/sh -c ").unwrap_or(&line))
-}
-
-/// Control characters as escape sequences: on a terminal they would act.
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.chars().map(shown).collect()
 }
 
 /// What makes its workers ready, as the end of a sentence.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use crate::plan::text::printable::printable;
 use crate::plan::text::{lines, phrase};
 use crate::plan::{Fault, Faults};
 
@@ -48,7 +49,7 @@ fn picture(faults: &Faults, fault: &Fault, renderer: &Renderer) -> String {
     let text = source.text[shown.clone()].replace('\r', " ");
     let mut snippet = Snippet::source(text)
         .line_start(lines::number(&source.text.as_bytes()[..shown.start]))
-        .path(source.name.as_str())
+        .path(printable(&source.name))
         .annotation(primary.label(label));
     if let Some((span, label)) = related {
         let other = AnnotationKind::Context.span(within(span));

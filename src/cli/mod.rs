@@ -28,6 +28,7 @@ use std::io::{self, ErrorKind, Write};
 
 use self::args::Command;
 use crate::plan::LoadError;
+use crate::plan::text::printable::printable;
 use crate::reactor::{Colour, ReactorError};
 use crate::supervisor::Outcome;
 use crate::sys::SpawnError;
@@ -82,7 +83,7 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
 /// Prints an error on stderr.
 pub fn complain(error: &dyn std::error::Error) {
     // If stderr is closed, there is no other place for it.
-    let _ = writeln!(io::stderr(), "pm: {error}");
+    let _ = writeln!(io::stderr(), "pm: {}", printable(&error.to_string()));
 }
 
 /// Prints on stderr why there is no plan: the faults of a file with their places, or one line.

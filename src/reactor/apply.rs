@@ -126,7 +126,8 @@ impl Reactor {
             Some(Err(error)) => {
                 let (why, now) = (error.to_string(), self.clock.now());
                 let registrar = &mut self.poller.registrar();
-                self.health.on_probe_start_failed(worker, why, now, registrar);
+                let finding = self.health.on_probe_start_failed(worker, why, now, registrar);
+                finding.into_iter().for_each(|finding| self.act_on(finding));
             }
             None => debug_assert!(false, "{worker:?} has the probe command that health asks for"),
         }

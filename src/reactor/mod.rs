@@ -165,7 +165,9 @@ impl Reactor {
             if self.serve() == Left::Something {
                 progress = Progress::MayHaveMore;
             }
-            self.flush();
+            if self.flush() == Progress::MayHaveMore {
+                progress = Progress::MayHaveMore;
+            }
             if let Some(outcome) = self.outcome() {
                 self.say_goodbye();
                 return Ok(outcome);
@@ -232,7 +234,9 @@ impl Reactor {
             }
             ChildEvent::ProbeNotExecd { probe, error } => {
                 let registrar = &mut self.poller.registrar();
-                self.health.on_probe_not_execd(probe, error.to_string(), now, registrar);
+                let why = error.to_string();
+                let finding = self.health.on_probe_not_execd(probe, why, now, registrar);
+                finding.into_iter().for_each(|finding| self.act_on(finding));
             }
             ChildEvent::Other => {}
         }
@@ -288,6 +292,7 @@ impl Reactor {
             Finding::Stopping(worker) => self.stop_probes(worker),
             Finding::StartProbe(worker, purpose) => self.start_probe(worker, purpose),
             Finding::KillProbe(probe) => self.children.kill_probe(probe),
+            Finding::NotWatched(worker, failure) => self.report_not_watched(worker, failure),
             Finding::Rejected(worker, rejected) => self.report_rejected(worker, rejected),
         }
     }

@@ -3,8 +3,10 @@
 //! What a report is, and its sentences, are in [`super::report`].
 
 use super::Reactor;
-use super::output::LastOutput;
-use super::report::{Death, Delay, Delays, Rejected, Report, Retry, RunEvent, WorkerEvent};
+use super::output::{LastOutput, Progress};
+use super::report::{
+    Death, Delay, Delays, ProbeFailure, Rejected, Report, Retry, RunEvent, WorkerEvent,
+};
 use super::slots::FailureKind;
 use super::slots::history::PhaseChange;
 use crate::supervisor::{
@@ -80,7 +82,7 @@ impl Reactor {
             }
             Transition::SpawnFailed { worker, next } => self.report_spawn_failed(worker, next),
             Transition::NeverReady(worker) => {
-                let last = self.health.last_sign(worker);
+                let last = self.health.last_sign(worker, self.clock.now());
                 if let Some(ready) = self.slots.spec(worker).map(|spec| spec.plan.ready.clone()) {
                     let (awaited, within) = (ready.by, ready.within);
                     self.report_worker(worker, WorkerEvent::NeverReady { awaited, within, last });
@@ -144,12 +146,16 @@ impl Reactor {
         }
     }
 
+    pub(super) fn report_not_watched(&mut self, worker: WorkerId, failure: ProbeFailure) {
+        self.report_worker(worker, WorkerEvent::NotWatched(failure));
+    }
+
     pub(super) fn report_rejected(&mut self, worker: WorkerId, rejected: Rejected) {
         self.report_worker(worker, WorkerEvent::Rejected(rejected));
     }
 
-    /// Writes what can be written, and reports what could not.
-    pub(super) fn flush(&mut self) {
+    /// Writes what can be written, and reports what could not. Says whether log files have to be written on.
+    pub(super) fn flush(&mut self) -> Progress {
         let now = self.clock.now();
         let unused = self.slots.take_unused_logs();
         if !unused.is_empty() {
@@ -159,6 +165,7 @@ impl Reactor {
             self.say(RunEvent::Output(incident));
         }
         self.output.flush_own(now);
+        self.output.files_progress()
     }
 
     /// A port that the same process still holds is not reported again, unless that ends the tries.

@@ -139,6 +139,11 @@ impl Folder {
         Ok(file.into())
     }
 
+    /// True if there is something under this name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Renames a file in this folder.
     ///
     /// # Errors

@@ -3,18 +3,21 @@
 //!
 //! The socket has an abstract name that the kernel picks (unix(7), autobind): no file is left in any folder, and no two
 //! sockets have the same name. The kernel adds the sender (SCM_CREDENTIALS), so a worker cannot notify for another.
+//! How a datagram is taken is in [`receive`].
+
+mod receive;
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockname,
-    recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
 };
 use nix::unistd::{Pid, geteuid, getpgid};
 
+use self::receive::receive;
 use super::worker_tag::WorkerTag;
 use crate::supervisor::WorkerId;
 
@@ -90,21 +93,8 @@ impl NotifySocket {
     pub fn receive(&self) -> Option<Datagram> {
         loop {
             let mut bytes = [0; DATAGRAM_BYTES_MAX];
-            let mut space = nix::cmsg_space!(libc::ucred);
-            let mut buffers = [io::IoSliceMut::new(&mut bytes)];
-            let fd = self.socket.as_raw_fd();
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-            let (count, sender) = match recvmsg::<()>(fd, &mut buffers, Some(&mut space), flags) {
-                Ok(message) => {
-                    let mut parts = message.cmsgs().into_iter().flatten();
-                    let sender = parts.find_map(|part| match part {
-                        ControlMessageOwned::ScmCredentials(sender) => {
-                            Some(Sender { pid: Pid::from_raw(sender.pid()), uid: sender.uid() })
-                        }
-                        _ => None,
-                    });
-                    (message.bytes, sender)
-                }
+            let (count, sender) = match receive(self.socket.as_fd(), &mut bytes) {
+                Ok(received) => received,
                 Err(Errno::EINTR) => continue,
                 Err(_) => return None,
             };
@@ -189,6 +179,28 @@ mod tests {
             [Notification::Ready, Notification::Status("half[31m way".into())]
         );
         assert!(socket.receive().is_none());
+    }
+
+    #[test]
+    fn a_datagram_with_descriptors_counts_and_leaves_none_open() {
+        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+        let socket = NotifySocket::open().unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        let address = UnixAddr::new_abstract(&socket.variable().as_bytes()[1..]).unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        // As many as one datagram may have (unix(7), SCM_RIGHTS).
+        for count in [1, 253] {
+            let descriptors = vec![writer.as_raw_fd(); count];
+            let text = [io::IoSlice::new(b"READY=1\nFDSTORE=1")];
+            let rights = [ControlMessage::ScmRights(&descriptors)];
+            sendmsg(sender.as_raw_fd(), &text, &rights, MsgFlags::empty(), Some(&address)).unwrap();
+            let heard = socket.receive().unwrap();
+            assert_eq!(heard.notifications, [Notification::Ready], "{count}");
+        }
+        drop(writer);
+        let mut rest = String::new();
+        { reader }.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "no other process has the pipe open");
     }
 
     #[test]

@@ -464,3 +464,17 @@ fn many_workers_that_are_never_ready_cost_little() {
     assert!(share < if is_proof { 0.02 } else { UNREADY_MAX }, "{share}");
     pm.stop();
 }
+
+#[test]
+fn a_probe_command_that_cannot_start_is_named_once_and_the_worker_stays() {
+    let folder = folder();
+    let alive = "alive = { exec = ['./probe'], every = '10ms', failures = 1 }";
+    let pm = portless(&folder, "stay", &format!("ready = {{ after = '0s' }}\n{alive}"));
+    let line = pm.says.wait_for("is not watched");
+    assert!(line.contains("is not watched: the probe command cannot start: "), "{line}");
+    for_as_long_as(Duration::from_millis(200), || {
+        assert_eq!(pm.says.with("is not watched").len(), 1);
+        assert_eq!(pm.says.with("hangs"), [""; 0]);
+    });
+    pm.stop();
+}

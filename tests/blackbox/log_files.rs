@@ -124,9 +124,9 @@ fn a_link_that_the_user_of_a_worker_makes_leads_no_log_file_away() {
     chown(&app, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
     let text = "
         [pool.POOL]
-        command = 'while :; do echo tick; sleep 0.02; done'
+        command = 'while :; do echo $(seq 300) tick; sleep 0.02; done'
         user    = 'nobody'
-        log     = { file = 'app/log/{slot}.log', max_size = '50B' }
+        log     = { file = 'app/log/{slot}.log', max_size = '4KiB' }
     ";
     let pm = start(folder.path(), text);
     let rotated = app.join(format!("log/{}.log.2", pm.slot(1)));

@@ -725,7 +725,11 @@ pub const ROWS: &[Row] = &[
         right: &[("log = { file = 'a', max_size = '1MiB' }", |pool| {
             assert_eq!(pool.slots[0].log.as_ref().unwrap().max_bytes, 1 << 20);
         })],
-        wrong: &["log = { file = 'a', max_size = 0 }", "log = { file = 'a', max_size = 'big' }"],
+        wrong: &[
+            "log = { file = 'a', max_size = 0 }",
+            "log = { file = 'a', max_size = '4095B' }",
+            "log = { file = 'a', max_size = 'big' }",
+        ],
     },
     Row {
         key: "log.keep",

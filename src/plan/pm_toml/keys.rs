@@ -253,7 +253,7 @@ table! {
     pub struct LogTable {
         /// The path of the file. With `{slot}` in it each slot has its own.
         pub file: Field<Text>,
-        /// A file of this size is rotated.
+        /// A file of this size is rotated. At least 4 KiB.
         #[schemars(extend("default" = defaults::bytes(defaults::LOG_BYTES_MAX)))]
         pub max_size: Field<Size>,
         /// The number of rotated files that are kept.

@@ -23,6 +23,9 @@ use crate::plan::{
     dotenv, environment, is_name,
 };
 
+/// A smaller log file would be rotated all the time, and hold fewer lines than a rotation costs.
+const LOG_BYTES_LEAST: u64 = 4 << 10;
+
 /// A file that is being read, and what that needs.
 pub struct Reader<'a> {
     pub document: &'a Document,
@@ -255,9 +258,8 @@ impl Reader<'_> {
             self.add_fault(given.key.clone(), fault);
         }
         let max = table.max_size.usable();
-        if let Some((_, given)) = max.filter(|(size, _)| size.0 == 0) {
-            let fault = PoolFault::Zero { key: "max_size", example: "max_size = \"10MB\"" };
-            self.add_fault(given.at.clone(), fault);
+        if let Some((_, given)) = max.filter(|(size, _)| size.0 < LOG_BYTES_LEAST) {
+            self.add_fault(given.at.clone(), PoolFault::LogTooSmall(LOG_BYTES_LEAST));
         }
         let (file, given) = table.file.usable()?;
         let keep = table.keep.value().and_then(|keep| u32::try_from(keep.0).ok());

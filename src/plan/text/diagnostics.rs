@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::explain::Explain;
 use super::lines;
+use super::printable::{has_effect, printable};
 use crate::plan::fault_kind::FaultKind;
 
 /// More faults than these are only counted.
@@ -120,7 +121,7 @@ impl Faults {
 
     fn line(&self, fault: &Fault) -> String {
         let Place { line, column, .. } = self.place(fault);
-        let name = &self.source(fault).name;
+        let name = printable(&self.source(fault).name);
         let help = fault.help().map(|help| format!("; {help}")).unwrap_or_default();
         format!("{name}:{line}:{column}: {}{help}", fault.message())
     }
@@ -197,7 +198,7 @@ fn one_line(words: &str) -> String {
             line.push('…');
             break;
         }
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        if has_effect(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
 }

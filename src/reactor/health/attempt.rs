@@ -26,8 +26,16 @@ pub struct Attempt {
     /// The index in [`ADDRESSES`].
     address: usize,
     is_registered: bool,
+    connection: Connection,
     /// `None` if the connection alone passes.
     exchange: Option<Exchange>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    UnderWay,
+    /// An error of the socket is one of the exchange from now on.
+    Made,
 }
 
 #[derive(Debug)]
@@ -64,10 +72,16 @@ impl Attempt {
     }
 
     /// Goes on after an event of the poll.
-    pub fn advance(self, registrar: &Registrar<'_>) -> Progress {
+    pub fn advance(mut self, registrar: &Registrar<'_>) -> Progress {
+        if self.connection == Connection::Made {
+            return self.exchange(registrar);
+        }
         match outcome(&self.stream) {
             None => self.wait(registrar),
-            Some(Ok(())) => self.exchange(registrar),
+            Some(Ok(())) => {
+                self.connection = Connection::Made;
+                self.exchange(registrar)
+            }
             Some(Err(_)) => {
                 Self::connect(self.port, self.token, self.address + 1, self.exchange, registrar)
             }
@@ -91,12 +105,18 @@ impl Attempt {
                 },
             };
             // On the loopback device most connects are decided by now.
-            if outcome(&stream).is_some_and(|connected| connected.is_err()) {
-                continue;
-            }
+            let connection = match outcome(&stream) {
+                None => Connection::UnderWay,
+                Some(Ok(())) => Connection::Made,
+                Some(Err(_)) => continue,
+            };
             let is_registered = false;
-            let attempt = Self { port, token, stream, address, is_registered, exchange };
-            return attempt.advance(registrar);
+            let attempt =
+                Self { port, token, stream, address, is_registered, connection, exchange };
+            return match connection {
+                Connection::UnderWay => attempt.wait(registrar),
+                Connection::Made => attempt.exchange(registrar),
+            };
         }
         Progress::Failed(ProbeFailure::Refused(port))
     }
@@ -187,5 +207,53 @@ fn outcome(stream: &TcpStream) -> Option<io::Result<()>> {
         Ok(_) => Some(Ok(())),
         Err(error) if error.kind() == ErrorKind::NotConnected => None,
         Err(error) => Some(Err(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+    use crate::reactor::tokens::{Poller, Source};
+    use crate::supervisor::SlotId;
+
+    /// What comes of a probe of a server that answers this, and resets the connection because it has not read all.
+    fn judged(answer: &[u8]) -> Progress {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut poller = Poller::open().unwrap();
+        let mut registrar = poller.registrar();
+        let token = registrar.reserve(Source::Probe(SlotId(0)));
+        let probe = Probe::Http { port, target: "/".into(), status: 200..=299, text: None };
+        let mut progress = Attempt::begin(&probe, &registrar, token).unwrap();
+        let (mut client, _) = listener.accept().unwrap();
+        if let Progress::Pending(attempt) = progress {
+            progress = attempt.advance(&registrar);
+        }
+        client.read_exact(&mut [0; 4]).unwrap();
+        client.write_all(answer).unwrap();
+        drop(client);
+        let Progress::Pending(attempt) = progress else { return progress };
+        let mut reset = [PollFd::new(attempt.stream.as_fd(), PollFlags::empty())];
+        assert_eq!(
+            poll(&mut reset, PollTimeout::from(5_000_u16)),
+            Ok(1),
+            "the connection is reset"
+        );
+        attempt.advance(&registrar)
+    }
+
+    #[test]
+    fn an_answer_before_a_reset_counts() {
+        let good = judged(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        assert!(matches!(good, Progress::Passed), "{good:?}");
+        let bad = judged(b"HTTP/1.1 503 Busy\r\n\r\n");
+        assert!(matches!(bad, Progress::Failed(ProbeFailure::Status(503))), "{bad:?}");
+        let none = judged(b"");
+        assert!(matches!(none, Progress::Failed(ProbeFailure::ClosedEarly)), "{none:?}");
     }
 }

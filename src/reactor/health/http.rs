@@ -10,8 +10,6 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// A longer head is not an answer to so small a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-const HEADERS_MAX: usize = 128;
-
 /// What a good answer has.
 #[derive(Debug)]
 pub struct Expectation {
@@ -54,12 +52,18 @@ impl Expectation {
         let is_over = stream == Stream::Closed || answer.len() >= ANSWER_BYTES_MAX;
         let mut rest = answer;
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+            let bytes = &rest[..rest.len().min(HEAD_BYTES_MAX)];
+            // Each header has a line.
+            let lines = memchr::memchr_iter(b'\n', bytes).count();
+            let mut headers = vec![httparse::EMPTY_HEADER; lines];
             let mut head = httparse::Response::new(&mut headers);
-            let (length, status) = match (head.parse(rest), head.code) {
+            let (length, status) = match (head.parse(bytes), head.code) {
                 (Ok(httparse::Status::Complete(length)), Some(status)) => (length, status),
                 (Ok(_), _) if rest.len() > HEAD_BYTES_MAX => {
                     return Judgement::Failed(ProbeFailure::NotHttp);
+                }
+                (Ok(_), _) if answer.len() >= ANSWER_BYTES_MAX => {
+                    return Judgement::Failed(ProbeFailure::InterimOnly);
                 }
                 (Ok(_), _) if is_over => return Judgement::Failed(ProbeFailure::ClosedEarly),
                 (Ok(_), _) => return Judgement::Open,
@@ -136,6 +140,29 @@ mod tests {
         let answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
         assert_eq!(expecting(None).judge(answer, Stream::Open), Judgement::Passed);
         assert_eq!(expecting(None).judge(&answer[..30], Stream::Open), Judgement::Open);
+    }
+
+    #[test]
+    fn a_head_with_many_headers_counts() {
+        let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(2_000));
+        assert_eq!(expecting(None).judge(answer.as_bytes(), Stream::Open), Judgement::Passed);
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_none_however_it_comes() {
+        let head = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "b".repeat(HEAD_BYTES_MAX));
+        for length in [head.len() - 1, head.len()] {
+            let judgement = expecting(None).judge(&head.as_bytes()[..length], Stream::Open);
+            assert_eq!(judgement, Judgement::Failed(ProbeFailure::NotHttp), "{length}");
+        }
+    }
+
+    #[test]
+    fn interim_answers_without_an_end_are_called_so() {
+        let endless = "HTTP/1.1 102 Processing\r\n\r\n".repeat(ANSWER_BYTES_MAX / 20);
+        let endless = &endless.as_bytes()[..ANSWER_BYTES_MAX];
+        let judgement = expecting(None).judge(endless, Stream::Open);
+        assert_eq!(judgement, Judgement::Failed(ProbeFailure::InterimOnly));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Finding {
     /// The probe command is to be started: [`Health::on_probe_started`] or [`Health::on_probe_start_failed`] follows.
     StartProbe(WorkerId, Purpose),
     KillProbe(ProbeId),
+    /// The worker is ready, and its probe cannot be started: to be reported.
+    NotWatched(WorkerId, ProbeFailure),
     /// A notification does not count, and that is to be reported.
     Rejected(WorkerId, Rejected),
 }
@@ -209,8 +211,9 @@ impl Health {
         why: String,
         now: Instant,
         registrar: &mut Registrar<'_>,
-    ) {
-        self.probes.on_start_failed(worker, why, now, registrar);
+    ) -> Option<Finding> {
+        let found = self.probes.on_start_failed(worker, why, now, registrar)?;
+        Some(self.note(found))
     }
 
     /// A probe command that was on its way to exec could not.
@@ -220,8 +223,9 @@ impl Health {
         why: String,
         now: Instant,
         registrar: &mut Registrar<'_>,
-    ) {
-        self.probes.on_not_execd(probe, why, now, registrar);
+    ) -> Option<Finding> {
+        let found = self.probes.on_not_execd(probe, why, now, registrar)?;
+        Some(self.note(found))
     }
 
     /// A probe command has ended.
@@ -329,6 +333,7 @@ impl Health {
             }
             probes::Finding::StartProbe(worker, purpose) => Finding::StartProbe(worker, purpose),
             probes::Finding::KillProbe(probe) => Finding::KillProbe(probe),
+            probes::Finding::NotWatched(worker, failure) => Finding::NotWatched(worker, failure),
         }
     }
 
@@ -340,8 +345,8 @@ impl Health {
     }
 
     /// The last sign of a worker that is not ready: why its last probe failed, or else its last STATUS.
-    pub fn last_sign(&self, worker: WorkerId) -> Option<LastSign> {
-        let failure = self.probes.last_failure(worker).cloned().map(LastSign::Failure);
+    pub fn last_sign(&self, worker: WorkerId, now: Instant) -> Option<LastSign> {
+        let failure = self.probes.last_failure(worker, now).map(LastSign::Failure);
         failure.or_else(|| self.watched(worker)?.status.clone().map(LastSign::Status))
     }
 

@@ -85,6 +85,16 @@ pub enum Finding {
     StartProbe(WorkerId, Purpose),
     /// The probe command took too long and is to be killed.
     KillProbe(ProbeId),
+    /// The worker is ready, and its probe cannot be started. Found once, until a probe can.
+    NotWatched(WorkerId, ProbeFailure),
+}
+
+impl Probing {
+    /// For how long the probe under way has been asked.
+    fn waited(&self, now: Instant) -> Option<Duration> {
+        let left = self.at?.saturating_duration_since(now);
+        Some(self.aim.patience().saturating_sub(left))
+    }
 }
 
 impl Probes {
@@ -151,9 +161,17 @@ impl Probes {
         }
     }
 
-    /// Why the last probe of this worker failed.
-    pub fn last_failure(&self, worker: WorkerId) -> Option<&ProbeFailure> {
-        self.of(worker)?.last_failure.as_ref()
+    /// Why the last probe of this worker failed, or that the one under way has no answer for a while.
+    pub fn last_failure(&self, worker: WorkerId, now: Instant) -> Option<ProbeFailure> {
+        let probing = self.of(worker)?;
+        let waited = match (&probing.state, &probing.last_failure) {
+            // It has waited for longer than this one by now.
+            (_, Some(ProbeFailure::NoAnswer(_))) => None,
+            (State::Connecting(_) | State::Running(_), _) => probing.waited(now),
+            (State::Waiting | State::Starting | State::Killed(_), _) => None,
+        };
+        let waited = waited.filter(|waited| *waited >= PAUSE_MAX);
+        waited.map(ProbeFailure::NoAnswerYet).or_else(|| probing.last_failure.clone())
     }
 
     /// The poll has reported the connection of this slot.
@@ -278,6 +296,7 @@ impl Probes {
             Aim::Ready { claim: Some(claim), .. } => claim.judge(now, &mut self.searches),
             Aim::Ready { claim: None, .. } | Aim::Alive { .. } => Ok(()),
         });
+        let mut unwatched = None;
         let pause = match (&mut probing.aim, result) {
             (Aim::Ready { .. }, Ok(())) => {
                 self.end(slot, registrar);
@@ -299,13 +318,16 @@ impl Probes {
                     self.end(slot, registrar);
                     return Some(Finding::Hung(worker, failure));
                 }
-                probing.last_failure = Some(failure);
+                let before = probing.last_failure.replace(failure.clone());
+                if before.as_ref() != Some(&failure) && !failure.has_asked() {
+                    unwatched = Some(Finding::NotWatched(worker, failure));
+                }
                 alive.every
             }
         };
         let next = self.on_grid(now + pause, pause);
         self.schedule(slot, Some(next));
-        None
+        unwatched
     }
 
     /// The next moment of the grid.

@@ -1,15 +1,17 @@
-//! The log files of workers: whole lines, rotated by size. One [`writer`] for each file; here they are found by path,
-//! flushed once a wakeup and closed.
+//! The log files of workers: whole lines, rotated by size. One [`writer`] for each file, with its names in
+//! [`rotation`]; here they are found by path, flushed once a wakeup and closed.
 //!
 //! A file that cannot be written stops no worker: its lines are counted, and the count is reported when it can be
 //! written again, or when pm is done with the file.
 
+mod rotation;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use self::writer::Writer;
+use self::rotation::Renames;
+use self::writer::{Progress, Writer};
 use super::lines::Piece;
 use crate::plan::LogFile;
 use crate::supervisor::WorkerId;
@@ -58,12 +60,23 @@ impl LogFiles {
         output.writer.push(plan, worker, piece);
     }
 
-    /// Writes what was collected.
+    /// Writes what was collected, but for what needs too many files to be renamed: [`LogFiles::are_behind`].
     pub fn flush(&mut self) -> Vec<Incident> {
+        let mut renames = Renames::of_wakeup();
         let mut incidents = std::mem::take(&mut self.incidents);
         let pending = self.files.values_mut().filter(|output| output.writer.has_collected());
-        incidents.extend(pending.filter_map(LogOutput::flush));
+        incidents.extend(pending.filter_map(|output| output.flush(&mut renames)));
         incidents
+    }
+
+    /// True if the last flush has left lines for the next one.
+    pub fn are_behind(&self) -> bool {
+        self.files.values().any(LogOutput::is_behind)
+    }
+
+    /// True if the last flush has left lines of this file for the next one.
+    pub fn is_behind(&self, path: &Path) -> bool {
+        self.files.get(path).is_some_and(LogOutput::is_behind)
     }
 
     /// Opens all files again by their names at their next line: logrotate(8) may have renamed them.
@@ -95,9 +108,13 @@ impl LogOutput {
         Self { writer: Writer::new(plan), failure: Failure::None }
     }
 
-    fn flush(&mut self) -> Option<Incident> {
+    fn is_behind(&self) -> bool {
+        self.writer.progress() == Progress::Behind
+    }
+
+    fn flush(&mut self, renames: &mut Renames) -> Option<Incident> {
         let before = self.writer.lost();
-        match self.writer.write_out() {
+        match self.writer.write_out(renames) {
             Ok(()) if before > 0 => {
                 self.failure = Failure::None;
                 let lost = self.writer.take_lost();
@@ -114,11 +131,11 @@ impl LogOutput {
     /// Writes the last lines. What is missing is reported now or never.
     fn close(&mut self) -> Vec<Incident> {
         self.writer.end_line();
-        let last = if self.writer.has_collected() { self.flush() } else { None };
+        let last = self.writer.has_collected().then(|| self.flush(&mut Renames::unlimited()));
         let path = self.writer.path().to_owned();
         let lost = self.writer.take_lost();
         let lost = (lost > 0).then_some(Incident::Lost { path, lost });
-        last.into_iter().chain(lost).collect()
+        last.flatten().into_iter().chain(lost).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-/// A line is handed on at this length, whether or not its end has come.
+/// A longer line is handed on in pieces, each of whole characters.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// The end of a worker's output is kept up to this length.
@@ -64,8 +64,11 @@ impl Cutter {
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
-        if self.partial.len() >= LINE_BYTES_MAX {
+        if self.partial.len() > LINE_BYTES_MAX {
+            // Its last character is kept back: it may not be whole, and no piece is empty if the line ends here.
+            let last = self.partial.split_off(last_character(&self.partial));
             self.hand_on(&[], End::Continued, &mut each);
+            self.partial = last;
         }
     }
 
@@ -98,6 +101,13 @@ impl Cutter {
             self.partial = Vec::new();
         }
     }
+}
+
+/// Where the last character of UTF-8 begins, whole or not. Bytes that are no UTF-8 are characters of their own.
+fn last_character(bytes: &[u8]) -> usize {
+    let is_first = |byte: &u8| !(0x80..0xc0).contains(byte);
+    let continuations = bytes.iter().rev().take(4).position(is_first).unwrap_or(0);
+    bytes.len() - 1 - continuations
 }
 
 /// The last bytes that a worker wrote.
@@ -152,6 +162,10 @@ mod tests {
         pieces
     }
 
+    fn text_of(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     #[test]
     fn lines_stay_whole_wherever_the_writes_are_cut() {
         let text = b"one\ntwo\n\nthree";
@@ -167,8 +181,40 @@ mod tests {
         let long = vec![b'x'; LINE_BYTES_MAX + 10];
         let pieces = cut(&[&long, b"y\nshort\n"]);
         assert_eq!((pieces[0].1, pieces[0].2), (Start::Line, End::Continued));
-        assert_eq!(pieces[1], ("y".to_owned(), Start::Continuation, End::Line));
+        assert_eq!(pieces[1], ("xy".to_owned(), Start::Continuation, End::Line));
         assert_eq!(pieces[2], ("short".to_owned(), Start::Line, End::Line));
+        let pieces = cut(&[&long, b"\n"]);
+        assert_eq!(pieces[1], ("x".to_owned(), Start::Continuation, End::Line), "none is empty");
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_most_bytes_is_not_torn() {
+        let longest = vec![b'x'; LINE_BYTES_MAX];
+        for writes in [&[&longest[..], b"\n"][..], &[b"xx", &longest[2..], b"\n"]] {
+            let lengths: Vec<_> = cut(writes).iter().map(|(text, ..)| text.len()).collect();
+            assert_eq!(lengths, [LINE_BYTES_MAX]);
+        }
+        let pieces = cut(&[&longest, b"x\n"]);
+        assert!(pieces[0] == (text_of(&longest) + "x", Start::Line, End::Line));
+    }
+
+    #[test]
+    fn no_character_is_torn() {
+        for character in ["é", "日", "🦀"] {
+            for before in LINE_BYTES_MAX - 4..=LINE_BYTES_MAX + 1 {
+                let line = "a".repeat(before) + &character.repeat(3);
+                for at in 1..character.len() {
+                    let (first, rest) = line.as_bytes().split_at(before + at);
+                    let pieces = cut(&[first, rest]);
+                    let joined: String = pieces.iter().map(|piece| piece.0.as_str()).collect();
+                    assert!(joined == line);
+                }
+            }
+        }
+        let latin = vec![0xe9; LINE_BYTES_MAX + 10];
+        let mut lengths = Vec::new();
+        Cutter::default().push(&latin, |piece| lengths.push(piece.parts.concat().len()));
+        assert_eq!(lengths, [LINE_BYTES_MAX + 10 - 1], "what is not UTF-8 is cut too");
     }
 
     #[test]

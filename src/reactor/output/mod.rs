@@ -104,7 +104,7 @@ impl Output {
         self.pipes.mark_readable(worker);
     }
 
-    /// Reads what workers have written, as long as stdout's queue has room for it.
+    /// Reads what workers have written, as long as stdout's queue and the log files have room for it.
     pub fn read(&mut self, at: Moment, registrar: &mut Registrar<'_>) -> Progress {
         let Self { pipes, files, console, ring, ready } = self;
         let (stdout, writer) = console.stdout();
@@ -194,9 +194,14 @@ impl Output {
         self.console.flush_own(now);
     }
 
-    /// True if no line waits for a reader, or waiting is of no use.
+    /// Whether the last flush has left lines for the log files, which the next one writes.
+    pub fn files_progress(&self) -> Progress {
+        if self.files.are_behind() { Progress::MayHaveMore } else { Progress::Idle }
+    }
+
+    /// True if no line waits for a reader or for a log file, or waiting is of no use.
     pub fn is_settled(&self, now: Instant) -> bool {
-        self.console.is_settled(now)
+        self.console.is_settled(now) && !self.files.are_behind()
     }
 
     /// When a reader will count as stalled.

@@ -2,7 +2,8 @@
 //! name.
 //!
 //! A pipe can outlive its worker, because descendants keep it open. Reading is fair (a chunk from each in turn) and
-//! stops while stdout's queue is full, so a worker that writes faster than pm's reader reads is slowed by its own pipe.
+//! stops while stdout's queue is full, so a worker that writes faster than pm's reader reads is slowed by its own pipe;
+//! likewise one whose log file is rotated too often.
 //! Where the lines go to is in [`super::spec`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,14 +166,14 @@ impl Pipes {
         }
     }
 
-    /// Reads what has come, as long as stdout's queue has room for it.
+    /// Reads what has come, as long as stdout's queue and the log files have room for it.
     pub fn read(&mut self, sink: &mut Sink<'_>, registrar: &mut Registrar<'_>) -> Progress {
         let Self { pipes, readable, chunk } = self;
         for _ in 0..ROUNDS_MAX {
             let mut is_idle = true;
             readable.retain(|worker| {
                 let Some(pipe) = pipes.get_mut(worker) else { return false };
-                if pipe.state == State::Readable && sink.stdout.has_room(sink.at.now) {
+                if pipe.state == State::Readable && pipe.lines.spec.has_room(sink) {
                     pipe.read(chunk, sink);
                     is_idle = false;
                 }

@@ -53,6 +53,13 @@ pub struct Sink<'a> {
 pub struct Tail(Vec<u8>);
 
 impl OutputSpec {
+    /// True if more may be read: stdout's queue is not full, and the log file has what was read before.
+    pub fn has_room(&self, sink: &Sink<'_>) -> bool {
+        let file = self.file.as_ref();
+        sink.stdout.has_room(sink.at.now)
+            && !file.is_some_and(|file| sink.files.is_behind(&file.path))
+    }
+
     /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it. `n` is its number
     /// in the ring.
     pub fn pass_on(

@@ -3,13 +3,15 @@
 //! Colours stay, and are reset at the end of each line. A carriage return restarts the line, so that of a progress bar
 //! the last state is left. What moves the cursor, clears the screen or sets the terminal is left out, and so are the
 //! blank lines with which a program scrolls a screen away. No end of a line is ever swallowed by a sequence that does
-//! not end. The states are those of a VT500, from the tables of `anstyle-parse`; [`style`] knows the colours.
+//! not end. The states are those of a VT500, from the tables of `anstyle-parse`; [`line`] is the line that is being
+//! written, [`style`] knows the colours.
 
+mod line;
 mod style;
 
 use anstyle_parse::state::{Action, State, state_change};
 
-use self::style::Style;
+use self::line::{Content, Cursor, Line};
 use super::lines::LINE_BYTES_MAX;
 
 /// A longer sequence is none that a line needs.
@@ -31,39 +33,6 @@ pub struct TerminalFilter {
     blank_lines: usize,
     /// What is passed on.
     out: Vec<u8>,
-}
-
-/// The line that is being written.
-#[derive(Debug, Default)]
-struct Line {
-    bytes: Vec<u8>,
-    content: Content,
-    cursor: Cursor,
-    style: Style,
-}
-
-/// What stands in the line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Content {
-    /// At most colours.
-    #[default]
-    Nothing,
-    Text,
-    /// Text, whose beginning is passed on because the line is long.
-    Continued,
-}
-
-/// Where the next text goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Cursor {
-    #[default]
-    End,
-    /// To the start of the line: it replaces what stands there.
-    Start,
-    /// This many rows above: as many line feeds lead back to this line, text is another line.
-    Above(usize),
-    /// To another row: it is another line.
-    Elsewhere,
 }
 
 impl TerminalFilter {
@@ -123,6 +92,8 @@ impl TerminalFilter {
             Action::EscDispatch => match byte {
                 b'c' => self.clear_screen(),
                 b'D' | b'E' => self.line_feed(),
+                // A title for screen(1), up to ESC \, as the strings of ECMA-48.
+                b'k' if self.parameters.is_empty() => return self.state = State::SosPmApcString,
                 _ => {}
             },
             Action::Nop | Action::Clear | Action::Ignore => {}
@@ -179,13 +150,18 @@ impl TerminalFilter {
 
     fn print(&mut self, text: &[u8]) {
         match self.line.cursor {
-            Cursor::End | Cursor::Start => {}
+            Cursor::End | Cursor::Start | Cursor::Right(_) => {}
             Cursor::Above(_) | Cursor::Elsewhere => {
                 self.line_feed();
                 self.line.cursor = Cursor::End;
             }
         }
         self.line.print(text);
+        self.pass_on_long_line();
+    }
+
+    /// Passes on what there is of a line that may not grow more.
+    fn pass_on_long_line(&mut self) {
         if self.line.bytes.len() >= LINE_BYTES_MAX {
             self.pass_on_blank_lines();
             self.out.append(&mut self.line.bytes);
@@ -210,9 +186,16 @@ impl TerminalFilter {
         let is_plain = parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'));
         if is_plain {
             match (last, parameters.as_slice()) {
-                (b'm', _) => self.line.set_style(&parameters),
+                (b'm', _) => {
+                    self.line.set_style(&parameters);
+                    self.pass_on_long_line();
+                }
                 // To the first column.
                 (b'G', b"" | b"0" | b"1") | (b'F', _) => self.line.cursor = Cursor::Start,
+                // To the right in the line: what is skipped is blank there.
+                (b'C', columns) => self.line.move_right(columns),
+                (b'G', column) => self.line.move_to(column),
+                (b'b', times) => self.line.repeat(times),
                 // Erases the line, or the rest of it or of the screen.
                 (b'K', b"2") => self.line.clear(),
                 (b'K' | b'J', b"" | b"0") if self.line.cursor == Cursor::Start => self.line.clear(),
@@ -269,73 +252,6 @@ impl TerminalFilter {
     fn pass_on_blank_lines(&mut self) {
         let count = std::mem::take(&mut self.blank_lines);
         self.out.resize(self.out.len() + count, b'\n');
-    }
-}
-
-impl Line {
-    fn is_untouched(&self) -> bool {
-        self.bytes.is_empty() && self.content == Content::Nothing && self.cursor == Cursor::End
-    }
-
-    /// Back to what a line begins with: the colours that are set.
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.style.write_to(&mut self.bytes);
-        if self.content == Content::Text {
-            self.content = Content::Nothing;
-        }
-    }
-
-    fn move_up(&mut self, rows: &[u8]) {
-        let rows = std::str::from_utf8(rows).ok().and_then(|rows| rows.parse().ok());
-        let rows: usize = rows.unwrap_or(1).max(1);
-        self.cursor = match self.cursor {
-            Cursor::Above(already) => Cursor::Above(already.saturating_add(rows)),
-            Cursor::End | Cursor::Start if self.content == Content::Nothing => self.cursor,
-            Cursor::End | Cursor::Start => Cursor::Above(rows),
-            Cursor::Elsewhere => Cursor::Elsewhere,
-        };
-    }
-
-    fn print(&mut self, text: &[u8]) {
-        if self.cursor == Cursor::Start {
-            self.clear();
-            self.cursor = Cursor::End;
-        }
-        self.bytes.extend_from_slice(text);
-        if self.content == Content::Nothing {
-            self.content = Content::Text;
-        }
-    }
-
-    fn set_style(&mut self, parameters: &[u8]) {
-        self.style.set(parameters);
-        // At the start, the next text begins with the style that is set by then.
-        if self.cursor == Cursor::End {
-            if self.content == Content::Nothing {
-                return self.clear();
-            }
-            self.bytes.extend_from_slice(b"\x1b[");
-            self.bytes.extend_from_slice(parameters);
-            self.bytes.push(b'm');
-        }
-    }
-
-    /// Removes the last character, if it is text.
-    fn step_back(&mut self) {
-        let is_continuation = |byte: &u8| (0x80..0xc0).contains(byte);
-        let length = 1 + self.bytes.iter().rev().take_while(|byte| is_continuation(byte)).count();
-        let is_style = self.bytes.ends_with(b"m") && self.ends_with_style();
-        if self.content == Content::Text && !is_style {
-            self.bytes.truncate(self.bytes.len().saturating_sub(length));
-        }
-    }
-
-    fn ends_with_style(&self) -> bool {
-        let parameter = |byte: &u8| matches!(byte, b'0'..=b'9' | b';' | b':');
-        let before = &self.bytes[..self.bytes.len() - 1];
-        let count = before.iter().rev().take_while(|byte| parameter(byte)).count();
-        before[..before.len() - count].ends_with(b"\x1b[")
     }
 }
 

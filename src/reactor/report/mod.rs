@@ -115,6 +115,8 @@ pub enum WorkerEvent {
         members: Vec<ProcessInfo>,
         may_leave: bool,
     },
+    /// It is ready, and pm cannot find out whether it hangs.
+    NotWatched(ProbeFailure),
     /// A notification for it does not count.
     Rejected(Rejected),
 }

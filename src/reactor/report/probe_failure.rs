@@ -15,7 +15,11 @@ pub enum ProbeFailure {
     /// The port accepts no connection.
     Refused(u16),
     NoAnswer(Duration),
+    /// The probe is under way for this long.
+    NoAnswerYet(Duration),
     ClosedEarly,
+    /// It answered with 1xx without end.
+    InterimOnly,
     NotHttp,
     Status(u16),
     NoText,
@@ -44,7 +48,9 @@ impl ProbeFailure {
             Self::Own(_) | Self::CannotStart(_) => false,
             Self::Refused(_)
             | Self::NoAnswer(_)
+            | Self::NoAnswerYet(_)
             | Self::ClosedEarly
+            | Self::InterimOnly
             | Self::NotHttp
             | Self::Status(_)
             | Self::NoText
@@ -54,6 +60,11 @@ impl ProbeFailure {
             | Self::Triggered => true,
         }
     }
+
+    /// False if the probe command was never run, and will not be until someone mends that.
+    pub fn has_asked(&self) -> bool {
+        !matches!(self, Self::CannotStart(_))
+    }
 }
 
 impl fmt::Display for ProbeFailure {
@@ -61,7 +72,9 @@ impl fmt::Display for ProbeFailure {
         match self {
             Self::Refused(port) => write!(out, "port {port} accepts no connection"),
             Self::NoAnswer(limit) => write!(out, "no answer within {}", words(*limit)),
+            Self::NoAnswerYet(waited) => write!(out, "no answer yet after {}", words(*waited)),
             Self::ClosedEarly => write!(out, "it closed the connection before it answered"),
+            Self::InterimOnly => write!(out, "it sends only interim answers (1xx)"),
             Self::NotHttp => write!(out, "its answer is not HTTP"),
             Self::Status(status) => write!(out, "it answered with status {status}"),
             Self::NoText => write!(out, "its answer does not contain the text"),

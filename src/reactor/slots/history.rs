@@ -152,6 +152,7 @@ impl History {
             | WorkerEvent::GraceOver { .. }
             | WorkerEvent::StillStopping { .. }
             | WorkerEvent::StillKilling { .. }
+            | WorkerEvent::NotWatched(_)
             | WorkerEvent::Rejected(_) => return,
         };
         self.add(death(facts, reason, exit, cause, report.words(), last_lines(), now));

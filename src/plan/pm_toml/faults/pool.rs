@@ -45,6 +45,8 @@ pub enum PoolFault {
     LogFolder(String),
     #[error("`{0}` is this file itself")]
     LogIsThisFile(String),
+    #[error("`max_size` is too small")]
+    LogTooSmall(u64),
     #[error("`{key}` is too low for any program")]
     LimitTooLow { key: &'static str, least: u64 },
     #[error("pm may not give a worker the nice value {nice}")]
@@ -115,7 +117,7 @@ impl Explain for PoolFault {
             Self::NotAFolder(_) => "give the path of a folder".into(),
             Self::LogFolder(_) => "add the name of a file, as in `log/{slot}.log`".into(),
             Self::LogIsThisFile(_) => "give another file, as in `log/{slot}.log`".into(),
-            Self::LimitTooLow { least, .. } => {
+            Self::LimitTooLow { least, .. } | Self::LogTooSmall(least) => {
                 format!("give at least {}", phrase::bytes(*least))
             }
             Self::NiceNotAllowed { least, .. } => {

@@ -25,10 +25,8 @@ impl Probes {
         why: String,
         now: Instant,
         registrar: &mut Registrar<'_>,
-    ) {
-        let failure = ProbeFailure::CannotStart(why);
-        let finding = self.conclude(worker.slot, Err(failure), now, registrar);
-        debug_assert_eq!(finding, None, "pm's own failures do not count against a worker");
+    ) -> Option<Finding> {
+        self.conclude(worker.slot, Err(ProbeFailure::CannotStart(why)), now, registrar)
     }
 
     /// A probe command could not exec. One whose worker is no longer probed changes nothing.
@@ -38,13 +36,9 @@ impl Probes {
         why: String,
         now: Instant,
         registrar: &mut Registrar<'_>,
-    ) {
-        let Some(slot) = self.running.remove(&probe) else { return };
-        if self.probes.contains_key(&slot) {
-            let failure = ProbeFailure::CannotStart(why);
-            let finding = self.conclude(slot, Err(failure), now, registrar);
-            debug_assert_eq!(finding, None, "pm's own failures do not count against a worker");
-        }
+    ) -> Option<Finding> {
+        let slot = self.running.remove(&probe)?;
+        self.conclude(slot, Err(ProbeFailure::CannotStart(why)), now, registrar)
     }
 
     /// A probe command has ended. One whose worker is no longer probed changes nothing.

@@ -100,11 +100,40 @@ fn a_listener_on_either_loopback_address_is_ready() {
 }
 
 #[test]
+fn the_probe_under_way_is_told_before_the_failure_of_an_earlier_one() {
+    let port = server(|n, stream| match n {
+        0 => stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n").unwrap(),
+        _ => thread::park(),
+    });
+    let mut bench = Bench::until_ready(http(port, None));
+    let last_after = |bench: &Bench, seconds| {
+        let now = Instant::now() + Duration::from_secs(seconds);
+        bench.probes.last_failure(WORKER, now)
+    };
+    let until = Instant::now() + PATIENCE;
+    let has_failed = |bench: &Bench| bench.probes.last_failure(WORKER, bench.began).is_some();
+    let is_asking =
+        |bench: &Bench| matches!(last_after(bench, 1), Some(ProbeFailure::NoAnswerYet(_)));
+    while !(has_failed(&bench) && is_asking(&bench)) {
+        assert!(Instant::now() < until, "{:?}", last_after(&bench, 1));
+        assert_eq!(bench.probe_for(Duration::from_millis(5)), None);
+    }
+    let Some(ProbeFailure::NoAnswerYet(waited)) = last_after(&bench, 1) else { unreachable!() };
+    assert!((1..3).contains(&waited.as_secs()), "{waited:?}");
+    // One that has only just begun says less than the one before.
+    let at_once = bench.probes.last_failure(WORKER, bench.began);
+    assert_eq!(at_once, Some(ProbeFailure::Status(503)));
+}
+
+#[test]
 fn a_worker_that_listens_late_is_found() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut bench = Bench::until_ready(Probe::Tcp { port });
     assert_eq!(bench.probe_for(Duration::from_millis(100)), None);
-    assert_eq!(bench.probes.last_failure(WORKER), Some(&ProbeFailure::Refused(port)));
+    assert_eq!(
+        bench.probes.last_failure(WORKER, Instant::now()),
+        Some(ProbeFailure::Refused(port))
+    );
     let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     assert_eq!(bench.find(), Finding::Ready(WORKER));
 }
@@ -204,11 +233,14 @@ fn a_probe_command_is_started_judged_and_killed_at_its_timeout() {
 #[test]
 fn a_failure_of_pm_does_not_count_against_the_worker() {
     let mut bench = Bench::while_alive(AliveBy::Probe(command()), 1, 1);
-    for _ in 0..5 {
+    let why = "probe: not found on PATH".to_owned();
+    for n in 0..5 {
         assert_eq!(bench.find(), Finding::StartProbe(WORKER, Purpose::Alive));
-        let why = "probe: not found on PATH".to_owned();
         let registrar = &mut bench.poller.registrar();
-        bench.probes.on_start_failed(WORKER, why, Instant::now(), registrar);
+        let found = bench.probes.on_start_failed(WORKER, why.clone(), Instant::now(), registrar);
+        let failure = ProbeFailure::CannotStart(why.clone());
+        let said_once = (n == 0).then_some(Finding::NotWatched(WORKER, failure));
+        assert_eq!(found, said_once);
     }
 }
 

@@ -43,6 +43,46 @@ fn lines_go_whole_into_files_of_at_most_max_size() {
 }
 
 #[test]
+fn only_files_that_are_there_are_renamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 4, 5);
+    let numbered = |n: u32| folder.path().join(format!("logs/web.1.log.{n}"));
+    std::fs::create_dir(folder.path().join("logs")).unwrap();
+    for n in [1, 3] {
+        std::fs::write(numbered(n), n.to_string()).unwrap();
+    }
+    let mut files = LogFiles::default();
+    files.push(&plan, WORKER, &piece(&[b"former"], End::Line));
+    files.push(&plan, WORKER, &piece(&[b"last"], End::Line));
+    files.flush();
+    assert_eq!([1, 2, 3].map(|n| read_to_string(numbered(n)).unwrap()), ["former\n", "1", "3"]);
+    assert!(!numbered(4).exists());
+}
+
+#[test]
+fn one_flush_renames_only_so_many_files_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 8, 1_000);
+    let mut files = LogFiles::default();
+    let lines: Vec<_> = (0..100).map(|n| format!("line {n:02}")).collect();
+    lines.iter().for_each(|line| files.push(&plan, WORKER, &piece(&[line.as_bytes()], End::Line)));
+    let count = || std::fs::read_dir(folder.path().join("logs")).unwrap().count();
+    assert!(files.flush().is_empty());
+    assert!((10..60).contains(&count()), "{}", count());
+    assert!(files.are_behind() && files.is_behind(&plan.path));
+    while files.are_behind() {
+        let before = count();
+        files.flush();
+        assert!(count() > before);
+    }
+    let of_number = |n: usize| match n {
+        99 => read_to_string(&plan.path).unwrap(),
+        n => read_to_string(folder.path().join(format!("logs/web.1.log.{}", 99 - n))).unwrap(),
+    };
+    assert!((0..100).all(|n| of_number(n) == format!("{}\n", lines[n])));
+}
+
+#[test]
 fn a_line_longer_than_max_size_gets_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 4, 0);

@@ -1,20 +1,19 @@
 //! One log file: lines are collected, written, and rotated by size.
 //!
-//! `web.1.log` becomes `web.1.log.1`, that becomes `web.1.log.2`, and so on; the oldest is removed. A line stands whole
-//! in one file: what a failed write leaves of a line is cut off again, and a line that comes in pieces is not rotated
-//! in between unless it is longer than a file may be. Other processes may truncate the file (logrotate's copytruncate):
-//! its length is asked for, not remembered. Only a regular file is written: rotation would rename a device or a pipe
-//! away, and a pipe could block; how it is opened is in [`crate::sys::folder`].
+//! A line stands whole in one file: what a failed write leaves of a line is cut off again, and a line that comes in
+//! pieces is not rotated in between unless it is longer than a file may be. Other processes may truncate the file
+//! (logrotate's copytruncate): its length is asked for, not remembered. Only a regular file is written: rotation would
+//! rename a device or a pipe away, and a pipe could block; how it is opened is in [`crate::sys::folder`].
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use super::rotation::{Renames, open, rotate};
 use crate::plan::LogFile;
 use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
 use crate::supervisor::WorkerId;
-use crate::sys::folder::{Folder, FolderError};
+use crate::sys::folder::FolderError;
 
 /// Collected lines are written when there are more, even in the middle of a wakeup.
 const COLLECTED_BYTES_MAX: usize = 256 * 1024;
@@ -29,6 +28,15 @@ pub struct Writer {
     line: LastLine,
     /// Lines that could not be written since the last one that could.
     lost: u64,
+    progress: Progress,
+}
+
+/// Whether all that was collected is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Done,
+    /// The next line needs a new file, and as many files were renamed as may be at once.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -67,6 +75,7 @@ impl Writer {
             collected: Vec::new(),
             line: LastLine::Ended,
             lost: 0,
+            progress: Progress::Done,
         }
     }
 
@@ -76,6 +85,10 @@ impl Writer {
 
     pub fn has_collected(&self) -> bool {
         !self.collected.is_empty()
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.progress
     }
 
     /// How many lines could not be written since the last one that could.
@@ -96,7 +109,7 @@ impl Writer {
         let bytes = piece.parts.iter().map(|part| part.len()).sum::<usize>() + 1;
         if self.collected.len() + bytes > COLLECTED_BYTES_MAX {
             // A failure is reported by the next flush, which meets it too.
-            let _ = self.write_out();
+            let _ = self.write_out(&mut Renames::unlimited());
         }
         let is_lost = self.line == LastLine::Lost(worker);
         if !is_lost {
@@ -132,35 +145,44 @@ impl Writer {
         }
     }
 
-    /// Writes the collected lines, to as many files as it takes. What cannot be written is lost and counted; every line
-    /// in a file is whole.
+    /// Writes the collected lines, to as many files as may be renamed for it. What cannot be written is lost and
+    /// counted; every line in a file is whole.
     ///
     /// # Errors
     /// What the file system answered, or that there is no regular file.
-    pub fn write_out(&mut self) -> Result<(), FolderError> {
-        let collected = std::mem::take(&mut self.collected);
-        let mut rest = collected.as_slice();
+    pub fn write_out(&mut self, renames: &mut Renames) -> Result<(), FolderError> {
+        let mut collected = std::mem::take(&mut self.collected);
         if let Some(open) = &mut self.file {
             open.ask_length();
         }
+        self.progress = Progress::Done;
+        let mut at = 0;
         let result = loop {
+            let rest = &collected[at..];
             if rest.is_empty() {
                 break Ok(());
             }
-            let (written, result) = match self.make_room(rest) {
-                Ok((file, fitting)) => file.write(&rest[..fitting]),
+            let (written, result) = match self.make_room(rest, renames) {
+                Ok(Some((file, fitting))) => file.write(&rest[..fitting]),
+                Ok(None) => {
+                    self.progress = Progress::Behind;
+                    break Ok(());
+                }
                 Err(error) => break Err(error),
             };
-            rest = &rest[written..];
+            at += written;
             if let Err(error) = result {
                 self.file = None;
                 break Err(error.into());
             }
         };
-        self.count_lost(rest);
+        if result.is_err() {
+            self.count_lost(&collected[at..]);
+            at = collected.len();
+        }
+        collected.drain(..at);
+        collected.shrink_to(8 * 1024);
         self.collected = collected;
-        self.collected.clear();
-        self.collected.shrink_to(8 * 1024);
         result
     }
 
@@ -176,25 +198,39 @@ impl Writer {
         }
     }
 
-    /// Opens the file if it is closed, and rotates it if the next line does not fit. Returns how many bytes fit.
-    fn make_room(&mut self, lines: &[u8]) -> Result<(&mut OpenFile, usize), FolderError> {
+    /// Opens the file if it is closed, and rotates it if the next line does not fit. Returns how many bytes fit, or
+    /// `None` if no more files may be renamed now.
+    fn make_room(
+        &mut self,
+        lines: &[u8],
+        renames: &mut Renames,
+    ) -> Result<Option<(&mut OpenFile, usize)>, FolderError> {
         self.file.take_if(|open| open.name == Name::Doubtful && open.open_bytes == 0);
         let max = self.plan.max_bytes;
-        let mut open = match self.file.take() {
-            Some(open) => open,
-            None => open_file(&self.plan.path)?,
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => OpenFile::of(open(&self.plan.path)?)?,
         };
-        if open.length > 0 && open.fitting(lines, max) == 0 {
-            open.end_cut_line();
-            drop(open);
-            open = rotate(&self.plan)?;
+        if file.length > 0 && file.fitting(lines, max) == 0 {
+            if renames.are_used_up() {
+                self.file = Some(file);
+                return Ok(None);
+            }
+            file.end_cut_line();
+            drop(file);
+            file = OpenFile::of(rotate(&self.plan, renames)?)?;
         }
-        let fitting = open.fitting(lines, max);
-        Ok((self.file.insert(open), fitting))
+        let fitting = file.fitting(lines, max);
+        Ok(Some((self.file.insert(file), fitting)))
     }
 }
 
 impl OpenFile {
+    fn of(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length, open_bytes: 0, name: Name::Current })
+    }
+
     /// The length that the file really has.
     fn ask_length(&mut self) {
         if let Ok(metadata) = self.file.metadata() {
@@ -268,46 +304,4 @@ impl OpenFile {
             let _ = self.file.write_all(b"\n");
         }
     }
-}
-
-fn open_file(path: &Path) -> Result<OpenFile, FolderError> {
-    let (folder, name) = folder_and_name(path)?;
-    open_in(&folder, name)
-}
-
-fn open_in(folder: &Folder, name: &OsStr) -> Result<OpenFile, FolderError> {
-    let file = folder.append(name)?;
-    let length = file.metadata()?.len();
-    Ok(OpenFile { file, length, open_bytes: 0, name: Name::Current })
-}
-
-fn folder_and_name(path: &Path) -> Result<(Folder, &OsStr), FolderError> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(FolderError::NotRegular);
-    };
-    Ok((Folder::create(folder)?, name))
-}
-
-/// Frees the file's name and opens a new file: the former becomes number 1, and the number of each older one grows by
-/// one.
-fn rotate(plan: &LogFile) -> Result<OpenFile, FolderError> {
-    let (folder, name) = folder_and_name(&plan.path)?;
-    let numbered = |n: u32| {
-        let mut numbered = name.to_owned();
-        numbered.push(format!(".{n}"));
-        numbered
-    };
-    let absent = |result: io::Result<()>| match result {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    };
-    if plan.keep == 0 {
-        absent(folder.remove(name))?;
-    } else {
-        for n in (1..plan.keep).rev() {
-            absent(folder.rename(&numbered(n), &numbered(n + 1)))?;
-        }
-        absent(folder.rename(name, &numbered(1)))?;
-    }
-    open_in(&folder, name)
 }

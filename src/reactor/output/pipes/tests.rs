@@ -105,9 +105,9 @@ fn each_line_stands_behind_its_label() {
 #[test]
 fn the_pieces_of_a_long_line_are_marked() {
     let long = vec![b'x'; super::super::lines::LINE_BYTES_MAX];
-    let (text, _) = output(&[&long, b"y\nshort\n"]);
+    let (text, _) = output(&[&long, b"x", b"y\nshort\n"]);
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines[1..], ["web.1 + y", "web.1 | short"]);
+    assert_eq!(lines[1..], ["web.1 + xy", "web.1 | short"]);
 }
 
 #[test]

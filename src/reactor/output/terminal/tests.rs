@@ -118,6 +118,41 @@ fn a_line_without_an_end_is_passed_on_and_its_colour_is_reset() {
 }
 
 #[test]
+fn colours_without_text_are_passed_on_as_a_long_line_is() {
+    let mut filter = TerminalFilter::default();
+    filter.push(b"x");
+    let colours = b"\x1b[31m".repeat(4_000);
+    let passed_on: usize = (0..20).map(|_| filter.push(&colours).len()).sum();
+    assert!(passed_on > 300_000, "{passed_on}");
+    assert!(filter.finish().len() < LINE_BYTES_MAX + 100);
+}
+
+#[test]
+fn columns_that_are_skipped_are_blanks() {
+    assert_eq!(shown(b"a\x1b[4Cb\x1b[Cc\n"), "a    b c\n");
+    assert_eq!(shown("näme\x1b[10Gvalue\n".as_bytes()), "näme     value\n");
+    assert_eq!(shown(b"name\r\x1b[10Gvalue\x1b[2Gx\n"), "name     valuex\n");
+    assert_eq!(shown(b"\tname\x1b[16G|\x1b[3C\x1b[31mred\n"), "\tname   |   \x1b[31mred\x1b[0m\n");
+    assert_eq!(shown(b"a\x1b[4C\x08\x08b\n"), "a  b\n");
+    assert_eq!(shown(b"a\x1b[4C\nb\x1b[999Cc\n"), "a\nbc\n", "to the edge of the screen");
+}
+
+#[test]
+fn a_character_that_is_repeated_is_written_so_often() {
+    assert_eq!(shown("a\x1b[4b é\x1b[b\n".as_bytes()), "aaaaa éé\n");
+    assert_eq!(
+        shown(b"\x1b[4b\x1b[31m\x1b[2bx\x1b[9999999999999999999bx\n"),
+        "\x1b[31mxx\x1b[0m\n"
+    );
+}
+
+#[test]
+fn a_title_of_screen_is_left_out() {
+    assert_eq!(shown(b"\x1bktitle\x1b\\hello\n"), "hello\n");
+    assert_eq!(shown(b"\x1bktitle\nhello\n"), "\nhello\n");
+}
+
+#[test]
 fn whatever_is_written_only_text_and_colours_are_passed_on() {
     let mut random = fastrand::Rng::with_seed(7);
     let parts: [&[u8]; 14] = [

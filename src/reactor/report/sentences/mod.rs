@@ -9,19 +9,30 @@ mod worker;
 
 use nix::sys::signal::Signal;
 
-use super::{RunEvent, What};
+use super::{ReloadError, RunEvent, What};
+use crate::plan::LoadError;
+use crate::plan::text::printable::printable;
 
-/// The sentence of a report. Faults of a file have a line each.
+/// The sentence of a report, in which nothing acts on a terminal. Faults of a file have a line each.
 pub fn of(what: &What) -> String {
     match what {
-        What::Worker(facts, event) => worker::sentence(facts, event),
+        What::Worker(facts, event) => printable(&worker::sentence(facts, event)),
         What::Run(event) => of_run(event),
     }
 }
 
 /// What happened to the run.
 pub fn of_run(event: &RunEvent) -> String {
-    run::sentence(event)
+    let words = run::sentence(event);
+    let has_lines = matches!(
+        event,
+        RunEvent::ReloadRefused(error) if matches!(**error, ReloadError::Load(LoadError::Faults(_)))
+    );
+    if has_lines {
+        words.lines().map(printable).collect::<Vec<_>>().join("\n")
+    } else {
+        printable(&words)
+    }
 }
 
 /// `SIGTERM`, or `signal 40` if it has no name.

@@ -65,6 +65,7 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             let leave = if *may_leave { "; Ctrl-C or SIGTERM leaves it behind" } else { "" };
             format!("{name} is still there after SIGKILL: {}{leave}", list(members))
         }
+        WorkerEvent::NotWatched(failure) => format!("{name} is not watched: {failure}"),
         WorkerEvent::Rejected(Rejected::Sender(pid)) => {
             format!("{name}: ignored a notification of pid {pid}, which is not a process of it")
         }

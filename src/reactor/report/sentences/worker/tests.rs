@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use super::*;
 use crate::reactor::output::LastOutput;
+use crate::reactor::report::What;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::SpawnError;
 
@@ -21,7 +22,7 @@ fn worker() -> WorkerFacts {
 }
 
 fn said(event: WorkerEvent) -> String {
-    sentence(&worker(), &event)
+    super::super::of(&What::Worker(worker(), event))
 }
 
 fn death(exit: Exit, output: &str) -> Death {
@@ -72,6 +73,22 @@ fn giving_up_quotes_the_last_line() {
         "web.2 exited 1 after 2.1s, before it was ready; giving up; \
          its last line: error: no such table"
     );
+}
+
+#[test]
+fn what_others_chose_begins_no_line_and_acts_on_no_terminal() {
+    let death = death(Exit::Code(1), "\u{1b}[31mboom \u{1b}]0;t\u{7}\rpm \u{202e}\n");
+    assert_eq!(
+        said(WorkerEvent::FailedStart { death, next: Next::GiveUp }),
+        r"web.2 exited 1 after 2.1s, before it was ready; giving up; its last line: ".to_owned()
+            + r"\u{1b}[31mboom \u{1b}]0;t\u{7}\rpm \u{202e}"
+    );
+    let holder = Some(Holder::Other { pid: Pid::from_raw(9), program: "x)\npm  | w.9 x".into() });
+    let last = Some(LastSign::Failure(ProbeFailure::PortHeld { port: 8081, holder }));
+    let awaited = ReadyBy::Probe(Probe::Tcp { port: 8081 });
+    let within = Duration::from_secs(30);
+    let sentence = said(WorkerEvent::NeverReady { awaited, within, last });
+    assert!(sentence.contains(r"pid 9 (x)\npm  | w.9 x)"), "{sentence}");
 }
 
 #[test]
@@ -187,6 +204,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
         WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
         WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
+        WorkerEvent::NotWatched(ProbeFailure::CannotStart("probe: not found on PATH".into())),
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
     ]
