@@ -132,7 +132,7 @@ pub fn seal() -> Result<Seal, SealError> {
     }
     .map_err(|errno| Step::Pids.refused(errno))?;
     let started = |errno| Step::Process1.refused(errno);
-    let (from_reactor, to_process_1) = io::pipe().map_err(|error| started(errno_of(&error)))?;
+    let (from_reactor, to_process_1) = io::pipe().map_err(|error| started(errno_of(error)))?;
     // SAFETY: no other thread was ever started, so the child may go on as any program does.
     // WHY: the first child becomes process 1, and no program needs to be executed for it.
     match unsafe { fork() }.map_err(started)? {
@@ -156,12 +156,12 @@ fn enter_user_namespace() -> Result<(), SealError> {
     ];
     for (file, text) in files {
         let written = write(Path::new("/proc/self").join(file), text);
-        written.map_err(|error| Step::Map.refused(errno_of(&error)))?;
+        written.map_err(|error| Step::Map.refused(errno_of(error)))?;
     }
     Ok(())
 }
 
-fn errno_of(error: &io::Error) -> Errno {
+pub(super) fn errno_of(error: io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
 }
 
@@ -210,7 +210,7 @@ impl Seal {
     pub fn enter(self) -> Result<(), SealError> {
         let Self { outer_proc, mut to_process_1 } = self;
         let own = getpid().as_raw().to_ne_bytes();
-        to_process_1.write_all(&own).map_err(|error| Step::Process1.refused(errno_of(&error)))?;
+        to_process_1.write_all(&own).map_err(|error| Step::Process1.refused(errno_of(error)))?;
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| Step::Mounts.refused(errno))?;
         let nothing = None::<&str>;
         let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
