@@ -243,14 +243,28 @@ pub fn outer_proc() -> Option<PathBuf> {
 /// The number that a process of pm's has outside, where people look for it. The same number if this run is not sealed,
 /// or if the process is gone.
 pub fn outer_pid(pid: Pid) -> Pid {
-    let Some(outer_proc) = outer_proc() else { return pid };
-    let Ok(process) = pidfd_open(pid) else { return pid };
+    outer_proc().and_then(|outer_proc| seen_in(&outer_proc, pid)).unwrap_or(pid)
+}
+
+/// The number in this run of a process that has this number outside; `None` if it is not in this run. The same number if
+/// this run is not sealed.
+pub fn inner_pid(outer: Pid) -> Option<Pid> {
+    let Some(outer_proc) = outer_proc() else { return Some(outer) };
+    let status = read_to_string(outer_proc.join(outer.to_string()).join("status")).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    // From the namespace of that /proc inwards (proc(5)). It can be another namespace beside that of this run.
+    let inner = numbers.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)?;
+    (seen_in(&outer_proc, inner) == Some(outer)).then_some(inner)
+}
+
+/// The number that a process of this run has in this /proc.
+fn seen_in(outer_proc: &Path, pid: Pid) -> Option<Pid> {
+    let process = pidfd_open(pid).ok()?;
     // It has the number of the pid namespace that this /proc belongs to (pidfd_open(2)).
     let info = outer_proc.join("self/fdinfo").join(process.as_raw_fd().to_string());
-    let info = read_to_string(info).unwrap_or_default();
-    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"));
-    let number = number.and_then(|number| number.trim().parse().ok());
-    number.filter(|number| *number > 0).map_or(pid, Pid::from_raw)
+    let info = read_to_string(info).ok()?;
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok();
+    number.filter(|number| *number > 0).map(Pid::from_raw)
 }
 
 fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
@@ -282,6 +296,7 @@ mod tests {
     #[test]
     fn a_run_that_is_not_sealed_has_one_number_for_each_process() {
         assert_eq!(outer_pid(getpid()), getpid());
+        assert_eq!(inner_pid(getpid()), Some(getpid()));
         assert_eq!(outer_proc(), None);
     }
 }

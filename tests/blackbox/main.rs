@@ -27,6 +27,7 @@ mod random_ends;
 mod real_programs;
 mod reload;
 mod sealed;
+mod sealed_ports;
 mod service_manager;
 mod start;
 mod stop;
