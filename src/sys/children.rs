@@ -175,7 +175,7 @@ impl Children {
             if self.leaders.get(&group.pid) == Some(&owner) {
                 self.leaders.remove(&group.pid);
             }
-            self.orphans.disown(group.orphans);
+            self.orphans.disown(owner, group.orphans);
         }
     }
 

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send};
-use crate::support::programs::{shell, worker, worker_text};
+use crate::support::programs::{pm_binary, shell, worker, worker_text};
 use crate::support::run_mode::size;
 use crate::support::waiting::{eventually, for_as_long_as};
 
@@ -64,6 +64,31 @@ fn a_leader_that_has_gone_to_the_group_of_another_worker_does_not_keep_that_one_
     send(Signal::SIGKILL, second);
     pm.wait_ready(2, 2);
     pm.wait_ready(1, 2);
+    pm.stop();
+}
+
+#[test]
+fn what_a_killed_pm_below_pm_leaves_ends_with_the_worker_that_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = "setsid sleep 1000 & exec sleep 1000";
+    let text = format!(
+        "[pool.POOL]\ncommand = [{:?}, 'run', '--workers', '2', '--name', 'POOL-inner', '--', \
+         'sh', '-c', '{inner}']\nworkers = 1\nready = {{ after = '0s' }}\n",
+        pm_binary()
+    );
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
+    for generation in 1..=10 {
+        let guard = pm.wait_slot_ready(".1", generation);
+        let old = pm.wait_members(6);
+        let reactor = old.iter().find(|member| member.parent == guard).unwrap().pid;
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            send(signal, reactor);
+            send(signal, guard);
+        }
+        eventually("all of it ends", || {
+            old.iter().all(|member| !is_alive(member.pid)).then_some(())
+        });
+    }
     pm.stop();
 }
 

@@ -105,7 +105,13 @@ impl Children {
         }
         self.orphans.expire();
         self.adopt();
+        let dead = self.dead.len();
         self.dead.extend(self.orphans.find_dead());
+        if self.dead.len() > dead {
+            // Its own orphans are recognized by it, as long as it is not reaped.
+            self.orphans.expire();
+            self.adopt();
+        }
     }
 
     /// The child of this start has exec'd, or has ended without that.
