@@ -285,9 +285,30 @@ impl Children {
     }
 
     /// Finds the living processes of each of these workers, for messages.
+    ///
+    /// Where none is found, the worker may be gone: a process can leave a group without notice (setpgid(2)), and one that
+    /// is dead can stay in it until a process of another worker reaps it. So call [`Children::take_emptied`] after this.
     pub fn find_members(&mut self, workers: &[WorkerId]) -> Vec<Vec<ProcessInfo>> {
         self.adopt();
-        workers.iter().map(|worker| self.members_of(*worker)).collect()
+        let found: Vec<_> = workers.iter().map(|worker| self.members_of(*worker)).collect();
+        for (worker, _) in workers.iter().zip(&found).filter(|(_, found)| found.is_empty()) {
+            self.look_for_the_dead(*worker);
+        }
+        found
+    }
+
+    fn look_for_the_dead(&mut self, worker: WorkerId) {
+        let owner = Owner::Worker(worker);
+        let Some(group) = self.groups.get_mut(&owner).filter(|group| !group.has_leader()) else {
+            return;
+        };
+        if group.has_members() && proc::are_all_dead(group.pid) {
+            group.has_only_dead();
+            if self.leaders.get(&group.pid) == Some(&owner) {
+                self.leaders.remove(&group.pid);
+            }
+        }
+        self.suspect(Some(owner));
     }
 
     fn members_of(&self, worker: WorkerId) -> Vec<ProcessInfo> {

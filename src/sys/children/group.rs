@@ -32,7 +32,7 @@ pub enum Leader {
     Unreaped { pidfd: Option<OwnedFd> },
     /// Other members of its group are left, as far as is known.
     Reaped,
-    /// Nothing is left of the group, so the kernel may give its number to another. Orphans are left elsewhere.
+    /// Nothing that lives is left of the group, so the kernel may give its number to another. Orphans are left elsewhere.
     Gone,
 }
 
@@ -62,6 +62,14 @@ impl Group {
             self.leader = Leader::Gone;
         }
         is_last
+    }
+
+    /// All members of its group are dead, and another process has not reaped them: they hold nothing, and the group counts
+    /// as empty.
+    pub fn has_only_dead(&mut self) {
+        if matches!(self.leader, Leader::Reaped) {
+            self.leader = Leader::Gone;
+        }
     }
 
     /// True if its group has members, dead ones that are not reaped included.
