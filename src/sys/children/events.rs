@@ -115,7 +115,7 @@ impl Children {
     }
 
     /// The child of this start has exec'd, or has ended without that.
-    fn on_reported(&mut self, start: StartId) {
+    pub(super) fn on_reported(&mut self, start: StartId) {
         let Some((owner, starting)) = self.starts.remove(&start) else { return };
         self.search = Search::Needed;
         self.watch.remove_start(starting.report());
