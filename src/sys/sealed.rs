@@ -246,8 +246,8 @@ pub fn outer_pid(pid: Pid) -> Pid {
     outer_proc().and_then(|outer_proc| seen_in(&outer_proc, pid)).unwrap_or(pid)
 }
 
-/// The number in this run of a process that has this number outside; `None` if it is not in this run. The same number if
-/// this run is not sealed.
+/// The number in this run of a process that has this number outside; `None` if it is not in this run. The same number
+/// if this run is not sealed.
 pub fn inner_pid(outer: Pid) -> Option<Pid> {
     let Some(outer_proc) = outer_proc() else { return Some(outer) };
     let status = read_to_string(outer_proc.join(outer.to_string()).join("status")).ok()?;
