@@ -228,8 +228,9 @@ impl Children {
 
     /// Finds the living processes of each of these workers, for messages.
     ///
-    /// Where none is found, the worker may be gone: a process can leave a group without notice (setpgid(2)), and one that
-    /// is dead can stay in it until a process of another worker reaps it. So call [`Children::take_emptied`] after this.
+    /// Where none is found, the worker may be gone: a process can leave a group without notice (setpgid(2)), and one
+    /// that is dead can stay in it until a process of another worker reaps it. So call [`Children::take_emptied`] after
+    /// this.
     pub fn find_members(&mut self, workers: &[WorkerId]) -> Vec<Vec<ProcessInfo>> {
         self.adopt();
         let found: Vec<_> = workers.iter().map(|worker| self.members_of(*worker)).collect();

@@ -32,8 +32,8 @@ impl Children {
     /// Sends the worker's stop signal to its group and its orphans, or to its leader alone, and SIGCONT so that a
     /// stopped process can act on it.
     ///
-    /// Before its exec it gets SIGKILL: it blocks all other signals there, has nothing to lose, and if it dumped core, the
-    /// kernel would end with it each process that shares its memory, which is pm (before Linux 5.16).
+    /// Before its exec it gets SIGKILL: it blocks all other signals there, has nothing to lose, and if it dumped core,
+    /// the kernel would end with it each process that shares its memory, which is pm (before Linux 5.16).
     pub fn terminate(&mut self, worker: WorkerId) {
         if self.learn_exec(worker) == Exec::Awaited {
             return self.kill(worker);
