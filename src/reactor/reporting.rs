@@ -121,8 +121,11 @@ impl Reactor {
         }
         let workers: Vec<_> = named.iter().map(|delay| delay.worker()).collect();
         let members = self.children.find_members(&workers);
+        self.note_emptied();
         for (delay, members) in named.into_iter().zip(members) {
             match delay {
+                // It was found to be gone just now.
+                gone if self.children.pid(gone.worker()).is_none() => {}
                 Delay::Stopping(worker, left) => {
                     self.report_worker(worker, WorkerEvent::StillStopping { members, left });
                 }

@@ -11,12 +11,14 @@
 //! A child is one from its fork on. Whether it could exec is told later, as its end is: pm waits for neither.
 //!
 //! Where to look next: [`events`] is the reaper; [`group`] is one worker or probe; [`orphans`] says whose an orphan is;
+//! [`sending`] sends signals;
 //! [`super::spawn`] starts a process, [`super::child_watch`] knows which have exec'd or died, [`super::wait`] reaps
 //! them.
 
 mod events;
 mod group;
 mod orphans;
+mod sending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, RawFd};
@@ -175,7 +177,7 @@ impl Children {
             if self.leaders.get(&group.pid) == Some(&owner) {
                 self.leaders.remove(&group.pid);
             }
-            self.orphans.disown(group.orphans);
+            self.orphans.disown(owner, group.orphans);
         }
     }
 
@@ -219,75 +221,37 @@ impl Children {
         self.group(worker).is_some_and(Group::is_over)
     }
 
-    /// Sends the worker's stop signal to its group and its orphans, or to its leader alone, and SIGCONT so that a
-    /// stopped process can act on it.
-    pub fn terminate(&mut self, worker: WorkerId) {
-        self.adopt();
-        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
-            group.terminate();
-        }
-    }
-
-    /// Changes how [`Children::terminate`] stops a worker that runs.
-    pub fn set_stop(&mut self, worker: WorkerId, stop: StopSpec) {
-        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
-            group.stop = stop;
-        }
-    }
-
-    /// Sends SIGKILL to the worker's group and its orphans.
-    pub fn kill(&mut self, worker: WorkerId) {
-        self.send(worker, libc::SIGKILL);
-        self.suspect(Some(Owner::Worker(worker)));
-    }
-
-    /// Sends a signal to the worker's group and its orphans. What it does about it is its own affair: it was not asked
-    /// to stop.
-    pub fn signal(&mut self, worker: WorkerId, signal: libc::c_int) {
-        self.adopt();
-        if let Some(group) = self.groups.get(&Owner::Worker(worker)) {
-            group.signal(signal);
-        }
-        if signal == libc::SIGKILL {
-            self.suspect(Some(Owner::Worker(worker)));
-        }
-    }
-
-    /// Sends SIGKILL to the process group of this probe, if it still runs.
-    pub fn kill_probe(&self, probe: ProbeId) {
-        if let Some(group) = self.groups.get(&Owner::Probe(probe)) {
-            group.signal(libc::SIGKILL);
-        }
-    }
-
-    fn send(&mut self, worker: WorkerId, signal: libc::c_int) {
-        self.adopt();
-        if let Some(group) = self.groups.get_mut(&Owner::Worker(worker)) {
-            group.sent = Some(signal);
-            group.signal(signal);
-        }
-    }
-
-    /// Sends SIGSTOP to every worker: pm itself is about to be suspended.
-    pub fn suspend(&mut self) {
-        self.adopt();
-        self.workers().for_each(|group| group.signal(libc::SIGSTOP));
-    }
-
-    /// Sends SIGCONT to every worker.
-    pub fn resume(&self) {
-        self.workers().for_each(|group| group.signal(libc::SIGCONT));
-    }
-
     /// The pid of the worker's leader, for messages.
     pub fn pid(&self, worker: WorkerId) -> Option<Pid> {
         self.group(worker).map(|group| group.pid)
     }
 
     /// Finds the living processes of each of these workers, for messages.
+    ///
+    /// Where none is found, the worker may be gone: a process can leave a group without notice (setpgid(2)), and one
+    /// that is dead can stay in it until a process of another worker reaps it. So call [`Children::take_emptied`] after
+    /// this.
     pub fn find_members(&mut self, workers: &[WorkerId]) -> Vec<Vec<ProcessInfo>> {
         self.adopt();
-        workers.iter().map(|worker| self.members_of(*worker)).collect()
+        let found: Vec<_> = workers.iter().map(|worker| self.members_of(*worker)).collect();
+        for (worker, _) in workers.iter().zip(&found).filter(|(_, found)| found.is_empty()) {
+            self.look_for_the_dead(*worker);
+        }
+        found
+    }
+
+    fn look_for_the_dead(&mut self, worker: WorkerId) {
+        let owner = Owner::Worker(worker);
+        let Some(group) = self.groups.get_mut(&owner).filter(|group| !group.has_leader()) else {
+            return;
+        };
+        if group.has_members() && proc::are_all_dead(group.pid) {
+            group.has_only_dead();
+            if self.leaders.get(&group.pid) == Some(&owner) {
+                self.leaders.remove(&group.pid);
+            }
+        }
+        self.suspect(Some(owner));
     }
 
     fn members_of(&self, worker: WorkerId) -> Vec<ProcessInfo> {

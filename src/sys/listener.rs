@@ -19,6 +19,7 @@ use nix::unistd::{Pid, getpgid};
 use procfs::process::Process;
 
 use super::ports::{self, Holder};
+use super::sealed::{self, outer_pid, outer_proc};
 use super::worker_tag::WorkerTag;
 use crate::supervisor::WorkerId;
 
@@ -87,18 +88,31 @@ fn search_all(port: u16, claimant: Claimant) -> Listener {
         Holder::Other { pid, .. } | Holder::StaleWorker { pid, .. } => *pid,
         Holder::Hidden => return Listener::Unclear(holder),
     };
-    let tag = WorkerTag::of(pid);
-    let is_own = tag.is_some_and(|tag| tag.is_of(claimant.worker));
-    if is_own || getpgid(Some(pid)) == Ok(claimant.leader) {
-        return Listener::Own;
+    if let Some(pid) = sealed::inner_pid(pid) {
+        let is_own = WorkerTag::of(pid).is_some_and(|tag| tag.is_of(claimant.worker));
+        if is_own || getpgid(Some(pid)) == Ok(claimant.leader) {
+            return Listener::Own;
+        }
     }
-    let is_older = started_at(pid) <= started_at(claimant.leader);
-    if tag.is_some() || is_older { Listener::Foreign(holder) } else { Listener::Unclear(holder) }
+    // None: it has ended meanwhile.
+    let Some(process) = seen_outside(pid) else { return Listener::NotSearched };
+    let leader = seen_outside(outer_pid(claimant.leader));
+    let is_older = started_at(&process) <= leader.as_ref().and_then(started_at);
+    let is_of_a_pm = WorkerTag::of_process(&process).is_some();
+    if is_of_a_pm || is_older { Listener::Foreign(holder) } else { Listener::Unclear(holder) }
+}
+
+/// A process by the number that it has outside of a sealed run, where all processes are to be seen.
+fn seen_outside(pid: Pid) -> Option<Process> {
+    match outer_proc() {
+        Some(outer) => Process::new_with_root(outer.join(pid.to_string())).ok(),
+        None => Process::new(pid.as_raw()).ok(),
+    }
 }
 
 /// When a process began, in ticks since the machine was started.
-fn started_at(pid: Pid) -> Option<u64> {
-    Some(Process::new(pid.as_raw()).ok()?.stat().ok()?.starttime)
+fn started_at(process: &Process) -> Option<u64> {
+    Some(process.stat().ok()?.starttime)
 }
 
 /// A process and its descendants that are still connected to it.

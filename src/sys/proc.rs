@@ -53,10 +53,27 @@ pub enum SignalState {
 /// One pass over the numbers in /proc with one system call for each: a few microseconds a process, where reading its
 /// files costs some ten times that.
 pub fn members_of(group: Pid, signal: i32) -> Vec<ProcessInfo> {
+    pids_of(group).filter_map(|pid| info(pid, signal)).collect()
+}
+
+/// True if members of this process group are to be seen, and each is dead and not reaped.
+pub fn are_all_dead(group: Pid) -> bool {
+    let mut members = pids_of(group).peekable();
+    members.peek().is_some() && members.all(|pid| is_dead(pid) == Some(true))
+}
+
+/// True if this process is dead and not reaped; `None` if it is gone.
+fn is_dead(pid: Pid) -> Option<bool> {
+    let stat = Process::new(pid.as_raw()).and_then(|process| process.stat()).ok()?;
+    // Where only the first thread has ended, the others go on.
+    Some(stat.state == 'Z' && stat.num_threads <= 1)
+}
+
+/// The members of a process group, dead ones included.
+fn pids_of(group: Pid) -> impl Iterator<Item = Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let members = pids.map(Pid::from_raw).filter(|pid| getpgid(Some(*pid)) == Ok(group));
-    members.filter_map(|pid| info(pid, signal)).collect()
+    pids.map(Pid::from_raw).filter(move |pid| getpgid(Some(*pid)) == Ok(group))
 }
 
 /// A process, and what it does with `signal`; `None` if it is dead and can be reaped.

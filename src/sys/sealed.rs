@@ -132,7 +132,7 @@ pub fn seal() -> Result<Seal, SealError> {
     }
     .map_err(|errno| Step::Pids.refused(errno))?;
     let started = |errno| Step::Process1.refused(errno);
-    let (from_reactor, to_process_1) = io::pipe().map_err(|error| started(errno_of(&error)))?;
+    let (from_reactor, to_process_1) = io::pipe().map_err(|error| started(errno_of(error)))?;
     // SAFETY: no other thread was ever started, so the child may go on as any program does.
     // WHY: the first child becomes process 1, and no program needs to be executed for it.
     match unsafe { fork() }.map_err(started)? {
@@ -156,12 +156,12 @@ fn enter_user_namespace() -> Result<(), SealError> {
     ];
     for (file, text) in files {
         let written = write(Path::new("/proc/self").join(file), text);
-        written.map_err(|error| Step::Map.refused(errno_of(&error)))?;
+        written.map_err(|error| Step::Map.refused(errno_of(error)))?;
     }
     Ok(())
 }
 
-fn errno_of(error: &io::Error) -> Errno {
+pub(super) fn errno_of(error: io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
 }
 
@@ -210,7 +210,7 @@ impl Seal {
     pub fn enter(self) -> Result<(), SealError> {
         let Self { outer_proc, mut to_process_1 } = self;
         let own = getpid().as_raw().to_ne_bytes();
-        to_process_1.write_all(&own).map_err(|error| Step::Process1.refused(errno_of(&error)))?;
+        to_process_1.write_all(&own).map_err(|error| Step::Process1.refused(errno_of(error)))?;
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| Step::Mounts.refused(errno))?;
         let nothing = None::<&str>;
         let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
@@ -243,14 +243,28 @@ pub fn outer_proc() -> Option<PathBuf> {
 /// The number that a process of pm's has outside, where people look for it. The same number if this run is not sealed,
 /// or if the process is gone.
 pub fn outer_pid(pid: Pid) -> Pid {
-    let Some(outer_proc) = outer_proc() else { return pid };
-    let Ok(process) = pidfd_open(pid) else { return pid };
+    outer_proc().and_then(|outer_proc| seen_in(&outer_proc, pid)).unwrap_or(pid)
+}
+
+/// The number in this run of a process that has this number outside; `None` if it is not in this run. The same number
+/// if this run is not sealed.
+pub fn inner_pid(outer: Pid) -> Option<Pid> {
+    let Some(outer_proc) = outer_proc() else { return Some(outer) };
+    let status = read_to_string(outer_proc.join(outer.to_string()).join("status")).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    // From the namespace of that /proc inwards (proc(5)). It can be another namespace beside that of this run.
+    let inner = numbers.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)?;
+    (seen_in(&outer_proc, inner) == Some(outer)).then_some(inner)
+}
+
+/// The number that a process of this run has in this /proc.
+fn seen_in(outer_proc: &Path, pid: Pid) -> Option<Pid> {
+    let process = pidfd_open(pid).ok()?;
     // It has the number of the pid namespace that this /proc belongs to (pidfd_open(2)).
     let info = outer_proc.join("self/fdinfo").join(process.as_raw_fd().to_string());
-    let info = read_to_string(info).unwrap_or_default();
-    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"));
-    let number = number.and_then(|number| number.trim().parse().ok());
-    number.filter(|number| *number > 0).map_or(pid, Pid::from_raw)
+    let info = read_to_string(info).ok()?;
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok();
+    number.filter(|number| *number > 0).map(Pid::from_raw)
 }
 
 fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
@@ -282,6 +296,7 @@ mod tests {
     #[test]
     fn a_run_that_is_not_sealed_has_one_number_for_each_process() {
         assert_eq!(outer_pid(getpid()), getpid());
+        assert_eq!(inner_pid(getpid()), Some(getpid()));
         assert_eq!(outer_proc(), None);
     }
 }

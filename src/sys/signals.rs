@@ -41,7 +41,7 @@ pub enum Caught {
     Suspend,
     /// SIGCONT: after a stop.
     Continue,
-    /// The guard was killed ([`guard::death_signal`]).
+    /// The guard was killed ([`guard::is_alive`]). Once.
     GuardGone,
     /// SIGUSR1: read the file again.
     Reload,
@@ -68,6 +68,14 @@ pub struct Signals {
     delivery: Delivery,
     /// Readable when one of [`Signals::blocked`] waits.
     waiting: SignalFd,
+    guard: Guard,
+}
+
+/// What is known of the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    Alive,
+    Dead,
 }
 
 impl Signals {
@@ -77,11 +85,11 @@ impl Signals {
     /// # Errors
     /// If the kernel refuses a pipe, a handler or a descriptor.
     pub fn catch() -> io::Result<Self> {
-        let always = [SIGCHLD, guard::death_signal()];
         let others = CAUGHT_UNLESS_IGNORED.into_iter().filter(|signal| !is_ignored(*signal));
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let waiting = SignalFd::with_flags(&Self::blocked(), flags)?;
-        Ok(Self { delivery: Delivery::new(others.chain(always))?, waiting })
+        let delivery = Delivery::new(others.chain([SIGCHLD]))?;
+        Ok(Self { delivery, waiting, guard: Guard::Alive })
     }
 
     /// The signals that stay blocked while the reactor runs.
@@ -91,24 +99,34 @@ impl Signals {
 
     /// Takes the signals that have arrived since the last call. Never waits.
     ///
-    /// [`Caught::Suspend`] is the last one. It is not taken from the kernel: [`Signals::suspend`] does that.
+    /// [`Caught::Suspend`] is the last one. It is not taken from the kernel: [`Signals::suspend`] does that. There is
+    /// none without a guard, since nothing would continue pm.
     pub fn take(&mut self) -> Vec<Caught> {
         let mut caught: Vec<_> = self.delivery.pending().map(Caught::of).collect();
         let pending = wait::pending();
+        let may_be_death = pending.contains(Signal::SIGCONT) || pending.contains(Signal::SIGTSTP);
+        if may_be_death && self.guard == Guard::Alive && !guard::is_alive() {
+            self.guard = Guard::Dead;
+            caught.push(Caught::GuardGone);
+        }
         // A SIGTSTP may have removed the SIGCONT meanwhile.
         if pending.contains(Signal::SIGCONT) && wait::take_pending(Signal::SIGCONT) {
             caught.push(Caught::Continue);
         }
         if pending.contains(Signal::SIGTSTP) && !is_ignored(SIGTSTP) {
-            caught.push(Caught::Suspend);
+            match self.guard {
+                Guard::Alive => caught.push(Caught::Suspend),
+                // A SIGCONT may have removed it meanwhile.
+                Guard::Dead => drop(wait::take_pending(Signal::SIGTSTP)),
+            }
         }
         caught
     }
 
     /// Stops this process by the SIGTSTP that [`Signals::take`] has found, until a SIGCONT.
     ///
-    /// If a SIGCONT has come since, the kernel has removed the SIGTSTP, and this returns at once. It returns at once
-    /// too if the guard is dead, since the process group has no parent in its session then.
+    /// If a SIGCONT has come since, as at the death of the guard, the kernel has removed the SIGTSTP, and this returns
+    /// at once.
     pub fn suspend(&self) -> Continued {
         wait::stop_if_pending(&[Signal::SIGTSTP]);
         if wait::pending().contains(Signal::SIGCONT) {
@@ -130,7 +148,6 @@ impl Caught {
             SIGUSR1 => Self::Reload,
             SIGUSR2 => Self::User2,
             SIGWINCH => Self::Resized,
-            signal if signal == guard::death_signal() => Self::GuardGone,
             other => unreachable!("signal {other} is not caught"),
         }
     }

@@ -64,6 +64,12 @@ impl WorkerTag {
         soft_limit(pid).and_then(Self::from_mark).or_else(|| Self::from_environment(pid))
     }
 
+    /// As [`WorkerTag::of`], of a process in any /proc.
+    pub fn of_process(process: &Process) -> Option<Self> {
+        let limit = limit_in_proc(process).and_then(Self::from_mark);
+        limit.or_else(|| Self::from_environment_of(process))
+    }
+
     /// True if this pm has started the process for this worker, and not for a probe of it.
     pub fn is_of(&self, worker: WorkerId) -> bool {
         let Self { pm, worker: WorkerId { slot, generation }, probe } = *self;
@@ -97,7 +103,11 @@ impl WorkerTag {
     }
 
     fn from_environment(pid: Pid) -> Option<Self> {
-        let environment = Process::new(pid.as_raw()).and_then(|process| process.environ()).ok()?;
+        Self::from_environment_of(&Process::new(pid.as_raw()).ok()?)
+    }
+
+    fn from_environment_of(process: &Process) -> Option<Self> {
+        let environment = process.environ().ok()?;
         let value = |name: &str| environment.get(OsStr::new(name))?.to_str();
         Self::parse(value(PM_WORKER)?, value(PM_PROBE))
     }
@@ -131,8 +141,11 @@ fn soft_limit(pid: Pid) -> Option<u64> {
         return Some(limit.rlim_cur);
     }
     // EPERM: the process belongs to another user. Its limits can be read all the same (proc(5), /proc/PID/limits).
-    let limits = Process::new(pid.as_raw()).and_then(|process| process.limits()).ok()?;
-    match limits.max_file_locks.soft_limit {
+    limit_in_proc(&Process::new(pid.as_raw()).ok()?)
+}
+
+fn limit_in_proc(process: &Process) -> Option<u64> {
+    match process.limits().ok()?.max_file_locks.soft_limit {
         LimitValue::Value(limit) => Some(limit),
         LimitValue::Unlimited => None,
     }

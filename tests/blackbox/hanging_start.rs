@@ -98,3 +98,18 @@ fn a_start_that_hangs_goes_on_when_the_file_system_answers_at_last() {
     });
     pm.stop();
 }
+
+#[test]
+fn a_start_that_hangs_does_not_take_the_grace_to_stop() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let folder = hangs.folder().display();
+    let text = format!(
+        "[pool.POOL]\ncommand = \"exec sleep 1000\"\ncwd = \"{folder}\"\nworkers = 2\n\
+         stop = {{ grace = \"60s\" }}\n"
+    );
+    let pm = Pool::of_file(own.path(), "pm.toml", 0, &text).start();
+    pm.says.wait_for(".1 has not started yet");
+    // Long before the grace is over.
+    pm.stop();
+}

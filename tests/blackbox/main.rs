@@ -30,6 +30,7 @@ mod real_programs;
 mod reload;
 mod run_end;
 mod sealed;
+mod sealed_ports;
 mod service_manager;
 mod start;
 mod stop;

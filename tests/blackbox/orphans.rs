@@ -1,6 +1,7 @@
 //! Whose process is it: each process belongs to one worker, wherever it has gone and whatever it has thrown away.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -9,8 +10,8 @@ use nix::unistd::Pid;
 
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::processes::{is_alive, send};
-use crate::support::programs::{shell, worker, worker_text};
+use crate::support::processes::{is_alive, send, state};
+use crate::support::programs::{pm_binary, shell, worker, worker_text};
 use crate::support::run_mode::size;
 use crate::support::waiting::{eventually, for_as_long_as};
 
@@ -64,6 +65,78 @@ fn a_leader_that_has_gone_to_the_group_of_another_worker_does_not_keep_that_one_
     send(Signal::SIGKILL, second);
     pm.wait_ready(2, 2);
     pm.wait_ready(1, 2);
+    pm.stop();
+}
+
+/// The text of a file with two pools: `o`, and `f`, which waits for the pid of the first and carries out these orders.
+fn with_the_group_of_another(folder: &Path, orders: &str, [o, f]: [&str; 2]) -> String {
+    let other = folder.join("other");
+    let (other, orders) = (other.display(), worker_text(orders));
+    let orders = orders.replace("OTHER", &format!("$(cat {other})"));
+    let write = format!("echo $$ > {other}.new && mv {other}.new {other}");
+    let pool = |name: &str, script: &str, keys: &str| {
+        format!(
+            "[pool.POOL-{name}]\ncommand = \"{script}\"\nworkers = 1\n\
+             ready = {{ after = '0s' }}\n{keys}\n"
+        )
+    };
+    let o = pool("o", &format!("if [ $PM_GENERATION = 1 ]; then {write}; fi; exec sleep 1000"), o);
+    let f = pool("f", &format!("until [ -s {other} ]; do :; done; exec {orders}"), f);
+    o + &f
+}
+
+#[test]
+fn a_zombie_that_another_worker_keeps_in_the_group_of_a_dead_one_does_not_keep_its_slot() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = "child join+OTHER+introduce+exit+0 stay";
+    let text = with_the_group_of_another(folder.path(), orders, ["", ""]);
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
+    let dead = pm.wait_slot_ready("-o.1", 1);
+    let zombie = pm.wait_introduced(1);
+    eventually("it is dead and not reaped", || (state(zombie) == Some('Z')).then_some(()));
+    send(Signal::SIGKILL, dead);
+    pm.wait_slot_ready("-o.1", 2);
+    assert_eq!(state(zombie), Some('Z'));
+    pm.stop();
+}
+
+#[test]
+fn a_worker_is_gone_when_the_last_member_of_its_group_has_gone_to_another_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = "ignore TERM return USR1 join OTHER introduce stay";
+    let graces = ["stop = { grace = '60s' }", "stop = { grace = '1500ms' }"];
+    let text = with_the_group_of_another(folder.path(), orders, graces);
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
+    let leader = pm.wait_slot_ready("-o.1", 1);
+    let member = pm.wait_introduced(1);
+    pm.signal(Signal::SIGTERM);
+    eventually("the leader is reaped", || state(leader).is_none().then_some(()));
+    send(Signal::SIGUSR1, member);
+    pm.wait_stopped();
+}
+
+#[test]
+fn what_a_killed_pm_below_pm_leaves_ends_with_the_worker_that_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = "setsid sleep 1000 & exec sleep 1000";
+    let text = format!(
+        "[pool.POOL]\ncommand = [{:?}, 'run', '--workers', '2', '--name', 'POOL-inner', '--', \
+         'sh', '-c', '{inner}']\nworkers = 1\nready = {{ after = '0s' }}\n",
+        pm_binary()
+    );
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, &text).start();
+    for generation in 1..=10 {
+        let guard = pm.wait_slot_ready(".1", generation);
+        let old = pm.wait_members(6);
+        let reactor = old.iter().find(|member| member.parent == guard).unwrap().pid;
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            send(signal, reactor);
+            send(signal, guard);
+        }
+        eventually("all of it ends", || {
+            old.iter().all(|member| !is_alive(member.pid)).then_some(())
+        });
+    }
     pm.stop();
 }
 

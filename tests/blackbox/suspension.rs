@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal::{self, SIGCONT, SIGTERM, SIGTSTP};
+use nix::sys::signal::Signal::{self, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP};
 use nix::unistd::Pid;
 
+use crate::sealed::skip_without_sealing;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::processes::{state, status};
-use crate::support::programs::worker;
+use crate::support::processes::{children_of, is_alive, name, send, state, status};
+use crate::support::programs::{worker, worker_text};
 use crate::support::run_mode::size;
 use crate::support::waiting::eventually;
 
@@ -87,5 +88,50 @@ fn a_sigterm_right_after_a_sigtstp_stops_pm() {
         // If pm is stopped already, it acts on the signal when it continues.
         pm.signal(SIGCONT);
         pm.wait_stopped();
+    }
+}
+
+/// Stops all of a pm, by a signal to its guard or to its reactor, and kills the guard. All has to end.
+///
+/// The reactor becomes a child of a process of its own session, as of a shell that is process 1 of a container. So the
+/// kernel does not continue it, as it does where the new parent is in another session (setpgid(2)).
+fn all_ends_without_the_guard(pool: Pool, signal: Signal) {
+    let reaper = worker_text("subreaper exec /bin/sh -c");
+    let script = format!("exec {reaper} '\"$0\" \"$@\"; exec sleep 1000' \"$0\" \"$@\"");
+    let pm = pool.on_ports(1).after(&script).start();
+    let worker = pm.wait_ready(1, 1);
+    let guard = pm.reactor();
+    let is_reactor = |pid: &Pid| name(*pid).is_some_and(|name| name != "pm-sealed");
+    let reactor = children_of(guard).into_iter().find(is_reactor).unwrap();
+    match signal {
+        SIGSTOP => {
+            send(SIGSTOP, reactor);
+            wait_stopped(&[reactor]);
+        }
+        signal => {
+            send(signal, guard);
+            wait_stopped(&[guard, reactor, worker]);
+        }
+    }
+    send(SIGKILL, guard);
+    eventually("the reactor ends", || (!is_alive(reactor)).then_some(()));
+    eventually("no process is left", || pm.members().is_empty().then_some(()));
+}
+
+#[test]
+fn all_of_a_suspended_pm_ends_when_its_guard_is_killed() {
+    for signal in [SIGTSTP, SIGSTOP] {
+        all_ends_without_the_guard(Pool::of(worker("listen {port} stay")), signal);
+    }
+}
+
+#[test]
+fn all_of_a_suspended_sealed_pm_ends_when_its_guard_is_killed() {
+    if skip_without_sealing() {
+        return;
+    }
+    for signal in [SIGTSTP, SIGSTOP] {
+        let pool = Pool::of(worker("listen {port} stay")).flag("--sealed");
+        all_ends_without_the_guard(pool, signal);
     }
 }

@@ -105,11 +105,17 @@ impl Children {
         }
         self.orphans.expire();
         self.adopt();
+        let dead = self.dead.len();
         self.dead.extend(self.orphans.find_dead());
+        if self.dead.len() > dead {
+            // Its own orphans are recognized by it, as long as it is not reaped.
+            self.orphans.expire();
+            self.adopt();
+        }
     }
 
     /// The child of this start has exec'd, or has ended without that.
-    fn on_reported(&mut self, start: StartId) {
+    pub(super) fn on_reported(&mut self, start: StartId) {
         let Some((owner, starting)) = self.starts.remove(&start) else { return };
         self.search = Search::Needed;
         self.watch.remove_start(starting.report());

@@ -32,7 +32,8 @@ pub enum Leader {
     Unreaped { pidfd: Option<OwnedFd> },
     /// Other members of its group are left, as far as is known.
     Reaped,
-    /// Nothing is left of the group, so the kernel may give its number to another. Orphans are left elsewhere.
+    /// Nothing that lives is left of the group, so the kernel may give its number to another. Orphans are left
+    /// elsewhere.
     Gone,
 }
 
@@ -62,6 +63,14 @@ impl Group {
             self.leader = Leader::Gone;
         }
         is_last
+    }
+
+    /// All members of its group are dead, and another process has not reaped them: they hold nothing, and the group
+    /// counts as empty.
+    pub fn has_only_dead(&mut self) {
+        if matches!(self.leader, Leader::Reaped) {
+            self.leader = Leader::Gone;
+        }
     }
 
     /// True if its group has members, dead ones that are not reaped included.
@@ -97,12 +106,15 @@ impl Group {
     /// Sends a signal to the group, and to each process of it that is in another group. None of their numbers can stand
     /// for another process: they are pm's children and not reaped.
     pub fn signal(&self, signal: libc::c_int) {
+        let leader = self.has_leader().then_some(self.pid);
+        // One that changes its group meanwhile, as a child before its exec does, was perhaps not reached with the
+        // group.
+        let was_apart = leader.is_some_and(|leader| !self.contains(leader));
         if self.has_number() {
             send_and_continue(signal, |signal| send(Pid::from_raw(-self.pid.as_raw()), signal));
         }
-        let leader = self.has_leader().then_some(self.pid);
         for pid in leader.into_iter().chain(self.orphans.iter().copied()) {
-            if !self.contains(pid) {
+            if (was_apart && Some(pid) == leader) || !self.contains(pid) {
                 send_and_continue(signal, |signal| send(pid, signal));
             }
         }

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
 use nix::unistd::{Pid, getpgid, getpid, getsid};
 
 use super::group::{expect_sent, send_and_continue};
@@ -24,6 +26,9 @@ pub struct Orphans {
     list: ChildList,
     /// `None`: it belongs to no worker or probe that is known.
     owners: BTreeMap<Pid, Option<Owner>>,
+    /// Each pm below an owner of which an orphan was found, by the number in its tag, also after it was reaped: what it
+    /// has started can arrive later.
+    makers: BTreeMap<Pid, Owner>,
     /// What has arrived since this was set is not known yet.
     is_list_fresh: bool,
 }
@@ -41,7 +46,7 @@ enum Origin {
 impl Orphans {
     pub fn new() -> Self {
         let list = ChildList::open_of_first_thread();
-        Self { list, owners: BTreeMap::new(), is_list_fresh: false }
+        Self { list, owners: BTreeMap::new(), makers: BTreeMap::new(), is_list_fresh: false }
     }
 
     /// From now on there may be orphans that are not known.
@@ -54,8 +59,9 @@ impl Orphans {
         self.owners.remove(&pid).flatten()
     }
 
-    /// These have lost their owner.
-    pub fn disown(&mut self, pids: impl IntoIterator<Item = Pid>) {
+    /// These have lost their owner, which is forgotten.
+    pub fn disown(&mut self, owner: Owner, pids: impl IntoIterator<Item = Pid>) {
+        self.makers.retain(|_, of| *of != owner);
         self.owners.extend(pids.into_iter().map(|pid| (pid, None)));
     }
 
@@ -81,17 +87,28 @@ impl Children {
                 new.push(pid);
             }
         });
-        for pid in new {
-            let owner = match self.origin(pid) {
-                Origin::Of(owner) => Some(owner),
-                Origin::Ended => {
-                    expect_sent(send(pid, libc::SIGKILL));
-                    None
-                }
-                Origin::Unknown => None,
-            };
-            self.orphans.owners.insert(pid, owner);
-            let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) else { continue };
+        // One may be known by another that has arrived with it, before or behind it in the list.
+        let mut unknown = new.len() + 1;
+        while new.len() < unknown {
+            unknown = new.len();
+            new.retain(|pid| self.take_in(*pid) == Origin::Unknown);
+        }
+        self.orphans.owners.extend(new.into_iter().map(|pid| (pid, None)));
+    }
+
+    /// Takes in an orphan whose origin is known.
+    fn take_in(&mut self, pid: Pid) -> Origin {
+        let origin = self.origin(pid);
+        let owner = match origin {
+            Origin::Of(owner) => Some(owner),
+            Origin::Ended => {
+                expect_sent(send(pid, libc::SIGKILL));
+                None
+            }
+            Origin::Unknown => return origin,
+        };
+        self.orphans.owners.insert(pid, owner);
+        if let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) {
             group.orphans.insert(pid);
             // A member of the group was sent it with the group.
             if let Some(signal) = group.sent_to_all()
@@ -100,9 +117,10 @@ impl Children {
                 send_and_continue(signal, |signal| send(pid, signal));
             }
         }
+        origin
     }
 
-    fn origin(&self, pid: Pid) -> Origin {
+    fn origin(&mut self, pid: Pid) -> Origin {
         let tag = WorkerTag::of(pid);
         if let Some(tag) = tag.filter(|tag| tag.pm == getpid()) {
             return self.tagged(tag).map_or(Origin::Ended, Origin::Of);
@@ -110,12 +128,33 @@ impl Children {
         // A worker may be a pm with workers of its own. The number of a group or session is that of the process that
         // made it, and no other process can be given it while the group or session has members (setsid(2)).
         let group_and_session = [getpgid(Some(pid)), getsid(Some(pid))].into_iter().flatten();
-        let made_by = tag.map(|tag| tag.pm).into_iter().chain(group_and_session);
-        let mut owners = made_by.filter_map(|maker| {
-            let owner = self.leaders.get(&maker).copied();
-            owner.or_else(|| self.orphans.owners.get(&maker).copied().flatten())
-        });
+        let maker = tag.map(|tag| tag.pm);
+        let owner = maker.and_then(|maker| self.made_by_pm(maker));
+        if let (Some(maker), Some(owner)) = (maker, owner) {
+            self.orphans.makers.insert(maker, owner);
+            return Origin::Of(owner);
+        }
+        let mut owners = group_and_session.filter_map(|maker| self.owner_of(maker));
         owners.next().map_or(Origin::Unknown, Origin::Of)
+    }
+
+    /// What the pm of this number belongs to, which may be reaped already.
+    fn made_by_pm(&self, maker: Pid) -> Option<Owner> {
+        // What it has started can arrive before it does, where its parent is about to end too.
+        let tagged = || {
+            let tag = WorkerTag::of(maker).filter(|tag| tag.pm == getpid())?;
+            self.tagged(tag)
+        };
+        let former = || self.orphans.makers.get(&maker).copied();
+        let known = self.owner_of(maker).or_else(tagged);
+        // Where the number belongs to a living process, it may be another one by now.
+        known.or_else(|| former().filter(|_| kill(maker, None) == Err(Errno::ESRCH)))
+    }
+
+    /// What this process belongs to, if it leads a group of pm's or is an orphan.
+    fn owner_of(&self, pid: Pid) -> Option<Owner> {
+        let owner = self.leaders.get(&pid).copied();
+        owner.or_else(|| self.orphans.owners.get(&pid).copied().flatten())
     }
 
     /// The worker or probe that is there and has this tag.

@@ -4,7 +4,7 @@
 //! parent is the guard and waits here. The terminal's foreground group holds only the guard, so a Ctrl-C reaches the
 //! guard alone, and the guard passes each signal on once. When the reactor ends, in whatever way, its orphans become
 //! children of the guard, which is a child subreaper (prctl(2)), and the guard kills and reaps until none is left. If
-//! the guard itself is killed, the kernel sends the reactor a signal ([`death_signal`]), and the reactor drains.
+//! the guard itself is killed, the kernel sends the reactor SIGCONT, and the reactor asks [`is_alive`] and drains.
 //!
 //! In `ps` the guard is called `pm-guard`, so that `killall -9 pm` leaves a process that cleans up.
 //!
@@ -18,12 +18,14 @@ mod leftovers;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::stdin;
-use std::os::fd::AsRawFd;
+use std::io::{self, PipeReader, PipeWriter, stdin};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{
@@ -101,11 +103,20 @@ impl GuardError {
 /// The guard's name in `ps`, at most 15 bytes (prctl(2), PR_SET_NAME).
 const GUARD_NAME: &CStr = c"pm-guard";
 
-/// The signal that tells the reactor that its guard has died (prctl(2), PR_SET_PDEATHSIG).
-///
-/// Nothing else sends it, and no program is started with it ignored, as it may be with SIGTERM.
-pub fn death_signal() -> libc::c_int {
-    libc::SIGRTMAX() - 1
+/// The signal that the kernel sends the reactor when the guard has died (prctl(2), PR_SET_PDEATHSIG). A stopped reactor
+/// acts on no other. Since anyone may send it, the reactor asks [`is_alive`] at each.
+const DEATH_SIGNAL: Signal = Signal::SIGCONT;
+
+/// In the reactor: a pipe whose other end the guard alone has open. The kernel closes that before it sends
+/// [`DEATH_SIGNAL`]; a pidfd and, in a sealed run, getppid(2) would tell of the death only later, or never.
+static LIFE: OnceLock<PipeReader> = OnceLock::new();
+
+/// In the reactor: false if its guard has died. True where there is no guard.
+pub fn is_alive() -> bool {
+    let Some(life) = LIFE.get() else { return true };
+    let mut ended = [PollFd::new(life.as_fd(), PollFlags::empty())];
+    // The guard writes nothing: what is reported is the end (POLLHUP).
+    poll(&mut ended, PollTimeout::ZERO) != Ok(1)
 }
 
 /// Starts the guard: forks, and continues as the reactor in the child and as the guard in the parent.
@@ -114,7 +125,8 @@ pub fn death_signal() -> libc::c_int {
 /// If the kernel refuses the fork, or another system call that a guard needs.
 pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
     match split(enclosure)? {
-        Side::Child { guard, seal, .. } => {
+        Side::Child { guard, seal, life, .. } => {
+            LIFE.set(life).expect("a process becomes the reactor once");
             become_reactor(guard)?;
             if let Some(seal) = seal {
                 seal.enter()?;
@@ -122,7 +134,7 @@ pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
             // Signals stay blocked until the reactor has caught them (`OwnProcess::set_up`).
             Ok(Role::Reactor)
         }
-        Side::Guard { child, waiter, inherited } => {
+        Side::Guard { child, waiter, inherited, _life } => {
             Ok(Role::Guard(Guarded::new(child, Kind::Reactor).outlive(&waiter, &inherited)))
         }
     }
@@ -158,7 +170,7 @@ pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> 
             let Err(errno) = execvp(program, argv);
             Err(GuardError::Exec { program: program.to_string_lossy().into_owned(), errno })
         }
-        Side::Guard { child, waiter, inherited } => {
+        Side::Guard { child, waiter, inherited, _life } => {
             // A folder that a process is in cannot be unmounted, and the guard needs none.
             let _ = chdir("/");
             Ok(Guarded::new(child, Kind::Command { grace }).outlive(&waiter, &inherited))
@@ -169,10 +181,10 @@ pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> 
 /// What this process is after the fork. All signals are blocked in both.
 enum Side {
     /// `guard` is the parent, as getppid(2) returns it; `mask` is the signal mask and `sigchld` the action of SIGCHLD
-    /// that pm was started with.
-    Child { guard: Pid, mask: SigSet, sigchld: SigHandler, seal: Option<Seal> },
-    /// `inherited` are the children from before the fork.
-    Guard { child: Pid, waiter: Waiter, inherited: Vec<Pid> },
+    /// that pm was started with; `life` as in [`LIFE`].
+    Child { guard: Pid, mask: SigSet, sigchld: SigHandler, seal: Option<Seal>, life: PipeReader },
+    /// `inherited` are the children from before the fork. `_life` stays open as long as the guard lives.
+    Guard { child: Pid, waiter: Waiter, inherited: Vec<Pid>, _life: PipeWriter },
 }
 
 fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
@@ -199,16 +211,21 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
     };
     // A parent outside of the namespace has no number in it (pid_namespaces(7)).
     let guard = if seal.is_some() { Pid::from_raw(0) } else { getpid() };
+    // After the seal, whose process 1 must not have the guard's end open.
+    let (life, guards_end) = io::pipe().map_err(sealed::errno_of)?;
     // SAFETY: no other thread was ever started, so the child may go on as any program does.
     // WHY: the reactor is to be this very program, with its plan; a spawn would start another from the beginning.
     match unsafe { fork() }? {
-        ForkResult::Child => Ok(Side::Child { guard, mask, sigchld, seal }),
+        ForkResult::Child => {
+            drop(guards_end);
+            Ok(Side::Child { guard, mask, sigchld, seal, life })
+        }
         ForkResult::Parent { child } => {
             // The child does the same: the first of the two to run does it. The child may have ended already.
             let _ = setpgid(child, child);
             // Only messages and people read the name.
             let _ = prctl::set_name(GUARD_NAME);
-            Ok(Side::Guard { child, waiter, inherited })
+            Ok(Side::Guard { child, waiter, inherited, _life: guards_end })
         }
     }
 }
@@ -216,11 +233,10 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
 /// In the child: a process group of its own, no terminal, and a signal when the guard dies.
 fn become_reactor(guard: Pid) -> Result<(), Errno> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    // SAFETY: changes an attribute of this process.
-    // WHY: nix's `Signal` has no real-time signals.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, death_signal()) })?;
-    // If the guard died before the line above, the kernel never sends the signal (prctl(2)).
-    if getppid() != guard {
+    prctl::set_pdeathsig(DEATH_SIGNAL)?;
+    // If the guard died before the line above, the kernel never sends the signal (prctl(2)). In a sealed run getppid(2)
+    // is 0 before and after.
+    if getppid() != guard || !is_alive() {
         return Err(Errno::ESRCH);
     }
     detach_from_terminal();
