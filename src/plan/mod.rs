@@ -127,8 +127,8 @@ pub struct ExecSpec {
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// These override what pm was started with. Each name once; HOME, USER, LOGNAME and SHELL of the user, then from
-    /// `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then from `env`.
+    /// These override what pm was started with. Each name once, by name. What is set later wins: HOME, USER,
+    /// LOGNAME and SHELL of the user, then `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then `env`.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.

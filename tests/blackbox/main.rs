@@ -26,6 +26,7 @@ mod procfile;
 mod random_ends;
 mod real_programs;
 mod reload;
+mod reload_states;
 mod sealed;
 mod service_manager;
 mod start;
