@@ -60,7 +60,13 @@ impl Host for RealHost {
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // A link that leads nowhere is there: what it was made for is not to be passed over.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return match path.read_link() {
+                    Ok(target) => Err(Unreadable::Dangling { target }),
+                    Err(_) => Ok(None),
+                };
+            }
             Err(error) => return Err(unreadable(&error)),
         };
         match file.metadata() {
@@ -141,6 +147,9 @@ mod tests {
         nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(RealHost.read(&at("text")), Ok(Some("A=ü\n".into())));
         assert_eq!(RealHost.read(&at("nothing")), Ok(None));
+        std::os::unix::fs::symlink("nothing", at("link")).unwrap();
+        let dangling = Unreadable::Dangling { target: "nothing".into() };
+        assert_eq!(RealHost.read(&at("link")), Err(dangling));
         assert_eq!(RealHost.read(&at("bytes")), Err(Unreadable::NotUtf8 { line: 2 }));
         assert_eq!(RealHost.read(folder.path()), Err(Unreadable::Folder));
         assert_eq!(RealHost.read(&at("pipe")), Err(Unreadable::NotRegular));

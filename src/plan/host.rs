@@ -45,9 +45,13 @@ pub enum FolderState {
 }
 
 /// Why a file cannot be read. Its `Display` is the end of a sentence: ``cannot read `a`: it is a folder``.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     Folder,
+    /// A symbolic link to something that is not there.
+    Dangling {
+        target: PathBuf,
+    },
     /// A pipe, a socket or a device.
     NotRegular,
     NotUtf8 {
@@ -87,6 +91,9 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder => out.write_str("it is a folder"),
+            Self::Dangling { target } => {
+                write!(out, "it is a symlink to `{}`, which is not there", target.display())
+            }
             Self::NotRegular => out.write_str("it is not a regular file"),
             Self::NotUtf8 { line } => write!(out, "line {line} is not UTF-8"),
             // strerror(3) begins with a capital letter, for the beginning of a sentence.
