@@ -22,9 +22,17 @@ pub struct Loaded {
     pub file: String,
     /// Where the file is. `None` if there is no file that could change.
     pub path: Option<PathBuf>,
-    /// It is made from the command line.
-    pub is_command: bool,
+    pub source: Source,
     pub plan: Plan,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    CommandLine,
+    Lab,
+    /// A file, or what came through a pipe.
+    File,
 }
 
 /// What a name in place of a file may stand for.
@@ -32,6 +40,7 @@ pub struct Loaded {
 pub enum FileKind {
     /// A file, or a pipe as of `-f <(generate)`, which can be read once.
     FileOrPipe,
+    /// The file of a pm that runs, read again.
     File,
 }
 
@@ -55,7 +64,7 @@ pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
         of_file_and_options(run, kind)?
     } else {
         let plan = of_command(run)?;
-        Loaded { file: "the command line".into(), path: None, is_command: true, plan }
+        Loaded { file: "the command line".into(), path: None, source: Source::CommandLine, plan }
     };
     if run.take_over && (run.sealed || loaded.plan.sealed) {
         let sealed = if run.sealed { Sealed::Option } else { Sealed::Key };
@@ -100,12 +109,12 @@ pub fn of_file(
             refuse(options, || OtherFile::Lab)?;
             let plan = lab::plan(&here()?);
             let file = "the lab".into();
-            return Ok(Loaded { file, path: None, is_command: false, plan });
+            return Ok(Loaded { file, path: None, source: Source::Lab, plan });
         }
     };
     let path = PathBuf::from(&document.name);
     let path = path.is_file().then_some(path);
-    Ok(Loaded { file: document.name, path, is_command: false, plan })
+    Ok(Loaded { file: document.name, path, source: Source::File, plan })
 }
 
 /// The file with this name, or else the one that is here.
@@ -119,8 +128,13 @@ pub fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
             return of_pipe(&here, path);
         }
         let document = document(&here, path)?;
-        let document =
-            document.ok_or_else(|| LoadError::NoFile { name: path.display().to_string() })?;
+        let document = document.ok_or_else(|| {
+            let name = path.display().to_string();
+            match kind {
+                FileKind::FileOrPipe => LoadError::NoFile { name },
+                FileKind::File => LoadError::FileGone { name },
+            }
+        })?;
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         return Ok(if is_toml { Found::PmToml(document) } else { Found::Procfile(document) });
     }
@@ -145,7 +159,9 @@ pub fn here() -> Result<PathBuf, LoadError> {
 fn document(here: &Path, path: &Path) -> Result<Option<Document>, LoadError> {
     let name = path.display().to_string();
     let absolute: PathBuf = here.join(path).components().collect();
-    let dir = absolute.parent().unwrap_or(here).to_owned();
+    let dir = absolute.parent().unwrap_or(here);
+    // Its real folder: workers run in it, and a link like `current` may lead elsewhere at the next reload.
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     match RealHost.read(&absolute) {
         Ok(text) => Ok(text.map(|text| Document { name, text, dir })),
         Err(why) => Err(LoadError::Unreadable { name, why }),

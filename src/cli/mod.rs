@@ -90,6 +90,7 @@ fn refuse(why: &LoadError, colour: Colour) -> Ending {
         LoadError::Plan(_)
         | LoadError::NothingHere { .. }
         | LoadError::NoFile { .. }
+        | LoadError::FileGone { .. }
         | LoadError::Unreadable { .. }
         | LoadError::NoProcfile { .. }
         | LoadError::Option(_)

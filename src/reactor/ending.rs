@@ -17,7 +17,10 @@ impl Reactor {
         let now = self.clock.now();
         if let Some(since) = stopping_since {
             let after = now.saturating_duration_since(since);
-            self.say(RunEvent::AllStopped(after));
+            // Where there was no worker to stop, that was the last line.
+            if !after.is_zero() {
+                self.say(RunEvent::AllStopped(after));
+            }
         } else if self.supervisor.slot_count() > 1 {
             // With one slot, the report of its end was the last line.
             let failed = self.slots.failed(&self.supervisor).map(|(_, failed)| failed);

@@ -1,5 +1,6 @@
 //! Sentences about a run: its start, its end, a changed file, and what pm itself cannot do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::signal_name;
@@ -29,8 +30,8 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::EndedWithFailure(failed) => {
             format!("nothing is left to keep: {}", slot_failed(failed))
         }
-        RunEvent::Reloaded(changes) => changed("reload", changes),
-        RunEvent::Scaled(changes) => changed("scale", changes),
+        RunEvent::Reloaded(changes) => changed(Occasion::Reload, changes),
+        RunEvent::Scaled(changes) => changed(Occasion::Scale, changes),
         RunEvent::ReloadRefused(error) => reload_refused(error),
         RunEvent::Stop(stop) => stopping(stop),
         RunEvent::MoreDelays(more) => more_delays(*more),
@@ -88,20 +89,61 @@ fn slot_failed(FailedSlot { name, failure }: &FailedSlot) -> String {
     }
 }
 
-fn changed(what: &str, changes: &Changes) -> String {
-    let Changes { added, removed, replaced, again, kept } = changes;
-    let part = |verb: &str, names: &[String], order: &str| {
-        (!names.is_empty()).then(|| format!("{verb} {}{order}", phrase::list_and(names)))
+/// What a changed plan has changed, after the name of its occasion.
+fn changed(occasion: Occasion, changes: &Changes) -> String {
+    let Changes { added, removed, replaced, again, given_up, backing_off, ended, down, kept } =
+        changes;
+    let part = |verb: &str, names: &[String], rest: &str| {
+        (!names.is_empty()).then(|| format!("{verb}{}{rest}", phrase::slots(names)))
     };
-    let one_by_one = if replaced.len() > 1 { " one by one" } else { "" };
-    let parts = [
-        part("added", added, ""),
-        part("removed", removed, ""),
-        part("replacing", replaced, one_by_one),
-        part("running", again, " again"),
+    // "web.1 and web.2 stay down", "web.1 stays down"
+    let state = |names: &[String], one: &str, several: &str| {
+        part("", names, if names.len() == 1 { one } else { several })
+    };
+    let given_up = match occasion {
+        Occasion::Reload => part("trying ", given_up, " again"),
+        Occasion::Scale => state(given_up, " stays down: it gave up", " stay down: they gave up"),
+    };
+    let parts: Vec<_> = [
+        part("added ", added, ""),
+        part("removed ", removed, ""),
+        part("replacing ", replaced, one_by_one(replaced)),
+        part("running ", again, " again"),
+        given_up,
         (*kept > 0).then(|| format!("kept {}", phrase::count(*kept, "worker"))),
-    ];
-    format!("{what}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+        state(backing_off, " still waits for its next try", " still wait for their next try"),
+        state(ended, " has ended", " have ended"),
+        state(down, " stays down", " stay down"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let occasion = match occasion {
+        Occasion::Reload => "reload",
+        Occasion::Scale => "scale",
+    };
+    if parts.is_empty() {
+        return format!("{occasion}: nothing has changed");
+    }
+    format!("{occasion}: {}", parts.join("; "))
+}
+
+/// Why a plan was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    Reload,
+    Scale,
+}
+
+/// In which order these slots are replaced: within each pool one after another.
+fn one_by_one(replaced: &[String]) -> &'static str {
+    let pool = |name: &String| name.rsplit_once('.').map(|(pool, _)| pool.to_owned());
+    let pools: BTreeSet<_> = replaced.iter().map(pool).collect();
+    match (pools.len(), replaced.len()) {
+        (pools, slots) if slots <= pools => "",
+        (1, _) => " one by one",
+        (_, _) => " one by one in each pool",
+    }
 }
 
 /// Each fault of a file has a line of its own.
@@ -111,7 +153,7 @@ fn reload_refused(error: &ReloadError) -> String {
             format!("{faults}\nreload refused; nothing has changed")
         }
         ReloadError::Load(_)
-        | ReloadError::NoFile
+        | ReloadError::NoFile(_)
         | ReloadError::Stopping
         | ReloadError::NotifySocket(_) => format!("reload refused: {error}; nothing has changed"),
     }
@@ -261,12 +303,45 @@ mod tests {
             replaced: names(&["web.1", "web.2", "web.3"]),
             again: names(&["migrate.1"]),
             kept: 1,
+            ..Changes::default()
         };
         assert_eq!(
-            changed("reload", &changes),
+            changed(Occasion::Reload, &changes),
             "reload: added job.1; removed old.1 and old.2; \
-             replacing web.1, web.2 and web.3 one by one; running migrate.1 again; kept 1 worker"
+             replacing web.1 to web.3 one by one; running migrate.1 again; kept 1 worker"
         );
+    }
+
+    #[test]
+    fn a_reload_says_what_does_not_run_and_what_is_tried_again() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let changes = Changes {
+            replaced: names(&["a.1", "b.1"]),
+            given_up: names(&["web.1"]),
+            backing_off: names(&["api.1"]),
+            ended: names(&["job.1"]),
+            down: names(&["db.1", "db.2"]),
+            ..Changes::default()
+        };
+        let rest = "api.1 still waits for its next try; job.1 has ended; db.1 and db.2 stay down";
+        assert_eq!(
+            changed(Occasion::Reload, &changes),
+            format!("reload: replacing a.1 and b.1; trying web.1 again; {rest}")
+        );
+        assert_eq!(
+            changed(Occasion::Scale, &changes),
+            format!("scale: replacing a.1 and b.1; web.1 stays down: it gave up; {rest}")
+        );
+        assert_eq!(changed(Occasion::Reload, &Changes::default()), "reload: nothing has changed");
+    }
+
+    #[test]
+    fn slots_of_several_pools_are_replaced_one_by_one_in_each_pool() {
+        let names =
+            |names: &[&str]| -> Vec<_> { names.iter().map(|name| (*name).to_owned()).collect() };
+        assert_eq!(one_by_one(&names(&["a.1", "b.1"])), "");
+        assert_eq!(one_by_one(&names(&["a.1", "a.2"])), " one by one");
+        assert_eq!(one_by_one(&names(&["a.1", "a.2", "b.1"])), " one by one in each pool");
     }
 
     #[test]
