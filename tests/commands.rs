@@ -99,6 +99,55 @@ fn the_text_of_a_pipe_decides_what_it_is() {
 }
 
 #[test]
+fn a_dangling_link_is_an_error_and_no_other_file_is_read() {
+    let folder = Folder::with(&[("Procfile", "web: true\n")]);
+    std::os::unix::fs::symlink("nosuch", folder.0.path().join("pm.toml")).unwrap();
+    folder.pm(&["check"]).refuses("`pm.toml`: it is a symlink to `nosuch`, which is not there");
+    fs::remove_file(folder.0.path().join("pm.toml")).unwrap();
+    std::os::unix::fs::symlink("nosuch", folder.0.path().join(".env")).unwrap();
+    folder.pm(&["check"]).refuses("`.env`: it is a symlink to `nosuch`, which is not there");
+}
+
+#[test]
+fn a_port_of_the_environment_that_is_empty_is_named() {
+    let folder = Folder::with(&[("Procfile", "web: true\n")]);
+    let mut pm = Command::new(env!("CARGO_BIN_EXE_pm"));
+    let output = pm.arg("check").env("PORT", "").current_dir(folder.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("PORT is empty") && said.contains("remove it, or give 1 to"), "{said}");
+}
+
+#[test]
+fn a_file_of_another_encoding_is_named() {
+    let folder = Folder::with(&[]);
+    fs::write(folder.0.path().join("pm.toml"), b"\xff\xfe[\0p\0").unwrap();
+    folder.pm(&["check"]).refuses("it looks like UTF-16; save it as UTF-8");
+}
+
+#[test]
+fn a_command_line_that_is_wrong_is_refused_in_words_of_pm() {
+    let folder = Folder::with(&[]);
+    folder.pm(&["chekc"]).refuses("there is no command `chekc`; did you mean `check`?");
+    folder.pm(&["--grace", "-5s"]).refuses("`-5s` is not a duration; write it like `5s`");
+    let zero = ["run", "--give-up-after", "0", "--", "x"];
+    folder.pm(&zero).refuses("give 1 or more; without the option pm never gives up");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let folder = Folder::with(&[("pm.toml", RIGHT)]);
+    let said = folder.pm(&["man", "--out", "/proc/x"]);
+    assert_eq!(said.status, Some(3));
+    let expected = "pm: cannot create the folder `/proc/x/man1`: no such file or directory\n";
+    assert_eq!(said.stderr, expected);
+    let shell = format!("{} check >/dev/full", env!("CARGO_BIN_EXE_pm"));
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &shell]).current_dir(folder.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "pm: cannot write to stdout: no space left on device\n");
+}
+
+#[test]
 fn check_says_whether_the_run_is_sealed() {
     let sealed = format!("sealed = true\n{RIGHT}");
     let folder = Folder::with(&[("pm.toml", RIGHT), ("sealed.toml", &sealed)]);
@@ -234,6 +283,7 @@ fn pm_help_is_what_help_options_print() {
     let folder = Folder::with(&[]);
     assert_eq!(folder.pm(&["help"]).does().stdout, folder.pm(&["--help"]).does().stdout);
     assert_eq!(folder.pm(&["help", "run"]).stdout, folder.pm(&["run", "--help"]).stdout);
+    assert_eq!(folder.pm(&["help", "--help"]).does().stdout, folder.pm(&["--help"]).stdout);
     folder.pm(&["help", "rnu"]).refuses("rnu");
 }
 

@@ -15,6 +15,7 @@ use clap_complete::Shell;
 
 use super::notes;
 use crate::plan::text::duration;
+use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Ports, RestartWord, defaults};
 use crate::supervisor::Policy;
 
@@ -66,7 +67,7 @@ pub enum Command {
 /// What `pm run` takes; `pm` without a command is `pm run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RunArgs {
-    /// Run this file: TOML if its name ends in .toml, else a Procfile
+    /// Run this file: a pm.toml or a Procfile, by its name or its text
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "command")]
     pub file: Option<PathBuf>,
@@ -88,11 +89,12 @@ pub struct RunArgs {
     #[arg(long, value_hint = ValueHint::Other, requires = "command")]
     pub name: Option<String>,
     #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, help = grace_help())]
-    #[arg(value_parser = duration::argument)]
+    #[arg(value_parser = duration::argument, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
     #[arg(long, value_name = "WHEN", hide_possible_values = true, help = restart_help())]
     pub restart: Option<RestartWord>,
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, help = give_up_after_help())]
+    #[arg(value_parser = failures, allow_hyphen_values = true)]
     pub give_up_after: Option<NonZeroU32>,
     /// Kill the workers that an earlier pm left on a port
     #[arg(long)]
@@ -117,7 +119,7 @@ pub struct RunArgs {
 /// What `pm check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Check this file: TOML if its name ends in .toml, else a Procfile
+    /// Check this file: a pm.toml or a Procfile, by its name or its text
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Print JSON
@@ -174,6 +176,14 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// What is wrong with it, or the text of the help or version that it asks for.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let mut argv: Vec<OsString> = argv.into_iter().collect();
+    if let Some(first) = argv.get(1) {
+        check_name(&first.to_string_lossy())?;
+        // clap takes these for a command that `help` is to explain.
+        if first == "help" {
+            argv.retain(|argument| argument != "--help" && argument != "-h");
+        }
+    }
     let matches = command().try_get_matches_from(argv)?;
     let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     let command = args.command.unwrap_or(Command::Run(args.run));
@@ -187,6 +197,24 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::E
         return Err(self::command().error(ErrorKind::ArgumentConflict, words));
     }
     Ok(command)
+}
+
+/// A first argument that is no option is a command.
+fn check_name(written: &str) -> Result<(), clap::Error> {
+    let mut pm = command();
+    let names: Vec<_> = pm.get_subcommands().map(clap::Command::get_name).collect();
+    if written.starts_with('-') || written == "help" || names.contains(&written) {
+        return Ok(());
+    }
+    let suggestion = Suggestion::of(written, names);
+    let words = format!("there is no command `{written}`; {suggestion}");
+    Err(pm.error(ErrorKind::InvalidSubcommand, words))
+}
+
+/// Reads a number of failed starts.
+fn failures(text: &str) -> Result<NonZeroU32, String> {
+    let count = text.parse().ok();
+    count.ok_or_else(|| "give 1 or more; without the option pm never gives up".to_owned())
 }
 
 fn port_help() -> String {

@@ -120,6 +120,9 @@ fn read_text(file: File) -> Result<String, Unreadable> {
         Ok(text) => Ok(text),
         // It may be cut within a character.
         Err(error) if is_cut => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        Err(error) if matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) => {
+            Err(Unreadable::Utf16)
+        }
         Err(error) => {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             Err(Unreadable::NotUtf8 { line: lines::number(before) })
@@ -151,6 +154,8 @@ mod tests {
         let dangling = Unreadable::Dangling { target: "nothing".into() };
         assert_eq!(RealHost.read(&at("link")), Err(dangling));
         assert_eq!(RealHost.read(&at("bytes")), Err(Unreadable::NotUtf8 { line: 2 }));
+        fs::write(at("utf-16"), b"\xff\xfea\0").unwrap();
+        assert_eq!(RealHost.read(&at("utf-16")), Err(Unreadable::Utf16));
         assert_eq!(RealHost.read(folder.path()), Err(Unreadable::Folder));
         assert_eq!(RealHost.read(&at("pipe")), Err(Unreadable::NotRegular));
         assert_eq!(RealHost.read(&at("text/more")), Err(Unreadable::Os(Errno::ENOTDIR)));

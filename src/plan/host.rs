@@ -57,6 +57,8 @@ pub enum Unreadable {
     NotUtf8 {
         line: usize,
     },
+    /// It begins with the byte order mark of UTF-16.
+    Utf16,
     Os(Errno),
 }
 
@@ -95,6 +97,7 @@ impl fmt::Display for Unreadable {
                 write!(out, "it is a symlink to `{}`, which is not there", target.display())
             }
             Self::NotRegular => out.write_str("it is not a regular file"),
+            Self::Utf16 => out.write_str("it looks like UTF-16; save it as UTF-8"),
             Self::NotUtf8 { line } => write!(out, "line {line} is not UTF-8"),
             // strerror(3) begins with a capital letter, for the beginning of a sentence.
             Self::Os(errno) => out.write_str(&errno.desc().to_lowercase()),
