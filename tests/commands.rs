@@ -99,6 +99,56 @@ fn the_text_of_a_pipe_decides_what_it_is() {
 }
 
 #[test]
+fn a_name_or_the_text_decides_what_a_file_is() {
+    let dotted = "pool.web.command = 'serve'\n";
+    let wrong_procfile = "web: serve\nworker: work\n[ -f x ]\n";
+    let wrong_toml = "[pool.web]\ncomand = 'x'\n";
+    let folder = Folder::with(&[
+        ("P.TOML", RIGHT),
+        ("pm.toml.bak", RIGHT),
+        ("dotted", dotted),
+        ("procs", wrong_procfile),
+        ("conf", wrong_toml),
+    ]);
+    for toml in ["P.TOML", "pm.toml.bak", "dotted"] {
+        folder.pm(&["check", "-f", toml]).does().says(&format!("{toml} is OK"));
+    }
+    let said = folder.pm(&["check", "-f", "procs"]).refuses("procs:3:1");
+    assert!(said.stderr.contains("1 fault\nnote: `procs`: it was read as a Procfile because most"));
+    let said = folder.pm(&["check", "-f", "conf"]).refuses("did you mean `command`?");
+    assert!(said.stderr.contains("note: `conf`: it was read as a pm.toml because it is TOML"));
+}
+
+#[test]
+fn a_file_that_is_stdin_is_read_as_a_pipe_is_and_its_folder_is_the_current_one() {
+    let text = format!("{RIGHT}env_file = 'x.env'\n");
+    let folder = Folder::with(&[("text", &text), ("x.env", "A=1\n")]);
+    let shell = format!("exec {} check -f /dev/stdin < text", env!("CARGO_BIN_EXE_pm"));
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &shell]).current_dir(folder.0.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn check_says_in_json_why_a_file_cannot_be_read() {
+    let folder = Folder::with(&[]);
+    fs::write(folder.0.path().join("latin"), b"\xe9").unwrap();
+    for (file, why) in [("nosuch", "there is no file `nosuch`"), ("latin", "is not UTF-8")] {
+        let said = folder.pm(&["check", "--json", "-f", file]).refuses("");
+        let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(json["ok"], false);
+        assert!(json["error"].as_str().unwrap().contains(why), "{json}");
+    }
+}
+
+#[test]
+fn faults_beyond_the_first_hundred_are_counted() {
+    let keys: String = (0..1_000).map(|n| format!("zqx{n} = 1\n")).collect();
+    let folder = Folder::with(&[("pm.toml", &format!("[pool.w]\ncommand = 'x'\n{keys}"))]);
+    folder.pm(&["check"]).refuses("1000 faults; only the first 100 are shown");
+}
+
+#[test]
 fn a_dangling_link_is_an_error_and_no_other_file_is_read() {
     let folder = Folder::with(&[("Procfile", "web: true\n")]);
     std::os::unix::fs::symlink("nosuch", folder.0.path().join("pm.toml")).unwrap();

@@ -62,6 +62,9 @@ pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
         file,
         &mut findings,
     );
+    if is_whole {
+        findings.leave_out(found.left_out());
+    }
     let Some(read) = read.value().filter(|_| is_whole) else {
         return findings.finish(nothing);
     };

@@ -73,6 +73,7 @@ impl FileFaults<'_> {
     fn add_unknown_key(&mut self, key: &Spanned<DeString<'_>>, known: &[&'static str]) {
         // Beyond the bound a fault is only counted, and to look for the nearest name takes time.
         if self.findings.is_full() {
+            self.findings.leave_out(1);
             return;
         }
         let written = key.get_ref().as_ref();
