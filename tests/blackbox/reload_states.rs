@@ -125,6 +125,19 @@ fn many_changed_workers_are_named_as_a_range() {
 }
 
 #[test]
+fn the_carriage_return_that_ends_a_line_is_not_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = \"printf 'now ready\\\\r\\\\n'; exec WORKER stay\"
+        ready   = { line_regex = 'ready$' }
+    ";
+    let pm = Pool::of_file(folder.path(), "pm.toml", 0, text).start();
+    pm.wait_slot_ready(".1", 1);
+    pm.stop();
+}
+
+#[test]
 fn a_stop_without_a_worker_ends_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
