@@ -264,7 +264,7 @@ impl Prepared {
     /// Where a file that is named from its folder is.
     pub fn located(&self, path: PathBuf) -> PathBuf {
         match &self.folder {
-            Some(folder) => folder.join(path),
+            Some(folder) => program::located(folder, &path),
             None => path,
         }
     }
