@@ -238,6 +238,46 @@ fn check_refuses_a_missing_folder_and_warns_of_a_missing_program() {
 }
 
 #[test]
+fn check_refuses_a_log_file_that_no_line_can_be_written_to_or_that_pm_reads() {
+    let pool = |name: &str, log: &str| {
+        format!("[pool.{name}]\ncommand = 'true'\nenv_file = 'x.env'\nlog = {{ file = '{log}' }}\n")
+    };
+    let folder = Folder::with(&[("x.env", "A=1\n"), ("good.log", "")]);
+    let at = |name: &str| folder.0.path().join(name);
+    fs::create_dir(at("D")).unwrap();
+    let refused = |texts: &[String], words: &str| {
+        fs::write(at("pm.toml"), texts.concat()).unwrap();
+        folder.pm(&["check"]).refuses(words);
+    };
+    refused(&[pool("w", "/dev/null")], "`/dev/null` is not a regular file");
+    refused(&[pool("w", "..")], "`..` is a folder");
+    refused(&[pool("w", "D")], "`D` is a folder");
+    refused(&[pool("w", "pm.toml/x.log")], "`pm.toml/x.log` would be in a file");
+    refused(&[pool("w", &"x".repeat(300))], "this path is longer than the kernel accepts");
+    refused(&[pool("w", "x.env")], "`x.env` is read by pm");
+    refused(&[pool("w", "D/../pm.toml")], "`D/../pm.toml` is this file itself");
+    refused(&[pool("w", "x"), pool("v", "D/../x")], "`w.1` and `v.1` would write to one file");
+    fs::hard_link(at("good.log"), at("link.log")).unwrap();
+    refused(&[pool("w", "good.log"), pool("v", "link.log")], "would write to one file");
+    fs::write(at("pm.toml"), pool("w", "good.log")).unwrap();
+    fs::hard_link(at("pm.toml"), at("linked")).unwrap();
+    fs::write(at("pm.toml"), pool("w", "linked")).unwrap();
+    folder.pm(&["check"]).refuses("`linked` is this file itself");
+    fs::write(at("pm.toml"), pool("w", "good.log")).unwrap();
+    folder.pm(&["check"]).does();
+}
+
+#[test]
+fn check_refuses_a_limit_that_cannot_be_given_and_a_folder_whose_path_is_too_long() {
+    let text = "[pool.w]\ncommand = 'true'\nlimits = { open_files = 9999999999 }\n";
+    let folder = Folder::with(&[("pm.toml", text)]);
+    folder.pm(&["check"]).refuses("pm may not raise `open_files` so far");
+    let long = format!("[pool.w]\ncommand = 'true'\ncwd = '{}'\n", "a/".repeat(2_100));
+    let folder = Folder::with(&[("pm.toml", &long)]);
+    folder.pm(&["check"]).refuses("this path is longer than the kernel accepts");
+}
+
+#[test]
 fn an_option_that_makes_a_key_of_the_file_useless_is_refused() {
     let text = "[pool.job]\ncommand = 'true'\nrestart = 'on-failure'\nready = { exit = true }\n\
                 [pool.web]\ncommand = 'true'\nrestart = 'never'\nstop = { signal = 'INT' }\n\

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 
-use crate::plan::host::{FolderState, Host, Unreadable};
+use crate::plan::host::{FileId, FileState, FolderState, Host, LimitKind, Unreadable};
 use crate::plan::text::lines;
 use crate::plan::{FILE_BYTES_MAX, Identity};
 use crate::sys::{privileges, users};
@@ -47,6 +48,22 @@ impl Host for HostToCheck {
             // Of another user's folder nothing is known.
             Err(_) => FolderState::Unknown,
         }
+    }
+
+    fn file(&self, path: &Path) -> FileState {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => FileState::Folder,
+            Ok(metadata) if metadata.is_file() => {
+                FileState::Regular(FileId { device: metadata.dev(), inode: metadata.ino() })
+            }
+            Ok(_) => FileState::NotRegular,
+            Err(error) if error.kind() == ErrorKind::NotADirectory => FileState::BelowFile,
+            Err(_) => FileState::Unknown,
+        }
+    }
+
+    fn limit_most(&self, limit: LimitKind) -> u64 {
+        RealHost.limit_most(limit)
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -96,6 +113,16 @@ impl Host for RealHost {
 
     fn folder(&self, _: &Path) -> FolderState {
         FolderState::Unknown
+    }
+
+    fn limit_most(&self, limit: LimitKind) -> u64 {
+        match limit {
+            LimitKind::OpenFiles => privileges::open_files_most(),
+            LimitKind::Processes => privileges::limit_most(Resource::RLIMIT_NPROC),
+            LimitKind::FileSize => privileges::limit_most(Resource::RLIMIT_FSIZE),
+            LimitKind::Core => privileges::limit_most(Resource::RLIMIT_CORE),
+            LimitKind::Stack => privileges::limit_most(Resource::RLIMIT_STACK),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -30,8 +30,48 @@ pub trait Host {
     /// What is at the path of a folder that workers run in.
     fn folder(&self, path: &Path) -> FolderState;
 
+    /// What is at the path of a log file.
+    fn file(&self, _: &Path) -> FileState {
+        FileState::Unknown
+    }
+
+    /// The highest value of a limit that pm may give a worker.
+    fn limit_most(&self, _: LimitKind) -> u64 {
+        u64::MAX
+    }
+
     /// The value of a variable of pm's own environment.
     fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// What is where a file should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    Regular(FileId),
+    Folder,
+    /// A pipe, a socket or a device.
+    NotRegular,
+    /// A part of its path is a file.
+    BelowFile,
+    /// It is not there, or was not looked for, as in [`FolderState::Unknown`].
+    Unknown,
+}
+
+/// Identifies a file, by whichever path: its device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// A limit whose hard limit pm may be unable to raise (getrlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    OpenFiles,
+    Processes,
+    FileSize,
+    Core,
+    Stack,
 }
 
 /// What is where a folder should be.
