@@ -228,7 +228,7 @@ fn check_refuses_a_missing_folder_and_warns_of_a_missing_program() {
     let folder = Folder::with(&[("pm.toml", text), ("missing.toml", &missing)]);
     let said = folder.pm(&["check"]).does();
     let said = said.says("warning: web cannot start now: no-such-program: not found on PATH\n");
-    assert!(said.stdout.contains("/job: No such file or directory\n"), "{}", said.stdout);
+    assert!(said.stdout.contains("/job: no such file or directory\n"), "{}", said.stdout);
     assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
     let said = folder.pm(&["check", "--json"]).does();
     let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();

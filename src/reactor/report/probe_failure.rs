@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::sentences::signal_name;
 use crate::plan::text::duration::words;
 use crate::supervisor::Exit;
+use crate::sys::errno_words;
 use crate::sys::ports::Holder;
 
 /// Why a probe failed. Its `Display` is a clause for the end of a sentence.
@@ -84,7 +85,7 @@ impl fmt::Display for ProbeFailure {
             }
             Self::Silent(limit) => write!(out, "it did not send WATCHDOG=1 for {}", words(*limit)),
             Self::Triggered => write!(out, "it sent WATCHDOG=trigger"),
-            Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno.desc()),
+            Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno_words(*errno)),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::reactor::report::{
     Changes, FailedSlot, LimitedBy, MoreDelays, PoolFacts, ReloadError, RunEvent, SlotFailure,
 };
 use crate::supervisor::{Exit, Stop, StopKind, StopOrder, Wish};
+use crate::sys::errno_words;
 
 /// What happened to the run.
 pub fn sentence(event: &RunEvent) -> String {
@@ -211,7 +212,7 @@ fn stdout(incident: StdoutIncident) -> String {
         }
         StdoutIncident::Broken(errno) => format!(
             "cannot write to stdout: {}; the oldest lines are dropped until it can",
-            errno.desc()
+            errno_words(errno)
         ),
         StdoutIncident::Restored(0) => "stdout can be written again; no line was lost".into(),
         StdoutIncident::Restored(count) => {
