@@ -112,6 +112,105 @@ fn the_text_of_a_pipe_decides_what_it_is() {
 }
 
 #[test]
+fn a_name_or_the_text_decides_what_a_file_is() {
+    let dotted = "pool.web.command = 'serve'\n";
+    let wrong_procfile = "web: serve\nworker: work\n[ -f x ]\n";
+    let wrong_toml = "[pool.web]\ncomand = 'x'\n";
+    let folder = Folder::with(&[
+        ("P.TOML", RIGHT),
+        ("pm.toml.bak", RIGHT),
+        ("dotted", dotted),
+        ("procs", wrong_procfile),
+        ("conf", wrong_toml),
+    ]);
+    for toml in ["P.TOML", "pm.toml.bak", "dotted"] {
+        folder.pm(&["check", "-f", toml]).does().says(&format!("{toml} is OK"));
+    }
+    let said = folder.pm(&["check", "-f", "procs"]).refuses("procs:3:1");
+    assert!(said.stderr.contains("1 fault\nnote: `procs`: it was read as a Procfile because most"));
+    let said = folder.pm(&["check", "-f", "conf"]).refuses("did you mean `command`?");
+    assert!(said.stderr.contains("note: `conf`: it was read as a pm.toml because it is TOML"));
+}
+
+#[test]
+fn a_file_that_is_stdin_is_read_as_a_pipe_is_and_its_folder_is_the_current_one() {
+    let text = format!("{RIGHT}env_file = 'x.env'\n");
+    let folder = Folder::with(&[("text", &text), ("x.env", "A=1\n")]);
+    let shell = format!("exec {} check -f /dev/stdin < text", env!("CARGO_BIN_EXE_pm"));
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &shell]).current_dir(folder.0.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn check_says_in_json_why_a_file_cannot_be_read() {
+    let folder = Folder::with(&[]);
+    fs::write(folder.0.path().join("latin"), b"\xe9").unwrap();
+    for (file, why) in [("nosuch", "there is no file `nosuch`"), ("latin", "is not UTF-8")] {
+        let said = folder.pm(&["check", "--json", "-f", file]).refuses("");
+        let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(json["ok"], false);
+        assert!(json["error"].as_str().unwrap().contains(why), "{json}");
+    }
+}
+
+#[test]
+fn faults_beyond_the_first_hundred_are_counted() {
+    let keys: String = (0..1_000).map(|n| format!("zqx{n} = 1\n")).collect();
+    let folder = Folder::with(&[("pm.toml", &format!("[pool.w]\ncommand = 'x'\n{keys}"))]);
+    folder.pm(&["check"]).refuses("1000 faults; only the first 100 are shown");
+}
+
+#[test]
+fn a_dangling_link_is_an_error_and_no_other_file_is_read() {
+    let folder = Folder::with(&[("Procfile", "web: true\n")]);
+    std::os::unix::fs::symlink("nosuch", folder.0.path().join("pm.toml")).unwrap();
+    folder.pm(&["check"]).refuses("`pm.toml`: it is a symlink to `nosuch`, which is not there");
+    fs::remove_file(folder.0.path().join("pm.toml")).unwrap();
+    std::os::unix::fs::symlink("nosuch", folder.0.path().join(".env")).unwrap();
+    folder.pm(&["check"]).refuses("`.env`: it is a symlink to `nosuch`, which is not there");
+}
+
+#[test]
+fn a_port_of_the_environment_that_is_empty_is_named() {
+    let folder = Folder::with(&[("Procfile", "web: true\n")]);
+    let mut pm = Command::new(env!("CARGO_BIN_EXE_pm"));
+    let output = pm.arg("check").env("PORT", "").current_dir(folder.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("PORT is empty") && said.contains("remove it, or give 1 to"), "{said}");
+}
+
+#[test]
+fn a_file_of_another_encoding_is_named() {
+    let folder = Folder::with(&[]);
+    fs::write(folder.0.path().join("pm.toml"), b"\xff\xfe[\0p\0").unwrap();
+    folder.pm(&["check"]).refuses("it looks like UTF-16; save it as UTF-8");
+}
+
+#[test]
+fn a_command_line_that_is_wrong_is_refused_in_words_of_pm() {
+    let folder = Folder::with(&[]);
+    folder.pm(&["chekc"]).refuses("there is no command `chekc`; did you mean `check`?");
+    folder.pm(&["--grace", "-5s"]).refuses("`-5s` is not a duration; write it like `5s`");
+    let zero = ["run", "--give-up-after", "0", "--", "x"];
+    folder.pm(&zero).refuses("give 1 or more; without the option pm never gives up");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let folder = Folder::with(&[("pm.toml", RIGHT)]);
+    let said = folder.pm(&["man", "--out", "/proc/x"]);
+    assert_eq!(said.status, Some(3));
+    let expected = "pm: cannot create the folder `/proc/x/man1`: no such file or directory\n";
+    assert_eq!(said.stderr, expected);
+    let shell = format!("{} check >/dev/full", env!("CARGO_BIN_EXE_pm"));
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &shell]).current_dir(folder.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "pm: cannot write to stdout: no space left on device\n");
+}
+
+#[test]
 fn check_says_whether_the_run_is_sealed() {
     let sealed = format!("sealed = true\n{RIGHT}");
     let folder = Folder::with(&[("pm.toml", RIGHT), ("sealed.toml", &sealed)]);
@@ -128,7 +227,7 @@ fn check_warns_of_a_missing_probe_command() {
                 [pool.sh]\ncommand = 'sleep 9'\nalive = { exec = ['true'] }\n";
     let said = Folder::with(&[("pm.toml", text)]).pm(&["check"]).does();
     let web = "warning: web cannot be probed now: no-such-program: not found on PATH; it would never be ready\n";
-    let said = said.says(web).says("/probe: No such file or directory; it would not be watched\n");
+    let said = said.says(web).says("/probe: no such file or directory; it would not be watched\n");
     assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
 }
 
@@ -153,13 +252,53 @@ fn check_refuses_a_missing_folder_and_warns_of_a_missing_program() {
     let folder = Folder::with(&[("pm.toml", text), ("missing.toml", &missing)]);
     let said = folder.pm(&["check"]).does();
     let said = said.says("warning: web cannot start now: no-such-program: not found on PATH\n");
-    assert!(said.stdout.contains("/job: No such file or directory\n"), "{}", said.stdout);
+    assert!(said.stdout.contains("/job: no such file or directory\n"), "{}", said.stdout);
     assert!(!said.stdout.contains("warning: sh"), "{}", said.stdout);
     let said = folder.pm(&["check", "--json"]).does();
     let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(json["warnings"][0]["pool"], "web");
     assert_eq!(json["warnings"].as_array().unwrap().len(), 2);
     folder.pm(&["check", "-f", "missing.toml"]).refuses("there is no folder `");
+}
+
+#[test]
+fn check_refuses_a_log_file_that_no_line_can_be_written_to_or_that_pm_reads() {
+    let pool = |name: &str, log: &str| {
+        format!("[pool.{name}]\ncommand = 'true'\nenv_file = 'x.env'\nlog = {{ file = '{log}' }}\n")
+    };
+    let folder = Folder::with(&[("x.env", "A=1\n"), ("good.log", "")]);
+    let at = |name: &str| folder.0.path().join(name);
+    fs::create_dir(at("D")).unwrap();
+    let refused = |texts: &[String], words: &str| {
+        fs::write(at("pm.toml"), texts.concat()).unwrap();
+        folder.pm(&["check"]).refuses(words);
+    };
+    refused(&[pool("w", "/dev/null")], "`/dev/null` is not a regular file");
+    refused(&[pool("w", "..")], "`..` is a folder");
+    refused(&[pool("w", "D")], "`D` is a folder");
+    refused(&[pool("w", "pm.toml/x.log")], "`pm.toml/x.log` would be in a file");
+    refused(&[pool("w", &"x".repeat(300))], "this path is longer than the kernel accepts");
+    refused(&[pool("w", "x.env")], "`x.env` is read by pm");
+    refused(&[pool("w", "D/../pm.toml")], "`D/../pm.toml` is this file itself");
+    refused(&[pool("w", "x"), pool("v", "D/../x")], "`w.1` and `v.1` would write to one file");
+    fs::hard_link(at("good.log"), at("link.log")).unwrap();
+    refused(&[pool("w", "good.log"), pool("v", "link.log")], "would write to one file");
+    fs::write(at("pm.toml"), pool("w", "good.log")).unwrap();
+    fs::hard_link(at("pm.toml"), at("linked")).unwrap();
+    fs::write(at("pm.toml"), pool("w", "linked")).unwrap();
+    folder.pm(&["check"]).refuses("`linked` is this file itself");
+    fs::write(at("pm.toml"), pool("w", "good.log")).unwrap();
+    folder.pm(&["check"]).does();
+}
+
+#[test]
+fn check_refuses_a_limit_that_cannot_be_given_and_a_folder_whose_path_is_too_long() {
+    let text = "[pool.w]\ncommand = 'true'\nlimits = { open_files = 9999999999 }\n";
+    let folder = Folder::with(&[("pm.toml", text)]);
+    folder.pm(&["check"]).refuses("pm may not raise `open_files` so far");
+    let long = format!("[pool.w]\ncommand = 'true'\ncwd = '{}'\n", "a/".repeat(2_100));
+    let folder = Folder::with(&[("pm.toml", &long)]);
+    folder.pm(&["check"]).refuses("this path is longer than the kernel accepts");
 }
 
 #[test]
@@ -298,6 +437,7 @@ fn pm_help_is_what_help_options_print() {
     let folder = Folder::with(&[]);
     assert_eq!(folder.pm(&["help"]).does().stdout, folder.pm(&["--help"]).does().stdout);
     assert_eq!(folder.pm(&["help", "run"]).stdout, folder.pm(&["run", "--help"]).stdout);
+    assert_eq!(folder.pm(&["help", "--help"]).does().stdout, folder.pm(&["--help"]).stdout);
     folder.pm(&["help", "rnu"]).refuses("rnu");
 }
 

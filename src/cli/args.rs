@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use super::notes;
 use super::remote::args::RemoteCommand;
 use crate::plan::text::duration;
+use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Ports, RestartWord, defaults};
 use crate::supervisor::Policy;
 
@@ -84,7 +85,7 @@ pub enum Command {
 /// What `pm run` takes; `pm` without a command is `pm run`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RunArgs {
-    /// Run this file: TOML if its name ends in .toml, else a Procfile
+    /// Run this file: a pm.toml or a Procfile, by its name or its text
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "command")]
     pub file: Option<PathBuf>,
@@ -106,11 +107,12 @@ pub struct RunArgs {
     #[arg(long, value_hint = ValueHint::Other, requires = "command")]
     pub name: Option<String>,
     #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, help = grace_help())]
-    #[arg(value_parser = duration::argument)]
+    #[arg(value_parser = duration::argument, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
     #[arg(long, value_name = "WHEN", hide_possible_values = true, help = restart_help())]
     pub restart: Option<RestartWord>,
     #[arg(long, value_name = "N", value_hint = ValueHint::Other, help = give_up_after_help())]
+    #[arg(value_parser = failures, allow_hyphen_values = true)]
     pub give_up_after: Option<NonZeroU32>,
     /// When this pool has ended, stop all others and exit with its status
     #[arg(long, value_name = "POOL", value_hint = ValueHint::Other)]
@@ -180,7 +182,7 @@ pub struct ExecArgs {
 /// What `pm check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Check this file: TOML if its name ends in .toml, else a Procfile
+    /// Check this file: a pm.toml or a Procfile, by its name or its text
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Print JSON
@@ -240,6 +242,14 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// What is wrong with it, or the text of the help or version that it asks for.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let mut argv: Vec<OsString> = argv.into_iter().collect();
+    if let Some(first) = argv.get(1) {
+        check_name(&first.to_string_lossy())?;
+        // clap takes these for a command that `help` is to explain.
+        if first == "help" {
+            argv.retain(|argument| argument != "--help" && argument != "-h");
+        }
+    }
     let matches = command().try_get_matches_from(argv)?;
     let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     let command = args.command.unwrap_or(Command::Run(args.run));
@@ -253,6 +263,27 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::E
         return Err(self::command().error(ErrorKind::ArgumentConflict, words));
     }
     Ok(command)
+}
+
+/// A first argument that is no option is a command.
+fn check_name(written: &str) -> Result<(), clap::Error> {
+    let mut pm = command();
+    let is_it = |command: &clap::Command| {
+        command.get_name() == written || command.get_all_aliases().any(|name| name == written)
+    };
+    if written.starts_with('-') || written == "help" || pm.get_subcommands().any(is_it) {
+        return Ok(());
+    }
+    let names: Vec<_> = pm.get_subcommands().map(clap::Command::get_name).collect();
+    let suggestion = Suggestion::of(written, names);
+    let words = format!("there is no command `{written}`; {suggestion}");
+    Err(pm.error(ErrorKind::InvalidSubcommand, words))
+}
+
+/// Reads a number of failed starts.
+fn failures(text: &str) -> Result<NonZeroU32, String> {
+    let count = text.parse().ok();
+    count.ok_or_else(|| "give 1 or more; without the option pm never gives up".to_owned())
 }
 
 fn port_help() -> String {
@@ -281,115 +312,4 @@ fn give_up_after_help() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(argv: &[&str]) -> Result<Command, clap::Error> {
-        super::read(argv.iter().map(Into::into))
-    }
-
-    fn refused(argv: &[&str]) -> String {
-        read(argv).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn pm_without_a_command_is_pm_run() {
-        for argv in [["pm", "--grace=2s"].as_slice(), &["pm", "run", "--grace=2s"]] {
-            let Command::Run(run) = read(argv).unwrap() else { panic!("{argv:?}") };
-            assert_eq!(run.grace, Some(Duration::from_secs(2)));
-        }
-    }
-
-    #[test]
-    fn a_wrong_option_is_refused_with_the_right_one() {
-        let backwards = refused(&["pm", "run", "--ports", "8082-8080", "--", "job"]);
-        assert!(backwards.contains("did you mean `8080-8082`?"), "{backwards}");
-        let no_unit = refused(&["pm", "--grace", "5"]);
-        assert!(no_unit.contains("did you mean `5s`?"), "{no_unit}");
-        let typo = refused(&["pm", "run", "--port", "8080", "--", "job"]);
-        assert!(typo.contains("did you mean `--ports 8080`?"), "{typo}");
-        let both = refused(&["pm", "run", "--ports", "1", "--workers", "2", "--", "job"]);
-        assert!(both.contains("cannot be used with"), "{both}");
-        let init = refused(&["pm", "run", "--init", "--workers", "2", "--", "job"]);
-        assert!(init.contains("cannot be used with"), "{init}");
-        let file = refused(&["pm", "run", "-f", "Procfile", "--", "job"]);
-        assert!(file.contains("cannot be used with"), "{file}");
-        let no_command = refused(&["pm", "run", "--ports", "8080"]);
-        assert!(no_command.contains("<CMD>"), "{no_command}");
-        let page = refused(&["pm", "man", "chek"]);
-        assert!(page.contains("a similar value exists: 'check'"), "{page}");
-    }
-
-    #[test]
-    fn help_has_a_command_of_its_own() {
-        for argv in [["pm", "help", "run"].as_slice(), &["pm", "run", "--help"]] {
-            let help = read(argv).unwrap_err();
-            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
-            assert!(help.to_string().contains("Usage: pm run"), "{help}");
-        }
-        assert!(read(&["pm", "help"]).unwrap_err().to_string().contains("  check "));
-    }
-
-    #[test]
-    fn each_help_fits_a_screen_and_shows_what_to_type() {
-        let mut pm = command();
-        pm.build();
-        for mut command in std::iter::once(pm.clone()).chain(pm.get_subcommands().cloned()) {
-            let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 47, "{help}");
-            assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-        }
-        assert!(pm.render_help().to_string().contains("{n}"));
-    }
-
-    #[test]
-    fn a_help_names_the_defaults_that_hold() {
-        let mut pm = command();
-        let help = pm.find_subcommand_mut("run").unwrap().render_help().to_string();
-        for default in ["[default: 5s]", "[default: always]", "[default: never]", "or 5000]"] {
-            assert!(help.contains(default), "{default}\n{help}");
-        }
-    }
-
-    #[test]
-    fn a_help_names_each_value_that_an_option_takes() {
-        for command in command().get_subcommands() {
-            // The pages of the manual are the commands: their list is the help of pm.
-            for arg in command.get_arguments().filter(|arg| arg.get_id() != "page") {
-                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                for value in arg.get_possible_values() {
-                    let is_flag = !arg.get_action().takes_values();
-                    assert!(is_flag || help.contains(value.get_name()), "{arg}: {help}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_readme_has_each_command_and_each_option_of_pm_run() {
-        let readme = include_str!("../../README.md");
-        let pm = command();
-        for command in pm.get_subcommands().map(clap::Command::get_name) {
-            assert!(readme.contains(&format!("pm {command} ")), "pm {command}");
-        }
-        let run = pm.find_subcommand("run").unwrap();
-        for long in run.get_arguments().filter_map(clap::Arg::get_long) {
-            assert!(readme.contains(&format!("`--{long}")), "--{long}");
-        }
-    }
-
-    #[test]
-    fn each_command_has_its_notes() {
-        for command in command().get_subcommands() {
-            let after_help = command.get_after_help().map(ToString::to_string);
-            let notes = notes::of(command.get_name()).after_help().replace("\x1b[0m", "");
-            assert_eq!(after_help.unwrap_or_default(), notes, "{}", command.get_name());
-            assert!(!notes.is_empty(), "{}", command.get_name());
-        }
-    }
-}
+mod tests;

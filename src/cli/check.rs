@@ -37,13 +37,23 @@ pub fn check(args: &CheckArgs) -> Ending {
             say(&format!("{file} is OK: {workers}{sealed}\n{pools}{warnings}"))
         }
         Err(LoadError::Faults(found)) if args.json => {
-            let found = json!({ "ok": false, "faults": diagnostics::json(&found) });
-            match say(&lines(&found)) {
-                Ending::Done => Ending::Refused,
-                other => other,
-            }
+            let (faults, left_out) = (diagnostics::json(&found), found.left_out());
+            let note = found.guess().map(|guess| guess.to_string());
+            refuse_json(
+                &json!({ "ok": false, "faults": faults, "left_out": left_out, "note": note }),
+            )
+        }
+        Err(why) if args.json => {
+            refuse_json(&json!({ "ok": false, "faults": [], "error": why.to_string() }))
         }
         Err(why) => refuse(&why, colour::decide(args.colour.color)),
+    }
+}
+
+fn refuse_json(found: &serde_json::Value) -> Ending {
+    match say(&lines(found)) {
+        Ending::Done => Ending::Refused,
+        other => other,
     }
 }
 

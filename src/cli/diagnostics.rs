@@ -30,7 +30,11 @@ fn drawn(faults: &Faults, renderer: &Renderer) -> String {
         0 => all,
         _ => format!("{all}; only the first {} are shown", faults.iter().count()),
     };
-    text + "\n"
+    text += "\n";
+    if let (Some(guess), Some(file)) = (faults.guess(), faults.sources().first()) {
+        text += &format!("note: `{}`: {guess}\n", file.name);
+    }
+    text
 }
 
 fn picture(faults: &Faults, fault: &Fault, renderer: &Renderer) -> String {

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 
-use crate::plan::host::{FolderState, Host, Unreadable};
+use crate::plan::host::{FileId, FileState, FolderState, Host, LimitKind, Unreadable};
 use crate::plan::text::lines;
 use crate::plan::{FILE_BYTES_MAX, Identity};
 use crate::sys::{privileges, users};
@@ -49,6 +50,22 @@ impl Host for HostToCheck {
         }
     }
 
+    fn file(&self, path: &Path) -> FileState {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => FileState::Folder,
+            Ok(metadata) if metadata.is_file() => {
+                FileState::Regular(FileId { device: metadata.dev(), inode: metadata.ino() })
+            }
+            Ok(_) => FileState::NotRegular,
+            Err(error) if error.kind() == ErrorKind::NotADirectory => FileState::BelowFile,
+            Err(_) => FileState::Unknown,
+        }
+    }
+
+    fn limit_most(&self, limit: LimitKind) -> u64 {
+        RealHost.limit_most(limit)
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         RealHost.variable(name)
     }
@@ -60,7 +77,13 @@ impl Host for RealHost {
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // A link that leads nowhere is there: what it was made for is not to be passed over.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return match path.read_link() {
+                    Ok(target) => Err(Unreadable::Dangling { target }),
+                    Err(_) => Ok(None),
+                };
+            }
             Err(error) => return Err(unreadable(&error)),
         };
         match file.metadata() {
@@ -92,6 +115,16 @@ impl Host for RealHost {
         FolderState::Unknown
     }
 
+    fn limit_most(&self, limit: LimitKind) -> u64 {
+        match limit {
+            LimitKind::OpenFiles => privileges::open_files_most(),
+            LimitKind::Processes => privileges::limit_most(Resource::RLIMIT_NPROC),
+            LimitKind::FileSize => privileges::limit_most(Resource::RLIMIT_FSIZE),
+            LimitKind::Core => privileges::limit_most(Resource::RLIMIT_CORE),
+            LimitKind::Stack => privileges::limit_most(Resource::RLIMIT_STACK),
+        }
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -114,6 +147,9 @@ fn read_text(file: File) -> Result<String, Unreadable> {
         Ok(text) => Ok(text),
         // It may be cut within a character.
         Err(error) if is_cut => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        Err(error) if matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) => {
+            Err(Unreadable::Utf16)
+        }
         Err(error) => {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             Err(Unreadable::NotUtf8 { line: lines::number(before) })
@@ -141,7 +177,12 @@ mod tests {
         nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(RealHost.read(&at("text")), Ok(Some("A=ü\n".into())));
         assert_eq!(RealHost.read(&at("nothing")), Ok(None));
+        std::os::unix::fs::symlink("nothing", at("link")).unwrap();
+        let dangling = Unreadable::Dangling { target: "nothing".into() };
+        assert_eq!(RealHost.read(&at("link")), Err(dangling));
         assert_eq!(RealHost.read(&at("bytes")), Err(Unreadable::NotUtf8 { line: 2 }));
+        fs::write(at("utf-16"), b"\xff\xfea\0").unwrap();
+        assert_eq!(RealHost.read(&at("utf-16")), Err(Unreadable::Utf16));
         assert_eq!(RealHost.read(folder.path()), Err(Unreadable::Folder));
         assert_eq!(RealHost.read(&at("pipe")), Err(Unreadable::NotRegular));
         assert_eq!(RealHost.read(&at("text/more")), Err(Unreadable::Os(Errno::ENOTDIR)));

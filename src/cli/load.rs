@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
 use super::host::{RealHost, unreadable};
+use crate::plan::format::{Format, Guess};
 use crate::plan::host::{Document, Host};
 use crate::plan::load_error::{OptionFault, OtherFile, ProcfileOption, Sealed};
 use crate::plan::procfile::Options;
@@ -23,9 +24,17 @@ pub struct Loaded {
     pub file: String,
     /// Where the file is. `None` if there is no file that could change.
     pub path: Option<PathBuf>,
-    /// It is made from the command line.
-    pub is_command: bool,
+    pub source: Source,
     pub plan: Plan,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    CommandLine,
+    Lab,
+    /// A file, or what came through a pipe.
+    File,
 }
 
 /// What a name in place of a file may stand for.
@@ -33,13 +42,15 @@ pub struct Loaded {
 pub enum FileKind {
     /// A file, or a pipe as of `-f <(generate)`, which can be read once.
     FileOrPipe,
+    /// The file of a pm that runs, read again.
     File,
 }
 
-/// A file that was found, by what is in it.
-pub enum Found {
-    PmToml(Document),
-    Procfile(Document),
+/// A file that was found.
+enum Found {
+    Document(Document, Format),
+    /// A document whose name does not tell what it is.
+    Guessed(Document, Guess),
     /// `web.ts` is here.
     Lab,
 }
@@ -56,7 +67,7 @@ pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
         of_file_and_options(run, kind)?
     } else {
         let plan = of_command(run)?;
-        Loaded { file: "the command line".into(), path: None, is_command: true, plan }
+        Loaded { file: "the command line".into(), path: None, source: Source::CommandLine, plan }
     };
     if run.take_over && (run.sealed || loaded.plan.sealed) {
         let sealed = if run.sealed { Sealed::Option } else { Sealed::Key };
@@ -101,49 +112,60 @@ pub fn of_file(
     options: &Options,
     host: &dyn Host,
 ) -> Result<Loaded, LoadError> {
-    let (document, plan) = match find(file, kind)? {
-        Found::PmToml(document) => {
-            refuse(options, || OtherFile::Named(document.name.clone()))?;
-            let plan = pm_toml::read(&document, host)?;
-            (document, plan)
-        }
-        Found::Procfile(document) => {
-            let plan = procfile::read(&document, options, host)?;
-            (document, plan)
-        }
+    let (document, format, guess) = match find(file, kind)? {
+        Found::Document(document, format) => (document, format, None),
+        Found::Guessed(document, guess) => (document, guess.format, Some(guess)),
         Found::Lab => {
             refuse(options, || OtherFile::Lab)?;
             let plan = lab::plan(&here()?);
             let file = "the lab".into();
-            return Ok(Loaded { file, path: None, is_command: false, plan });
+            return Ok(Loaded { file, path: None, source: Source::Lab, plan });
         }
     };
+    let read = match format {
+        Format::PmToml => {
+            refuse(options, || OtherFile::Named(document.name.clone()))?;
+            pm_toml::read(&document, host)
+        }
+        Format::Procfile => procfile::read(&document, options, host),
+    };
+    let plan = read.map_err(|faults| match guess {
+        Some(guess) => faults.guessed(guess),
+        None => faults,
+    })?;
     let path = PathBuf::from(&document.name);
-    let path = path.is_file().then_some(path);
-    Ok(Loaded { file: document.name, path, is_command: false, plan })
+    let path = (path.is_file() && !is_descriptor(&path)).then_some(path);
+    Ok(Loaded { file: document.name, path, source: Source::File, plan })
 }
 
 /// The file with this name, or else the one that is here.
 ///
 /// # Errors
 /// If there is none, or if it cannot be read.
-pub fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
+fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
     let here = here()?;
     if let Some(path) = file {
         if kind == FileKind::FileOrPipe && is_pipe(path) {
             return of_pipe(&here, path);
         }
         let document = document(&here, path)?;
-        let document =
-            document.ok_or_else(|| LoadError::NoFile { name: path.display().to_string() })?;
-        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        return Ok(if is_toml { Found::PmToml(document) } else { Found::Procfile(document) });
+        let document = document.ok_or_else(|| {
+            let name = path.display().to_string();
+            match kind {
+                FileKind::FileOrPipe => LoadError::NoFile { name },
+                FileKind::File => LoadError::FileGone { name },
+            }
+        })?;
+        return Ok(match Format::by_name(path) {
+            Some(format) => Found::Document(document, format),
+            None => Found::guessed(document),
+        });
     }
     if let Some(document) = document(&here, Path::new(PM_TOML))? {
-        return Ok(Found::PmToml(document));
+        return Ok(Found::Document(document, Format::PmToml));
     }
     if let Some(document) = document(&here, Path::new(PROCFILE))? {
-        return Ok(Found::Procfile(document));
+        return Ok(Found::Document(document, Format::Procfile));
     }
     if here.join(lab::SCRIPT).is_file() {
         return Ok(Found::Lab);
@@ -160,7 +182,9 @@ pub fn here() -> Result<PathBuf, LoadError> {
 fn document(here: &Path, path: &Path) -> Result<Option<Document>, LoadError> {
     let name = path.display().to_string();
     let absolute: PathBuf = here.join(path).components().collect();
-    let dir = absolute.parent().unwrap_or(here).to_owned();
+    let dir = absolute.parent().filter(|_| !is_descriptor(path)).unwrap_or(here);
+    // Its real folder: workers run in it, and a link like `current` may lead elsewhere at the next reload.
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     match RealHost.read(&absolute) {
         Ok(text) => Ok(text.map(|text| Document { name, text, dir })),
         Err(why) => Err(LoadError::Unreadable { name, why }),
@@ -171,16 +195,28 @@ fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
-/// What comes through a pipe, whose name says nothing: no line of a Procfile begins with `[`, as a table does.
+/// True for a name of an open file, as `/dev/stdin`: another process has another file by that name.
+fn is_descriptor(path: &Path) -> bool {
+    let is_of_process = path.starts_with("/proc")
+        && path.parent().is_some_and(|folder| folder.file_name().is_some_and(|name| name == "fd"));
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || is_of_process
+}
+
+/// What comes through a pipe.
 fn of_pipe(here: &Path, path: &Path) -> Result<Found, LoadError> {
     let name = path.display().to_string();
     let text = match RealHost.read_pipe(path) {
         Ok(text) => text,
         Err(why) => return Err(LoadError::Unreadable { name, why }),
     };
-    let is_toml = text.lines().any(|line| line.trim_start().starts_with('['));
-    let document = Document { name, text, dir: here.to_owned() };
-    Ok(if is_toml { Found::PmToml(document) } else { Found::Procfile(document) })
+    Ok(Found::guessed(Document { name, text, dir: here.to_owned() }))
+}
+
+impl Found {
+    fn guessed(document: Document) -> Self {
+        let guess = Guess::of(&document.text);
+        Self::Guessed(document, guess)
+    }
 }
 
 /// Refuses the options of a Procfile for another file.

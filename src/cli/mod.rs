@@ -25,8 +25,10 @@ mod warnings;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 
 use self::args::Command;
+use self::host::unreadable;
 use crate::plan::LoadError;
 use crate::plan::text::printable::printable;
 use crate::reactor::{Colour, ReactorError};
@@ -56,9 +58,20 @@ pub enum Ending {
     /// The command line is wrong. The reason is not printed yet.
     BadUsage(clap::Error),
     /// The output could not be written.
-    CannotPrint(io::Error),
+    CannotPrint(PrintError),
     /// pm itself failed.
     ReactorFailed(ReactorError),
+}
+
+/// What could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PrintError {
+    #[error("cannot write to stdout: {}", unreadable(.0))]
+    Stdout(io::Error),
+    #[error("cannot create the folder `{}`: {}", .path.display(), unreadable(.error))]
+    Folder { path: PathBuf, error: io::Error },
+    #[error("cannot write `{}`: {}", .path.display(), unreadable(.error))]
+    File { path: PathBuf, error: io::Error },
 }
 
 /// Does what the command line asks for.
@@ -101,6 +114,7 @@ fn refuse(why: &LoadError, colour: Colour) -> Ending {
         LoadError::Plan(_)
         | LoadError::NothingHere { .. }
         | LoadError::NoFile { .. }
+        | LoadError::FileGone { .. }
         | LoadError::Unreadable { .. }
         | LoadError::NoProcfile { .. }
         | LoadError::Option(_)
@@ -118,6 +132,6 @@ fn say(text: &str) -> Ending {
         Ok(()) => Ending::Done,
         // The reader closed the pipe (`pm man | head -1`): that is no failure.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ending::Done,
-        Err(error) => Ending::CannotPrint(error),
+        Err(error) => Ending::CannotPrint(PrintError::Stdout(error)),
     }
 }

@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::args::{RunArgs, ViewArgs};
-use super::load::{FileKind, Loaded, here, load};
+use super::load::{FileKind, Loaded, Source, here, load};
 use super::{Ending, colour, refuse, socket};
 use crate::plan::load_error::OptionFault;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{LoadError, Plan};
 use crate::reactor::{
-    Colour, Form, MakePlan, Origin, OwnLines, Reactor, ReactorError, RunOptions, StaleWorkers, View,
+    Colour, Form, MakePlan, NoFile, Origin, OwnLines, Reactor, ReactorError, RunOptions,
+    StaleWorkers, View,
 };
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
@@ -82,7 +83,7 @@ fn enclosure(plan: &Plan) -> Enclosure {
 /// Makes the plan again from the same file, even if `pm` would find another file by then. What is in no file that can
 /// be read again stays as it is.
 fn origin(args: RunArgs, loaded: Loaded, current: Enclosure) -> Origin {
-    let Loaded { path, plan, file, .. } = loaded;
+    let Loaded { path, plan, file, source, .. } = loaded;
     let make: MakePlan = match path {
         Some(path) => {
             let args = RunArgs { file: Some(path), ..args };
@@ -95,13 +96,16 @@ fn origin(args: RunArgs, loaded: Loaded, current: Enclosure) -> Origin {
             })
         }
         None => {
-            return Origin {
-                make: Box::new(move |counts| Ok(plan.clone().with_counts(counts))),
-                file: None,
-            };
+            let file = Err(match source {
+                Source::CommandLine => NoFile::CommandLine,
+                Source::Lab => NoFile::Lab,
+                Source::File => NoFile::Pipe,
+            });
+            let make = Box::new(move |counts: &_| Ok(plan.clone().with_counts(counts)));
+            return Origin { make, file };
         }
     };
-    Origin { make, file: Some(file) }
+    Origin { make, file: Ok(file) }
 }
 
 /// Runs one command under the guard.

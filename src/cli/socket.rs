@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::load::{Loaded, PM_TOML, PROCFILE};
+use super::load::{Loaded, PM_TOML, PROCFILE, Source};
 use crate::reactor::{Place, PlaceOrigin};
 use crate::sys::control_socket::name_for;
 
@@ -21,7 +21,9 @@ pub fn place(asked: Option<&OsStr>, loaded: &Loaded, here: &Path) -> Option<Plac
                 Some(file) => beside(&here.join(file)),
                 // A pool of a command line has its name; the lab and a pipe have none.
                 None => here.join(match loaded.plan.pools.first() {
-                    Some(pool) if loaded.is_command => name_for(Some(&pool.name)),
+                    Some(pool) if loaded.source == Source::CommandLine => {
+                        name_for(Some(&pool.name))
+                    }
                     _ => name_for(None),
                 }),
             };

@@ -90,23 +90,10 @@ pub fn of_user(identity: &Identity) -> [(String, String); 4] {
     variables.map(|(name, value)| (name.to_owned(), value.clone()))
 }
 
-/// Each variable once: at the place where it is first set, with the value that is set last.
+/// Each variable once, with the value that is set last, by name: their order in a file means nothing, and a reload
+/// compares them.
 pub fn merged(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let mut merged: Vec<(String, String)> = Vec::new();
-    let mut known = BTreeMap::new();
-    for (name, value) in variables {
-        match known.get(&name) {
-            Some(index) => {
-                let (_, known): &mut (String, String) = &mut merged[*index];
-                *known = value;
-            }
-            None => {
-                known.insert(name.clone(), merged.len());
-                merged.push((name, value));
-            }
-        }
-    }
-    merged
+    BTreeMap::from_iter(variables).into_iter().collect()
 }
 
 /// True for a variable that only pm sets: it identifies the worker, also for finding orphans.

@@ -18,6 +18,8 @@ use super::text::suggest::Suggestion;
 pub enum FaultKind {
     #[error("this file is larger than 1 MiB")]
     FileTooLarge,
+    #[error("`sealed` is not a key of a pool")]
+    SealedInPool,
     #[error("unknown key `{key}`")]
     UnknownKey { key: String, suggestion: Suggestion },
     #[error(transparent)]
@@ -64,6 +66,7 @@ impl Explain for FaultKind {
     fn help(&self) -> Option<String> {
         match self {
             Self::FileTooLarge => Some("remove what does not belong into it".into()),
+            Self::SealedInPool => Some("put it before the first `[pool.NAME]`".into()),
             Self::UnknownKey { suggestion, .. } => Some(suggestion.to_string()),
             Self::Syntax(fault) => fault.help(),
             Self::Value(fault) => fault.help(),
@@ -85,6 +88,7 @@ impl Explain for FaultKind {
             Self::Dotenv(fault) => fault.label(),
             Self::Procfile(fault) => fault.label(),
             Self::FileTooLarge
+            | Self::SealedInPool
             | Self::UnknownKey { .. }
             | Self::Syntax(_)
             | Self::Pool(_)

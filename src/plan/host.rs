@@ -30,8 +30,48 @@ pub trait Host {
     /// What is at the path of a folder that workers run in.
     fn folder(&self, path: &Path) -> FolderState;
 
+    /// What is at the path of a log file.
+    fn file(&self, _: &Path) -> FileState {
+        FileState::Unknown
+    }
+
+    /// The highest value of a limit that pm may give a worker.
+    fn limit_most(&self, _: LimitKind) -> u64 {
+        u64::MAX
+    }
+
     /// The value of a variable of pm's own environment.
     fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// What is where a file should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    Regular(FileId),
+    Folder,
+    /// A pipe, a socket or a device.
+    NotRegular,
+    /// A part of its path is a file.
+    BelowFile,
+    /// It is not there, or was not looked for, as in [`FolderState::Unknown`].
+    Unknown,
+}
+
+/// Identifies a file, by whichever path: its device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// A limit whose hard limit pm may be unable to raise (getrlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    OpenFiles,
+    Processes,
+    FileSize,
+    Core,
+    Stack,
 }
 
 /// What is where a folder should be.
@@ -45,14 +85,20 @@ pub enum FolderState {
 }
 
 /// Why a file cannot be read. Its `Display` is the end of a sentence: ``cannot read `a`: it is a folder``.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     Folder,
+    /// A symbolic link to something that is not there.
+    Dangling {
+        target: PathBuf,
+    },
     /// A pipe, a socket or a device.
     NotRegular,
     NotUtf8 {
         line: usize,
     },
+    /// It begins with the byte order mark of UTF-16.
+    Utf16,
     Os(Errno),
 }
 
@@ -87,7 +133,11 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder => out.write_str("it is a folder"),
+            Self::Dangling { target } => {
+                write!(out, "it is a symlink to `{}`, which is not there", target.display())
+            }
             Self::NotRegular => out.write_str("it is not a regular file"),
+            Self::Utf16 => out.write_str("it looks like UTF-16; save it as UTF-8"),
             Self::NotUtf8 { line } => write!(out, "line {line} is not UTF-8"),
             // strerror(3) begins with a capital letter, for the beginning of a sentence.
             Self::Os(errno) => out.write_str(&errno.desc().to_lowercase()),

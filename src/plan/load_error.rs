@@ -20,6 +20,9 @@ pub enum LoadError {
     NothingHere { folder: String },
     #[error("there is no file `{name}`; `pm init` writes a `pm.toml`")]
     NoFile { name: String },
+    /// The file of a pm that runs.
+    #[error("there is no file `{name}` any more")]
+    FileGone { name: String },
     #[error("cannot read `{name}`: {why}")]
     Unreadable { name: String, why: Unreadable },
     #[error("`{option}` is only for a Procfile, and {file} is not one; {}", option.instead())]

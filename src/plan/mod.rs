@@ -7,14 +7,15 @@
 //! Where to look next: [`pm_toml`] reads a `pm.toml`, [`procfile`] a Procfile with its [`formation`], [`dotenv`] a
 //! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
 //! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
-//! what a worker finds in its environment; [`fault_kind`] is everything that can be wrong in a text,
-//! [`load_error`] why there is no plan at all.
+//! what a worker finds in its environment, [`format`] which of the readers a file is for; [`fault_kind`] is everything
+//! that can be wrong in a text, [`load_error`] why there is no plan at all.
 
 pub(crate) mod command_line;
 pub(crate) mod defaults;
 pub mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod fault_kind;
+pub(crate) mod format;
 pub(crate) mod formation;
 pub mod host;
 pub(crate) mod lab;
@@ -143,8 +144,8 @@ pub struct ExecSpec {
     pub cwd: Option<PathBuf>,
     /// Folders that are searched before `PATH`, absolute.
     pub path: Vec<PathBuf>,
-    /// These override what pm was started with. Each name once; HOME, USER, LOGNAME and SHELL of the user, then from
-    /// `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then from `env`.
+    /// These override what pm was started with. Each name once, by name. What is set later wins: HOME, USER,
+    /// LOGNAME and SHELL of the user, then `env_file`, then PORT, PS, PM_POOL and PM_SLOT, then `env`.
     pub env: Vec<(String, String)>,
     pub identity: Option<Identity>,
     /// The bits that are off in what it creates (umask(2)); `None`: pm's own.

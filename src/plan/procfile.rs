@@ -72,6 +72,8 @@ pub enum ProcfileFault {
     UnreadableDotenv { name: String, why: Unreadable },
     #[error("`{0}` is not a port")]
     PortBase(String),
+    #[error("PORT is empty")]
+    PortBaseEmpty,
     #[error("the PORT of `{worker}` would be {port}")]
     PortTooHigh { worker: String, port: usize },
     #[error("with {count} workers the ports of `{name}` overlap those of the next process type")]
@@ -97,6 +99,7 @@ impl Explain for ProcfileFault {
             Self::CommandTooLong(_) => "put it into a script".into(),
             Self::UnreadableDotenv { .. } => "make it readable, or remove it".into(),
             Self::PortBase(_) => "give 1 to 65535".into(),
+            Self::PortBaseEmpty => "remove it, or give 1 to 65535".into(),
             Self::PortTooHigh { .. } => "the highest port is 65535; give a lower `--port`".into(),
             Self::PortsOverlap { .. } => format!(
                 "a process type has {PORT_STEP} ports; put this line last in the file, or use fewer workers"
@@ -119,6 +122,7 @@ impl Explain for ProcfileFault {
             | Self::CommandTooLong(_)
             | Self::UnreadableDotenv { .. }
             | Self::PortBase(_)
+            | Self::PortBaseEmpty
             | Self::PortTooHigh { .. }
             | Self::PortsOverlap { .. } => "",
         }
@@ -273,7 +277,10 @@ fn port_base(
     };
     let port = value.parse().ok().filter(|port: &u16| *port > 0);
     port.map(usize::from).unwrap_or_else(|| {
-        findings.add(Fault::new(file, at, ProcfileFault::PortBase(value)));
+        let is_empty = value.is_empty();
+        let fault =
+            if is_empty { ProcfileFault::PortBaseEmpty } else { ProcfileFault::PortBase(value) };
+        findings.add(Fault::new(file, at, fault));
         usize::from(PROCFILE_PORT)
     })
 }

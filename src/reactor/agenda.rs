@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::report::StopProgress;
+use super::report::{NoFile, StopProgress};
 use super::tokens::Unread;
 use crate::plan::{Counts, LoadError, Plan};
 use crate::supervisor::Outcome;
@@ -13,8 +13,8 @@ pub type MakePlan = Box<dyn Fn(&Counts) -> Result<Plan, LoadError>>;
 /// Where the plan came from.
 pub struct Origin {
     pub make: MakePlan,
-    /// As messages and other programs show it. `None` if it is no file that can change.
-    pub file: Option<String>,
+    /// As messages and other programs show it.
+    pub file: Result<String, NoFile>,
 }
 
 pub struct Agenda {

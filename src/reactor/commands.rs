@@ -266,7 +266,7 @@ fn refused_reload(error: &ReloadError) -> Box<Problem> {
         ReloadError::Load(LoadError::Faults(faults)) => {
             problems::new(422, "bad-plan", "The file has faults", faults.to_string())
         }
-        ReloadError::Load(_) | ReloadError::NoFile | ReloadError::NotifySocket(_) => {
+        ReloadError::Load(_) | ReloadError::NoFile(_) | ReloadError::NotifySocket(_) => {
             problems::new(422, "bad-plan", "The file cannot be used", error.to_string())
         }
     }

@@ -17,8 +17,8 @@ impl Reactor {
         let now = self.clock.now();
         if let Some(since) = stopping_since {
             let after = now.saturating_duration_since(since);
-            // Where a pool has ended the run and was the last one, nothing was stopped.
-            if outcome == Outcome::Stopped || !after.is_zero() {
+            // Where there was no worker to stop, that was the last line.
+            if !after.is_zero() {
                 self.say(RunEvent::AllStopped(after));
             }
         } else if self.supervisor.slot_count() > 1 {

@@ -34,7 +34,7 @@ use mio::unix::SourceFd;
 pub use self::agenda::{MakePlan, Origin};
 pub use self::control::{Place, PlaceOrigin, http};
 pub use self::output::{Colour, Form, OwnLines, View};
-pub use self::report::StaleWorkers;
+pub use self::report::{NoFile, StaleWorkers};
 
 use self::agenda::Agenda;
 use self::clock::Clock;
@@ -120,7 +120,7 @@ impl Reactor {
             altered_signals: crate::sys::signals::altered(),
         };
         let clock = Clock::start();
-        let plan = options.origin.as_ref().and_then(|origin| origin.file.clone());
+        let plan = options.origin.as_ref().and_then(|origin| origin.file.clone().ok());
         let control =
             Control::open(options.control, plan, clock.time(), clock.now(), &mut registrar)?;
         Ok(Self {

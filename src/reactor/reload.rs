@@ -8,7 +8,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::control::problems;
-use super::report::{Changes, ReloadError, RunEvent};
+use super::report::{Changes, NoFile, ReloadError, RunEvent};
 use super::slots::{Kept, Revised};
 use super::{Reactor, ReactorError};
 use crate::plan::text::phrase;
@@ -44,10 +44,12 @@ impl Reactor {
         let reread = self.reread().and_then(|plan| self.take_in(&plan).map_err(not_opened));
         let result = match reread {
             Ok(revised) => {
-                let changes = revised.changes.clone();
+                let (changes, given_up) = (revised.changes.clone(), revised.given_up.clone());
                 self.relabel();
                 self.say(RunEvent::Reloaded(changes.clone()));
                 self.revise(revised);
+                // What they could not start may have been repaired.
+                given_up.into_iter().for_each(|slot| self.handle(Event::Start(slot)));
                 Ok(changes)
             }
             Err(error) => {
@@ -113,8 +115,10 @@ impl Reactor {
     }
 
     fn reread(&self) -> Result<Plan, ReloadError> {
-        let origin = self.agenda.origin.as_ref().filter(|origin| origin.file.is_some());
-        let origin = origin.ok_or(ReloadError::NoFile)?;
+        let origin = self.agenda.origin.as_ref().ok_or(NoFile::CommandLine)?;
+        if let Err(why) = origin.file {
+            return Err(why.into());
+        }
         if self.supervisor.is_draining() {
             return Err(ReloadError::Stopping);
         }
@@ -130,7 +134,7 @@ impl Reactor {
 
     /// Lets the supervisor decide what follows from the plan.
     fn revise(&mut self, revised: Revised) {
-        let Revised { table, added, kept, changes: Changes { .. } } = revised;
+        let Revised { table, added, kept, given_up: _, changes: Changes { .. } } = revised;
         let mut actions = Vec::new();
         self.supervisor.revise(table, self.clock.now(), &mut actions);
         self.apply(actions);

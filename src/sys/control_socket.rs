@@ -14,6 +14,7 @@ mod probe;
 pub mod registry;
 pub mod search;
 
+use crate::sys::errno_words;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -68,9 +69,9 @@ pub enum ControlSocketError {
     #[error("{}: its folder does not exist", .0.display())]
     NoFolder(PathBuf),
     /// The folder, or its file system, does not allow a socket.
-    #[error("{}: no socket can be made there: {}", .path.display(), .errno.desc())]
+    #[error("{}: no socket can be made there: {}", .path.display(), errno_words(*.errno))]
     NotWritable { path: PathBuf, errno: Errno },
-    #[error("{}: cannot {step}: {}", .path.display(), .errno.desc())]
+    #[error("{}: cannot {step}: {}", .path.display(), errno_words(*.errno))]
     Os { path: PathBuf, step: &'static str, errno: Errno },
 }
 

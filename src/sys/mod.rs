@@ -64,5 +64,5 @@ pub(crate) use own_process::OwnProcess;
 pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;
-pub(crate) use strerror::strerror;
+pub(crate) use strerror::{strerror, words as errno_words};
 pub(crate) use worker_tag::ProbeId;

@@ -9,6 +9,7 @@ use procfs::process::Process;
 /// The bits of a set of capabilities (linux/capability.h).
 const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
 const CAP_SYS_NICE: u64 = 1 << 23;
+const CAP_SYS_RESOURCE: u64 = 1 << 24;
 
 /// Any process may listen on the ports from this one on, if the kernel does not say otherwise (ip(7)).
 const UNPRIVILEGED_PORT_DEFAULT: u16 = 1024;
@@ -24,6 +25,21 @@ pub fn least_nice() -> i32 {
     let ceiling = getrlimit(Resource::RLIMIT_NICE).map_or(40, |(soft, _)| soft.min(40));
     let ceiling = 20 - i32::try_from(ceiling).unwrap_or(40);
     own.min(ceiling.max(LEAST))
+}
+
+/// The highest limit of this kind that a worker can be given (setrlimit(2)).
+pub fn limit_most(resource: Resource) -> u64 {
+    if has(CAP_SYS_RESOURCE) {
+        return u64::MAX;
+    }
+    getrlimit(resource).map_or(u64::MAX, |(_, hard)| hard)
+}
+
+/// The highest number of open files that a worker can be given: `fs.nr_open` holds for root too (setrlimit(2), EPERM).
+pub fn open_files_most() -> u64 {
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open");
+    let most = most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
+    most.min(limit_most(Resource::RLIMIT_NOFILE))
 }
 
 /// The first port that a worker of pm's own user may listen on.

@@ -52,7 +52,7 @@ pub fn check(
     let Candidates { paths, is_searched, is_wrapped } = candidates(program, path);
     let mut failure = None;
     for path in paths {
-        let path = folder.map_or_else(|| path.clone(), |folder| folder.join(&path));
+        let path = folder.map_or_else(|| path.clone(), |folder| located(folder, &path));
         if is_wrapped && is_script(&path) {
             failure.get_or_insert(SpawnError::Script { path });
             continue;
@@ -67,6 +67,11 @@ pub fn check(
         }
     }
     Err(failure.unwrap_or_else(|| SpawnError::NotFound { program: program.to_os_string() }))
+}
+
+/// The path from a folder, without the `.` that a path like `./run` begins with.
+pub fn located(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path).components().collect()
 }
 
 fn executable(file: &Path) -> Result<(), Errno> {
@@ -137,7 +142,7 @@ mod tests {
             assert!(check(name.as_ref(), Some(&path), None).is_ok());
         }
         assert!(check("./job".as_ref(), None, Some(b.path())).is_ok());
-        assert_eq!(refused("./job", &path, Some(a.path())), denied("./job"));
+        assert_eq!(refused("./job", &path, Some(a.path())), denied("job"));
     }
 
     #[test]

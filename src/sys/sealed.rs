@@ -7,6 +7,7 @@
 //!
 //! [`super::guard`] calls this; [`outer_pid`] is for messages.
 
+use crate::sys::errno_words;
 use std::fmt;
 use std::fs::{read_to_string, write};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -26,7 +27,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, getegid, geteuid, getpid, s
 
 /// Why a run could not be sealed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot seal: cannot {step}: {}{}", .errno.desc(), because(*.errno, .forbidden_by))]
+#[error("cannot seal: cannot {step}: {}{}", errno_words(*.errno), because(*.errno, .forbidden_by))]
 pub struct SealError {
     step: Step,
     errno: Errno,
@@ -286,10 +287,10 @@ mod tests {
         let limit = text(Step::User, Errno::ENOSPC);
         assert!(limit.ends_with("sysctl user.max_user_namespaces forbids it and has to be higher"));
         let masked = text(Step::Proc, Errno::EPERM);
-        assert!(masked.contains("masked /proc forbids: Operation not permitted; "), "{masked}");
+        assert!(masked.contains("masked /proc forbids: operation not permitted; "), "{masked}");
         assert_eq!(
             text(Step::Pids, Errno::EINVAL),
-            "cannot seal: cannot make a pid namespace: Invalid argument"
+            "cannot seal: cannot make a pid namespace: invalid argument"
         );
     }
 

@@ -9,6 +9,7 @@
 //! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec,
 //! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
+use crate::sys::errno_words;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -39,11 +40,11 @@ pub enum SpawnError {
     Exec { path: PathBuf, errno: Errno },
     #[error("{}: the interpreter that its first line names is not there", .path.display())]
     Interpreter { path: PathBuf },
-    #[error("cannot {preparation}: {}", .errno.desc())]
+    #[error("cannot {preparation}: {}", errno_words(*.errno))]
     Prepare { preparation: Preparation, errno: Errno },
-    #[error("cannot watch its start: {}{}", .0.desc(), limit_on(*.0))]
+    #[error("cannot watch its start: {}{}", errno_words(*.0), limit_on(*.0))]
     Watch(Errno),
-    #[error("cannot fork: {}{}", .0.desc(), limit_on(*.0))]
+    #[error("cannot fork: {}{}", errno_words(*.0), limit_on(*.0))]
     Fork(Errno),
 }
 
@@ -85,15 +86,16 @@ fn limit_on(errno: Errno) -> &'static str {
     }
 }
 
-fn describe_exec(errno: Errno) -> &'static str {
-    match errno {
+fn describe_exec(errno: Errno) -> String {
+    let words = match errno {
         Errno::ENOEXEC => {
             "not a program: neither a binary for this machine nor a script with a #! line"
         }
         Errno::EACCES => "not executable: permission denied",
         Errno::EAGAIN => "its user has too many processes (RLIMIT_NPROC)",
-        other => other.desc(),
-    }
+        other => return errno_words(other),
+    };
+    words.to_owned()
 }
 
 /// A command that is ready to be executed, prepared once for all workers of a slot.
@@ -310,7 +312,7 @@ impl Prepared {
     /// Where a file that is named from its folder is.
     pub fn located(&self, path: PathBuf) -> PathBuf {
         match &self.folder {
-            Some(folder) => folder.join(path),
+            Some(folder) => program::located(folder, &path),
             None => path,
         }
     }

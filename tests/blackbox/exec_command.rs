@@ -163,7 +163,7 @@ fn a_command_that_cannot_be_executed_has_the_status_of_a_shell() {
     fs::write(folder.path().join("plain"), "text").unwrap();
     for (command, status, words) in [
         ("no-such-program", 127, "pm: no-such-program: not found on PATH"),
-        ("./none", 127, "/none: No such file or directory"),
+        ("./none", 127, "/none: no such file or directory"),
         ("./plain", 126, "/plain: not executable: permission denied"),
     ] {
         let (code, said) = refused(folder.path(), &["web", "--", command]);

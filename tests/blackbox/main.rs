@@ -28,6 +28,7 @@ mod procfile;
 mod random_ends;
 mod real_programs;
 mod reload;
+mod reload_states;
 mod run_end;
 mod sealed;
 mod sealed_ports;

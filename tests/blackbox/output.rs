@@ -292,7 +292,7 @@ fn a_shared_output_file_keeps_what_others_wrote() {
 
 #[test]
 fn an_output_that_cannot_be_written_does_not_delay_the_end_and_its_lines_are_counted() {
-    for (full, why) in [("/dev/full", "No space left"), ("/proc/self/mem", "I/O error")] {
+    for (full, why) in [("/dev/full", "no space left"), ("/proc/self/mem", "I/O error")] {
         let file = File::options().write(true).open(full).unwrap();
         let pool = Pool::of(worker("flood 10")).of_size(1).option("--restart", "never");
         let begin = std::time::Instant::now();

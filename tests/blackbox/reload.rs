@@ -52,7 +52,9 @@ fn a_pipe_is_read_at_the_start_and_not_again() {
     let pm = pool.after("mv pipe text; mkfifo pipe; (cat text > pipe &)").start();
     pm.wait_slot_ready(".1", 1);
     pm.signal(Signal::SIGUSR1);
-    pm.says.wait_for("reload refused: there is no file that can have changed");
+    pm.says.wait_for(
+        "reload refused: the configuration came through a pipe, which cannot be read again",
+    );
     pm.stop();
 }
 
@@ -131,7 +133,7 @@ fn a_job_that_has_ended_runs_again_once_if_it_has_changed() {
         (pm.says.with("-job.1 exited 0").len() == 2).then_some(())
     });
     pm.reload(&format!("# a comment\n{changed}"));
-    pm.says.wait_for("reload: kept 2 workers");
+    pm.says.wait_for(&format!("reload: kept 1 worker; {}-job.1 has ended", pm.name));
     for_as_long_as(Duration::from_millis(200), || {
         assert_eq!(pm.prints.with("STEP=").len(), 2, "an unchanged job does not run again");
     });
@@ -348,7 +350,8 @@ fn a_file_with_a_fault_changes_nothing_and_the_fault_is_reported() {
     assert_eq!(pids(&pm), before);
     std::fs::remove_file(_folder.path().join("pm.toml")).unwrap();
     pm.signal(Signal::SIGUSR1);
-    pm.says.wait_for("there is no file `");
+    let refused = pm.says.wait_for("there is no file `");
+    assert!(refused.contains("any more; nothing has changed"), "{refused}");
     pm.reload(BEFORE);
     pm.says.wait_for("reload: kept 5 workers");
     assert_eq!(pids(&pm), before);

@@ -436,7 +436,7 @@ fn a_stop_during_a_backoff_ends_at_once() {
     pm.says.wait_for("next try in 8");
     pm.signal(SIGTERM);
     pm.wait_exit(0);
-    pm.says.wait_for("all workers stopped after");
+    pm.says.wait_for("SIGTERM: no worker to stop");
     assert_eq!(pm.says.with("SIGTERM: killing"), [""; 0], "a SIGTERM does not kill at once");
 }
 
@@ -486,7 +486,7 @@ fn usr1_and_usr2_do_not_end_pm() {
     let pm = Pool::of(worker("listen {port} stay")).on_ports(1).start();
     let before = pm.wait_ready(1, 1);
     let answers = [
-        (Signal::SIGUSR1, "reload refused: there is no file"),
+        (Signal::SIGUSR1, "reload refused: the pool is on the command line"),
         (Signal::SIGUSR2, "SIGUSR2: ignored"),
     ];
     for (signal, answer) in answers {

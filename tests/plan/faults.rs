@@ -64,6 +64,10 @@ fn a_text_that_is_not_toml_is_reported_and_the_rest_is_read() {
             "syntax-twice",
             "[pool.web]\ncommand = 'x'\ncwd = 'a'\ncommand = 'y'\n[pool.db]\ncwd = 'b'\ncwd = 'c'\n",
         ),
+        (
+            "syntax-pool-twice",
+            "[pool.web]\ncommand = 'x'\n[pool.web]\ncommand = 'y'\ncwd = '/'\n[pool.db]\ncwd = 'b'\ncwd = 'c'\n",
+        ),
         ("syntax-no-value", "[pool.web]\ncommand\nports =\n"),
         ("syntax-colon", "[pool.web]\ncommand: 'x'\n"),
         ("syntax-windows", "\u{feff}[pool.web]\r\ncommand = 'x'\r\nprots = 1\r\n"),
@@ -75,6 +79,14 @@ fn a_text_that_is_not_toml_is_reported_and_the_rest_is_read() {
             insta::assert_snapshot!(name, pictures(&faults));
         });
     }
+}
+
+#[test]
+fn tables_that_are_nested_too_deeply_are_one_fault_in_words_of_pm() {
+    let text = format!("[pool.web]\ncommand = 'x'\n[{}]\nb = 1\n", ["a"; 2_000].join("."));
+    let faults = FakeHost::as_root().pm_toml(&text).unwrap_err().to_string();
+    assert!(faults.contains("this is not TOML: tables are nested too deeply"), "{faults}");
+    assert!(!faults.contains("recursion"), "{faults}");
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "[pool.web]\nworkers = 2",
             "[pool.web]\ncomand = 'x'",
+            "[pool.web]\ncmd = 'x'\ninstances = 2\ndirectory = '/'\nsealed = true",
             "command = []",
             "command = ''",
             "command = ['', 'x']",
@@ -128,6 +129,7 @@ pub const ROWS: &[Row] = &[
         ],
         wrong: &[
             "ports = 0",
+            "ports = '030000'",
             "ports = 70000",
             "ports = 80.5",
             "ports = true",
@@ -344,6 +346,13 @@ pub const ROWS: &[Row] = &[
             "ready = { within = '5s' }",
             "ready = { tcp = 80, after = '1s', notify = true }",
             "ready = { htp = '/' }",
+            "ready = { after = 'PT5S' }",
+            "ready = { after = '00:00:05' }",
+            "ready = { after = '+5s' }",
+            "ready = { after = '1ns' }",
+            "ready = { after = inf }",
+            "ready = { after = '1e5' }",
+            "ready = { after = 100000000 }",
         ],
     },
     Row {
@@ -376,6 +385,7 @@ pub const ROWS: &[Row] = &[
             "ports = 80\nready = { http = 'http://localhost:80/health' }",
             "ports = 80\nready = { http = '/a b' }",
             "ports = 80\nready = { http = true }",
+            "ports = 80\nready = { http = '/a#b' }",
         ],
     },
     Row {
@@ -397,6 +407,7 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "ready = { tcp = 80, status = 200 }",
             "ports = 80\nready = { http = '/', status = 99 }",
+            "ports = 80\nready = { http = '/', status = 100 }",
             "ports = 80\nready = { http = '/', status = '299-200' }",
             "ports = 80\nready = { http = '/', status = 'ok' }",
             "ports = 80\nready = { http = '/', status = true }",
@@ -413,6 +424,7 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "ready = { after = '1s', text = 'ok' }",
             "ports = 80\nready = { http = '/', text = 1 }",
+            "ports = 80\nready = { http = '/', text = '' }",
         ],
     },
     Row {
@@ -467,6 +479,7 @@ pub const ROWS: &[Row] = &[
             "ready = { line = 5 }",
             "ready = { line = '' }",
             "ready = { line = \"a\\nb\" }",
+            "ready = { line = \"a\\r\" }",
         ],
     },
     Row {
@@ -480,6 +493,7 @@ pub const ROWS: &[Row] = &[
             "ready = { line_regex = 5 }",
             "ready = { line_regex = '' }",
             "ready = { line_regex = \"a\\nb\" }",
+            "ready = { line_regex = 'a\\nb' }",
         ],
     },
     Row {
@@ -729,6 +743,8 @@ pub const ROWS: &[Row] = &[
             "log = { file = 'a', max_size = 0 }",
             "log = { file = 'a', max_size = '4095B' }",
             "log = { file = 'a', max_size = 'big' }",
+            "log = { file = 'a', max_size = '.5MB' }",
+            "log = { file = 'a', max_size = '1.MB' }",
         ],
     },
     Row {
@@ -825,6 +841,7 @@ pub const ROWS: &[Row] = &[
             "umask = 0o27",
             "umask = '088'",
             "umask = '1777'",
+            "umask = '00022'",
             "umask = ''",
             "umask = true",
         ],

@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 
 use super::args::{ManArgs, PM_TOML_PAGE};
-use super::{Ending, args, say};
+use super::{Ending, PrintError, args, say};
 
 /// One page.
 struct Page {
@@ -29,7 +29,7 @@ struct Page {
 pub fn man(args: &ManArgs) -> Ending {
     let pages = match pages() {
         Ok(pages) => pages,
-        Err(error) => return Ending::CannotPrint(error),
+        Err(error) => return Ending::CannotPrint(PrintError::Stdout(error)),
     };
     if let Some(folder) = &args.out {
         return match write(&pages, folder) {
@@ -64,12 +64,13 @@ fn pages() -> io::Result<Vec<Page>> {
 }
 
 /// Writes the pages where man(1) looks for them below a folder.
-fn write(pages: &[Page], folder: &Path) -> io::Result<()> {
+fn write(pages: &[Page], folder: &Path) -> Result<(), PrintError> {
     for page in pages {
         let path = folder.join(&page.path);
         let parent = path.parent().expect("a page is in the folder of its section");
-        fs::create_dir_all(parent)?;
-        fs::write(&path, &page.text)?;
+        fs::create_dir_all(parent)
+            .map_err(|error| PrintError::Folder { path: parent.to_owned(), error })?;
+        fs::write(&path, &page.text).map_err(|error| PrintError::File { path, error })?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::print::{printable, stderr_line};
 use super::status::row::trouble;
-use crate::cli::Ending;
 use crate::cli::exit_status::{BAD_USAGE, BROKEN, NO_PM, NOT_SO};
+use crate::cli::{Ending, PrintError};
 use crate::client::ClientError;
 use crate::sys::control_socket::registry::RegistryError;
 use crate::wire::Problem;
@@ -68,7 +68,7 @@ impl Failure {
     /// Prints it on stderr, with a line for each slot that is not well and that it does not name itself.
     pub fn end(self) -> Ending {
         if let Self::Print(error) = self {
-            return Ending::CannotPrint(error);
+            return Ending::CannotPrint(PrintError::Stdout(error));
         }
         stderr_line(&format!("pm: {self}"));
         if let Self::Problem(problem) = &self {

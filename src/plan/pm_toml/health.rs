@@ -114,8 +114,11 @@ impl Reader<'_> {
         let is_layout = key == "line_regex" && text.contains("(?x");
         if text.is_empty() {
             self.add_fault(at.clone(), HealthFault::EmptyLine(key));
-        } else if text.contains('\n') && !is_layout {
+        } else if text.contains('\n') && !is_layout || key == "line_regex" && needs_line_feed(text)
+        {
             self.add_fault(at.clone(), HealthFault::LineFeed);
+        } else if key == "line" && text.ends_with('\r') {
+            self.add_fault(at.clone(), HealthFault::CarriageReturn);
         }
     }
 
@@ -215,6 +218,9 @@ impl Reader<'_> {
         }
         if let Some((Text(text), given)) = keys.text.usable() {
             self.refuse_placeholders(text, &given.at, "text");
+            if text.is_empty() {
+                self.add_fault(given.at.clone(), HealthFault::EmptyText);
+            }
         }
         if !keys.http.is_given() {
             for (name, at) in [("status", keys.status.key()), ("text", keys.text.key())] {
@@ -250,4 +256,10 @@ impl Reader<'_> {
         let (command, given) = keys.exec.usable()?;
         Some(ProbeSpec::Exec { argv: self.argv(command, given, ports) })
     }
+}
+
+/// True if an expression has a `\n` that each match contains: it is in no class, alternative or repetition.
+fn needs_line_feed(regex: &str) -> bool {
+    let has_escape = regex.replace(r"\\", "").contains(r"\n");
+    has_escape && !regex.contains(['[', '|', '?', '*', '{', '('])
 }

@@ -50,6 +50,7 @@ impl Reader<'_> {
     ) {
         // Beyond the bound a fault is only counted, and to look for the nearest name takes time.
         if self.findings.is_full() {
+            self.findings.leave_out(1);
             return;
         }
         let others = entries.iter().map(|other| other.name).filter(|other| *other != entry.name);

@@ -10,8 +10,8 @@ use std::path::Path;
 use super::command::Command;
 use super::faults::{CommandForm, PoolFault};
 use super::field::{Field, Given};
-use super::keys::{LimitsTable, LogTable, PoolTable};
-use super::types::{Size, Text, Whole};
+use super::keys::{LogTable, PoolTable};
+use super::types::Text;
 use crate::plan::fault_kind::{FaultKind, VariableFault};
 use crate::plan::host::{Document, Host};
 use crate::plan::pool_spec::LogSpec;
@@ -19,8 +19,8 @@ use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 use crate::plan::text::placeholders::{self, Misplaced, SlotPorts, Template};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{
-    ExecSpec, Identity, LabelStyle, Limits, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults,
-    dotenv, environment, is_name,
+    ExecSpec, Identity, LabelStyle, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults, dotenv,
+    environment, is_name,
 };
 
 /// A smaller log file would be rotated all the time, and hold fewer lines than a rotation costs.
@@ -125,7 +125,6 @@ impl Reader<'_> {
 
     /// What is the same for each slot.
     fn exec(&mut self, table: &PoolTable) -> ExecSpec {
-        self.check_limits(table);
         let mut path = Vec::new();
         for (Text(folder), given) in table.path.value().into_iter().flat_map(|path| path.usable()) {
             if folder.is_empty() || folder.contains(':') {
@@ -139,7 +138,7 @@ impl Reader<'_> {
             identity: self.identity(table),
             umask: table.umask.value().map(|mask| mask.0),
             nice: self.nice(table),
-            limits: table.limits.value().map(limits).unwrap_or_default(),
+            limits: self.limits(&table.limits),
             pty: table.pty.value().is_some_and(|pty| *pty),
             stdin: table.stdin.value().copied().unwrap_or_default(),
             ..ExecSpec::default()
@@ -154,20 +153,6 @@ impl Reader<'_> {
             self.add_fault(given.at.clone(), PoolFault::NiceNotAllowed { nice, least });
         }
         Some(nice)
-    }
-
-    /// A program needs some memory, and a stack for its arguments and variables (execve(2)).
-    fn check_limits(&mut self, table: &PoolTable) {
-        const MEMORY_LEAST: u64 = 1 << 20;
-        const STACK_LEAST: u64 = 64 << 10;
-        let Some(limits) = table.limits.value() else { return };
-        let least =
-            [("memory", &limits.memory, MEMORY_LEAST), ("stack", &limits.stack, STACK_LEAST)];
-        for (key, field, least) in least {
-            if let Some((_, given)) = field.usable().filter(|(size, _)| size.0 < least) {
-                self.add_fault(given.at.clone(), PoolFault::LimitTooLow { key, least });
-            }
-        }
     }
 
     fn identity(&mut self, table: &PoolTable) -> Option<Identity> {
@@ -379,19 +364,4 @@ fn name_fault(name: &str) -> Option<VariableFault> {
         return Some(VariableFault::NotAName(name.to_owned()));
     }
     VariableFault::of_own(name)
-}
-
-fn limits(table: &LimitsTable) -> Limits {
-    let size = |field: &Field<Size>| field.value().map(|size| size.0);
-    let count = |field: &Field<Whole<1, { i64::MAX }>>| {
-        field.value().and_then(|count| u64::try_from(count.0).ok())
-    };
-    Limits {
-        open_files: table.open_files.value().and_then(|count| u64::try_from(count.0).ok()),
-        processes: count(&table.processes),
-        file_bytes: size(&table.file_size),
-        core_bytes: size(&table.core),
-        stack_bytes: size(&table.stack),
-        memory_bytes: size(&table.memory),
-    }
 }

@@ -1,17 +1,15 @@
-//! All pools of a file together: their ports, their log files, and how many workers there are. Their order is in
-//! [`super::order`].
+//! All pools of a file together: their ports, and how many workers there are. Their order is in [`super::order`], their
+//! folders and log files in [`super::paths`].
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
 
-use super::faults::{PoolFault, PoolsFault};
+use super::faults::PoolsFault;
 use super::keys::File;
 use super::pool::{NamedTable, Reader};
-use super::types::{PortsText, Text};
-use crate::plan::host::FolderState;
+use super::types::PortsText;
 use crate::plan::text::ports;
-use crate::plan::{LogFile, Plan, Pool, SlotsSpec, WORKERS_MAX, defaults};
+use crate::plan::{Plan, SlotsSpec, WORKERS_MAX, defaults};
 
 /// The ports of all pools so far, each with the place where it stands.
 type TakenPorts = BTreeMap<u16, Range<usize>>;
@@ -39,7 +37,6 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
         pools.push(reader.pool(entry, slots));
     }
     reader.order(&entries, &mut pools);
-    reader.check_log_files(&entries, &pools);
     reader.check_paths(&entries, &pools);
     let ring = file.log.value().and_then(|log| log.ring.value());
     Plan {
@@ -130,81 +127,4 @@ impl Reader<'_> {
             own.push(port);
         }
     }
-
-    /// A log file is a file, and not the one that is read; and each worker finds its folder, if that can be known.
-    fn check_paths(&mut self, entries: &[NamedTable<'_>], pools: &[Pool]) {
-        let own =
-            Path::new(&self.document.name).file_name().map(|name| self.document.dir.join(name));
-        for (entry, pool) in entries.iter().zip(pools) {
-            let log = entry.table.log.value().and_then(|log| log.file.usable());
-            let logs = pool.slots.iter().filter_map(|slot| slot.log.as_ref());
-            for (LogFile { path, .. }, (Text(written), given)) in logs.zip(log.into_iter().cycle())
-            {
-                // A path that the folder of this file is in is a folder.
-                let is_folder =
-                    written.ends_with(['/', '.']) && self.document.dir.starts_with(path);
-                let fault = if is_folder || written.ends_with('/') {
-                    PoolFault::LogFolder(written.clone())
-                } else if Some(path) == own.as_ref() {
-                    PoolFault::LogIsThisFile(written.clone())
-                } else {
-                    continue;
-                };
-                self.add_fault(given.at.clone(), fault);
-                break;
-            }
-            let Some((_, given)) = entry.table.cwd.usable() else { continue };
-            for slot in &pool.slots {
-                let Some(path) = &slot.exec.cwd else { continue };
-                let shown = || path.display().to_string();
-                let fault = match self.host.folder(path) {
-                    // What it comes after may create it.
-                    FolderState::Missing if !pool.after.is_empty() => continue,
-                    FolderState::Missing => PoolFault::NoFolder(shown()),
-                    FolderState::NotAFolder => PoolFault::NotAFolder(shown()),
-                    FolderState::There | FolderState::Unknown => continue,
-                };
-                self.add_fault(given.at.clone(), fault);
-                break;
-            }
-        }
-    }
-
-    /// No two slots write to one file.
-    fn check_log_files(&mut self, entries: &[NamedTable<'_>], pools: &[Pool]) {
-        let mut writers: BTreeMap<PathBuf, (&str, Range<usize>)> = BTreeMap::new();
-        for (entry, pool) in entries.iter().zip(pools) {
-            let log = entry.table.log.value();
-            let Some(given) = log.and_then(|log| log.file.given()) else { continue };
-            for slot in &pool.slots {
-                let Some(log) = &slot.log else { continue };
-                let writer = (slot.name.as_str(), given.at.clone());
-                let known = files_of(log).find_map(|path| writers.get(&path));
-                let Some((first, at)) = known else {
-                    writers.extend(files_of(log).map(|path| (path, writer.clone())));
-                    continue;
-                };
-                let (first, second) = ((*first).to_owned(), slot.name.clone());
-                let fault = PoolsFault::OneLogFile { first, second };
-                if *at == given.at {
-                    self.add_fault(given.at.clone(), fault);
-                } else {
-                    self.add_related_fault(given.at.clone(), fault, at.clone(), "the first");
-                }
-                break;
-            }
-        }
-    }
-}
-
-/// A log file, and the files that it is rotated to.
-fn files_of(log: &LogFile) -> impl Iterator<Item = PathBuf> {
-    // A higher number is not a name that another log file has by accident.
-    const NUMBERED_MAX: u32 = 100;
-    let numbered = (1..=log.keep.min(NUMBERED_MAX)).map(|n| {
-        let mut path = log.path.clone().into_os_string();
-        path.push(format!(".{n}"));
-        path.into()
-    });
-    std::iter::once(log.path.clone()).chain(numbered)
 }

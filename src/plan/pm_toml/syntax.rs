@@ -13,6 +13,8 @@ use crate::plan::text::lines;
 pub enum SyntaxFault {
     #[error("`{0}` is set twice")]
     KeyTwice(String),
+    #[error("the pool `{0}` is there twice")]
+    PoolTwice(String),
     #[error("this is not TOML: {0}")]
     Known(TomlProblem),
     /// In the words of the toml crate.
@@ -45,10 +47,12 @@ pub enum TomlProblem {
     OpenLiteralString,
     #[error("a string in double quotes is not closed")]
     OpenBasicString,
+    #[error("tables are nested too deeply")]
+    TooDeep,
 }
 
 /// What the toml crate says of each problem, in full. It says it in no other form; a test notices when it changes.
-const TEXTS_OF_TOML: [(&str, TomlProblem); 11] = [
+const TEXTS_OF_TOML: [(&str, TomlProblem); 13] = [
     ("duplicate key", TomlProblem::KeyTwice),
     ("string values must be quoted, expected literal string", TomlProblem::NoQuotes),
     ("key with no value, expected `=`", TomlProblem::NoValue),
@@ -60,6 +64,8 @@ const TEXTS_OF_TOML: [(&str, TomlProblem); 11] = [
     ("unclosed inline table, expected `}`", TomlProblem::OpenInlineTable),
     ("invalid literal string, expected `'`", TomlProblem::OpenLiteralString),
     ("invalid basic string, expected `\"`", TomlProblem::OpenBasicString),
+    ("recursion limit", TomlProblem::TooDeep),
+    ("max recursion depth met", TomlProblem::TooDeep),
 ];
 
 impl TomlProblem {
@@ -73,6 +79,7 @@ impl TomlProblem {
 impl Explain for SyntaxFault {
     fn help(&self) -> Option<String> {
         let help = match self {
+            Self::PoolTwice(_) => "give one of the two another name, or make one table of them",
             Self::KeyTwice(_) | Self::Known(TomlProblem::KeyTwice) => "remove one of the two",
             Self::Known(TomlProblem::NoQuotes) => {
                 "put the string into quotes, as in `restart = \"always\"`"
@@ -88,6 +95,7 @@ impl Explain for SyntaxFault {
             Self::Known(TomlProblem::OpenBasicString) => {
                 "close it with `\"`, and double each backslash"
             }
+            Self::Known(TomlProblem::TooDeep) => "no key of pm is in more than 4 tables",
             Self::Other(_) => return None,
         };
         Some(help.into())
@@ -104,13 +112,24 @@ pub fn add_parser_errors(
 ) {
     let mut keys = None;
     let mut last_line: Option<Range<usize>> = None;
+    let mut last_pool_twice: Option<Range<usize>> = None;
     for error in errors {
-        if findings.is_full() {
-            return;
-        }
         let at = error.span().unwrap_or(text.len()..text.len());
         let problem = TomlProblem::of(error);
         if problem == Some(TomlProblem::KeyTwice) {
+            if findings.is_full() {
+                findings.leave_out(1);
+                continue;
+            }
+            if let Some(pool) = pool_twice(text, &at) {
+                last_pool_twice = Some(at.start..table_end(text, at.end));
+                findings.add(Fault::new(file, at, SyntaxFault::PoolTwice(pool)));
+                continue;
+            }
+            // The keys of the second table are not set twice: the table is.
+            if last_pool_twice.as_ref().is_some_and(|table| table.contains(&at.start)) {
+                continue;
+            }
             let keys = keys.get_or_insert_with(|| all_keys(tree));
             findings.add(key_twice(text, at, keys, file));
             continue;
@@ -144,6 +163,19 @@ pub fn add_faults_elsewhere(
             findings.add(Fault { file, ..fault });
         }
     }
+}
+
+/// The name of the pool, if the key at this place is the whole name of one in a header: `[pool.NAME]`.
+fn pool_twice(text: &str, at: &Range<usize>) -> Option<String> {
+    let line = text.get(lines::around(text, at.start))?.split('#').next()?.trim();
+    let header = line.strip_prefix('[')?.strip_suffix(']')?;
+    let name = header.split_once('.').filter(|(first, _)| first.trim() == "pool")?.1.trim();
+    (name == text.get(at.clone())?).then(|| name.trim_matches(['"', '\'']).to_owned())
+}
+
+/// Where the next table begins, or the end of the text.
+fn table_end(text: &str, start: usize) -> usize {
+    text[start..].find("\n[").map_or(text.len(), |next| start + next)
 }
 
 fn key_twice(text: &str, at: Range<usize>, keys: &[(String, usize)], file: SourceId) -> Fault {

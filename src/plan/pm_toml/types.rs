@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::faults::{Expected, Noun, ValueFault};
 use super::value::{Actual, AnyValue, FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
+use crate::plan::text::duration::DurationError;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::text::{duration, signal, size};
 use crate::plan::{RestartWord, STRING_BYTES_MAX, Stdin, StopTarget};
@@ -231,7 +232,11 @@ impl TryFrom<AnyValue<'_>> for Time {
             return Ok(Self(duration::parse(text)?));
         }
         match any.actual() {
-            Actual::Number(number) if !number.starts_with('-') => Err(ValueFault::NoUnit(number)),
+            Actual::Number(number)
+                if matches!(duration::parse(&number), Err(DurationError::NoUnit(_))) =>
+            {
+                Err(ValueFault::NoUnit(number))
+            }
             actual => Err(ValueFault::NotA { actual, noun: Noun::Duration }),
         }
     }
@@ -282,7 +287,9 @@ impl FromValue for Umask {
 fn umask(written: &str) -> Option<u32> {
     let digits = written.strip_prefix("0o").unwrap_or(written);
     let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-    u32::from_str_radix(digits, 8).ok().filter(|mask| is_digits && *mask <= 0o777)
+    u32::from_str_radix(digits, 8)
+        .ok()
+        .filter(|mask| is_digits && digits.len() <= 4 && *mask <= 0o777)
 }
 
 /// The port of this number.
@@ -340,7 +347,7 @@ impl TryFrom<AnyValue<'_>> for Status {
             other => return Err(other.is_not(Noun::Status)),
         };
         let status = |part: &str| match part.trim().parse() {
-            Ok(status @ 100..=599) => Ok(status),
+            Ok(status @ 200..=599) => Ok(status),
             Ok(_) | Err(_) => Err(ValueFault::Status(text.clone())),
         };
         let (first, last) = text.split_once('-').unwrap_or((&text, &text));
@@ -360,7 +367,7 @@ impl TryFrom<AnyValue<'_>> for Target {
         if !text.starts_with('/') {
             return Err(ValueFault::NoSlash(text.to_owned()));
         }
-        match text.chars().find(|c| !c.is_ascii_graphic()) {
+        match text.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
             Some(c) => Err(ValueFault::UrlCharacter(c)),
             None if text.len() > TARGET_BYTES_MAX => Err(ValueFault::UrlTooLong),
             None => Ok(Self(text.to_owned())),

@@ -15,6 +15,9 @@ use crate::plan::fault_kind::FaultKind;
 use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 use crate::plan::text::suggest::Suggestion;
 
+/// A key of the file that stands before all tables.
+const SEALED: &str = "sealed";
+
 /// A type that a value of a `pm.toml` is read into.
 pub trait FromValue: Sized {
     /// Reads a value. Faults of parts, which stand at places of their own, are added to `faults`.
@@ -73,10 +76,15 @@ impl FileFaults<'_> {
     fn add_unknown_key(&mut self, key: &Spanned<DeString<'_>>, known: &[&'static str]) {
         // Beyond the bound a fault is only counted, and to look for the nearest name takes time.
         if self.findings.is_full() {
+            self.findings.leave_out(1);
             return;
         }
         let written = key.get_ref().as_ref();
-        let suggestion = match former_name(written).filter(|name| known.contains(name)) {
+        if written == SEALED && known.contains(&"command") {
+            self.add(key.span(), FaultKind::SealedInPool);
+            return;
+        }
+        let suggestion = match other_name(written).filter(|name| known.contains(name)) {
             Some(name) => Suggestion::Meant(name.to_owned()),
             None => Suggestion::of(written, known.iter().copied()),
         };
@@ -84,10 +92,19 @@ impl FileFaults<'_> {
     }
 }
 
-/// The name that a key has now, if it once had this one.
-fn former_name(key: &str) -> Option<&'static str> {
-    const FORMER_NAMES: [(&str, &str); 1] = [("rest", "backoff")];
-    FORMER_NAMES.into_iter().find(|(former, _)| *former == key).map(|(_, name)| name)
+/// The name of a key that once had this one, or that has this one in other process managers.
+fn other_name(key: &str) -> Option<&'static str> {
+    const OTHER_NAMES: [(&str, &[&str]); 8] = [
+        ("backoff", &["rest"]),
+        ("workers", &["instances", "processes", "replicas", "numprocs"]),
+        ("cwd", &["directory", "dir", "working_directory", "workdir"]),
+        ("command", &["cmd", "exec", "run", "script"]),
+        ("env", &["environment", "variables"]),
+        ("after", &["depends_on", "requires"]),
+        ("log", &["logfile", "stdout_logfile"]),
+        ("restart", &["autorestart"]),
+    ];
+    OTHER_NAMES.into_iter().find(|(_, others)| others.contains(&key)).map(|(name, _)| name)
 }
 
 impl<'t> Value<'t> {

@@ -10,6 +10,7 @@ use super::explain::Explain;
 use super::lines;
 use super::printable::{has_effect, printable};
 use crate::plan::fault_kind::FaultKind;
+use crate::plan::format::Guess;
 
 /// More faults than these are only counted.
 pub const FAULTS_MAX: usize = 100;
@@ -43,6 +44,8 @@ pub struct Faults {
     sources: Vec<Source>,
     faults: Vec<Fault>,
     left_out: usize,
+    /// How it was decided what the file is, if its name does not tell.
+    guess: Option<Guess>,
 }
 
 /// Where a span begins and ends: lines and columns from 1, columns in characters.
@@ -101,6 +104,16 @@ impl Faults {
         &self.sources[fault.file.0]
     }
 
+    /// The same faults of a file whose name does not tell what it is.
+    pub fn guessed(self, guess: Guess) -> Self {
+        Self { guess: Some(guess), ..self }
+    }
+
+    /// How it was decided what the file is, if its name does not tell.
+    pub fn guess(&self) -> Option<Guess> {
+        self.guess
+    }
+
     /// The number of faults beyond [`FAULTS_MAX`].
     pub fn left_out(&self) -> usize {
         self.left_out
@@ -116,7 +129,9 @@ impl Faults {
     /// One line for each fault.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let more = (self.left_out > 0).then(|| format!("and {} more", self.left_out));
-        self.faults.iter().map(|fault| self.line(fault)).chain(more)
+        let name = self.sources.first().map_or("", |source| &source.name);
+        let guess = self.guess.map(|guess| format!("{name}: {guess}"));
+        self.faults.iter().map(|fault| self.line(fault)).chain(more).chain(guess)
     }
 
     fn line(&self, fault: &Fault) -> String {
@@ -161,6 +176,16 @@ impl Findings {
         self.faults.push(fault);
     }
 
+    /// Counts a fault that there is no room for. Spares a reader the work of describing it.
+    pub fn leave_out(&mut self, count: usize) {
+        self.left_out += count;
+    }
+
+    /// How many faults are only counted.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
     /// The faults so far, in the order in which they were added.
     pub fn faults_so_far(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter()
@@ -185,7 +210,7 @@ impl Findings {
         }
         self.faults.sort_by_key(|fault| (fault.file, fault.span.start, fault.span.end));
         let Self { sources, faults, left_out } = self;
-        Err(Faults { sources, faults, left_out })
+        Err(Faults { sources, faults, left_out, guess: None })
     }
 }
 

@@ -10,6 +10,9 @@ use super::explain::{Explain, Sentence};
 /// Longer than any wait for a worker, and far from every overflow.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Shorter than any wait that pm can keep: poll(2) and all messages count milliseconds.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// Why a text is not a duration.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DurationError {
@@ -17,6 +20,8 @@ pub enum DurationError {
     NoUnit(String),
     #[error("`{0}` is not a duration")]
     NotADuration(String),
+    #[error("`{0}` is shorter than a millisecond")]
+    TooShort(String),
     #[error("`{0}` is longer than a day")]
     TooLong(String),
 }
@@ -26,6 +31,7 @@ impl Explain for DurationError {
         match self {
             Self::NoUnit(number) => Some(format!("did you mean `{number}s`?")),
             Self::NotADuration(_) => Some("write it like `5s`, `100ms` or `1m30s`".into()),
+            Self::TooShort(_) => Some("give at least `1ms`, or `0s`".into()),
             Self::TooLong(_) => Some("give at most `24h`".into()),
         }
     }
@@ -42,19 +48,28 @@ pub fn argument(text: &str) -> Result<Duration, Sentence<DurationError>> {
 /// Reads a duration.
 ///
 /// # Errors
-/// If there is no unit, if it is negative or not a duration at all, or if it is longer than a day.
+/// If there is no unit, if it is negative or not a duration at all, if it is longer than a day, or shorter than 1ms and
+/// not zero.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let text = text.trim();
-    if text.parse::<f64>().is_ok_and(|number| number >= 0.0) {
-        return Err(DurationError::NoUnit(text.to_owned()));
-    }
-    let signed: Result<SignedDuration, _> = text.parse();
-    let duration = signed.ok().and_then(|duration| Duration::try_from(duration).ok());
-    match duration {
-        Some(duration) if duration <= MAX => Ok(duration),
-        Some(_) => Err(DurationError::TooLong(text.to_owned())),
+    match read(text) {
+        Some(duration) if duration > MAX => Err(DurationError::TooLong(text.to_owned())),
+        Some(duration) if !duration.is_zero() && duration < LEAST => {
+            Err(DurationError::TooShort(text.to_owned()))
+        }
+        Some(duration) => Ok(duration),
+        None if read(&format!("{text}s")).is_some_and(|duration| duration <= MAX) => {
+            Err(DurationError::NoUnit(text.to_owned()))
+        }
         None => Err(DurationError::NotADuration(text.to_owned())),
     }
+}
+
+/// Reads numbers with units: no sign, no time of day, no duration of ISO 8601, which jiff would read too.
+fn read(text: &str) -> Option<Duration> {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(':');
+    let signed: SignedDuration = is_plain.then(|| text.parse().ok()).flatten()?;
+    Duration::try_from(signed).ok()
 }
 
 /// Writes a duration for people, with at most three digits: `34ms`, `2.1s`, `1m 30s`.
@@ -91,10 +106,14 @@ mod tests {
     #[test]
     fn what_is_not_a_duration_is_refused_with_an_example() {
         assert_eq!(argument("5").unwrap_err().to_string(), "`5` has no unit; did you mean `5s`?");
-        for bad in ["", "s", "five", "-5s", "5 parsecs"] {
+        for bad in ["", "s", "five", "-5s", "5 parsecs", "PT5S", "00:00:05", "+5s", "inf", "nan"] {
+            assert!(matches!(parse(bad), Err(DurationError::NotADuration(_))), "{bad}");
+        }
+        for bad in ["-0", "1e5", "100000000"] {
             assert!(matches!(parse(bad), Err(DurationError::NotADuration(_))), "{bad}");
         }
         assert!(matches!(parse("25h"), Err(DurationError::TooLong(_))));
+        assert!(matches!(parse("1ns"), Err(DurationError::TooShort(_))));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::size;
 /// More ports than these are not listed one by one.
 const PORTS_LISTED_MAX: usize = 8;
 
+/// More slots or ranges of slots than these are only counted.
+const SLOTS_LISTED_MAX: usize = 20;
+
 /// `a`, `a and b`, `a, b and c`. Of no parts at all: `nothing`.
 pub fn list_and(parts: &[impl AsRef<str>]) -> String {
     list(parts, "and")
@@ -50,6 +53,42 @@ pub fn bytes(bytes: u64) -> String {
     format!("{number} {unit}")
 }
 
+/// The names of slots: three or more in a row as `web.1 to web.300`, and of very many the first ones.
+pub fn slots(names: &[impl AsRef<str>]) -> String {
+    let mut ranges: Vec<(&str, &str, usize)> = Vec::new();
+    for name in names.iter().map(AsRef::as_ref) {
+        match ranges.last_mut() {
+            Some((_, last, count)) if is_next(last, name) => (*last, *count) = (name, *count + 1),
+            Some(_) | None => ranges.push((name, name, 1)),
+        }
+    }
+    let mut parts = Vec::new();
+    let mut shown = 0;
+    for (first, last, count) in ranges {
+        if parts.len() >= SLOTS_LISTED_MAX {
+            parts.push(format!("{} more", names.len() - shown));
+            break;
+        }
+        shown += count;
+        match count {
+            1 => parts.push(first.to_owned()),
+            2 => parts.extend([first.to_owned(), last.to_owned()]),
+            _ => parts.push(format!("{first} to {last}")),
+        }
+    }
+    list_and(&parts)
+}
+
+/// True if the slot `next` is the one after `last`: `web.2` after `web.1`.
+fn is_next(last: &str, next: &str) -> bool {
+    let split = |name| {
+        let (pool, n) = str::rsplit_once(name, '.')?;
+        Some((pool, n.parse::<usize>().ok()?))
+    };
+    let (Some((pool, n)), Some(next)) = (split(last), split(next)) else { return false };
+    next == (pool, n + 1)
+}
+
 fn list(parts: &[impl AsRef<str>], word: &str) -> String {
     let parts: Vec<_> = parts.iter().map(AsRef::as_ref).collect();
     match parts.as_slice() {
@@ -89,6 +128,17 @@ mod tests {
         assert_eq!(ports(&[65535, 1]), "ports 65535, 1");
         let many: Vec<_> = (1..=40).map(|n| n * 10).collect();
         assert_eq!(ports(&many), "40 ports between 10 and 400");
+    }
+
+    #[test]
+    fn slots_in_a_row_are_a_range_and_the_last_of_many_are_counted() {
+        assert_eq!(slots(&["web.1", "web.2"]), "web.1 and web.2");
+        assert_eq!(slots(&["web.1", "web.2", "web.3", "a.4"]), "web.1 to web.3 and a.4");
+        assert_eq!(slots(&["web.1", "a.2", "a.4"]), "web.1, a.2 and a.4");
+        let many: Vec<_> = (1..=50_000).map(|n| format!("w.{n}")).collect();
+        assert_eq!(slots(&many), "w.1 to w.50000");
+        let pools: Vec<_> = (1..=300).map(|n| format!("p{n}.1")).collect();
+        assert!(slots(&pools).ends_with("p20.1 and 280 more"), "{}", slots(&pools));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn port(text: &str) -> Result<u16, PortsError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
-        .filter(|port| digits && *port > 0)
+        .filter(|port| digits && text.len() <= 5 && *port > 0)
         .ok_or_else(|| PortsError::NotAPort(text.to_owned()))
 }
 

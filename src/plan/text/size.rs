@@ -32,6 +32,11 @@ impl Explain for SizeError {
 /// # Errors
 /// If it is not a size, or more than 1 EiB.
 pub fn parse(text: &str) -> Result<u64, SizeError> {
+    // bytesize reads `.5MB` and `1.MB` too.
+    let digits = |part: &str| part.trim().starts_with(|c: char| c.is_ascii_digit());
+    if !text.trim().split('.').all(digits) {
+        return Err(SizeError::NotASize(text.to_owned()));
+    }
     let size: Result<ByteSize, _> = text.trim().parse();
     match size {
         Ok(size) if size.as_u64() <= MAX => Ok(size.as_u64()),
@@ -79,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_size_is_refused() {
-        for bad in ["", "MB", "-1", "1 potato", "1..2MB", "0x10", "∞"] {
+        for bad in ["", "MB", "-1", "1 potato", "1..2MB", ".5MB", "1.MB", "0x10", "∞"] {
             assert!(matches!(parse(bad), Err(SizeError::NotASize(_))), "{bad}");
         }
         assert!(matches!(parse("2EiB"), Err(SizeError::TooLarge(_))));

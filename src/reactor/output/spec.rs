@@ -125,14 +125,17 @@ impl Tail {
     /// True if the awaited line is in this piece, or begins in the piece before.
     fn completes(&mut self, awaited: &Line, piece: &Piece<'_>) -> bool {
         if let (Start::Line, End::Line, [[], rest]) = (piece.start, piece.end, piece.parts) {
-            return is_in(awaited, rest);
+            return is_in(awaited, without_return(rest));
         }
         let mut bytes = match piece.start {
             Start::Line => Vec::new(),
             Start::Continuation => std::mem::take(&mut self.0),
         };
         piece.parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        let is_in = is_in(awaited, &bytes);
+        let is_in = match piece.end {
+            End::Line => is_in(awaited, without_return(&bytes)),
+            End::Continued => is_in(awaited, &bytes),
+        };
         match piece.end {
             End::Line => self.0.clear(),
             End::Continued => {
@@ -143,6 +146,11 @@ impl Tail {
         }
         is_in
     }
+}
+
+/// A line without the carriage return that ends it on a terminal and in programs from Windows.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// True if this text is like the awaited line, with its colours or without.

@@ -26,7 +26,7 @@ use super::clock::Moment;
 use super::output::{Incident, LastOutput, Output, OwnLine, OwnLines};
 use crate::plan::{LoadError, MissingHint, ReadyBy};
 pub use crate::supervisor::SlotFailure;
-use crate::supervisor::{Exit, Next, Stop, Wish, WorkerId};
+use crate::supervisor::{Exit, Next, Phase, Slot, Stop, Wanted, Wish, WorkerId};
 use crate::sys::cgroup::NoCgroup;
 use crate::sys::proc::ProcessInfo;
 use crate::sys::{Awaiting, strerror};
@@ -253,16 +253,58 @@ pub struct Changes {
     pub replaced: Vec<String>,
     /// Their workers had ended, and run again because they have changed.
     pub again: Vec<String>,
-    /// How many workers stay as they are.
+    /// They had given up, and have not changed.
+    pub given_up: Vec<String>,
+    /// Their next worker is tried after a wait, as before.
+    pub backing_off: Vec<String>,
+    /// Their workers had ended, and do not run again.
+    pub ended: Vec<String>,
+    /// They are wanted down.
+    pub down: Vec<String>,
+    /// How many workers run and stay as they are.
     pub kept: usize,
+}
+
+impl Changes {
+    /// Notes a slot whose next worker would be started otherwise than its last one was.
+    pub fn note_changed(&mut self, name: String, state: &Slot) {
+        match state.wanted() {
+            Wanted::Ended(_) => self.again.push(name),
+            Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => self.replaced.push(name),
+        }
+    }
+
+    /// Notes a slot whose next worker would be started as its last one was.
+    pub fn note_same(&mut self, name: String, state: &Slot) {
+        match (state.phase(), state.wanted()) {
+            (Phase::GivenUp, _) => self.given_up.push(name),
+            (Phase::Backoff { .. }, _) => self.backing_off.push(name),
+            (Phase::Idle, Wanted::Ended(_)) => self.ended.push(name),
+            (Phase::Idle, Wanted::Down) => self.down.push(name),
+            // It waits for other pools, which is reported of its pool.
+            (Phase::Idle, Wanted::Up | Wanted::Unset | Wanted::Gone) => {}
+            (Phase::Starting { .. } | Phase::Ready { .. }, _)
+            | (Phase::Stopping { .. } | Phase::Killing { .. }, _) => self.kept += 1,
+        }
+    }
+}
+
+/// Why there is no file that a reload could read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFile {
+    #[error("the pool is on the command line; restart pm to change it")]
+    CommandLine,
+    #[error("the lab has no file; `pm init` writes one, which pm reads when it is restarted")]
+    Lab,
+    #[error("the configuration came through a pipe, which cannot be read again; give pm a file")]
+    Pipe,
 }
 
 /// Why a plan was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The plan came from a command line.
-    #[error("there is no file that can have changed")]
-    NoFile,
+    #[error(transparent)]
+    NoFile(#[from] NoFile),
     #[error("pm is stopping")]
     Stopping,
     #[error(transparent)]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::sentences::signal_name;
 use crate::plan::text::duration::words;
 use crate::supervisor::Exit;
+use crate::sys::errno_words;
 use crate::sys::ports::Holder;
 
 /// Why a probe failed. Its `Display` is a clause for the end of a sentence.
@@ -78,9 +80,14 @@ impl fmt::Display for ProbeFailure {
             Self::NotHttp => write!(out, "its answer is not HTTP"),
             Self::Status(status) => write!(out, "it answered with status {status}"),
             Self::NoText => write!(out, "its answer does not contain the text"),
+            // What sh(1) says of a command that is not there; what the shell has printed goes nowhere.
+            Self::Exited(Exit::Code(127)) => {
+                out.write_str("the probe command exited 127 (a shell did not find a program)")
+            }
             Self::Exited(Exit::Code(code)) => write!(out, "the probe command exited {code}"),
             Self::Exited(Exit::Signal(signal)) => {
-                write!(out, "the probe command was killed by signal {signal}")
+                let signal = signal_name(i32::from(*signal));
+                write!(out, "the probe command was killed by {signal}")
             }
             Self::CannotStart(why) => write!(out, "the probe command cannot start: {why}"),
             Self::PortHeld { port, holder: Some(holder) } => {
@@ -91,7 +98,21 @@ impl fmt::Display for ProbeFailure {
             }
             Self::Silent(limit) => write!(out, "it did not send WATCHDOG=1 for {}", words(*limit)),
             Self::Triggered => write!(out, "it sent WATCHDOG=trigger"),
-            Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno.desc()),
+            Self::Own(errno) => write!(out, "pm cannot probe it: {}", errno_words(*errno)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_probe_command_is_told_as_that_of_a_worker() {
+        let told = |exit| ProbeFailure::Exited(exit).to_string();
+        assert_eq!(told(Exit::Signal(9)), "the probe command was killed by SIGKILL");
+        assert_eq!(told(Exit::Code(1)), "the probe command exited 1");
+        let missing = "the probe command exited 127 (a shell did not find a program)";
+        assert_eq!(told(Exit::Code(127)), missing);
     }
 }

@@ -33,7 +33,7 @@ use super::report::{Changes, StaleWorkers};
 use super::tokens::Registrar;
 use crate::plan::{Plan, Pool, SlotPlan};
 use crate::supervisor::{
-    PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
+    Phase, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
 };
 
 /// All slots that the plan has, and those that it has no longer and whose workers are not gone yet.
@@ -69,6 +69,8 @@ pub struct Revised {
     pub changes: Changes,
     /// The slots that are to be started.
     pub added: Vec<SlotId>,
+    /// The slots that had given up, and have not changed.
+    pub given_up: Vec<SlotId>,
     /// The slots whose workers stay, and what is different for them.
     pub kept: Vec<Kept>,
 }
@@ -146,6 +148,7 @@ impl Slots {
             table: TableSpec { pools: self.pool_entries(plan), slots: Vec::new() },
             changes: Changes::default(),
             added: Vec::new(),
+            given_up: Vec::new(),
             kept: Vec::new(),
         };
         let is_there =
@@ -226,21 +229,22 @@ impl Slots {
         };
         let revision = record.wanted_revision();
         revised.table.slots.push(SlotEntry { slot, pool: pool_id, policy: pool.policy, revision });
+        let is_same = state.is_some_and(|state| state.revision() == revision);
         match state.filter(|state| state.wanted() != Wanted::Gone) {
             None => {
                 revised.added.push(slot);
                 revised.changes.added.push(name);
             }
-            Some(state) if state.revision() != revision => match state.wanted() {
-                Wanted::Ended(_) => revised.changes.again.push(name),
-                Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => {
-                    revised.changes.replaced.push(name);
+            Some(state) if is_same => {
+                if state.phase() == Phase::GivenUp {
+                    revised.given_up.push(slot);
                 }
-            },
-            Some(_) => revised.changes.kept += 1,
+                revised.changes.note_same(name, state);
+            }
+            Some(state) => revised.changes.note_changed(name, state),
         }
         if let Some((ready, alive)) = before
-            && state.is_some_and(|state| state.revision() == revision)
+            && is_same
         {
             let plan = &record.wanted().plan;
             revised.kept.push(Kept {

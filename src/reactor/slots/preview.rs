@@ -19,20 +19,16 @@ impl Slots {
         for (pool, slot) in plan.slots() {
             let id = known.remove(&Key::of(&pool.name, slot));
             let state = id.and_then(|id| supervisor.slot(id));
+            let name = slot.name.clone();
             let Some(state) = state.filter(|state| state.wanted() != Wanted::Gone) else {
-                changes.added.push(slot.name.clone());
+                changes.added.push(name);
                 continue;
             };
             let runs = self.record(state.id()).spec_or_wanted(Some(state.revision()));
             if runs.plan.exec == slot.exec {
-                changes.kept += 1;
-                continue;
-            }
-            match state.wanted() {
-                Wanted::Ended(_) => changes.again.push(slot.name.clone()),
-                Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone => {
-                    changes.replaced.push(slot.name.clone());
-                }
+                changes.note_same(name, state);
+            } else {
+                changes.note_changed(name, state);
             }
         }
         let removed = known.values().filter_map(|slot| {

@@ -1,6 +1,7 @@
 //! Connects to the control socket of a running pm. It asks for nothing; only a pm of the same user, or of root, is
 //! trusted.
 
+use crate::sys::errno_words;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub enum ConnectError {
     NotASocket(PathBuf),
     #[error("{}: its pm has accepted no client for {PATIENCE_SECONDS} s; perhaps it is stopped", .0.display())]
     Busy(PathBuf),
-    #[error("{}: cannot {step}: {}", .path.display(), .errno.desc())]
+    #[error("{}: cannot {step}: {}", .path.display(), errno_words(*.errno))]
     Os { path: PathBuf, step: &'static str, errno: Errno },
 }
 

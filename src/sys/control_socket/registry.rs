@@ -3,6 +3,7 @@
 //! The folder is `$XDG_RUNTIME_DIR/pm`, for root without one `/run/pm`. It belongs to the user, and only the user may
 //! write to it; otherwise it is not used. A pm that was killed leaves its link, which is removed by the next look.
 
+use crate::sys::errno_words;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -40,7 +41,7 @@ pub struct Registration {
 pub enum RegistryError {
     #[error("{}: it is not a folder that belongs to pm's user alone; remove it", .0.display())]
     NotOwn(PathBuf),
-    #[error("{}: {}", .path.display(), .errno.desc())]
+    #[error("{}: {}", .path.display(), errno_words(*.errno))]
     Os { path: PathBuf, errno: Errno },
 }
 

@@ -16,6 +16,7 @@
 mod guarded;
 mod leftovers;
 
+use crate::sys::errno_words;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, stdin};
@@ -60,7 +61,7 @@ pub enum Enclosure {
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     #[error(
-        "cannot start the guard, so nothing was started: {}{}", .0.desc(),
+        "cannot start the guard, so nothing was started: {}{}", errno_words(*.0),
         if *.0 == Errno::EAGAIN { " (too many processes)" } else { "" }
     )]
     Refused(#[from] Errno),
@@ -80,7 +81,7 @@ pub enum GuardError {
     #[error(transparent)]
     Seal(#[from] SealError),
     /// Reported by the child. The guard ends with the status that the child ends with.
-    #[error("{program}: {}", .errno.desc())]
+    #[error("{program}: {}", errno_words(*.errno))]
     Exec { program: String, errno: Errno },
 }
 

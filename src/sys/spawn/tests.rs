@@ -92,7 +92,7 @@ fn a_worker_has_its_own_group_no_foreign_files_and_a_clean_slate() {
 fn an_exec_that_fails_is_explained() {
     let refused = |argv: &[&str]| spawn(argv).0.unwrap_err().to_string();
     assert_eq!(refused(&["no-such-program"]), "no-such-program: not found on PATH");
-    assert_eq!(refused(&["/no/such"]), "/no/such: No such file or directory");
+    assert_eq!(refused(&["/no/such"]), "/no/such: no such file or directory");
     assert_eq!(refused(&["/dev/null"]), "/dev/null: not executable: permission denied");
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("script");
@@ -185,7 +185,7 @@ fn a_worker_is_in_its_control_group_from_its_first_instruction() {
 fn a_folder_that_is_missing_is_named() {
     let exec = ExecSpec { cwd: Some("/no/such".into()), ..ExecSpec::default() };
     let refused = spawn_in(exec, &["sh"]).0.unwrap_err().to_string();
-    assert_eq!(refused, "cannot change to its folder /no/such: No such file or directory");
+    assert_eq!(refused, "cannot change to its folder /no/such: no such file or directory");
 }
 
 #[test]

@@ -23,8 +23,12 @@ pub enum HealthFault {
     AliveWithExit,
     #[error("an empty `{0}` is in each line")]
     EmptyLine(&'static str),
+    #[error("an empty `text` is in each answer")]
+    EmptyText,
     #[error("no line has a line feed in it: this never matches")]
     LineFeed,
+    #[error("the carriage return at the end of a line is cut off: this never matches")]
+    CarriageReturn,
     #[error("`within` is not valid with `after`")]
     WithinWithAfter,
     #[error("`within` must be greater than 0")]
@@ -52,7 +56,9 @@ impl Explain for HealthFault {
             Self::EmptyLine(_) => {
                 "write a part of the line; any line is `line_regex = \".*\"`".into()
             }
+            Self::EmptyText => "write a part of the answer, or remove `text`".into(),
             Self::LineFeed => "write a part of one line".into(),
+            Self::CarriageReturn => "remove it".into(),
             Self::WithinWithAfter => "remove it: `after` is the time itself".into(),
             Self::WithinZero => "`ready = { after = \"0s\" }` makes a worker ready at once".into(),
             Self::TimeoutLonger => {

@@ -47,6 +47,16 @@ pub enum PoolFault {
     LogIsThisFile(String),
     #[error("`max_size` is too small")]
     LogTooSmall(u64),
+    #[error("`{0}` is read by pm: each line would be added to it")]
+    LogIsEnvFile(String),
+    #[error("`{0}` is not a regular file")]
+    LogNotRegular(String),
+    #[error("`{0}` would be in a file, which is no folder")]
+    LogBelowFile(String),
+    #[error("this path is longer than the kernel accepts")]
+    PathTooLong,
+    #[error("pm may not raise `{key}` so far")]
+    LimitTooHigh { key: &'static str, most: u64 },
     #[error("`{key}` is too low for any program")]
     LimitTooLow { key: &'static str, least: u64 },
     #[error("pm may not give a worker the nice value {nice}")]
@@ -116,7 +126,16 @@ impl Explain for PoolFault {
             Self::NoFolder(_) => "create it, or correct the path".into(),
             Self::NotAFolder(_) => "give the path of a folder".into(),
             Self::LogFolder(_) => "add the name of a file, as in `log/{slot}.log`".into(),
-            Self::LogIsThisFile(_) => "give another file, as in `log/{slot}.log`".into(),
+            Self::LogNotRegular(_) => {
+                "lines go to stdout anyway; give a file, or remove `log`".into()
+            }
+            Self::PathTooLong => "give a shorter one; a name has at most 255 bytes".into(),
+            Self::LimitTooHigh { most, .. } => {
+                format!("give at most {most}, or raise the hard limit before pm starts")
+            }
+            Self::LogIsEnvFile(_) | Self::LogBelowFile(_) | Self::LogIsThisFile(_) => {
+                "give another file, as in `log/{slot}.log`".into()
+            }
             Self::LimitTooLow { least, .. } | Self::LogTooSmall(least) => {
                 format!("give at least {}", phrase::bytes(*least))
             }

@@ -122,6 +122,7 @@ impl Explain for ValueFault {
             Self::Status(_) => Some(STATUS_HELP.into()),
             Self::StatusBackwards(first, last) => Some(format!("did you mean `{last}-{first}`?")),
             Self::NoSlash(written) => Some(format!("did you mean `{}`?", path_of(written))),
+            Self::UrlCharacter('#') => Some("remove the fragment: no client sends it".into()),
             Self::UrlCharacter(_) => Some("write it percent-encoded".into()),
             Self::UrlTooLong => Some("use a shorter one".into()),
             Self::Regex(..) => None,
@@ -156,7 +157,7 @@ impl Explain for ValueFault {
     }
 }
 
-const STATUS_HELP: &str = "give 100 to 599, as in 204 or `\"200-299\"`";
+const STATUS_HELP: &str = "give 200 to 599, as in 204 or `\"200-299\"`";
 
 fn range(min: i64, max: i64) -> String {
     match max {

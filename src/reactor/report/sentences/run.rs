@@ -1,5 +1,6 @@
 //! Sentences about a run: its start, its end, a changed file, and what pm itself cannot do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::signal_name;
@@ -11,6 +12,7 @@ use crate::reactor::report::{
     Changes, FailedSlot, LimitedBy, MoreDelays, PoolFacts, ReloadError, RunEvent, SlotFailure,
 };
 use crate::supervisor::{Exit, Stop, StopKind, StopOrder, Wish};
+use crate::sys::errno_words;
 
 /// What happened to the run.
 pub fn sentence(event: &RunEvent) -> String {
@@ -29,8 +31,8 @@ pub fn sentence(event: &RunEvent) -> String {
         RunEvent::EndedWithFailure(failed) => {
             format!("nothing is left to keep: {}", slot_failed(failed))
         }
-        RunEvent::Reloaded(changes) => changed("reload", changes),
-        RunEvent::Scaled(changes) => changed("scale", changes),
+        RunEvent::Reloaded(changes) => changed(Occasion::Reload, changes),
+        RunEvent::Scaled(changes) => changed(Occasion::Scale, changes),
         RunEvent::ReloadRefused(error) => reload_refused(error),
         RunEvent::Stop(wish, stop) => stopping(*wish, stop),
         RunEvent::PoolEnded { pool, failed, stop } => pool_ended(pool, failed.as_ref(), stop),
@@ -93,20 +95,61 @@ fn slot_failed(FailedSlot { name, failure }: &FailedSlot) -> String {
     }
 }
 
-fn changed(what: &str, changes: &Changes) -> String {
-    let Changes { added, removed, replaced, again, kept } = changes;
-    let part = |verb: &str, names: &[String], order: &str| {
-        (!names.is_empty()).then(|| format!("{verb} {}{order}", phrase::list_and(names)))
+/// What a changed plan has changed, after the name of its occasion.
+fn changed(occasion: Occasion, changes: &Changes) -> String {
+    let Changes { added, removed, replaced, again, given_up, backing_off, ended, down, kept } =
+        changes;
+    let part = |verb: &str, names: &[String], rest: &str| {
+        (!names.is_empty()).then(|| format!("{verb}{}{rest}", phrase::slots(names)))
     };
-    let one_by_one = if replaced.len() > 1 { " one by one" } else { "" };
-    let parts = [
-        part("added", added, ""),
-        part("removed", removed, ""),
-        part("replacing", replaced, one_by_one),
-        part("running", again, " again"),
+    // "web.1 and web.2 stay down", "web.1 stays down"
+    let state = |names: &[String], one: &str, several: &str| {
+        part("", names, if names.len() == 1 { one } else { several })
+    };
+    let given_up = match occasion {
+        Occasion::Reload => part("trying ", given_up, " again"),
+        Occasion::Scale => state(given_up, " stays down: it gave up", " stay down: they gave up"),
+    };
+    let parts: Vec<_> = [
+        part("added ", added, ""),
+        part("removed ", removed, ""),
+        part("replacing ", replaced, one_by_one(replaced)),
+        part("running ", again, " again"),
+        given_up,
         (*kept > 0).then(|| format!("kept {}", phrase::count(*kept, "worker"))),
-    ];
-    format!("{what}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
+        state(backing_off, " still waits for its next try", " still wait for their next try"),
+        state(ended, " has ended", " have ended"),
+        state(down, " stays down", " stay down"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let occasion = match occasion {
+        Occasion::Reload => "reload",
+        Occasion::Scale => "scale",
+    };
+    if parts.is_empty() {
+        return format!("{occasion}: nothing has changed");
+    }
+    format!("{occasion}: {}", parts.join("; "))
+}
+
+/// Why a plan was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    Reload,
+    Scale,
+}
+
+/// In which order these slots are replaced: within each pool one after another.
+fn one_by_one(replaced: &[String]) -> &'static str {
+    let pool = |name: &String| name.rsplit_once('.').map(|(pool, _)| pool.to_owned());
+    let pools: BTreeSet<_> = replaced.iter().map(pool).collect();
+    match (pools.len(), replaced.len()) {
+        (pools, slots) if slots <= pools => "",
+        (1, _) => " one by one",
+        (_, _) => " one by one in each pool",
+    }
 }
 
 /// Each fault of a file has a line of its own.
@@ -116,7 +159,7 @@ fn reload_refused(error: &ReloadError) -> String {
             format!("{faults}\nreload refused; nothing has changed")
         }
         ReloadError::Load(_)
-        | ReloadError::NoFile
+        | ReloadError::NoFile(_)
         | ReloadError::Stopping
         | ReloadError::NotifySocket(_) => format!("reload refused: {error}; nothing has changed"),
     }
@@ -194,7 +237,7 @@ fn stdout(incident: StdoutIncident) -> String {
         }
         StdoutIncident::Broken(errno) => format!(
             "cannot write to stdout: {}; the oldest lines are dropped until it can",
-            errno.desc()
+            errno_words(errno)
         ),
         StdoutIncident::Restored(0) => "stdout can be written again; no line was lost".into(),
         StdoutIncident::Restored(count) => {
@@ -238,117 +281,4 @@ fn wish(wish: Wish) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::supervisor::StopReason;
-
-    #[test]
-    fn the_first_line_names_ports_in_a_row_as_a_range() {
-        let pool = |ports: &[u16]| {
-            let slots = (1..).zip(ports).map(|(n, port)| (format!("web.{n}"), Some(*port)));
-            PoolFacts { name: "web".into(), slots: slots.collect() }
-        };
-        assert_eq!(
-            started(&[pool(&[8080, 8081, 8082])]),
-            "keeping web.1 to web.3 on ports 8080 to 8082; Ctrl-C stops it"
-        );
-        let job = PoolFacts { name: "job".into(), slots: vec![("job.1".into(), None)] };
-        assert_eq!(
-            started(&[pool(&[8080, 9000]), job]),
-            "keeping web.1 to web.2 on ports 8080, 9000 and job.1; Ctrl-C stops it"
-        );
-    }
-
-    #[test]
-    fn pools_that_wait_in_vain_are_told_which_slot_failed_and_how() {
-        let failed = |failure| FailedSlot { name: "migrate.1".into(), failure };
-        let waiting = |waiting: &[&str], failure| {
-            let waiting: Vec<_> = waiting.iter().map(|name| (*name).to_owned()).collect();
-            waiting_in_vain(&waiting, "migrate", &failed(failure))
-        };
-        assert_eq!(
-            waiting(&["web"], SlotFailure::Exit(Exit::Code(4))),
-            "web waits for migrate and is not started: migrate.1 exited 4"
-        );
-        assert_eq!(
-            waiting(&["web", "job"], SlotFailure::Exit(Exit::Signal(9))),
-            "web and job wait for migrate and are not started: migrate.1 was killed by SIGKILL"
-        );
-        let over = RunEvent::EndedWithFailure(failed(SlotFailure::GaveUp));
-        assert_eq!(sentence(&over), "nothing is left to keep: migrate.1 gave up");
-    }
-
-    #[test]
-    fn a_reload_says_what_changes_and_what_does_not() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let changes = Changes {
-            added: names(&["job.1"]),
-            removed: names(&["old.1", "old.2"]),
-            replaced: names(&["web.1", "web.2", "web.3"]),
-            again: names(&["migrate.1"]),
-            kept: 1,
-        };
-        assert_eq!(
-            changed("reload", &changes),
-            "reload: added job.1; removed old.1 and old.2; \
-             replacing web.1, web.2 and web.3 one by one; running migrate.1 again; kept 1 worker"
-        );
-    }
-
-    #[test]
-    fn workers_that_delay_a_stop_and_are_not_named_are_counted() {
-        let more = MoreDelays { stopping: 995, left: Duration::from_secs(4), killing: 0 };
-        assert_eq!(more_delays(more), "and 995 more workers are still stopping; SIGKILL in 4s");
-        assert_eq!(
-            more_delays(MoreDelays { killing: 1, ..more }),
-            "and 1 more worker is still there after SIGKILL, \
-             and 995 more workers are still stopping; SIGKILL in 4s"
-        );
-    }
-
-    #[test]
-    fn a_stop_says_by_which_signal_how_many_and_how_long() {
-        let mut stop = stop_of(3);
-        assert_eq!(
-            stopping(Wish::Interrupt, &stop),
-            "SIGINT: stopping 3 workers; SIGKILL in 5s, or at once if asked again"
-        );
-        assert_eq!(
-            stopping(Wish::Hangup, &stop),
-            "SIGHUP: stopping 3 workers; SIGKILL in 5s, or at once on SIGTERM"
-        );
-        stop.how = StopKind::Kill;
-        assert_eq!(stopping(Wish::Quit, &stop), "SIGQUIT: killing 3 workers");
-        stop.workers = 0;
-        assert_eq!(stopping(Wish::Hangup, &stop), "SIGHUP: no worker to stop");
-    }
-
-    fn stop_of(workers: usize) -> Stop {
-        Stop {
-            reason: StopReason::Asked(Wish::Interrupt),
-            how: StopKind::Terminate,
-            workers,
-            longest_grace: Duration::from_secs(5),
-            order: StopOrder::AllAtOnce,
-        }
-    }
-
-    #[test]
-    fn a_pool_that_ends_the_run_is_named_with_its_failure_and_what_is_stopped() {
-        let failed =
-            FailedSlot { name: "tests.1".into(), failure: SlotFailure::Exit(Exit::Code(2)) };
-        let mut stop = stop_of(3);
-        assert_eq!(
-            pool_ended("tests", Some(&failed), &stop),
-            "tests has ended: tests.1 exited 2; stopping 3 workers; \
-             SIGKILL in 5s, or at once on Ctrl-C or SIGTERM"
-        );
-        let (pool, needed) = ("tests".into(), "db".into());
-        stop.how = StopKind::Kill;
-        assert_eq!(
-            sentence(&RunEvent::PoolBlocked { pool, needed, failed, stop }),
-            "tests waits for db and cannot start: tests.1 exited 2; killing 3 workers"
-        );
-        assert_eq!(pool_ended("tests", None, &stop_of(0)), "tests has ended with success");
-    }
-}
+mod tests;
