@@ -240,7 +240,11 @@ impl Reactor {
     /// What a worker has written stands before the report of its end.
     fn read_last(&mut self, worker: WorkerId) -> LastOutput {
         let registrar = &mut self.poller.registrar();
-        self.output.read_last(worker, self.clock.moment(), registrar)
+        let last = self.output.read_last(worker, self.clock.moment(), registrar);
+        if let Some(history) = self.slots.history_mut(worker.slot).filter(|_| last.is_empty()) {
+            history.note_silence();
+        }
+        last
     }
 
     fn policy(&self, slot: SlotId) -> Policy {

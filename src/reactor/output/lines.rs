@@ -136,6 +136,11 @@ impl LastOutput {
         self.bytes.extend_from_slice(kept);
     }
 
+    /// True if nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The last whole line that is not blank, as text.
     pub fn last_line(&self) -> Option<String> {
         let mut lines = self.bytes.split(|byte| *byte == b'\n').rev();

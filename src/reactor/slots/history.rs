@@ -24,6 +24,8 @@ pub struct History {
     started_at: Option<Time>,
     /// The number of the last line of all workers when it was started.
     lines_before: u64,
+    /// It has ended without a line: none is searched for.
+    is_silent: bool,
     ready_at: Option<Time>,
     /// The latest first.
     deaths: VecDeque<Death>,
@@ -95,6 +97,7 @@ impl History {
             self.restarts += u64::from(self.generation > 0);
             self.started_at = Some(now.clone());
             self.lines_before = last_line;
+            self.is_silent = false;
             self.ready_at = None;
             self.ending = None;
             self.exit = None;
@@ -104,6 +107,11 @@ impl History {
         }
         (self.generation, self.phase) = (generation, to);
         Some(PhaseChange { generation, from, to })
+    }
+
+    /// All that its worker has written is read, and that is nothing.
+    pub fn note_silence(&mut self) {
+        self.is_silent = true;
     }
 
     /// The leader of a worker was reaped.
@@ -121,6 +129,8 @@ impl History {
         last_lines: impl FnOnce() -> Vec<String>,
     ) {
         let What::Worker(facts, event) = &report.what else { return };
+        let is_silent = self.is_silent;
+        let last_lines = || if is_silent { Vec::new() } else { last_lines() };
         let (reason, exit, cause) = match event {
             WorkerEvent::Crashed { death, .. } => (Reason::Crash, Some(death.exit), death.cause),
             WorkerEvent::FailedStart { death, .. } => {
