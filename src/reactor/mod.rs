@@ -146,8 +146,13 @@ impl Reactor {
         // Much of what has run until now does not run again.
         own_process::release_code_pages();
         let mut progress = Progress::MayHaveMore;
+        let mut has_rested = false;
         loop {
             let timeout = self.timeout(progress);
+            if timeout.is_none() && !std::mem::replace(&mut has_rested, true) {
+                // All is ready: the rest of the start does not run again either.
+                own_process::release_code_pages();
+            }
             self.clock.begin_wait(timeout);
             let wakeup = self.poller.wait(timeout).map_err(ReactorError::Poll)?;
             self.clock.end_wait();
