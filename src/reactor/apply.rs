@@ -50,10 +50,12 @@ impl Reactor {
                 return self.spawn(worker, revision, port);
             }
             Action::Terminate(worker) => {
+                self.slots.measure_stop(worker, self.clock.now());
                 self.stop_probes(worker);
                 self.children.terminate(worker);
             }
             Action::Kill(worker) => {
+                self.slots.measure_stop(worker, self.clock.now());
                 self.stop_probes(worker);
                 self.children.kill(worker);
                 self.agenda.stop_progress.on_killed(self.clock.now());
@@ -78,7 +80,9 @@ impl Reactor {
         let Self { slots, children, health, output, poller, clock, .. } = self;
         let (registrar, now) = (poller.registrar(), clock.now());
         let mut parts = Parts { children, health, output, registrar, now };
-        slots.spawn(worker, revision, port, &mut parts)
+        let event = slots.spawn(worker, revision, port, &mut parts);
+        slots.measure_start(worker, clock.moment().wall.seconds());
+        event
     }
 
     /// The worker has exec'd. If it was terminated before that, it is not probed any more.
@@ -88,6 +92,7 @@ impl Reactor {
         let (registrar, now) = (poller.registrar(), clock.now());
         let mut parts = Parts { children, health, output, registrar, now };
         slots.on_execd(worker);
+        slots.measure_exec(worker, clock.read());
         if awaits_ready {
             slots.watch_start(worker, &mut parts);
         }

@@ -32,6 +32,8 @@ pub struct Moment {
 pub struct Clock {
     now: Instant,
     wall: WallTime,
+    /// When it was started, by the time of day.
+    started: WallTime,
     /// What `now` was in the last wakeup.
     previous: Instant,
     /// When the wait was to end, if it was to end by itself.
@@ -45,9 +47,11 @@ impl Clock {
     /// A clock that has just been read.
     pub fn start() -> Self {
         let now = Instant::now();
+        let wall = WallTime::now();
         Self {
             now,
-            wall: WallTime::now(),
+            wall,
+            started: wall,
             previous: now,
             wait_until: None,
             suspended: Duration::ZERO,
@@ -58,6 +62,23 @@ impl Clock {
     /// The time at the last [`Clock::end_wait`]: one wakeup sees one time.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The time of this very moment, for what is shorter than a wakeup.
+    pub fn read(&self) -> Instant {
+        self.current()
+    }
+
+    /// When it was started, in seconds since the Unix epoch.
+    pub fn started_seconds(&self) -> f64 {
+        self.started.seconds()
+    }
+
+    /// The time of day at this moment of the run, in seconds since the Unix epoch.
+    pub fn seconds_of(&self, moment: Instant) -> f64 {
+        let ahead = moment.saturating_duration_since(self.now).as_secs_f64();
+        let ago = self.now.saturating_duration_since(moment).as_secs_f64();
+        self.wall.seconds() + ahead - ago
     }
 
     /// The time of day, read now.
@@ -143,6 +164,11 @@ impl WallTime {
     fn now() -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The same, in seconds.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
     }
 }
 

@@ -10,6 +10,7 @@ use super::control::call::{Call, Until, seconds};
 use super::control::goal::{Goal, Pending};
 use super::control::http::{Reply, Status};
 use super::control::logs::Logs;
+use super::control::metrics::Metrics;
 use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
@@ -39,6 +40,9 @@ impl Reactor {
             }))),
             Call::OpenApi => Ok(Answer::Reply(json(&openapi::document()))),
             Call::Health => Ok(Answer::Reply(self.health_reply())),
+            Call::Metrics { pools, dialect } => {
+                Ok(Answer::Metrics(Metrics::new(dialect, &pools, self.view())?))
+            }
             Call::Status { slots } => Ok(Answer::Reply(json(&self.run_status(&slots)?))),
             Call::Slot(name) => {
                 let slots = self.resolve(&[name])?;

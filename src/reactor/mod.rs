@@ -225,8 +225,9 @@ impl Reactor {
         match event {
             ChildEvent::Execd(worker) => self.on_execd(worker),
             ChildEvent::NotExecd { worker, error } => self.on_not_execd(worker, error),
-            ChildEvent::Exited { worker, exit, remains } => {
+            ChildEvent::Exited { worker, exit, cpu, remains } => {
                 self.slots.on_exited(worker, exit, now);
+                self.slots.measure_death(worker, exit, cpu, remains, self.clock.read());
                 let probe = self.health.on_exited(worker, &mut self.poller.registrar());
                 self.kill_probe(probe);
                 self.handle(Event::Exited { worker, exit, remains });
@@ -251,6 +252,7 @@ impl Reactor {
     /// Whatever was reaped may have been the last process in the group of a worker.
     fn note_emptied(&mut self) {
         for worker in self.children.take_emptied() {
+            self.slots.measure_emptied(worker, self.clock.now());
             self.handle(Event::Emptied(worker));
         }
     }

@@ -66,6 +66,9 @@ impl Reactor {
 
     /// Reports what became of a worker, with the facts of this very worker.
     pub(super) fn report(&mut self, transition: Transition) {
+        let worker = transition.worker();
+        let stopped_by = self.stopped_by(worker.slot);
+        self.slots.measure_transition(transition, stopped_by, self.clock.now());
         match transition {
             Transition::Ready(worker) => self.report_worker(worker, WorkerEvent::Ready),
             Transition::Crashed { worker, exit, next } => {

@@ -9,7 +9,9 @@ use super::control::client::{Left, Work};
 use super::control::goal::{Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
 use super::control::logs::{Logs, More};
+use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
+use super::control::status::View;
 use super::control::stream::Stream;
 use crate::supervisor::{Exit, Phase, Slot, Wanted};
 use crate::wire::{Done, EventKind, Problem};
@@ -20,6 +22,7 @@ pub(super) enum Answer {
     Pending(Pending),
     Stream(Stream),
     Logs(Logs),
+    Metrics(Metrics),
 }
 
 impl Reactor {
@@ -80,7 +83,8 @@ impl Reactor {
 
     /// Gives the readers of streams what is new, and writes what clients take.
     fn fill_streams(&mut self) -> More {
-        let Self { control, clock, output, .. } = self;
+        let Self { control, clock, output, supervisor, slots, children, poller, .. } = self;
+        let clients = control.clients.len();
         let mut more = More::No;
         for (_, client) in &mut control.clients {
             let connection = &mut client.connection;
@@ -90,6 +94,19 @@ impl Reactor {
                 }
                 Work::Logs(logs) => {
                     if logs.fill(output.ring(), connection) == More::Yes {
+                        more = More::Yes;
+                    }
+                }
+                Work::Metrics(metrics) => {
+                    let source = Source {
+                        view: View { supervisor, slots, clock },
+                        ring: output.ring(),
+                        children,
+                        requests: &control.requests,
+                        clients,
+                        wakeups: poller.wakeups(),
+                    };
+                    if metrics.fill(&source, connection) == More::Yes {
                         more = More::Yes;
                     }
                 }
@@ -118,6 +135,10 @@ impl Reactor {
             Answer::Logs(logs) => {
                 client.connection.begin_stream(&logs.head());
                 client.work = Work::Logs(Box::new(logs));
+            }
+            Answer::Metrics(metrics) => {
+                client.connection.begin_stream(&metrics.head());
+                client.work = Work::Metrics(Box::new(metrics));
             }
             Answer::Stream(stream) => {
                 client.connection.begin_stream(&stream.head());

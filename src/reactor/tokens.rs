@@ -58,6 +58,7 @@ pub struct Poller {
     poll: Poll,
     events: Events,
     sources: Slab<Source>,
+    wakeups: u64,
 }
 
 /// What a part of the reactor needs to register and to release its sources.
@@ -74,7 +75,7 @@ impl Poller {
     /// EMFILE, ENFILE or ENOMEM (epoll_create1(2)).
     pub fn open() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_WAKEUP);
-        Ok(Self { poll: Poll::new()?, events, sources: Slab::new() })
+        Ok(Self { poll: Poll::new()?, events, sources: Slab::new(), wakeups: 0 })
     }
 
     pub fn registrar(&mut self) -> Registrar<'_> {
@@ -86,6 +87,7 @@ impl Poller {
     /// # Errors
     /// Those of epoll_wait(2), which are bugs. EINTR is none: the signal pipe says what arrived.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Wakeup> {
+        self.wakeups += 1;
         match self.poll.poll(&mut self.events, timeout) {
             // What is ready by now is read before any deadline is judged.
             Err(error) if error.kind() == ErrorKind::Interrupted => loop {
@@ -96,6 +98,11 @@ impl Poller {
             },
             result => result.map(|()| Wakeup::Usual),
         }
+    }
+
+    /// How often it has waited.
+    pub fn wakeups(&self) -> u64 {
+        self.wakeups
     }
 
     /// Whether the kernel may have more events than the last [`Poller::wait`] could return.

@@ -59,6 +59,10 @@ impl Paths {
         self.get::<Done>("/v1/wait", "Answers when it is so, or cannot be", &wait, JSON);
         let health = "200 if every wanted slot is ready, else 503";
         self.get::<String>("/healthz", health, &[], "text/plain");
+        let pool = ("pool", "only the series of these pools, and those of pm");
+        let metrics =
+            "Counts and times, for Prometheus: OpenMetrics if that is accepted, else text";
+        self.get::<String>("/metrics", metrics, &[pool], "text/plain; version=0.0.4");
         self.get::<Map<String, Value>>("/openapi.json", "This document", &[], JSON);
     }
 

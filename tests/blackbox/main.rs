@@ -19,6 +19,7 @@ mod health;
 mod init_option;
 mod log_files;
 mod matrix;
+mod metrics;
 mod orphan_signals;
 mod orphans;
 mod output;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::super::clock::WallTime;
 
 use super::http::{Method, Request};
+use super::metrics::Dialect;
 use super::problems;
 use crate::plan::text::suggest::Suggestion;
 use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
@@ -20,6 +21,7 @@ pub enum Call {
     Version,
     Health,
     OpenApi,
+    Metrics { pools: Vec<String>, dialect: Dialect },
     Status { slots: Vec<String> },
     Slot(String),
     Events(EventsCall),
@@ -79,10 +81,11 @@ pub enum Until {
 }
 
 /// Each path, the methods that it has, and its queries.
-const PATHS: [(&str, &str, &[&str]); 15] = [
+const PATHS: [(&str, &str, &[&str]); 16] = [
     ("/v1", "GET, HEAD", &[]),
     ("/healthz", "GET, HEAD", &[]),
     ("/openapi.json", "GET, HEAD", &[]),
+    ("/metrics", "GET, HEAD", &["pool"]),
     ("/v1/status", "GET, HEAD", &["slots"]),
     ("/v1/slots/", "GET, HEAD", &[]),
     ("/v1/events", "GET, HEAD", &["after", "slots", "follow"]),
@@ -150,6 +153,9 @@ impl Call {
             "/v1" => Self::Version,
             "/healthz" => Self::Health,
             "/openapi.json" => Self::OpenApi,
+            "/metrics" => {
+                Self::Metrics { pools: words(request, "pool"), dialect: Dialect::of(request) }
+            }
             "/v1/status" => Self::Status { slots: words(request, "slots") },
             "/v1/slots/" => Self::Slot(path["/v1/slots/".len()..].to_owned()),
             "/v1/events" => Self::Events(events(request)?),

@@ -10,6 +10,7 @@ use mio::net::UnixStream;
 use super::goal::Pending;
 use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
 use super::logs::Logs;
+use super::metrics::Metrics;
 use super::stream::Stream;
 
 /// Bytes that are written to one client in one wakeup.
@@ -35,6 +36,7 @@ pub enum Work {
     Pending(Box<Pending>),
     Stream(Box<Stream>),
     Logs(Box<Logs>),
+    Metrics(Box<Metrics>),
 }
 
 /// Whether something is left to do at once.

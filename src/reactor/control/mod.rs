@@ -4,7 +4,7 @@
 //! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
 //! [`status`] what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader
-//! of that, [`logs`] a reader of lines; [`parent`] is the service manager above pm.
+//! of that, [`logs`] a reader of lines, [`metrics`] one of counts; [`parent`] is the service manager above pm.
 
 pub mod call;
 pub mod client;
@@ -12,12 +12,14 @@ pub mod events;
 pub mod goal;
 pub mod http;
 pub mod logs;
+pub mod metrics;
 pub mod parent;
 pub mod problems;
 pub mod selectors;
 pub mod status;
 pub mod stream;
 
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -51,6 +53,8 @@ pub struct Control {
     listening: Option<Listening>,
     pub clients: Slab<Client>,
     pub events: Events,
+    /// How many requests were answered with each status, by its code.
+    pub requests: BTreeMap<u16, u64>,
     /// The file that the plan was made from.
     pub plan: Option<String>,
     pub started_at: Option<Time>,
@@ -206,12 +210,16 @@ impl Control {
     /// Closes the clients that are done or late.
     pub fn close_clients(&mut self, now: Instant, registrar: &mut Registrar<'_>) {
         let had = self.clients.len();
+        let requests = &mut self.requests;
         self.clients.retain(|_, client| {
             client.note_wait(now);
             if client.deadline().is_some_and(|deadline| now >= deadline) {
                 client.connection.time_out();
                 client.write();
                 client.note_wait(now);
+            }
+            for status in client.connection.take_answered() {
+                *requests.entry(status.code()).or_default() += 1;
             }
             if client.is_closed() {
                 let token = client.token;
@@ -237,7 +245,7 @@ impl Control {
         let clients = self.clients.iter().flat_map(|(_, client)| {
             let answer = match &client.work {
                 Work::Pending(pending) => Some(pending.deadline),
-                Work::Nothing | Work::Stream(_) | Work::Logs(_) => None,
+                Work::Nothing | Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => None,
             };
             [client.deadline(), answer]
         });

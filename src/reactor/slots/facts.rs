@@ -59,7 +59,9 @@ impl Slots {
 
     /// Looks at what this slot is at now.
     pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: &Time) -> Option<PhaseChange> {
-        self.history_mut(slot.id())?.note_phase(slot, last_line, now)
+        let record = self.records.get_mut(&slot.id())?;
+        record.measures.note_phase(slot);
+        record.history.note_phase(slot, last_line, now)
     }
 
     /// The facts of a worker: its slot's latest, or the one before it.

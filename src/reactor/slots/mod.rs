@@ -3,11 +3,13 @@
 //! Nothing is decided here. The supervisor names a worker by its slot and generation and what to run by a [`Revision`];
 //! both lead to a [`Record`]. [`launch`] is what a plan says of a slot, prepared; [`spawn`] starts workers and probe
 //! commands; [`memory_limit`] finds the means to limit memory; [`waiting`] knows which slots have failed for good, and
-//! which pools wait for them.
+//! which pools wait for them; [`measures`] counts what becomes of workers, and [`histogram`] how long it takes.
 
 mod facts;
+pub mod histogram;
 pub mod history;
 mod launch;
+pub mod measures;
 mod memory_limit;
 mod preview;
 mod record;
@@ -26,6 +28,7 @@ pub use self::launch::LaunchSpec;
 pub use self::record::FailureKind;
 pub use self::spawn::{Inherited, Parts};
 
+use self::measures::PoolTimes;
 use self::memory_limit::MemoryLimit;
 use self::record::Record;
 use super::health::Health;
@@ -42,6 +45,7 @@ pub struct Slots {
     records: BTreeMap<SlotId, Record>,
     /// The names of the pools that there are or were.
     pools: BTreeMap<PoolId, String>,
+    times: BTreeMap<PoolId, PoolTimes>,
     /// Never given to a slot yet.
     next_slot: SlotId,
     memory_limit: MemoryLimit,
@@ -102,6 +106,7 @@ impl Slots {
         Self {
             records: BTreeMap::new(),
             pools: BTreeMap::new(),
+            times: BTreeMap::new(),
             next_slot: SlotId(0),
             memory_limit: MemoryLimit::default(),
             unused_logs: Vec::new(),

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::history::History;
 use super::launch::LaunchSpec;
+use super::measures::Measures;
 use crate::reactor::report::{Cause, SpawnFailure, WorkerFacts};
 use crate::supervisor::{Next, PoolId, Revision, WorkerId};
 
@@ -18,6 +19,7 @@ use crate::supervisor::{Next, PoolId, Revision, WorkerId};
 pub struct Record {
     pub pool: PoolId,
     pub history: History,
+    pub measures: Measures,
     /// Those that a worker or the plan still needs: at most that of the worker that is there and that of the next one.
     specs: BTreeMap<Revision, LaunchSpec>,
     /// The revision that the plan wants.
@@ -61,6 +63,7 @@ impl Record {
         Self {
             pool,
             history: History::default(),
+            measures: Measures::default(),
             specs: BTreeMap::from([(wanted, spec)]),
             wanted,
             latest: None,

@@ -50,6 +50,7 @@ impl Slots {
     ) -> Option<Event> {
         let logs = self.record_mut(worker.slot).begin(worker, revision, parts.now);
         self.unused_logs.extend(logs);
+        self.record_mut(worker.slot).measures.begin(parts.now);
         let result = self.try_spawn(worker, revision, port, parts);
         let record = self.record_mut(worker.slot);
         match result {

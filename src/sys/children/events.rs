@@ -1,5 +1,7 @@
 //! The reaper: what has become of each child, in an order in which it can be told.
 
+use std::time::Duration;
+
 use nix::unistd::{Pid, getpgid};
 
 use super::group::{Group, expect_sent};
@@ -17,25 +19,18 @@ pub enum ChildEvent {
     /// This worker has exec'd.
     Execd(WorkerId),
     /// This worker could not exec.
-    NotExecd {
-        worker: WorkerId,
-        error: SpawnError,
-    },
+    NotExecd { worker: WorkerId, error: SpawnError },
     Exited {
         worker: WorkerId,
         exit: Exit,
+        /// The CPU time that its leader has used, with that of the children which the leader has reaped.
+        cpu: Duration,
         remains: Remains,
     },
     /// A probe that [`Children::probe`] had started.
-    ProbeExited {
-        probe: ProbeId,
-        exit: Exit,
-    },
+    ProbeExited { probe: ProbeId, exit: Exit },
     /// As above.
-    ProbeNotExecd {
-        probe: ProbeId,
-        error: SpawnError,
-    },
+    ProbeNotExecd { probe: ProbeId, error: SpawnError },
     /// An orphan has ended.
     Other,
 }
@@ -147,13 +142,13 @@ impl Children {
         }
         let number = getpgid(Some(pid));
         // None: a debugger holds it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
-        let exit = wait::reap(pid).ok().flatten()?;
+        let (exit, cpu) = wait::reap_with_cpu(pid).ok().flatten()?;
         self.search = Search::Needed;
         self.orphans.expire();
         self.suspect(number.ok().and_then(|number| self.leaders.get(&number)).copied());
         let leads = |owner: &&Owner| self.groups.get(owner).is_some_and(Group::has_leader);
         match self.leaders.get(&pid).filter(leads).copied() {
-            Some(owner) => Some(self.on_leader_reaped(owner, exit)),
+            Some(owner) => Some(self.on_leader_reaped(owner, exit, cpu)),
             None => {
                 let owner = self.orphans.remove(pid);
                 if let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) {
@@ -165,7 +160,7 @@ impl Children {
         }
     }
 
-    fn on_leader_reaped(&mut self, owner: Owner, exit: Exit) -> ChildEvent {
+    fn on_leader_reaped(&mut self, owner: Owner, exit: Exit, cpu: Duration) -> ChildEvent {
         if let Some(group) = self.groups.get_mut(&owner) {
             let pidfd = group.on_leader_reaped();
             self.watch.remove(group.pid, pidfd.as_ref());
@@ -178,7 +173,7 @@ impl Children {
                 self.forget(owner);
                 ChildEvent::NotExecd { worker, error }
             }
-            (Owner::Worker(worker), None) => self.on_worker_reaped(worker, exit),
+            (Owner::Worker(worker), None) => self.on_worker_reaped(worker, exit, cpu),
             (Owner::Probe(probe), Some(error)) => {
                 self.forget(owner);
                 ChildEvent::ProbeNotExecd { probe, error }
@@ -190,13 +185,13 @@ impl Children {
         }
     }
 
-    fn on_worker_reaped(&mut self, worker: WorkerId, exit: Exit) -> ChildEvent {
+    fn on_worker_reaped(&mut self, worker: WorkerId, exit: Exit, cpu: Duration) -> ChildEvent {
         let is_over = self.is_over(worker);
         let remains = if is_over { Remains::Nothing } else { Remains::Members };
         if is_over {
             self.forget(Owner::Worker(worker));
         }
-        ChildEvent::Exited { worker, exit, remains }
+        ChildEvent::Exited { worker, exit, cpu, remains }
     }
 
     /// A probe leaves no process behind.

@@ -70,7 +70,8 @@ fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
         let expected = worker(generation);
         assert!(matches!(next(&mut children), ChildEvent::Execd(worker) if worker == expected));
         let ended = next(&mut children);
-        let ChildEvent::Exited { worker, exit: Exit::Code(0), remains: Remains::Nothing } = ended
+        let ChildEvent::Exited { worker, exit: Exit::Code(0), remains: Remains::Nothing, .. } =
+            ended
         else {
             panic!("{ended:?}");
         };

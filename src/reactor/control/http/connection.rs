@@ -12,7 +12,7 @@ use super::buffer::Buffer;
 use super::framing::HeadSearch;
 use super::reply::{Body, CHUNK_FRAME_BYTES_MAX, Framing, LAST_CHUNK, write_chunk};
 use super::request::{After, Incoming, Version};
-use super::{Head, OUTPUT_BYTES_MAX, Refusal, Reply, Request};
+use super::{Head, OUTPUT_BYTES_MAX, Refusal, Reply, Request, Status};
 
 /// One client of the control socket. No call fails, and each may come at any time.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Connection {
     phase: Phase,
     client: Client,
     history: History,
+    /// The statuses of its answers that are not counted yet.
+    answered: Vec<Status>,
 }
 
 /// What a client keeps its connection waiting for.
@@ -102,6 +104,7 @@ impl Connection {
             phase: Phase::Head(HeadSearch::default()),
             client: Client::MaySend,
             history: History::New,
+            answered: Vec::new(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Connection {
     pub fn reply(&mut self, reply: &Reply) {
         let Phase::Answer(Exchange { body, after, .. }) = self.phase else { return };
         let after = if reply.after() == After::Close { After::Close } else { after };
+        self.answered.push(reply.head.status);
         reply.write(body, after, &mut self.output);
         self.phase = Phase::Writing(after);
     }
@@ -120,6 +124,7 @@ impl Connection {
             Version::Http10 => Framing::UntilClose,
             Version::Http11 => Framing::Chunked,
         };
+        self.answered.push(head.status);
         head.write(framing, exchange.after, &mut self.output);
         self.phase = match exchange.body {
             Body::Sent => Phase::Stream(exchange),
@@ -145,6 +150,11 @@ impl Connection {
         }
         self.phase = Phase::Writing(exchange.after);
         self.note_written();
+    }
+
+    /// The statuses of the answers since the last call.
+    pub fn take_answered(&mut self) -> Vec<Status> {
+        std::mem::take(&mut self.answered)
     }
 
     /// How many bytes of a stream may be added now.

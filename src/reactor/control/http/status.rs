@@ -29,33 +29,35 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 22] = [
+        Self::Ok,
+        Self::Accepted,
+        Self::NotModified,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::LengthRequired,
+        Self::ContentTooLarge,
+        Self::UriTooLong,
+        Self::UnsupportedMediaType,
+        Self::ExpectationFailed,
+        Self::UnprocessableContent,
+        Self::RequestHeaderFieldsTooLarge,
+        Self::InternalServerError,
+        Self::NotImplemented,
+        Self::ServiceUnavailable,
+        Self::GatewayTimeout,
+        Self::HttpVersionNotSupported,
+    ];
+
     /// The status with this code, if pm answers with it.
     pub fn of(code: u16) -> Option<Self> {
-        const ALL: [Status; 22] = [
-            Status::Ok,
-            Status::Accepted,
-            Status::NotModified,
-            Status::BadRequest,
-            Status::Unauthorized,
-            Status::Forbidden,
-            Status::NotFound,
-            Status::MethodNotAllowed,
-            Status::RequestTimeout,
-            Status::Conflict,
-            Status::LengthRequired,
-            Status::ContentTooLarge,
-            Status::UriTooLong,
-            Status::UnsupportedMediaType,
-            Status::ExpectationFailed,
-            Status::UnprocessableContent,
-            Status::RequestHeaderFieldsTooLarge,
-            Status::InternalServerError,
-            Status::NotImplemented,
-            Status::ServiceUnavailable,
-            Status::GatewayTimeout,
-            Status::HttpVersionNotSupported,
-        ];
-        ALL.into_iter().find(|status| status.code() == code)
+        Self::ALL.into_iter().find(|status| status.code() == code)
     }
 
     pub fn code(self) -> u16 {

@@ -135,7 +135,9 @@ impl Connection {
         };
         self.input.clear();
         let body = if is_head { Body::LeftOut } else { Body::Sent };
-        refusal.reply().write(body, After::Close, &mut self.output);
+        let reply = refusal.reply();
+        self.answered.push(reply.head.status);
+        reply.write(body, After::Close, &mut self.output);
         self.phase = Phase::Writing(After::Close);
     }
 }
