@@ -108,6 +108,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    pub const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::Starting,
+        Self::Ready,
+        Self::Stopping,
+        Self::Killing,
+        Self::Backoff,
+        Self::GivenUp,
+    ];
+
     /// As it is written: `given_up`.
     pub fn written(self) -> &'static str {
         match self {

@@ -33,7 +33,7 @@ use mio::unix::SourceFd;
 
 pub use self::agenda::{MakePlan, Origin};
 pub use self::control::{Place, PlaceOrigin, http};
-pub use self::output::{Colour, Form, OwnLines, View};
+pub use self::output::{Colour, Form, OwnLines, View, label_colour};
 pub use self::report::{NoFile, StaleWorkers};
 
 use self::agenda::Agenda;

@@ -112,6 +112,7 @@ impl Reactor {
                 }
                 Work::Nothing | Work::Pending(_) => {}
             }
+            client.end_work();
             client.write();
         }
         more

@@ -1,8 +1,10 @@
 //! The control socket: a running pm is asked and told.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGKILL;
 use serde_json::json;
@@ -259,6 +261,24 @@ fn a_wait_ends_when_it_is_so_or_cannot_be() {
 }
 
 #[test]
+fn a_request_behind_one_that_waits_is_answered_after_it() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'await', 'PORT2', 'listen', '{port}', 'stay']\n\
+        ports = PORT1\n";
+    let run = run(2, text);
+    let mut client = run.api.connect();
+    for path in ["/v1/wait?slots=all", "/v1/events", "/healthz"] {
+        write!(client, "GET {path} HTTP/1.1\r\nHost: pm\r\n\r\n").unwrap();
+    }
+    let gate = run.pm.ports[1];
+    eventually("the gate", || std::net::TcpStream::connect(("127.0.0.1", gate)).ok());
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answers = BufReader::new(client).lines().map(Result::unwrap);
+    // The text of /healthz, the last of the three.
+    assert!(answers.any(|line| line == "ready"));
+    run.pm.stop();
+}
+
+#[test]
 fn two_commands_that_contradict_each_other_are_both_answered() {
     let text = "[pool.POOL]\ncommand = ['WORKER', 'drain', '300', 'stay']\n";
     let run = run(0, text);
@@ -345,6 +365,10 @@ fn the_lines_of_all_workers_are_kept_in_one_order_with_each_death_among_them() {
     let last = run.api.get("/v1/logs?lines=1").body;
     assert_eq!(last.lines().count(), 1, "{last}");
     run.api.get("/v1/logs?grep=(").refuses(400, "grep");
+    let beyond = format!("/v1/logs?after={}", u64::MAX);
+    assert_eq!(run.api.get(&beyond).body, "");
+    let beyond = format!("/v1/events?after={}", u64::MAX);
+    assert_eq!(run.api.get(&beyond).body, "");
     run.pm.stop();
 }
 
@@ -403,6 +427,12 @@ fn a_socket_that_a_killed_pm_has_left_is_replaced() {
 
 #[test]
 fn a_socket_that_cannot_be_made_is_an_error_only_if_it_was_asked_for() {
+    let mut usual = Command::new(pm_binary());
+    usual.args(["run", "--workers", "1", "--restart", "never", "--", "true"]);
+    let output = usual.current_dir("/sys").env_remove("PM_SOCKET").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("commands cannot reach this pm: "), "{said}");
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing/.pm.sock");
     let mut asked = Command::new(pm_binary());

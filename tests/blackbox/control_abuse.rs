@@ -224,8 +224,8 @@ fn a_client_that_reads_nothing_costs_little_and_delays_nobody() {
     pm.stop();
 }
 
-/// What the reactor has in memory, in kB.
+/// What the reactor has in memory of its own, in kB: pages of the program come and go.
 fn memory(pm: &Pm) -> u64 {
-    let text = status(pm.reactor(), "VmRSS");
+    let text = status(pm.reactor(), "RssAnon");
     text.split_whitespace().next().and_then(|kb| kb.parse().ok()).unwrap()
 }

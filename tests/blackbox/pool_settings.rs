@@ -250,7 +250,8 @@ fn an_open_stdin_costs_no_descriptor_once_its_worker_has_exited() {
         ask(pm.ports[0], "exit 1");
         pm.wait_slot_ready(".1", generation);
     }
-    eventually("as many descriptors as before", || (open() == before).then_some(()));
+    // When it first rests, pm has a file of /proc open for a moment.
+    eventually("no more descriptors than before", || (open() <= before).then_some(()));
     pm.stop();
 }
 

@@ -146,18 +146,7 @@ fn take_over_leaves_the_worker_of_a_living_pm_alone_whatever_that_pm_is_called()
     let folder = tempfile::tempdir().unwrap();
     let renamed = folder.path().join("keeper");
     copy(pm_binary(), &renamed).unwrap();
-    let pool = Pool::of(worker("listen {port} stay")).on_ports(1).in_folder(folder.path());
-    let living = pool.program(&renamed).start();
-    let first = living.wait_ready(1, 1);
-    let port = living.ports[0].to_string();
-    let rival = Pool::of(worker("listen {port} stay")).option("--ports", &port);
-    let rival = rival.flag("--take-over").in_folder(folder.path()).start();
-    let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
-    assert!(line.contains("; trying until it is free"), "{line}");
-    // Several attempts happen in this time.
-    for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
-    stop_beside_another(rival);
-    living.stop();
+    take_over_leaves_alone(&folder, |pool| pool.program(&renamed));
 }
 
 #[test]
@@ -166,14 +155,20 @@ fn take_over_leaves_the_worker_of_a_living_sealed_pm_alone() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    take_over_leaves_alone(&folder, |pool| pool.flag("--sealed"));
+}
+
+/// A pm that takes over leaves the worker of this one alone, which runs in the same folder.
+fn take_over_leaves_alone(folder: &tempfile::TempDir, as_living: impl FnOnce(Pool) -> Pool) {
     let pool = Pool::of(worker("listen {port} stay")).on_ports(1).in_folder(folder.path());
-    let living = pool.flag("--sealed").start();
+    let living = as_living(pool).start();
     let first = living.wait_ready(1, 1);
     let port = living.ports[0].to_string();
     let rival = Pool::of(worker("listen {port} stay")).option("--ports", &port);
     let rival = rival.flag("--take-over").in_folder(folder.path()).start();
     let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
     assert!(line.contains("; trying until it is free"), "{line}");
+    // Several attempts happen in this time.
     for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
     stop_beside_another(rival);
     living.stop();

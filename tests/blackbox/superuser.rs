@@ -4,6 +4,7 @@ use std::fs::{Permissions, copy, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+use nix::unistd::Pid;
 
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
@@ -15,8 +16,12 @@ use crate::support::waiting::eventually;
 /// nobody
 const USER: u32 = 65534;
 
-/// A pm of a user without rights, whose one worker is root's.
-fn start(folder: &tempfile::TempDir) -> Pm {
+/// A pm of a user without rights, and its one worker, which is root's. `None`: the test is skipped.
+fn start(folder: &tempfile::TempDir) -> Option<(Pm, Pid)> {
+    if !nix::unistd::geteuid().is_root() {
+        skip("only root can make a program set-uid");
+        return None;
+    }
     set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let [pm, worker] = ["pm", "worker"].map(|name| folder.path().join(name));
     copy(pm_binary(), &pm).unwrap();
@@ -26,18 +31,15 @@ fn start(folder: &tempfile::TempDir) -> Pm {
     let pool = Pool::of(command).program(&pm).in_folder(folder.path()).of_size(1).by_user(USER);
     let pm = pool.option("--grace", "100ms").start();
     pm.wait_ready(1, 1);
-    pm
+    let worker = children_of(pm.reactor())[0];
+    eventually("it is root's", || status(worker, "Uid").starts_with("0\t0").then_some(()));
+    Some((pm, worker))
 }
 
 #[test]
 fn a_worker_that_became_roots_is_named_and_left_behind_at_a_third_wish() {
-    if !nix::unistd::geteuid().is_root() {
-        return skip("only root can make a program set-uid");
-    }
     let folder = tempfile::tempdir().unwrap();
-    let mut pm = start(&folder);
-    let worker = children_of(pm.reactor())[0];
-    eventually("it is root's", || status(worker, "Uid").starts_with("0\t0").then_some(()));
+    let Some((mut pm, worker)) = start(&folder) else { return };
     pm.signal(SIGTERM);
     let advice =
         format!("belongs to user 0 now, and pm may not signal it: `sudo kill -9 {worker}` ends it");
@@ -56,13 +58,8 @@ fn a_worker_that_became_roots_is_named_and_left_behind_at_a_third_wish() {
 
 #[test]
 fn the_guard_does_not_wait_for_a_process_that_it_may_not_kill() {
-    if !nix::unistd::geteuid().is_root() {
-        return skip("only root can make a program set-uid");
-    }
     let folder = tempfile::tempdir().unwrap();
-    let mut pm = start(&folder);
-    let worker = children_of(pm.reactor())[0];
-    eventually("it is root's", || status(worker, "Uid").starts_with("0\t0").then_some(()));
+    let Some((mut pm, worker)) = start(&folder) else { return };
     send(SIGKILL, pm.reactor());
     pm.wait_end();
     send(SIGKILL, worker);

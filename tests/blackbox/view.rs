@@ -90,8 +90,8 @@ fn the_numbers_of_json_lines_have_no_hole_but_deaths() {
     let numbers: Vec<_> = all.iter().filter_map(|object| object["n"].as_u64()).collect();
     assert_eq!(numbers.len(), 6_000);
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in order");
-    // The death of one worker may stand between the lines of the other.
-    assert!(*numbers.last().unwrap() <= 6_001, "{numbers:?}");
+    // Each death may stand between lines: those of the other worker, or what was left in the pipe of its own.
+    assert!(*numbers.last().unwrap() <= 6_002, "{numbers:?}");
 }
 
 #[test]

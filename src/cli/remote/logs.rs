@@ -1,6 +1,6 @@
 //! `pm logs`: the lines of the workers that pm still has, and on request those that come.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use jiff::Zoned;
 
 use super::args::LogsArgs;
@@ -10,20 +10,11 @@ use super::session::{Session, with_slots};
 use super::times::{moment, stamp, written};
 use crate::cli::exit_status::STOPPED;
 use crate::client::{ClientError, Lines, Request};
+use crate::reactor::label_colour;
 use crate::wire::{LogLine, SlotStatus};
 
 /// What `-f` alone begins with.
 const LINES_BEFORE_FOLLOW: &str = "10";
-
-/// As before the lines of `pm run`.
-const COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-];
 
 /// Prints the lines.
 ///
@@ -199,7 +190,7 @@ impl Page {
         let Some(index) = self.names.iter().position(|name| name == slot) else {
             return Style::new();
         };
-        let colour = COLOURS[index % COLOURS.len()];
+        let colour = label_colour(index);
         self.paint.style(Style::new().fg_color(Some(colour.into())))
     }
 }

@@ -15,7 +15,7 @@ use crate::client::Request;
 use crate::plan::text::phrase;
 use crate::wire::{Death, Phase, SlotDetail, SlotStatus, Status, Time, Wanted};
 
-/// So many of the last deaths are told of each slot.
+/// At most this many deaths of each slot are shown.
 const DEATHS: usize = 3;
 
 /// Explains the slots that are named, or those in trouble.

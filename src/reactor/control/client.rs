@@ -112,7 +112,18 @@ impl Client {
     pub fn left(&self) -> Left {
         let reads = self.is_readable && self.connection.wants_bytes();
         let writes = self.is_writable && !self.connection.output().is_empty();
-        if reads || writes { Left::Something } else { Left::Nothing }
+        // It came behind the last one, whose answer is written.
+        let has_request =
+            self.connection.awaiting() == Awaiting::Answer && matches!(self.work, Work::Nothing);
+        if reads || writes || has_request { Left::Something } else { Left::Nothing }
+    }
+
+    /// Forgets a stream that has ended.
+    pub fn end_work(&mut self) {
+        let is_stream = matches!(self.work, Work::Stream(_) | Work::Logs(_) | Work::Metrics(_));
+        if is_stream && self.connection.awaiting() != Awaiting::Stream {
+            self.work = Work::Nothing;
+        }
     }
 
     pub fn is_closed(&self) -> bool {

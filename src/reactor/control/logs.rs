@@ -67,7 +67,8 @@ impl Logs {
         };
         if let Some(count) = call.lines {
             let filter = &logs.filter;
-            let lines = ring.lines(logs.cursor + 1, |worker| filter.has(worker)).rev();
+            let lines =
+                ring.lines(logs.cursor.saturating_add(1), |worker| filter.has(worker)).rev();
             let last = lines.filter(|line| filter.is_meant(line)).take(count).last();
             logs.cursor = last.map_or(ring.last(), |line| line.n - 1);
         }
@@ -90,14 +91,14 @@ impl Logs {
             if !self.give_rest(connection) {
                 return More::No;
             }
-            let lost = ring.after(self.cursor).lost;
+            let lost = ring.lost_after(self.cursor);
             if lost > 0 {
                 self.cursor += lost;
                 self.rest = self.lost(lost);
                 continue;
             }
             let filter = &self.filter;
-            let mut lines = ring.lines(self.cursor + 1, |worker| filter.has(worker));
+            let mut lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
             let next = lines.find(|line| {
                 looked_at += 1;
                 looked_at > LOOKED_AT_MAX || filter.is_late(line) || filter.is_meant(line)

@@ -76,7 +76,7 @@ pub struct Place {
 /// Why it is to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaceOrigin {
-    /// Nobody has asked for another place. Where it cannot be, pm runs without one.
+    /// Beside the file, since no other place was given. Where it cannot be, pm runs without one.
     Default,
     Asked,
 }

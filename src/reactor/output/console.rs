@@ -24,15 +24,18 @@ pub struct Colour {
     pub stderr: bool,
 }
 
-/// Distinguishable on a dark and on a light background; red is left for what has failed.
-const COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-];
+/// The colour of the n-th label: distinguishable on a dark and on a light background. Red is left for what has failed.
+pub fn label_colour(n: usize) -> AnsiColor {
+    const COLOURS: [AnsiColor; 6] = [
+        AnsiColor::Cyan,
+        AnsiColor::Yellow,
+        AnsiColor::Green,
+        AnsiColor::Magenta,
+        AnsiColor::Blue,
+        AnsiColor::BrightCyan,
+    ];
+    COLOURS[n % COLOURS.len()]
+}
 
 /// The name that stands before pm's own lines.
 const OWN_NAME: &str = "pm";
@@ -88,7 +91,7 @@ impl Console {
     pub fn label(&self, pool: &str, name: &str, number: usize, style: LabelStyle) -> Label {
         let colour = match style {
             LabelStyle::Coloured if self.view.colour.stdout => {
-                Style::new().fg_color(Some(COLOURS[number % COLOURS.len()].into()))
+                Style::new().fg_color(Some(label_colour(number).into()))
             }
             LabelStyle::Coloured | LabelStyle::Plain | LabelStyle::None => Style::new(),
         };

@@ -12,7 +12,6 @@ mod files;
 mod lines;
 mod pipes;
 mod queue;
-#[allow(dead_code, reason = "the commands that show kept lines are not there yet")]
 mod ring;
 mod spec;
 mod terminal;
@@ -26,7 +25,7 @@ use std::time::Instant;
 
 use nix::pty::Winsize;
 
-pub use self::console::{Colour, Label};
+pub use self::console::{Colour, Label, label_colour};
 pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
 pub use self::pipes::Progress;

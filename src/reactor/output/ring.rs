@@ -81,21 +81,7 @@ pub enum Kind {
     Death,
 }
 
-/// What follows a reader's last line.
-#[derive(Debug)]
-pub struct After<L> {
-    /// This many lines that the reader has not seen are not kept any more.
-    pub lost: u64,
-    /// Those that are, in order.
-    pub lines: L,
-}
-
 impl Ring {
-    /// An empty ring that takes at most this many bytes. 0: it counts lines and keeps none.
-    pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, ..Self::default() }
-    }
-
     /// Changes the size. What does not fit any more is dropped.
     pub fn resize(&mut self, bytes_max: usize) {
         if self.bytes_max != bytes_max {
@@ -227,10 +213,9 @@ impl Ring {
         self.last
     }
 
-    /// What follows the line with the number `cursor`; with 0, all that is kept.
-    pub fn after(&self, cursor: u64) -> After<impl DoubleEndedIterator<Item = Line<'_>>> {
-        let from = cursor.saturating_add(1);
-        After { lost: self.first().saturating_sub(from), lines: self.lines(from, |_| true) }
+    /// How many of the lines after the one with the number `cursor` are not kept any more.
+    pub fn lost_after(&self, cursor: u64) -> u64 {
+        self.first().saturating_sub(cursor.saturating_add(1))
     }
 
     /// The lines from the number `from` on of the workers that are selected, in order. From the end as well:
@@ -261,11 +246,6 @@ impl Ring {
         let of_slot = open.filter(|run: &&Run| run.origin.author.worker.slot == slot);
         of_slot.for_each(|run| tally.take_in(run));
         tally.counts()
-    }
-
-    /// What the kept lines take, in bytes.
-    pub fn held(&self) -> usize {
-        self.held + self.open.as_ref().map_or(0, Page::held)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The options of the commands that change nothing.
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{ValueEnum, ValueHint};
+use clap::ValueHint;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use super::TargetArgs;
-use crate::wire;
+use crate::wire::Phase;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct StatusArgs {
@@ -20,7 +20,8 @@ pub struct StatusArgs {
     pub quiet: bool,
     /// Only slots that are idle, starting, ready, stopping, killing, backoff or given_up
     #[arg(long, value_name = "PHASES", value_delimiter = ',', hide_possible_values = true)]
-    pub phase: Vec<PhaseWord>,
+    #[arg(value_parser = phases())]
+    pub phase: Vec<Phase>,
     /// Exit with 1 if a slot that is wanted is not ready
     #[arg(long, conflicts_with = "watch")]
     pub check: bool,
@@ -28,31 +29,13 @@ pub struct StatusArgs {
     pub target: TargetArgs,
 }
 
-/// A phase, as it is written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum PhaseWord {
-    Idle,
-    Starting,
-    Ready,
-    Stopping,
-    Killing,
-    Backoff,
-    GivenUp,
-}
-
-impl PhaseWord {
-    pub fn phase(self) -> wire::Phase {
-        match self {
-            Self::Idle => wire::Phase::Idle,
-            Self::Starting => wire::Phase::Starting,
-            Self::Ready => wire::Phase::Ready,
-            Self::Stopping => wire::Phase::Stopping,
-            Self::Killing => wire::Phase::Killing,
-            Self::Backoff => wire::Phase::Backoff,
-            Self::GivenUp => wire::Phase::GivenUp,
-        }
-    }
+/// Reads a phase as it is written.
+fn phases() -> impl TypedValueParser<Value = Phase> {
+    let words = PossibleValuesParser::new(Phase::ALL.map(Phase::written));
+    words.map(|word| {
+        let phase = Phase::ALL.into_iter().find(|phase| phase.written() == word);
+        phase.expect("the parser allows no other word")
+    })
 }
 
 #[derive(Clone, Debug, clap::Args)]

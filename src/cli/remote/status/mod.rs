@@ -67,7 +67,7 @@ fn show(
 }
 
 fn is_meant(args: &StatusArgs, slot: &SlotStatus) -> bool {
-    args.phase.is_empty() || args.phase.iter().any(|word| word.phase() == slot.phase)
+    args.phase.is_empty() || args.phase.contains(&slot.phase)
 }
 
 /// What fits the height of the terminal, and how much does not.

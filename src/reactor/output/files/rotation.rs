@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::plan::LogFile;
 use crate::sys::folder::{Folder, FolderError};
 
-/// So many files are renamed in one wakeup, and those of the rotation that exceeds it; each takes 5 to 20 µs.
+/// At most this many files are renamed in one wakeup, and the rest of a rotation that has begun. Each takes 5 to 20 µs.
 const RENAMES_PER_WAKEUP: usize = 1_000;
 
 /// How many files may still be renamed.

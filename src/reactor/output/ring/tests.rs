@@ -4,6 +4,32 @@ use super::*;
 
 const RING_BYTES: usize = 8 * 4 * 1024;
 
+/// What follows a reader's last line.
+pub struct After<L> {
+    pub lost: u64,
+    pub lines: L,
+}
+
+impl Ring {
+    /// An empty ring that takes at most this many bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, ..Self::default() }
+    }
+
+    /// All that follows the line with the number `cursor`.
+    pub fn after(&self, cursor: u64) -> After<impl DoubleEndedIterator<Item = Line<'_>>> {
+        After {
+            lost: self.lost_after(cursor),
+            lines: self.lines(cursor.saturating_add(1), |_| true),
+        }
+    }
+
+    /// What the kept lines take, in bytes.
+    pub fn held(&self) -> usize {
+        self.held + self.open.as_ref().map_or(0, Page::held)
+    }
+}
+
 fn worker(slot: usize, generation: u64) -> WorkerId {
     WorkerId { slot: SlotId(slot), generation }
 }
