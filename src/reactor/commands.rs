@@ -175,7 +175,7 @@ impl Reactor {
 
     fn shut_down(&mut self, shutdown: Shutdown) -> Answer {
         let answer = Answer::Reply(self.done(Outcome::Accepted, None, &[]));
-        let wish = if shutdown.now { Wish::Quit } else { Wish::Terminate };
+        let wish = if shutdown.now { Wish::ShutdownNow } else { Wish::Shutdown };
         self.handle(Event::Asked(wish));
         answer
     }

@@ -103,6 +103,10 @@ pub enum Wish {
     Quit,
     /// The guard was killed. As SIGHUP.
     GuardGone,
+    /// A command. As SIGTERM.
+    Shutdown,
+    /// A command. As SIGQUIT.
+    ShutdownNow,
 }
 
 /// What a dead leader left of its process group.

@@ -43,14 +43,15 @@ impl Supervisor {
         let is_same = self.stopping_since().is_some_and(|since| now < since + ONE_WISH);
         let may_leave = self.may_leave(now);
         match wish {
-            Wish::Interrupt | Wish::Terminate | Wish::Hangup | Wish::GuardGone if is_first => {
-                Grant::Drain
-            }
+            Wish::Interrupt | Wish::Terminate | Wish::Shutdown if is_first => Grant::Drain,
+            Wish::Hangup | Wish::GuardGone if is_first => Grant::Drain,
             // The kernel and the shell may each report one closed terminal: a repetition is not a second wish.
             Wish::Hangup | Wish::GuardGone => Grant::Nothing,
-            Wish::Interrupt | Wish::Terminate if is_same => Grant::Nothing,
+            Wish::Interrupt | Wish::Terminate | Wish::Shutdown if is_same => Grant::Nothing,
             Wish::Interrupt | Wish::Terminate | Wish::Quit if may_leave => Grant::Leave,
+            Wish::Shutdown | Wish::ShutdownNow if may_leave => Grant::Leave,
             Wish::Interrupt | Wish::Terminate | Wish::Quit => Grant::Kill,
+            Wish::Shutdown | Wish::ShutdownNow => Grant::Kill,
         }
     }
 

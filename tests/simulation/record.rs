@@ -93,7 +93,8 @@ impl Record {
 
     /// What this wish must lead to now.
     pub fn grant(&self, wish: Wish, now: Instant) -> Grant {
-        let may_repeat = wish != Wish::Quit && wish != Wish::GuardGone;
+        let is_kill = matches!(wish, Wish::Quit | Wish::ShutdownNow);
+        let may_repeat = !is_kill && wish != Wish::GuardGone;
         let is_repeated = self.asked_at.is_some_and(|at| now - at < ONE_WISH) && may_repeat;
         let is_gentle = matches!(wish, Wish::Hangup | Wish::GuardGone);
         let is_first = !self.is_draining() && !self.is_finished();
@@ -101,7 +102,7 @@ impl Record {
             Grant::Nothing
         } else if self.is_finished() || self.has_killed_in_vain(now) {
             Grant::Leave
-        } else if is_first && wish != Wish::Quit {
+        } else if is_first && !is_kill {
             Grant::Drain
         } else {
             Grant::Kill

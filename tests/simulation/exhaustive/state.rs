@@ -15,8 +15,15 @@ use crate::laws::{self, Answer, Broken, Settled, Told};
 use crate::life::{Life, events_of};
 use crate::record::Record;
 
-const WISHES: [Wish; 5] =
-    [Wish::Interrupt, Wish::Terminate, Wish::Hangup, Wish::Quit, Wish::GuardGone];
+const WISHES: [Wish; 7] = [
+    Wish::Interrupt,
+    Wish::Terminate,
+    Wish::Hangup,
+    Wish::Quit,
+    Wish::GuardGone,
+    Wish::Shutdown,
+    Wish::ShutdownNow,
+];
 
 #[derive(Clone)]
 pub struct State {

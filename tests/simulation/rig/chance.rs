@@ -89,9 +89,14 @@ impl Rig {
     /// A wish to stop, or two in one instant. A third of them kill.
     pub(super) fn wishes(&mut self) -> Vec<Event> {
         let count = one_of(&mut self.rng, [1, 1, 2]);
-        let gentle = [Wish::Interrupt, Wish::Terminate, Wish::Hangup, Wish::GuardGone];
+        let gentle =
+            [Wish::Interrupt, Wish::Terminate, Wish::Hangup, Wish::GuardGone, Wish::Shutdown];
         let wish = |rng: &mut Rng| {
-            if rng.u32(0..3) == 0 { Wish::Quit } else { one_of(rng, gentle) }
+            if rng.u32(0..3) == 0 {
+                one_of(rng, [Wish::Quit, Wish::ShutdownNow])
+            } else {
+                one_of(rng, gentle)
+            }
         };
         (0..count).map(|_| Event::Asked(wish(&mut self.rng))).collect()
     }

@@ -197,6 +197,7 @@ fn stopping(asked: Wish, stop: &Stop) -> String {
             let kill = kill_after(stop.longest_grace, stop.order);
             let at_once = match asked {
                 Wish::Interrupt | Wish::Terminate | Wish::Quit => "if asked again",
+                Wish::Shutdown | Wish::ShutdownNow => "if asked again",
                 // A repetition of these is not a second wish.
                 Wish::Hangup | Wish::GuardGone => "on SIGTERM",
             };
@@ -277,6 +278,8 @@ fn wish(wish: Wish) -> &'static str {
         Wish::Hangup => "SIGHUP",
         Wish::Quit => "SIGQUIT",
         Wish::GuardGone => "pm's guard was killed",
+        Wish::Shutdown => "`pm shutdown`",
+        Wish::ShutdownNow => "`pm shutdown --now`",
     }
 }
 

@@ -111,6 +111,7 @@ fn a_stop_says_by_which_signal_how_many_and_how_long() {
     );
     stop.how = StopKind::Kill;
     assert_eq!(stopping(Wish::Quit, &stop), "SIGQUIT: killing 3 workers");
+    assert_eq!(stopping(Wish::ShutdownNow, &stop), "`pm shutdown --now`: killing 3 workers");
     stop.workers = 0;
     assert_eq!(stopping(Wish::Hangup, &stop), "SIGHUP: no worker to stop");
 }
