@@ -1,8 +1,7 @@
 //! `pm exec`: the command has the settings of a worker and the terminal of the caller, and takes the place of pm.
 
-use std::fs::{self, Permissions, set_permissions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -11,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid};
 
 use crate::support::processes;
-use crate::support::programs::{pm_binary, reset_ignored_signals};
+use crate::support::programs::{open_copies, pm_binary, reset_ignored_signals};
 use crate::support::run_mode::skip;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::eventually;
@@ -98,8 +97,9 @@ fn the_user_is_that_of_the_pool() {
     assert!(found.starts_with("nobody\nnogroup\n") && found.ends_with(" nobody\n"), "{found}");
 
     // The limits of root are not those of the user that pm is started by.
-    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    let mut by_nobody = exec(folder.path(), &arguments);
+    let [pm, _] = open_copies(folder.path());
+    let mut by_nobody = Command::new(pm);
+    by_nobody.arg("exec").args(arguments).current_dir(folder.path());
     let Output { status, stderr, .. } = by_nobody.uid(65534).gid(65534).output().unwrap();
     let said = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(2), "{said}");

@@ -2,9 +2,7 @@
 //!
 //! `matrix.rs` has the rows of how it can end.
 
-use std::fs::{Permissions, copy, set_permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use nix::sys::signal::Signal::{self, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP};
@@ -13,7 +11,7 @@ use nix::sys::signal::kill;
 use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes::{self, children_of, is_alive, send, state};
-use crate::support::programs::{pm_binary, shell, worker, worker_binary};
+use crate::support::programs::{open_copies, pm_binary, shell, worker};
 use crate::support::run_mode::skip;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::eventually;
@@ -184,12 +182,8 @@ fn without_root_a_sealed_pm_keeps_its_user_and_leaves_no_process() {
     if !nix::unistd::geteuid().is_root() {
         return skip("only root can start pm as another user");
     }
-    // The folder of the programs may be closed to other users.
     let folder = tempfile::tempdir().unwrap();
-    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    let [pm, serve] = ["pm", "worker"].map(|name| folder.path().join(name));
-    copy(pm_binary(), &pm).unwrap();
-    copy(worker_binary(), &serve).unwrap();
+    let [pm, serve] = open_copies(folder.path());
     let script = format!(
         "echo user $(id -u).; setsid sleep 1000 & (setsid sleep 1000 &); exec {} listen {{port}} stay",
         serve.display()

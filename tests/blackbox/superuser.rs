@@ -1,6 +1,6 @@
 //! A worker that becomes root's while pm is not: pm may not signal it, says so, and leaves it behind only if asked to.
 
-use std::fs::{Permissions, copy, set_permissions};
+use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{children_of, is_alive, send, status};
-use crate::support::programs::{pm_binary, worker_binary};
+use crate::support::programs::open_copies;
 use crate::support::run_mode::skip;
 use crate::support::waiting::eventually;
 
@@ -22,10 +22,7 @@ fn start(folder: &tempfile::TempDir) -> Option<(Pm, Pid)> {
         skip("only root can make a program set-uid");
         return None;
     }
-    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    let [pm, worker] = ["pm", "worker"].map(|name| folder.path().join(name));
-    copy(pm_binary(), &pm).unwrap();
-    copy(worker_binary(), &worker).unwrap();
+    let [pm, worker] = open_copies(folder.path());
     set_permissions(&worker, Permissions::from_mode(0o4755)).unwrap();
     let command = vec![worker.into(), "superuser".into(), "stay".into()];
     let pool = Pool::of(command).program(&pm).in_folder(folder.path()).of_size(1).by_user(USER);

@@ -1,6 +1,8 @@
 //! The programs that tests start: pm itself, the fixture worker and shells.
 
 use std::ffi::OsString;
+use std::fs::{Permissions, copy, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +37,16 @@ pub fn worker_binary() -> PathBuf {
         Path::new(env!("CARGO_BIN_EXE_pm")).with_file_name("examples").join("worker")
     };
     PATH.get_or_init(build).clone()
+}
+
+/// Copies pm and the fixture worker into this folder and opens it to every user: their own folder may be closed.
+pub fn open_copies(folder: &Path) -> [PathBuf; 2] {
+    set_permissions(folder, Permissions::from_mode(0o755)).expect("a folder of its own");
+    [("pm", pm_binary()), ("worker", worker_binary())].map(|(name, program)| {
+        let path = folder.join(name);
+        copy(program, &path).expect("a copy");
+        path
+    })
 }
 
 /// A command line of the fixture worker.

@@ -55,9 +55,9 @@ fn the_socket_of_another_user_is_4_and_names_the_user() {
         return crate::support::run_mode::skip("only root can be another user");
     }
     let run = started(0, ONE);
-    fs::set_permissions(run.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
-    let mut status = command(run.folder.path(), &["status"]);
+    let [pm, _] = crate::support::programs::open_copies(run.folder.path());
+    let mut status = std::process::Command::new(pm);
+    status.arg("status").current_dir(run.folder.path()).env_remove("PM_SOCKET");
     std::os::unix::process::CommandExt::uid(&mut status, 65534);
     let said = say(&mut status).ends(4).without_result();
     said.notes(".pm.sock: it belongs to the pm of ").notes("try `sudo -u ");
