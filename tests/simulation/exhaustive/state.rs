@@ -93,12 +93,7 @@ impl State {
     fn moves_of(&self, facts: &Facts, table: &Table, moves: &mut Vec<Move>) {
         let mut tell = |event| moves.push(Move::Tell(event));
         let slot = facts.slot;
-        tell(Event::Start(slot));
-        tell(Event::Stop(slot));
-        tell(Event::Kill(slot));
-        tell(Event::Restart(slot));
-        tell(Event::Roll(slot));
-        tell(Event::Withdraw(slot));
+        table.commands.iter().for_each(|command| tell(command(slot)));
         if facts.generation == 0 || (facts.life.is_none() && !table.has_late_events) {
             return;
         }

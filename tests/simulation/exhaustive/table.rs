@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pm::supervisor::{
-    Backoff, Exit, MaxRestarts, Memory, Policy, PoolEntry, PoolId, Readiness, Remains, Restart,
-    Revision, SlotEntry, SlotId, TableSpec,
+    Backoff, Event, Exit, MaxRestarts, Memory, Policy, PoolEntry, PoolId, Readiness, Remains,
+    Restart, Revision, SlotEntry, SlotId, TableSpec,
 };
 
 pub const UNIT: Duration = Duration::from_secs(1);
@@ -19,6 +19,12 @@ const SHORT: Duration = Duration::from_nanos(1);
 const SUCCESS: Exit = Exit::Code(0);
 
 const FAILURE: Exit = Exit::Code(1);
+
+const COMMANDS: [fn(SlotId) -> Event; 6] =
+    [Event::Start, Event::Stop, Event::Kill, Event::Restart, Event::Roll, Event::Withdraw];
+
+/// With all commands, more than two slots have too many states. Tables of one and of two have shown what those do.
+const FEW_COMMANDS: [fn(SlotId) -> Event; 2] = [Event::Start, Event::Stop];
 
 /// A table to search.
 pub struct Table {
@@ -33,6 +39,8 @@ pub struct Table {
     pub exits: &'static [Exit],
     /// What they may leave in their groups.
     pub remains: &'static [Remains],
+    /// What may be commanded of a slot.
+    pub commands: &'static [fn(SlotId) -> Event],
     /// Events about workers that are gone are told in each state.
     pub has_late_events: bool,
     /// A tick is told as soon as a deadline has come; else other events may come before it.
@@ -56,6 +64,7 @@ impl Table {
             memory,
             exits: &[SUCCESS, FAILURE],
             remains: &[Remains::Nothing, Remains::Members],
+            commands: &COMMANDS,
             has_late_events: true,
             is_prompt: false,
         }
@@ -203,7 +212,8 @@ pub fn ends() -> Vec<Table> {
 /// Three pools of one slot each, in a chain.
 pub fn triples() -> Vec<Table> {
     let spec = chain(&[1, 1, 1], give_up_after(1, base()));
-    vec![Table::new("3 pools of 1 slot".into(), vec![spec]).thinned(&[FAILURE])]
+    let table = Table::new("3 pools of 1 slot".into(), vec![spec]).thinned(&[FAILURE]);
+    vec![Table { commands: &FEW_COMMANDS, ..table }]
 }
 
 /// Two pools of two slots each, one after the other. Leaders leave nothing in their groups: with what they may leave
@@ -211,5 +221,5 @@ pub fn triples() -> Vec<Table> {
 pub fn quads() -> Vec<Table> {
     let spec = chain(&[2, 2], give_up_after(1, base()));
     let table = Table::new("2 pools of 2 slots".into(), vec![spec]).thinned(&[FAILURE]);
-    vec![Table { remains: &[Remains::Nothing], ..table }]
+    vec![Table { remains: &[Remains::Nothing], commands: &FEW_COMMANDS, ..table }]
 }
