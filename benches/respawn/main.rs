@@ -1,9 +1,9 @@
-//! From the death of a worker to the exec of the next: pm beside a bare C loop, in one run, by the kernel's clock.
+//! From the death of a worker to the exec of the next: pm beside two bare C loops, in one run, by the kernel's clock.
 //!
 //!     make bench
 //!
-//! Both keep the same worker alive. In turn one worker of each is killed, so that all else that the machine does falls
-//! on both. With `PM_BESIDE=FILE` an older pm takes part too. Needs root (see `proc_events`) and a C compiler.
+//! All keep the same worker alive. In turn one worker of each is killed, so that all else that the machine does falls
+//! on all. With `PM_BESIDE=FILE` an older pm takes part too. Needs root (see `proc_events`) and a C compiler.
 
 #[path = "../../tests/support/proc_events.rs"]
 mod proc_events;
@@ -39,7 +39,7 @@ fn main() -> Anything<()> {
             return Ok(());
         }
     };
-    let bare = compiled_loop()?;
+    let [bare, with_signalfd] = [compiled("loop")?, compiled("signalfd")?];
     let worker = beside(Path::new(env!("CARGO_BIN_EXE_pm")), "examples/worker");
     if !worker.exists() {
         return Err("build the worker first: make bench does".into());
@@ -47,12 +47,13 @@ fn main() -> Anything<()> {
     let pm = |file: OsString| {
         move |port: &str| {
             let mut pm = Command::new(file);
-            pm.args(["run", "--ports", port, "--"]);
+            pm.env("PM_SOCKET", "none").args(["run", "--ports", port, "--"]);
             pm
         }
     };
     let mut contenders = vec![
-        Contender::start("bare C loop", &worker, &events, |_| Command::new(&bare))?,
+        Contender::start("vfork", &worker, &events, |_| Command::new(&bare))?,
+        Contender::start("signalfd", &worker, &events, |_| Command::new(&with_signalfd))?,
         Contender::start("pm", &worker, &events, pm(env!("CARGO_BIN_EXE_pm").into()))?,
     ];
     if let Some(older) = std::env::var_os("PM_BESIDE") {
@@ -70,10 +71,16 @@ fn main() -> Anything<()> {
         let [p50, p99] = [50, 99].map(|p| contender.percentile(p));
         println!("  {:<12} p50 {p50:>7.1} us   p99 {p99:>7.1} us", contender.name);
     }
-    let [bare50, bare99] = [50, 99].map(|p| contenders[0].percentile(p));
-    for pm in &mut contenders[1..] {
-        let [p50, p99] = [pm.percentile(50) / bare50, pm.percentile(99) / bare99];
-        println!("  {:<12} p50 {p50:>6.2}x      p99 {p99:>6.2}x   of the bare loop", pm.name);
+    let (floors, managers) = contenders.split_at_mut(2);
+    for floor in floors {
+        let [floor50, floor99] = [50, 99].map(|p| floor.percentile(p));
+        for pm in managers.iter_mut() {
+            let [p50, p99] = [pm.percentile(50) / floor50, pm.percentile(99) / floor99];
+            let (pm, floor) = (pm.name, floor.name);
+            println!(
+                "  {pm:<12} p50 {p50:>6.2}x      p99 {p99:>6.2}x   of the bare C loop ({floor})"
+            );
+        }
     }
     Ok(())
 }
@@ -164,6 +171,9 @@ fn next_worker(events: &ProcEvents, keeper: i32) -> Anything<(u64, i32, i32)> {
             (_, What::Forked { parent, child }) if family.iter().any(|(pid, _)| *pid == parent) => {
                 family.push((child, parent));
             }
+            (_, What::Exited { pid }) if pid == keeper => {
+                return Err("it has ended, instead of starting a worker".into());
+            }
             (when, What::Execd { pid }) if pid != keeper => {
                 if let Some((_, parent)) = family.iter().find(|(member, _)| *member == pid) {
                     return Ok((when, pid, *parent));
@@ -178,10 +188,11 @@ fn beside(binary: &Path, name: &str) -> PathBuf {
     binary.with_file_name(name)
 }
 
-fn compiled_loop() -> Anything<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/respawn/loop.c");
-    let program = beside(Path::new(env!("CARGO_BIN_EXE_pm")), "bare-loop");
+fn compiled(name: &str) -> Anything<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/respawn");
+    let source = folder.join(name).with_extension("c");
+    let program = beside(Path::new(env!("CARGO_BIN_EXE_pm")), &format!("bare-{name}"));
     let compiler = std::env::var_os("CC").unwrap_or("cc".into());
     let status = Command::new(compiler).arg("-O2").arg(&source).arg("-o").arg(&program).status()?;
-    if status.success() { Ok(program) } else { Err("cannot compile loop.c".into()) }
+    if status.success() { Ok(program) } else { Err(format!("cannot compile {name}.c").into()) }
 }

@@ -173,6 +173,11 @@ impl Reactor {
             if self.flush() == Progress::MayHaveMore {
                 progress = Progress::MayHaveMore;
             }
+            if self.children.has_news() {
+                // Of a worker that was started after the exits of this wakeup were reaped.
+                self.agenda.has_exits = true;
+                progress = Progress::MayHaveMore;
+            }
             if let Some(outcome) = self.outcome() {
                 self.say_goodbye();
                 return Ok(outcome);

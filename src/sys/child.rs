@@ -62,6 +62,9 @@ pub struct Ids {
 /// How far the child has come. The child writes it.
 #[derive(Default)]
 pub struct Progress {
+    /// 0 when the child has left pm's memory: it has exec'd or ended. The kernel writes it (clone(2),
+    /// CLONE_CHILD_CLEARTID).
+    pub is_inside: AtomicU32,
     /// 1 when the child has descriptors of its own. pm waits for that: a futex.
     pub is_detached: AtomicU32,
     /// The [`Step`] that it is at.
@@ -262,12 +265,12 @@ fn take_files(setup: &ChildSetup) -> Result<(), i32> {
     for (from, to) in [(stdin, 0), (output, 1), (output, 2)] {
         call(libc::SYS_dup3, [from as usize, to, 0, 0])?;
     }
-    // What pm opened is close-on-exec already; this closes what pm was started with. Linux 5.9.
+    // What pm opened is close-on-exec already; this closes what pm was started with. All above was left behind when the
+    // child detached. Linux 5.9.
     let report = report as usize;
     if report > 3 {
         let _ = call(libc::SYS_close_range, [3, report - 1, 0, 0]);
     }
-    let _ = call(libc::SYS_close_range, [report + 1, libc::c_uint::MAX as usize, 0, 0]);
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub struct ChildWatch {
     /// Children whose death the epoll does not have, since the kernel is older than 5.4 or its limit on watched
     /// descriptors is reached. Each of them is looked at.
     unwatched: BTreeSet<Pid>,
+    /// Of children that are reaped. They are closed before the next look: the next worker does not wait for that.
+    retired: Vec<OwnedFd>,
 }
 
 /// What was found.
@@ -45,7 +47,7 @@ pub struct Found {
 impl ChildWatch {
     pub fn open() -> Self {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
-        Self { epoll, unwatched: BTreeSet::new() }
+        Self { epoll, unwatched: BTreeSet::new(), retired: Vec::new() }
     }
 
     /// Readable when there may be something to find. It is for the poll of the loop; `None` where the kernel has
@@ -72,7 +74,7 @@ impl ChildWatch {
         }
     }
 
-    /// Awaits the death of this child. Keep `pidfd` until [`ChildWatch::remove`].
+    /// Awaits the death of this child. Keep `pidfd` for [`ChildWatch::remove`].
     pub fn add(&mut self, pid: Pid, pidfd: Option<&OwnedFd>) {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(pid.as_raw().unsigned_abs()));
         let is_watched = match (&self.epoll, pidfd) {
@@ -85,16 +87,18 @@ impl ChildWatch {
     }
 
     /// The child is reaped.
-    pub fn remove(&mut self, pid: Pid, pidfd: Option<&OwnedFd>) {
-        if !self.unwatched.remove(&pid)
-            && let Some(pidfd) = pidfd
-        {
-            self.remove_start(pidfd.as_fd());
+    pub fn remove(&mut self, pid: Pid, pidfd: Option<OwnedFd>) {
+        if !self.unwatched.remove(&pid) {
+            self.retired.extend(pidfd);
         }
     }
 
     /// Some of the starts and deaths that are not taken yet; nothing only if there are none.
-    pub fn find(&self) -> Found {
+    pub fn find(&mut self) -> Found {
+        // A child that has not exec'd may have a copy of it, so closing alone would not be enough (epoll(7)).
+        for pidfd in std::mem::take(&mut self.retired) {
+            self.remove_start(pidfd.as_fd());
+        }
         let mut events = [EpollEvent::empty(); FOUND_MAX];
         // EINTR cannot be: it does not wait.
         let wait = |epoll: &Epoll| epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);

@@ -8,7 +8,8 @@
 //! Each child of pm has one owner, from its spawn or its adoption until it is reaped. No call walks over all workers,
 //! except to suspend and to resume them.
 //!
-//! A child is one from its fork on. Whether it could exec is told later, as its end is: pm waits for neither.
+//! A child is one from its fork on. Whether it could exec is told later, as its end is: pm waits for the first a
+//! moment, and never for the second.
 //!
 //! Where to look next: [`events`] is the reaper; [`group`] is one worker or probe; [`orphans`] says whose an orphan is;
 //! [`sending`] sends signals;
@@ -21,11 +22,10 @@ mod orphans;
 mod sending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::unistd::{Pid, getpid, pipe2};
+use nix::unistd::{Pid, getpid};
 
 pub use self::events::ChildEvent;
 use self::events::Search;
@@ -56,6 +56,8 @@ pub struct Children {
     /// The children that are not known to have exec'd.
     starts: BTreeMap<StartId, (Owner, Starting)>,
     next_start: StartId,
+    /// What the next start takes, if it needs longer. It is watched.
+    report: Option<OwnedFd>,
     /// The children that could not exec, and are not reaped.
     failed: BTreeMap<Owner, Starting>,
     /// Workers that have exec'd, which is not told yet.
@@ -87,6 +89,7 @@ impl Children {
             low_files: LowFiles::open(),
             starts: BTreeMap::new(),
             next_start: StartId(0),
+            report: None,
             failed: BTreeMap::new(),
             execd: VecDeque::new(),
             dead: VecDeque::new(),
@@ -144,19 +147,30 @@ impl Children {
         tag: WorkerTag,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
+        self.open_report().map_err(SpawnError::Watch)?;
         let low_files = self.low_files.as_ref().map_err(|errno| SpawnError::Watch(*errno))?;
-        let (report, reported) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Watch)?;
-        let start = self.next_start;
-        self.watch.add_start(start, report.as_fd()).map_err(SpawnError::Watch)?;
-        self.next_start = StartId(start.0 + 1);
-        // If it fails, the pipe is closed, and so it is not watched any more (epoll(7)).
-        let mut starting = launch.begin(tag, given, low_files, (report, reported))?;
+        let mut starting = launch.begin(tag, given, low_files, &mut self.report)?;
         let (pid, pidfd) = (starting.pid, starting.pidfd.take());
-        starting.give_way();
         self.watch.add(pid, pidfd.as_ref());
+        let start = self.next_start;
         self.groups.insert(owner, Group::of(pid, start, pidfd, stop));
         self.leaders.insert(pid, owner);
-        self.starts.insert(start, (owner, starting));
+        if starting.report().is_none() {
+            self.on_left(owner, starting);
+        } else {
+            self.next_start = StartId(start.0 + 1);
+            self.starts.insert(start, (owner, starting));
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a report for the next start, which is watched.
+    fn open_report(&mut self) -> Result<(), Errno> {
+        if self.report.is_none() {
+            let report = self.low_files.as_ref().map_err(|errno| *errno)?.open_report()?;
+            self.watch.add_start(self.next_start, report.as_fd())?;
+            self.report = Some(report);
+        }
         Ok(())
     }
 

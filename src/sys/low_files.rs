@@ -2,19 +2,25 @@
 //!
 //! A child has a table of descriptors of its own, and to copy pm's would cost more with each worker. So it copies the
 //! part of it below a low number, and what it needs lies there.
+//!
+//! Three of them are set for each child. The fourth is the writing end of its report, which is made before it is
+//! needed: a child that execs at once leaves it for the next one.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
+use nix::unistd::pipe2;
 
-/// Four descriptors of /dev/null, unless a child is being made.
+/// Descriptors of /dev/null, unless a child is being made.
 #[derive(Debug)]
 pub struct LowFiles {
     null: OwnedFd,
-    /// For stdin, the output, the control group and the report.
-    files: [OwnedFd; 4],
+    /// For stdin, the output and the control group.
+    files: [OwnedFd; 3],
+    /// For the report.
+    report: OwnedFd,
 }
 
 /// The numbers of these descriptors.
@@ -39,13 +45,31 @@ impl LowFiles {
             // WHY: nix returns the number.
             Ok::<_, Errno>(unsafe { OwnedFd::from_raw_fd(number) })
         };
-        let files = [another()?, another()?, another()?, another()?];
-        Ok(Self { null, files })
+        let files = [another()?, another()?, another()?];
+        let report = another()?;
+        Ok(Self { null, files, report })
     }
 
     pub fn numbers(&self) -> LowNumbers {
-        let [stdin, output, cgroup, report] = [0, 1, 2, 3].map(|n| self.files[n].as_raw_fd());
-        LowNumbers { stdin, output, cgroup, report }
+        let [stdin, output, cgroup] = [0, 1, 2].map(|n| self.files[n].as_raw_fd());
+        LowNumbers { stdin, output, cgroup, report: self.report.as_raw_fd() }
+    }
+
+    /// Opens the report of the next child. Returns the reading end: it is at its end when the child has no descriptor
+    /// of it, and pm has closed its own.
+    ///
+    /// # Errors
+    /// As pipe2(2): too many files are open.
+    pub fn open_report(&self) -> Result<OwnedFd, Errno> {
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+        place(writer.as_fd(), &self.report)?;
+        Ok(reader)
+    }
+
+    /// Closes pm's writing end of the report: the child has one of its own.
+    pub fn close_report(&self) {
+        let closed = place(self.null.as_fd(), &self.report);
+        debug_assert_eq!(closed, Ok(()), "a descriptor that is open can be replaced");
     }
 
     /// Lets `make` make a child while these files are at the low numbers. Afterwards /dev/null is there again, so that
@@ -55,26 +79,25 @@ impl LowFiles {
     /// Those of `make`; EMFILE if the limit on open files was lowered below the numbers.
     pub fn with<T>(
         &self,
-        files: [Option<BorrowedFd<'_>>; 4],
-        make: impl FnOnce(LowNumbers) -> Result<T, Errno>,
+        files: [Option<BorrowedFd<'_>>; 3],
+        make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        let placed = self.place(files);
-        let made = placed.and_then(|()| make(self.numbers()));
+        let made = self.place(files).and_then(|()| make());
         let null = Some(self.null.as_fd());
         let emptied = self.place(files.map(|file| file.and(null)));
         debug_assert_eq!(emptied, Ok(()), "a descriptor that is open can be replaced");
         made
     }
 
-    fn place(&self, files: [Option<BorrowedFd<'_>>; 4]) -> Result<(), Errno> {
-        for (file, at) in files.into_iter().zip(&self.files) {
-            let Some(file) = file else { continue };
-            // SAFETY: both descriptors are open, and `at` is this struct's own: what it was is closed by the call.
-            // WHY: nix wants `at` to be changed, and a shared reference shows that its number does not change.
-            Errno::result(unsafe {
-                libc::dup3(file.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC)
-            })?;
-        }
-        Ok(())
+    fn place(&self, files: [Option<BorrowedFd<'_>>; 3]) -> Result<(), Errno> {
+        let placed = files.into_iter().zip(&self.files);
+        placed.filter_map(|(file, at)| Some((file?, at))).try_for_each(|(file, at)| place(file, at))
     }
+}
+
+fn place(file: BorrowedFd<'_>, at: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: both descriptors are open, and `at` is one of a LowFiles: what it was is closed by the call.
+    // WHY: nix wants `at` to be changed, and a shared reference shows that its number does not change.
+    Errno::result(unsafe { libc::dup3(file.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) })
+        .map(drop)
 }

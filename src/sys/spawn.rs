@@ -11,7 +11,7 @@
 
 use crate::sys::errno_words;
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -172,8 +172,8 @@ impl Launch {
         self.prepared.folder()
     }
 
-    /// Starts a worker or a probe in a process group of its own. It is on its way to exec when this returns; `report`
-    /// is a pipe whose reading end tells when it has exec'd or failed.
+    /// Starts a worker or a probe in a process group of its own. As a rule it has exec'd or failed when this returns;
+    /// if not, it has taken `report`, the reading end of the report that is open in `low_files`.
     ///
     /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
     /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
@@ -185,7 +185,7 @@ impl Launch {
         tag: WorkerTag,
         given: Inheritance<'_>,
         low_files: &LowFiles,
-        (report, reported): (OwnedFd, OwnedFd),
+        report: &mut Option<OwnedFd>,
     ) -> Result<Starting, SpawnError> {
         let prepared = Rc::clone(&self.prepared);
         let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
@@ -207,9 +207,8 @@ impl Launch {
             exec: prepared.exec_setup(&candidates, &own, first, progress),
         };
         let memory = Memory::new(setup, prepared, own, candidates.paths);
-        let files = [Some(given.stdin), Some(given.output), given.cgroup, Some(reported.as_fd())];
-        let started = low_files.with(files, |_| Starting::begin(memory, report));
-        started.map_err(SpawnError::Fork)
+        let files = [Some(given.stdin), Some(given.output), given.cgroup];
+        Starting::begin(memory, files, low_files, report).map_err(SpawnError::Fork)
     }
 }
 

@@ -1,21 +1,23 @@
 //! A child that has not exec'd yet: it is made here, and what it reads is kept until it has exec'd or ended.
 //!
-//! pm goes on meanwhile. The child holds the writing end of a pipe, its report, which exec(2) and exit(2) close. What
-//! it does is in [`super::child`]; who asks for the report is [`super::children`].
+//! As a rule it execs at once, and pm waits for that: the kernel tells when the child has left pm's memory. If it takes
+//! longer, pm goes on. The child holds the writing end of a pipe, its report, which exec(2) and exit(2) close. What it
+//! does is in [`super::child`]; who asks for the report is [`super::children`].
 
 use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::Pid;
 
-use super::child::{self, ChildSetup, Step};
+use super::child::{self, ChildSetup, Progress, Step};
+use super::low_files::LowFiles;
 use super::shared::Shared;
 use super::spawn::{Prepared, SpawnError};
 use super::wait;
@@ -27,6 +29,8 @@ const STACK_BYTES: usize = 64 * 1024;
 static LOOK_AGAIN: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// How long pm waits at most for an exec, before it goes on with other work.
+static GIVE_WAY: libc::timespec =
+    libc::timespec { tv_sec: 0, tv_nsec: GIVE_WAY_MS as i64 * 1_000_000 };
 const GIVE_WAY_MS: u8 = 50;
 
 /// A child on its way to exec.
@@ -35,7 +39,8 @@ pub struct Starting {
     pub pid: Pid,
     /// Readable when the child is dead (pidfd_open(2)). `None` before Linux 5.2.
     pub pidfd: Option<OwnedFd>,
-    report: OwnedFd,
+    /// `None`: it has exec'd or ended already.
+    report: Option<OwnedFd>,
     /// Never freed where the child may still use it: it is lost if this is dropped without [`Starting::finish`].
     memory: ManuallyDrop<Box<Memory>>,
 }
@@ -49,6 +54,17 @@ pub struct Memory {
     /// The files of `setup`, for messages.
     pub paths: Vec<PathBuf>,
     stack: Vec<u128>,
+}
+
+/// Where a child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In pm's memory, with descriptors of its own.
+    Inside,
+    /// It was in pm's memory, and has exec'd or ended.
+    Left,
+    /// In a copy of pm's memory.
+    Apart,
 }
 
 /// What a child that has not exec'd is waiting for.
@@ -80,61 +96,56 @@ impl Memory {
 }
 
 impl Starting {
-    /// Makes the child. When this returns, the child has descriptors of its own.
+    /// Makes the child with these files, and waits for a moment: on a busy machine it would wait for its turn while pm
+    /// goes on. `report` is the reading end of the report that is open in `low_files`; it is taken only if the child
+    /// needs longer.
     ///
     /// # Errors
     /// If the kernel refuses the clone. Then there is no child.
-    pub fn begin(mut memory: Box<Memory>, report: OwnedFd) -> Result<Self, Errno> {
-        let top = memory.stack.spare_capacity_mut().as_mut_ptr_range().end;
-        let setup: *const ChildSetup = &memory.setup;
-        let mut before = SigSet::empty();
-        // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
-        // As by fork(2), or with pm's own memory and descriptors.
-        let is_copied = matches!(memory.setup.exec.progress, Shared::Mapped(_));
-        let shared = if is_copied { 0 } else { libc::CLONE_VM | libc::CLONE_FILES };
-        let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
-        // An older kernel ignores CLONE_PIDFD and leaves it.
-        let mut pidfd: RawFd = -1;
-        // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
-        // box that is kept until the child has exec'd or ended. `run` reads the setup, writes to its progress, makes
-        // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
-        // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until
-        // the child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
-        let pid = unsafe {
-            libc::clone(child::run, top.cast(), flags, setup.cast_mut().cast(), &raw mut pidfd)
+    pub fn begin(
+        mut memory: Box<Memory>,
+        files: [Option<BorrowedFd<'_>>; 3],
+        low_files: &LowFiles,
+        report: &mut Option<OwnedFd>,
+    ) -> Result<Self, Errno> {
+        let (pid, pidfd, place) = low_files.with(files, || {
+            let mut before = SigSet::empty();
+            // All signals are blocked: a handler that ran in the child would write to pm's memory and pm's self-pipe.
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+            let made = memory.clone_child();
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+            let (pid, pidfd) = made?;
+            Ok((pid, pidfd, memory.give_way(pid)))
+        })?;
+        let report = match place {
+            Place::Left => None,
+            // It has its own end of the report.
+            Place::Inside | Place::Apart => {
+                low_files.close_report();
+                report.take()
+            }
         };
-        let pid = Errno::result(pid).map(Pid::from_raw);
-        if let Ok(pid) = pid
-            && !is_copied
-        {
-            memory.await_detached(pid);
+        let starting = Self { pid, pidfd, report, memory: ManuallyDrop::new(memory) };
+        if place == Place::Apart {
+            starting.await_report(GIVE_WAY_MS.into());
         }
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-        let pid = pid?;
-        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
-        // WHY: no safe call returns it.
-        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-        Ok(Self { pid, pidfd, report, memory: ManuallyDrop::new(memory) })
+        Ok(starting)
     }
 
-    /// Readable, at its end, when the child has exec'd or ended.
-    pub fn report(&self) -> BorrowedFd<'_> {
-        self.report.as_fd()
+    /// Readable, at its end, when the child has exec'd or ended. `None`: it has.
+    pub fn report(&self) -> Option<BorrowedFd<'_>> {
+        self.report.as_ref().map(AsFd::as_fd)
     }
 
-    /// Lets the child exec first: on a busy machine it would wait for its turn while pm goes on. Not for long, since a
-    /// file system may hang.
-    pub fn give_way(&self) {
-        let mut report = [PollFd::new(self.report(), PollFlags::empty())];
-        // EINTR: the signal is more urgent.
-        let _ = poll(&mut report, GIVE_WAY_MS);
-    }
-
-    /// True if the report is complete.
+    /// True if the child has exec'd or ended.
     pub fn is_reported(&self) -> bool {
-        let mut report = [PollFd::new(self.report(), PollFlags::empty())];
-        poll(&mut report, PollTimeout::ZERO) == Ok(1)
+        self.await_report(PollTimeout::ZERO)
+    }
+
+    fn await_report(&self, most: PollTimeout) -> bool {
+        let Some(report) = self.report() else { return true };
+        // EINTR: the signal is more urgent.
+        poll(&mut [PollFd::new(report, PollFlags::empty())], most) == Ok(1)
     }
 
     /// True if a step has failed, so that the child has ended or is about to.
@@ -178,19 +189,86 @@ impl Starting {
 }
 
 impl Memory {
-    /// Waits until the child has descriptors of its own, or has died. On its way there is nothing that can hang.
-    fn await_detached(&self, pid: Pid) {
-        let word = &self.setup.exec.progress.is_detached;
-        while word.load(Ordering::Acquire) == 0 {
-            let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-            // SAFETY: the word lives as long as the call; the kernel reads it and the time, and writes nothing.
-            // WHY: std has no futex, and a lock could not be left by a child that is killed.
-            let waited = unsafe {
-                libc::syscall(libc::SYS_futex, word.as_ptr(), wait, 0, &raw const LOOK_AGAIN)
-            };
-            if waited != 0 && Errno::last() == Errno::ETIMEDOUT && wait::is_dead(pid) {
-                return;
+    fn is_copied(&self) -> bool {
+        matches!(self.setup.exec.progress, Shared::Mapped(_))
+    }
+
+    fn clone_child(&mut self) -> Result<(Pid, Option<OwnedFd>), Errno> {
+        let top = self.stack.spare_capacity_mut().as_mut_ptr_range().end;
+        let setup: *const ChildSetup = &self.setup;
+        let is_inside = &self.setup.exec.progress.is_inside;
+        is_inside.store(1, Ordering::Relaxed);
+        // As by fork(2), or with pm's own memory and descriptors.
+        let shared = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID;
+        let shared = if self.is_copied() { 0 } else { shared };
+        let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
+        // An older kernel ignores CLONE_PIDFD and leaves it.
+        let mut pidfd: RawFd = -1;
+        let no_tls = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
+        // box that is kept until the child has exec'd or ended. `run` reads the setup, writes to its progress, makes
+        // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to, and so is
+        // `is_inside`, which is atomic.
+        // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until
+        // the child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
+        let pid = unsafe {
+            let setup = setup.cast_mut().cast();
+            libc::clone(
+                child::run,
+                top.cast(),
+                flags,
+                setup,
+                &raw mut pidfd,
+                no_tls,
+                is_inside.as_ptr(),
+            )
+        };
+        let pid = Errno::result(pid).map(Pid::from_raw)?;
+        // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+        // WHY: no safe call returns it.
+        let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+        Ok((pid, pidfd))
+    }
+
+    /// Waits a moment for a child that shares pm's memory to leave it, and then until it has descriptors of its own.
+    fn give_way(&self, pid: Pid) -> Place {
+        if self.is_copied() {
+            return Place::Apart;
+        }
+        let Progress { is_inside, is_detached, .. } = &*self.setup.exec.progress;
+        // The kernel wakes whatever waits for this word, not only threads of this process.
+        while is_inside.load(Ordering::Acquire) != 0 {
+            match wait_while(is_inside, 1, libc::FUTEX_WAIT, &GIVE_WAY) {
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                // EINTR: the signal is more urgent, and the children of a storm exec side by side.
+                Err(_) => break,
             }
         }
+        if is_inside.load(Ordering::Acquire) == 0 {
+            return Place::Left;
+        }
+        // On its way there is nothing that can hang.
+        let private = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        while is_detached.load(Ordering::Acquire) == 0 {
+            let waited = wait_while(is_detached, 0, private, &LOOK_AGAIN);
+            if waited == Err(Errno::ETIMEDOUT) && wait::is_dead(pid) {
+                break;
+            }
+        }
+        Place::Inside
     }
+}
+
+/// Waits until the word is woken, if it has this value (futex(2)).
+fn wait_while(
+    word: &AtomicU32,
+    value: u32,
+    operation: libc::c_int,
+    most: &libc::timespec,
+) -> Result<(), Errno> {
+    let most: *const libc::timespec = most;
+    // SAFETY: the word lives as long as the call; the kernel reads it and the time, and writes nothing.
+    // WHY: std has no futex, and a lock could not be left by a child that is killed.
+    let waited = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, most) };
+    Errno::result(waited).map(drop)
 }

@@ -46,18 +46,15 @@ fn peek(kind: libc::idtype_t, id: libc::id_t) -> Result<bool, Errno> {
 /// # Errors
 /// ECHILD if it is not a child of pm. Never EINTR (WNOHANG).
 pub fn reap(pid: Pid) -> Result<Option<Exit>, Errno> {
-    Ok(reap_with_cpu(pid)?.map(|(exit, _)| exit))
+    if is_dead(pid) { Ok(reap_dead(pid)?.map(|(exit, _)| exit)) } else { Ok(None) }
 }
 
-/// As [`reap`], with the CPU time of the child and of the children that it has reaped, user and system. It costs
-/// nothing more: waitpid(2) is wait4(2).
+/// Reaps a child that is known to be dead, unless a tracer holds it. Returns also the CPU time of the child and of the
+/// children that it has reaped, user and system, which costs nothing more: waitpid(2) is wait4(2).
 ///
 /// # Errors
 /// As [`reap`].
-pub fn reap_with_cpu(pid: Pid) -> Result<Option<(Exit, Duration)>, Errno> {
-    if !is_dead(pid) {
-        return Ok(None);
-    }
+pub fn reap_dead(pid: Pid) -> Result<Option<(Exit, Duration)>, Errno> {
     let mut status = 0;
     // SAFETY: rusage is plain data, for which all zeroes is a value.
     // WHY: libc offers no constructor.

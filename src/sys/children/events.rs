@@ -10,6 +10,7 @@ use crate::supervisor::{Exit, Remains, WorkerId};
 use crate::sys::child_watch::{Found, StartId};
 use crate::sys::signals::send;
 use crate::sys::spawn::SpawnError;
+use crate::sys::starting::Starting;
 use crate::sys::wait;
 use crate::sys::worker_tag::ProbeId;
 
@@ -72,6 +73,11 @@ impl Children {
         }
     }
 
+    /// True if [`Children::next_event`] has something to tell that no descriptor reports.
+    pub fn has_news(&self) -> bool {
+        !self.execd.is_empty()
+    }
+
     /// Takes all workers that have exec'd by now and of which that is not told, whatever else waits.
     pub fn take_execd(&mut self) -> Vec<WorkerId> {
         let starts = self.starts.iter().filter(|(_, (_, starting))| starting.is_reported());
@@ -91,10 +97,7 @@ impl Children {
             let group = self.leaders.get(pid).and_then(|owner| self.groups.get_mut(owner));
             match group {
                 Some(group) if group.has_grace() => group.on_leader_dead(),
-                Some(group) => {
-                    group.sent = Some(libc::SIGKILL);
-                    group.signal(libc::SIGKILL);
-                }
+                Some(group) => group.kill_rest(),
                 None => {}
             }
         }
@@ -112,8 +115,18 @@ impl Children {
     /// The child of this start has exec'd, or has ended without that.
     pub(super) fn on_reported(&mut self, start: StartId) {
         let Some((owner, starting)) = self.starts.remove(&start) else { return };
+        if let Some(report) = starting.report() {
+            self.watch.remove_start(report);
+        }
+        self.on_left(owner, starting);
+    }
+
+    /// This child has exec'd, or has ended without that.
+    pub(super) fn on_left(&mut self, owner: Owner, starting: Starting) {
         self.search = Search::Needed;
-        self.watch.remove_start(starting.report());
+        if let Some(group) = self.groups.get_mut(&owner) {
+            group.on_left();
+        }
         if starting.has_failed() {
             // Told when it is reaped, which is soon.
             self.failed.insert(owner, starting);
@@ -121,9 +134,6 @@ impl Children {
         }
         let finished = starting.finish();
         debug_assert!(finished.is_ok(), "it has not failed");
-        if let Some(group) = self.groups.get_mut(&owner) {
-            group.on_execd();
-        }
         match owner {
             Owner::Worker(worker) => self.execd.push_back(worker),
             Owner::Probe(_) => {}
@@ -142,7 +152,7 @@ impl Children {
         }
         let number = getpgid(Some(pid));
         // None: a debugger holds it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
-        let (exit, cpu) = wait::reap_with_cpu(pid).ok().flatten()?;
+        let (exit, cpu) = wait::reap_dead(pid).ok().flatten()?;
         self.search = Search::Needed;
         self.orphans.expire();
         self.suspect(number.ok().and_then(|number| self.leaders.get(&number)).copied());
@@ -163,7 +173,7 @@ impl Children {
     fn on_leader_reaped(&mut self, owner: Owner, exit: Exit, cpu: Duration) -> ChildEvent {
         if let Some(group) = self.groups.get_mut(&owner) {
             let pidfd = group.on_leader_reaped();
-            self.watch.remove(group.pid, pidfd.as_ref());
+            self.watch.remove(group.pid, pidfd);
         }
         self.release_number(owner);
         let failed = self.failed.remove(&owner);

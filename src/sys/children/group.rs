@@ -28,7 +28,7 @@ pub struct Group {
 pub enum Leader {
     /// It has not exec'd, as far as is known.
     Starting { start: StartId, pidfd: Option<OwnedFd> },
-    /// It has exec'd. The pidfd is there where the kernel has pidfds.
+    /// It has exec'd, or has failed to. The pidfd is there where the kernel has pidfds.
     Unreaped { pidfd: Option<OwnedFd> },
     /// Other members of its group are left, as far as is known.
     Reaped,
@@ -87,8 +87,8 @@ impl Group {
         }
     }
 
-    /// The leader has exec'd.
-    pub fn on_execd(&mut self) {
+    /// The leader has exec'd, or has ended without that.
+    pub fn on_left(&mut self) {
         self.leader = match std::mem::replace(&mut self.leader, Leader::Reaped) {
             Leader::Starting { pidfd, .. } => Leader::Unreaped { pidfd },
             other @ (Leader::Unreaped { .. } | Leader::Reaped | Leader::Gone) => other,
@@ -129,6 +129,15 @@ impl Group {
                 send_and_continue(signal, |signal| send(self.pid, signal));
             }
             StopTarget::Leader | StopTarget::Group => self.signal(signal),
+        }
+    }
+
+    /// Its leader is dead, and still pins the number of its group: what it has left is killed.
+    pub fn kill_rest(&mut self) {
+        self.sent = Some(libc::SIGKILL);
+        expect_sent(send(Pid::from_raw(-self.pid.as_raw()), libc::SIGKILL));
+        for orphan in self.orphans.iter().filter(|orphan| !self.contains(**orphan)) {
+            expect_sent(send(*orphan, libc::SIGKILL));
         }
     }
 
