@@ -2,13 +2,11 @@
 //! of another worker. Seen as bytes, and on the screen of a real terminal emulator (tmux).
 
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::pool::{Pool, filled_in};
-use crate::support::processes;
 use crate::support::programs::pm_binary;
 use crate::support::run_mode::skip_without;
+use crate::support::screen::Screen;
 use crate::support::waiting::eventually;
 
 /// What programs write to a terminal, in the parts in which they write it, and the lines that are left of it.
@@ -126,53 +124,16 @@ fn raw_passes_on_all_that_a_worker_writes() {
     assert!(lines.contains(&format!("{label}\x1b[?25lget a")), "{lines:?}");
 }
 
-/// A tmux server of its own with one window. Drop ends it and what runs in it.
-struct Screen {
-    name: String,
-    file: std::path::PathBuf,
-}
-
-impl Screen {
-    /// Runs this pm.toml on a screen of 40 rows and 100 columns, and waits until pm has ended.
-    fn of(folder: &Path, text: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("s{}-{n}", std::process::id());
-        let file = folder.join("pm.toml");
-        std::fs::write(&file, filled_in(text, &name, &[])).unwrap();
-        let screen = Self { name, file };
-        let (pm, file) = (pm_binary(), &screen.file);
-        let script = format!(
-            "'{}' run -f '{}'; echo ended $?; exec sleep 1000",
-            pm.display(),
-            file.display()
-        );
-        let size = ["-x", "100", "-y", "40"];
-        let new = ["-f", "/dev/null", "new-session", "-d"];
-        let started = screen.tmux(&[&new[..], &size, &["/bin/sh", "-c", &script]].concat());
-        assert!(started.status.success(), "{started:?}");
-        eventually("pm has ended", || screen.shows().contains("ended 0").then_some(()));
-        screen
-    }
-
-    /// All that it shows, with what has been scrolled away.
-    fn shows(&self) -> String {
-        let output = self.tmux(&["capture-pane", "-p", "-S", "-"]);
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Output {
-        let mut tmux = Command::new("tmux");
-        tmux.args(["-L", &self.name]).args(arguments).env_remove("TMUX").env("LC_ALL", "C.UTF-8");
-        tmux.output().expect("tmux")
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-        processes::end_all_of(&self.name);
-    }
+/// Runs this pm.toml on a screen, and waits until pm has ended.
+fn screen_of(folder: &Path, text: &str) -> Screen {
+    let screen = Screen::new();
+    let file = folder.join("pm.toml");
+    std::fs::write(&file, filled_in(text, &screen.name, &[])).unwrap();
+    let (pm, file) = (pm_binary(), file.display());
+    let script = format!("'{}' run -f '{file}'; echo ended $?; exec sleep 1000", pm.display());
+    screen.start(100, folder, &["/bin/sh", "-c", &script]);
+    eventually("pm has ended", || screen.shows().contains("ended 0").then_some(()));
+    screen
 }
 
 #[test]
@@ -182,7 +143,7 @@ fn on_a_screen_no_line_of_another_worker_is_disturbed() {
     }
     for stream in &STREAMS {
         let folder = tempfile::tempdir().unwrap();
-        let screen = Screen::of(folder.path(), &text(folder.path(), stream, "pty = true"));
+        let screen = screen_of(folder.path(), &text(folder.path(), stream, "pty = true"));
         let shown = screen.shows();
         let of = |label: &str| -> Vec<String> {
             let lines = shown.lines().filter_map(|line| line.strip_prefix(label));

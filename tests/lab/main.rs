@@ -5,6 +5,7 @@
 
 mod edits;
 mod rig;
+mod session;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -13,6 +13,7 @@
 //! | [`small_disk`] | a file system that is soon full |
 //! | [`hanging_mount`] | a file system that never answers (root only) |
 //! | [`terminal`] | a pty, with the test as its user |
+//! | [`screen`] | the screen of a terminal emulator (tmux), likewise |
 //! | [`ports`] | TCP ports that no other test uses |
 //! | [`programs`] | pm, the fixture worker, shells |
 //! | [`waiting`] | waits for facts, with a deadline |
@@ -29,6 +30,7 @@ pub mod proc_events;
 pub mod processes;
 pub mod programs;
 pub mod run_mode;
+pub mod screen;
 pub mod small_disk;
 pub mod terminal;
 pub mod waiting;
