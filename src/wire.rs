@@ -75,7 +75,7 @@ pub struct SlotStatus {
     /// The pools that it waits for before it starts.
     pub waits_for: Vec<String>,
     pub last_death: Option<Death>,
-    /// What the processes of the worker use, if it was asked for.
+    /// What the processes of the worker use, if `stats=1` asks for it.
     pub stats: Option<Stats>,
 }
 
@@ -182,11 +182,15 @@ pub enum Reason {
     Shutdown,
 }
 
-/// What the processes of one worker use.
+/// What the processes of one worker use: all of its group, and its descendants in others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     pub sampled_at: Time,
+    /// User and system time since its start, with that of its processes that have ended.
     pub cpu_seconds: f64,
+    /// The mean since its start: 0.5 is half of a core. That of another time is the difference of two `cpu_seconds`.
+    pub cpu_cores: f64,
+    /// Resident memory. A page that several processes have counts for each.
     pub memory_bytes: u64,
     pub processes: usize,
 }

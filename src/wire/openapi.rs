@@ -49,7 +49,9 @@ pub fn document() -> Value {
 impl Paths {
     fn add_questions(&mut self) {
         self.get::<Version>("/v1", "The version of pm and of this interface", &[], JSON);
-        self.get::<Status>("/v1/status", "What each slot is at, at one moment", &[SLOTS], JSON);
+        let stats = ("stats", "1: with what each worker uses, sampled four times a second at most");
+        let status = "What each slot is at, at one moment";
+        self.get::<Status>("/v1/status", status, &[SLOTS, stats], JSON);
         self.get::<SlotDetail>("/v1/slots/{slot}", "One slot with its last deaths", &[], JSON);
         let wait = [
             SLOTS,

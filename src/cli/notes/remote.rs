@@ -12,6 +12,8 @@ const NOT_IN_TIME: (Status, &str) = (Status::Is(NOT_SO), "it failed, or was not 
 
 pub const STATUS: Notes = Notes {
     paragraphs: &[
+        "CPU and MEM are of all processes of the worker. CPU is the mean since its start, or with --watch since it was \
+         shown last.",
         "LAST is how the last worker ended. On a narrow terminal, columns are left out.",
         "The socket is .pm.sock beside pm.toml or Procfile, and .NAME.pm.sock beside NAME.toml.",
     ],

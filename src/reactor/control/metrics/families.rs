@@ -9,7 +9,7 @@ use super::super::http::Status;
 use super::Source;
 use super::text::{Family, Kind, Label, Text};
 use crate::supervisor::{self, Slot, SlotId, Wanted};
-use crate::sys::proc::{own_usage, usage};
+use crate::sys::usage::{Usage, own_usage, usage};
 use crate::wire::Phase;
 
 /// How the samples of a family are written.
@@ -245,7 +245,7 @@ fn next_try(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut 
 }
 
 /// What the leader of the slot's worker uses, if it is not reaped. Until then its number is its own.
-fn worker_usage(source: &Source<'_>, id: SlotId) -> crate::sys::proc::Usage {
+fn worker_usage(source: &Source<'_>, id: SlotId) -> Usage {
     let is_there = measures(source, id).is_some_and(|measures| measures.spawned_at.is_some());
     let slot = state(source, id).filter(|_| is_there);
     let pid = slot.and_then(|slot| source.children.pid(slot.worker()));
