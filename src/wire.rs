@@ -5,12 +5,15 @@
 //! bytes are whole ones, cores are decimal (1.0 is one core), and times are RFC 3339 in UTC with milliseconds. Fields
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
+mod logs;
 pub mod openapi;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::logs::{LogFile, LogLine, LogStart};
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
@@ -372,18 +375,4 @@ pub struct Problem {
     /// The slots that the command is about, as they are now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<SlotStatus>,
-}
-
-/// One line of a worker, or a death between the lines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LogLine {
-    /// Counts over all slots.
-    pub n: u64,
-    pub at: Time,
-    pub slot: String,
-    pub generation: u64,
-    /// False if pm says it: a death.
-    pub from_worker: bool,
-    /// Bytes that are not UTF-8 are replaced.
-    pub line: String,
 }

@@ -15,6 +15,7 @@ use super::control::metrics::Metrics;
 use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
+use super::output::Seam;
 use super::report::{ReloadError, RunEvent};
 use super::serving::{Answer, is_wanted, is_well, json};
 use crate::plan::LoadError;
@@ -23,8 +24,8 @@ use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
 use crate::sys::sealed::outer_pid;
 use crate::wire::openapi;
 use crate::wire::{
-    API, Command, Done, Kill, Outcome, PmStatus, Problem, Reload, Scale, Shutdown, SlotStatus,
-    Stats, Status as RunStatus, Version, WaitFor,
+    API, Command, Done, Kill, LogFile, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
+    SlotStatus, Stats, Status as RunStatus, Version, WaitFor,
 };
 
 impl Reactor {
@@ -63,7 +64,12 @@ impl Reactor {
             }
             Call::Logs(call) => {
                 let slots = self.resolve(&call.slots)?;
-                Ok(Answer::Logs(Logs::new(call, slots, self.output.ring())))
+                let files = call.files.then(|| self.log_files(&slots));
+                let logs = Logs::new(call, slots, self.output.ring());
+                Ok(Answer::Logs(match files {
+                    Some(files) => logs.behind(files, self.output.ring()),
+                    None => logs,
+                }))
             }
             Call::Wait { slots, until, timeout } => {
                 let goal = match until {
@@ -117,6 +123,18 @@ impl Reactor {
             Some((*id, stats?))
         };
         slots.iter().filter_map(of_slot).collect()
+    }
+
+    /// Where the older lines of these slots are, or of all if there is none.
+    fn log_files(&self, slots: &[SlotId]) -> Vec<LogFile> {
+        let all = if slots.is_empty() { Vec::from_iter(self.supervisor.ids()) } else { Vec::new() };
+        let of_slot = |id: &SlotId| {
+            let path = &self.slots.next_spec(*id)?.plan.log.as_ref()?.path;
+            let Seam { device, inode, offset, next } = self.output.seam(*id, path)?;
+            let slot = self.slots.identity(*id)?.name.to_owned();
+            Some(LogFile { slot, file: path.display().to_string(), device, inode, offset, next })
+        };
+        slots.iter().chain(&all).filter_map(of_slot).collect()
     }
 
     fn run_status(&self, slots: &[SlotId], mut stats: BTreeMap<SlotId, Stats>) -> RunStatus {

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Command, Done, Event, Kill, LogLine, Problem, Reload, Scale, Shutdown, SlotDetail, Status,
-    Version,
+    Command, Done, Event, Kill, LogLine, LogStart, Problem, Reload, Scale, Shutdown, SlotDetail,
+    Status, Version,
 };
 
 /// A query of a path: its name, and what it means.
@@ -82,7 +82,9 @@ impl Paths {
             ("grep", "only lines that match this regular expression"),
             ("generation", "only lines of this worker of a slot"),
             FOLLOW,
+            ("files", "1: begin with a LogStart: where the older lines are; JSON lines only"),
         ];
+        self.types.subschema_for::<LogStart>();
         let logs = "The lines of workers: text, a JSON object a line, or text/event-stream";
         self.get::<LogLine>("/v1/logs", logs, &queries, LINES);
     }

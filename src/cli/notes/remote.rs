@@ -37,7 +37,9 @@ pub const WHY: Notes = Notes {
 
 pub const LOGS: Notes = Notes {
     paragraphs: &[
-        "pm keeps a limited number of lines; log files have the older ones. A death is a line too.",
+        "pm keeps a limited number of lines. If -n asks for more, the older ones come from log files, for each slot as \
+         many as are missing.",
+        "Lines of a file have no times, so --since and --until leave them out. A death is a line too.",
     ],
     examples: &[
         ("pm logs web -f", ""),

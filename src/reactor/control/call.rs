@@ -59,6 +59,8 @@ pub struct LogsCall {
     pub grep: Option<Regex>,
     pub generation: Option<u64>,
     pub follow: bool,
+    /// Where the older lines are comes first.
+    pub files: bool,
     pub format: Format,
 }
 
@@ -92,7 +94,7 @@ const PATHS: [(&str, &str, &[&str]); 16] = [
     (
         "/v1/logs",
         "GET, HEAD",
-        &["slots", "lines", "after", "since", "until", "grep", "generation", "follow"],
+        &["slots", "lines", "after", "since", "until", "grep", "generation", "follow", "files"],
     ),
     ("/v1/wait", "GET, HEAD", &["slots", "for", "timeout_seconds"]),
     ("/v1/start", "POST", &[]),
@@ -220,6 +222,10 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         _ => number(request, "lines")?,
     };
     let grep = request.query("grep").map(Regex::new).transpose();
+    let (files, format) = (flag(request, "files")?, format(request));
+    if files && format != Format::Lines {
+        return Err(problems::bad_request("`files` is for those that accept application/x-ndjson"));
+    }
     Ok(LogsCall {
         slots: words(request, "slots"),
         lines,
@@ -229,7 +235,8 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         grep: grep.map_err(|error| problems::bad_request(format!("`grep`: {error}")))?,
         generation: number(request, "generation")?,
         follow: flag(request, "follow")?,
-        format: format(request),
+        files,
+        format,
     })
 }
 

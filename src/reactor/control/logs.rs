@@ -10,7 +10,7 @@ use super::super::output::{Line, LineKind, Ring};
 use super::call::{Format, LogsCall};
 use super::http::{Connection, Head, Status};
 use crate::supervisor::{SlotId, WorkerId};
-use crate::wire::{LogLine, Time};
+use crate::wire::{LogFile, LogLine, LogStart, Time};
 
 /// The lines of one client.
 #[derive(Debug)]
@@ -73,6 +73,16 @@ impl Logs {
             logs.cursor = last.map_or(ring.last(), |line| line.n - 1);
         }
         logs
+    }
+
+    /// First of all the client is told where the older lines are.
+    #[must_use]
+    pub fn behind(mut self, files: Vec<LogFile>, ring: &Ring) -> Self {
+        let filter = &self.filter;
+        let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
+        let kept = lines.filter(|line| filter.is_meant(line)).count() as u64;
+        self.rest = serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n";
+        self
     }
 
     pub fn head(&self) -> Head {

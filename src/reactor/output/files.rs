@@ -1,15 +1,17 @@
 //! The log files of workers: whole lines, rotated by size. One [`writer`] for each file, with its names in
-//! [`rotation`]; here they are found by path, flushed once a wakeup and closed.
+//! [`rotation`] and what is in it in [`extent`]; here they are found by path, flushed once a wakeup and closed.
 //!
 //! A file that cannot be written stops no worker: its lines are counted, and the count is reported when it can be
 //! written again, or when pm is done with the file.
 
+mod extent;
 mod rotation;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::extent::Extent;
 use self::rotation::Renames;
 use self::writer::{Progress, Writer};
 use super::lines::Piece;
@@ -51,13 +53,13 @@ pub enum Incident {
 }
 
 impl LogFiles {
-    /// Adds a line of a worker, or a piece of one.
-    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, piece: &Piece<'_>) {
+    /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
+    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
         let output = match self.files.get_mut(&plan.path) {
             Some(output) => output,
             None => self.files.entry(plan.path.clone()).or_insert_with(|| LogOutput::new(plan)),
         };
-        output.writer.push(plan, worker, piece);
+        output.writer.push(plan, worker, n, piece);
     }
 
     /// Writes what was collected, but for what needs too many files to be renamed: [`LogFiles::are_behind`].
@@ -77,6 +79,11 @@ impl LogFiles {
     /// True if the last flush has left lines of this file for the next one.
     pub fn is_behind(&self, path: &Path) -> bool {
         self.files.get(path).is_some_and(LogOutput::is_behind)
+    }
+
+    /// What is in this file by now; `None` if there is no such file.
+    pub fn extent(&self, path: &Path) -> Option<Extent> {
+        self.files.get(path).map_or_else(|| Extent::of_unwritten(path), |out| out.writer.extent())
     }
 
     /// Opens all files again by their names at their next line: logrotate(8) may have renamed them.

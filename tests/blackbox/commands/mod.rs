@@ -3,6 +3,7 @@
 mod changes;
 mod finding;
 mod logs;
+mod older_logs;
 mod status;
 mod waiting;
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use super::extent::{Extent, Lines};
 use super::rotation::{Renames, open, rotate};
 use crate::plan::LogFile;
 use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
@@ -28,6 +29,7 @@ pub struct Writer {
     line: LastLine,
     /// Lines that could not be written since the last one that could.
     lost: u64,
+    lines: Lines,
     progress: Progress,
 }
 
@@ -75,6 +77,7 @@ impl Writer {
             collected: Vec::new(),
             line: LastLine::Ended,
             lost: 0,
+            lines: Lines::default(),
             progress: Progress::Done,
         }
     }
@@ -101,8 +104,8 @@ impl Writer {
         std::mem::take(&mut self.lost)
     }
 
-    /// Adds a line of a worker, or a piece of one.
-    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, piece: &Piece<'_>) {
+    /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
+    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
         if self.plan != *plan {
             self.plan = plan.clone();
         }
@@ -111,8 +114,12 @@ impl Writer {
             // A failure is reported by the next flush, which meets it too.
             let _ = self.write_out(&mut Renames::unlimited());
         }
+        self.lines.first.get_or_insert(n);
+        self.lines.last = n;
         let is_lost = self.line == LastLine::Lost(worker);
-        if !is_lost {
+        if is_lost {
+            self.lines.lost = Some(n);
+        } else {
             if self.line != LastLine::Open(worker) {
                 self.end_line();
             }
@@ -186,8 +193,20 @@ impl Writer {
         result
     }
 
+    /// What is in the file by now.
+    pub fn extent(&self) -> Option<Extent> {
+        let metadata = match &self.file {
+            Some(open) => open.file.metadata(),
+            None => self.plan.path.metadata(),
+        };
+        let is_open = matches!(self.line, LastLine::Open(_));
+        let lines = Lines { is_open, ..self.lines };
+        Some(Extent::new(&metadata.ok()?, self.collected.len(), lines))
+    }
+
     /// Counts the lines that begin or end in the bytes that could not be written.
     fn count_lost(&mut self, rest: &[u8]) {
+        self.lines.lost = Some(self.lines.last);
         self.lost += memchr::memchr_iter(b'\n', rest).count() as u64;
         match self.line {
             LastLine::Open(worker) if !rest.is_empty() => {
