@@ -20,6 +20,8 @@ pub struct Logs {
     filter: Filter,
     follow: bool,
     format: Format,
+    /// Lines that were gone before the client could be given them, and are not counted yet.
+    missed: u64,
     /// Text that had no room yet.
     rest: String,
     given: usize,
@@ -62,6 +64,7 @@ impl Logs {
             },
             follow: call.follow,
             format: call.format,
+            missed: 0,
             rest: String::new(),
             given: 0,
         };
@@ -104,6 +107,7 @@ impl Logs {
             let lost = ring.lost_after(self.cursor);
             if lost > 0 {
                 self.cursor += lost;
+                self.missed += lost;
                 self.rest = self.lost(lost);
                 continue;
             }
@@ -135,6 +139,11 @@ impl Logs {
                 }
             }
         }
+    }
+
+    /// How many lines were gone since this was asked last.
+    pub fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 
     /// Gives the rest of a line. True if nothing is left of it.

@@ -58,6 +58,8 @@ pub struct Control {
     pub events: Events,
     /// How many requests were answered with each status, by its code.
     pub requests: BTreeMap<u16, u64>,
+    /// How many lines clients were not given because they read too slowly.
+    pub missed_lines: u64,
     pub samples: Samples,
     /// The file that the plan was made from.
     pub plan: Option<String>,

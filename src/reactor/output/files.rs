@@ -16,7 +16,7 @@ use self::rotation::Renames;
 use self::writer::{Progress, Writer};
 use super::lines::Piece;
 use crate::plan::LogFile;
-use crate::supervisor::WorkerId;
+use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::folder::FolderError;
 
 /// All files, by path.
@@ -25,6 +25,8 @@ pub struct LogFiles {
     files: BTreeMap<PathBuf, LogOutput>,
     /// Of files that are closed, for the next flush.
     incidents: Vec<Incident>,
+    /// How many lines are missing in files that are closed.
+    lost: BTreeMap<SlotId, u64>,
 }
 
 /// A file, and what has been reported of it.
@@ -86,6 +88,13 @@ impl LogFiles {
         self.files.get(path).map_or_else(|| Extent::of_unwritten(path), |out| out.writer.extent())
     }
 
+    /// How many lines of this slot could not be written; `path` is its file, if it has one.
+    pub fn lost(&self, slot: SlotId, path: Option<&Path>) -> u64 {
+        let open = path.and_then(|path| self.files.get(path));
+        let open = open.map_or(0, |output| output.writer.lost_ever());
+        self.lost.get(&slot).copied().unwrap_or(0) + open
+    }
+
     /// Opens all files again by their names at their next line: logrotate(8) may have renamed them.
     pub fn reopen(&mut self) {
         self.files.values_mut().for_each(|output| output.writer.reopen());
@@ -93,11 +102,14 @@ impl LogFiles {
 
     /// Closes the files that no slot writes to any more.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&Path) -> bool) {
-        let Self { files, incidents } = self;
+        let Self { files, incidents, lost } = self;
         files.retain(|path, output| {
             let is_kept = is_wanted(path);
             if !is_kept {
                 incidents.extend(output.close());
+                if let Some(slot) = output.writer.slot() {
+                    *lost.entry(slot).or_default() += output.writer.lost_ever();
+                }
             }
             is_kept
         });

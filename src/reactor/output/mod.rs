@@ -241,6 +241,16 @@ impl Output {
         &self.ring
     }
 
+    /// How many lines the reader of stdout was not given since the start.
+    pub fn lost_on_stdout(&self) -> u64 {
+        self.console.lost()
+    }
+
+    /// How many lines could not be written to the log file of this slot, which is at `path` now.
+    pub fn lost_in_file(&self, slot: SlotId, path: Option<&Path>) -> u64 {
+        self.files.lost(slot, path)
+    }
+
     /// Lets the ring take at most this many bytes.
     pub fn resize_ring(&mut self, bytes_max: usize) {
         self.ring.resize(bytes_max);
