@@ -1,6 +1,7 @@
 //! The lines of workers for one client: a place in the ring of lines, and no queue.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use regex_lite::Regex;
@@ -17,7 +18,7 @@ use crate::wire::{LogFile, LogLine, LogStart, Time};
 pub struct Logs {
     /// The number of the last line that it has, or that was passed over.
     cursor: u64,
-    filter: Filter,
+    filter: Rc<Filter>,
     follow: bool,
     format: Format,
     /// Lines that were gone before the client could be given them, and are not counted yet.
@@ -55,13 +56,13 @@ impl Logs {
         let mut logs = Self {
             // Lines that were lost before it asked are none of its own.
             cursor: call.after.unwrap_or_else(|| ring.first() - 1),
-            filter: Filter {
+            filter: Rc::new(Filter {
                 slots,
                 generation: call.generation,
                 since: call.since,
                 until: call.until,
                 grep: call.grep,
-            },
+            }),
             follow: call.follow,
             format: call.format,
             missed: 0,
@@ -99,46 +100,42 @@ impl Logs {
 
     /// Gives the client what it asks for, as far as there is room.
     pub fn fill(&mut self, ring: &Ring, connection: &mut Connection) -> More {
-        let mut looked_at = 0;
-        loop {
+        if !self.give_rest(connection) {
+            return More::No;
+        }
+        let lost = ring.lost_after(self.cursor);
+        if lost > 0 {
+            self.cursor += lost;
+            self.missed += lost;
+            self.rest = self.lost(lost);
             if !self.give_rest(connection) {
                 return More::No;
             }
-            let lost = ring.lost_after(self.cursor);
-            if lost > 0 {
-                self.cursor += lost;
-                self.missed += lost;
-                self.rest = self.lost(lost);
-                continue;
+        }
+        let filter = Rc::clone(&self.filter);
+        let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
+        for (looked_at, line) in lines.enumerate() {
+            if filter.is_late(&line) {
+                connection.end_stream();
+                return More::No;
             }
-            let filter = &self.filter;
-            let mut lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
-            let next = lines.find(|line| {
-                looked_at += 1;
-                looked_at > LOOKED_AT_MAX || filter.is_late(line) || filter.is_meant(line)
-            });
-            match next {
-                None => {
-                    self.cursor = ring.last();
-                    if !self.follow {
-                        connection.end_stream();
-                    }
+            if looked_at == LOOKED_AT_MAX {
+                self.cursor = line.n - 1;
+                return More::Yes;
+            }
+            if filter.is_meant(&line) {
+                self.rest = self.written(&line);
+                self.cursor = line.n;
+                if !self.give_rest(connection) {
                     return More::No;
-                }
-                Some(line) if filter.is_late(&line) => {
-                    connection.end_stream();
-                    return More::No;
-                }
-                Some(line) if looked_at > LOOKED_AT_MAX => {
-                    self.cursor = line.n - 1;
-                    return More::Yes;
-                }
-                Some(line) => {
-                    self.rest = self.written(&line);
-                    self.cursor = line.n;
                 }
             }
         }
+        self.cursor = ring.last();
+        if !self.follow {
+            connection.end_stream();
+        }
+        More::No
     }
 
     /// How many lines were gone since this was asked last.
