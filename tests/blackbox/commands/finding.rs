@@ -124,28 +124,3 @@ fn ls_has_each_running_pm_of_the_user() {
     run.wait_end();
     eventually("it is listed no more", || ls(&["ls"]).stdout.is_empty().then_some(()));
 }
-
-#[test]
-fn bash_completes_the_names_of_the_slots_of_the_running_pm() {
-    let run = settled();
-    let script = pm(run.folder.path(), &["completions", "bash"]).ends(0).stdout;
-    let program = crate::support::programs::pm_binary();
-    let completed = |words: &str| {
-        let asked = format!(
-            "{script}\nCOMP_WORDS=('{}' {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             _pm \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
-             echo \"${{COMPREPLY[*]}}\"",
-            program.display()
-        );
-        let mut bash = std::process::Command::new("bash");
-        bash.args(["--norc", "-c", &asked]).current_dir(run.folder.path()).env_remove("PM_SOCKET");
-        say(&mut bash).stdout.replace(&run.pm.name, "@")
-    };
-    let name = &run.pm.name;
-    assert_eq!(completed(&format!("stop {name}-w")), "@-web @-web.1 @-web.2 @-web.3\n");
-    assert_eq!(completed(&format!("logs -f {name}-b")), "@-bad @-bad.1\n");
-    assert_eq!(completed("wait al"), "all\n");
-    assert_eq!(completed(&format!("scale {name}-w")), "@-web=\n");
-    assert_eq!(completed("restart --ro"), "--roll\n");
-    drop(run);
-}
