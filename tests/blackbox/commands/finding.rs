@@ -104,6 +104,51 @@ fn of_several_pms_one_has_to_be_named() {
 }
 
 #[test]
+fn ls_without_a_runtime_folder_lists_none_and_says_why_but_for_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let [program, worker] = crate::support::programs::open_copies(folder.path());
+    let is_root = nix::unistd::geteuid().is_root();
+    let run = is_root.then(|| {
+        let text = ONE.replace("WORKER", worker.to_str().unwrap());
+        let pool = Pool::of_file(folder.path(), "pm.toml", 0, &text).without("PM_SOCKET");
+        let run = pool.without("XDG_RUNTIME_DIR").start();
+        run.wait_ready(1, 1);
+        run
+    });
+    let ls = |words: &[&str]| {
+        let mut ls = std::process::Command::new(&program);
+        ls.args(words).current_dir("/").env_remove("XDG_RUNTIME_DIR");
+        ls
+    };
+    if let Some(run) = run {
+        let socket = folder.path().join(".pm.sock");
+        say(&mut ls(&["ls"])).ends(0).prints(socket.to_str().unwrap());
+        run.stop();
+    }
+    let by_other = |words: &[&str]| {
+        let mut ls = ls(words);
+        if is_root {
+            std::os::unix::process::CommandExt::uid(&mut ls, 65534);
+        }
+        say(&mut ls)
+    };
+    let said = by_other(&["ls"]).ends(0).without_result();
+    let said =
+        said.notes("XDG_RUNTIME_DIR is not a folder of this user, so no running pm is listed");
+    assert!(!said.stderr.contains("no pm runs"), "that is not known: {said:#?}");
+    assert_eq!(by_other(&["ls", "--json"]).ends(0).quietly().json(), serde_json::json!([]));
+}
+
+#[test]
+fn ls_is_3_if_the_folder_of_the_links_is_not_one_of_the_user() {
+    let runtime = tempfile::tempdir().unwrap();
+    fs::write(runtime.path().join("pm"), "").unwrap();
+    let mut ls = command(runtime.path(), &["ls"]);
+    let said = say(ls.env("XDG_RUNTIME_DIR", runtime.path())).ends(3).without_result();
+    said.notes("/pm: it is not a folder that belongs to pm's user alone; remove it");
+}
+
+#[test]
 fn ls_has_each_running_pm_of_the_user() {
     let runtime = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
