@@ -5,12 +5,15 @@
 //! bytes are whole ones, cores are decimal (1.0 is one core), and times are RFC 3339 in UTC with milliseconds. Fields
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
+mod logs;
 pub mod openapi;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::logs::{LogFile, LogLine, LogStart};
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
@@ -75,7 +78,7 @@ pub struct SlotStatus {
     /// The pools that it waits for before it starts.
     pub waits_for: Vec<String>,
     pub last_death: Option<Death>,
-    /// What the processes of the worker use, if it was asked for.
+    /// What the processes of the worker use, if `stats=1` asks for it.
     pub stats: Option<Stats>,
 }
 
@@ -182,11 +185,15 @@ pub enum Reason {
     Shutdown,
 }
 
-/// What the processes of one worker use.
+/// What the processes of one worker use: all of its group, and its descendants in others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     pub sampled_at: Time,
+    /// User and system time since its start, with that of its processes that have ended.
     pub cpu_seconds: f64,
+    /// The mean since its start: 0.5 is half of a core. That of another time is the difference of two `cpu_seconds`.
+    pub cpu_cores: f64,
+    /// Resident memory. A page that several processes have counts for each.
     pub memory_bytes: u64,
     pub processes: usize,
 }
@@ -368,18 +375,4 @@ pub struct Problem {
     /// The slots that the command is about, as they are now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<SlotStatus>,
-}
-
-/// One line of a worker, or a death between the lines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LogLine {
-    /// Counts over all slots.
-    pub n: u64,
-    pub at: Time,
-    pub slot: String,
-    pub generation: u64,
-    /// False if pm says it: a death.
-    pub from_worker: bool,
-    /// Bytes that are not UTF-8 are replaced.
-    pub line: String,
 }

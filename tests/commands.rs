@@ -417,6 +417,7 @@ fn schema_completions_and_manual_are_complete() {
         folder.pm(&["man"]).does().says(".SH SIGNALS").says(".SH \"EXIT STATUS\"").says("{n}");
     assert!(!man.stdout.contains('\x1b'));
     folder.pm(&["man", "run"]).does().says(".TH pm-run 1").says("give\\-up\\-after");
+    folder.pm(&["man", "status"]).does().says("pm ps").says(".SH OPTIONS").says("check");
     folder.pm(&["man", "pm.toml"]).does().says(".TH pm.toml 5").says("max_restarts");
     folder.pm(&["man", "nothing"]).refuses("[possible values: pm, run, exec, status");
 }

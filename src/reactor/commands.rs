@@ -1,6 +1,7 @@
 //! What clients ask for is carried out: a command becomes events for the supervisor, and its answer waits until it is
 //! so.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::unistd::{getpid, getppid};
@@ -14,6 +15,7 @@ use super::control::metrics::Metrics;
 use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
+use super::output::Seam;
 use super::report::{ReloadError, RunEvent};
 use super::serving::{Answer, is_wanted, is_well, json};
 use crate::plan::LoadError;
@@ -22,8 +24,8 @@ use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
 use crate::sys::sealed::outer_pid;
 use crate::wire::openapi;
 use crate::wire::{
-    API, Command, Done, Kill, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
-    Status as RunStatus, Version, WaitFor,
+    API, Command, Done, Kill, LogFile, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
+    SlotStatus, Stats, Status as RunStatus, Version, WaitFor,
 };
 
 impl Reactor {
@@ -43,7 +45,11 @@ impl Reactor {
             Call::Metrics { pools, dialect } => {
                 Ok(Answer::Metrics(Metrics::new(dialect, &pools, self.view())?))
             }
-            Call::Status { slots } => Ok(Answer::Reply(json(&self.run_status(&slots)?))),
+            Call::Status { slots, stats } => {
+                let slots = self.resolve_or_all(&slots)?;
+                let stats = if stats { self.stats(&slots) } else { BTreeMap::new() };
+                Ok(Answer::Reply(json(&self.run_status(&slots, stats))))
+            }
             Call::Slot(name) => {
                 let slots = self.resolve(&[name])?;
                 let detail = slots.first().and_then(|slot| self.view().detail(*slot));
@@ -58,7 +64,12 @@ impl Reactor {
             }
             Call::Logs(call) => {
                 let slots = self.resolve(&call.slots)?;
-                Ok(Answer::Logs(Logs::new(call, slots, self.output.ring())))
+                let files = call.files.then(|| self.log_files(&slots));
+                let logs = Logs::new(call, slots, self.output.ring());
+                Ok(Answer::Logs(match files {
+                    Some(files) => logs.behind(files, self.output.ring()),
+                    None => logs,
+                }))
             }
             Call::Wait { slots, until, timeout } => {
                 let goal = match until {
@@ -83,13 +94,53 @@ impl Reactor {
         selectors::resolve(words, &self.slots, &self.supervisor)
     }
 
-    fn run_status(&self, words: &[String]) -> Result<RunStatus, Box<Problem>> {
-        let slots = if words.is_empty() {
-            Vec::from_iter(self.supervisor.ids())
-        } else {
-            self.resolve(words)?
+    fn resolve_or_all(&self, words: &[String]) -> Result<Vec<SlotId>, Box<Problem>> {
+        if words.is_empty() {
+            return Ok(Vec::from_iter(self.supervisor.ids()));
+        }
+        self.resolve(words)
+    }
+
+    /// What the workers of these slots use, if there is one.
+    fn stats(&mut self, slots: &[SlotId]) -> BTreeMap<SlotId, Stats> {
+        let Self { supervisor, slots: facts, clock, control, children, .. } = self;
+        let now = clock.now();
+        control.samples.expire(now);
+        let of_slot = |id: &SlotId| {
+            let slot = supervisor.slot(*id).filter(|slot| slot.phase().has_worker())?;
+            let worker = slot.worker();
+            let stats = control.samples.of(worker, now, || {
+                let usage = children.usage(worker)?;
+                let (cpu, age) = (usage.cpu.as_secs_f64(), facts.facts(worker, now).age);
+                Some(Stats {
+                    sampled_at: clock.time(),
+                    cpu_seconds: cpu,
+                    cpu_cores: if age.is_zero() { 0.0 } else { cpu / age.as_secs_f64() },
+                    memory_bytes: usage.resident_bytes,
+                    processes: usage.processes,
+                })
+            });
+            Some((*id, stats?))
         };
-        Ok(RunStatus {
+        slots.iter().filter_map(of_slot).collect()
+    }
+
+    /// Where the older lines of these slots are, or of all if there is none.
+    fn log_files(&self, slots: &[SlotId]) -> Vec<LogFile> {
+        let all = if slots.is_empty() { Vec::from_iter(self.supervisor.ids()) } else { Vec::new() };
+        let of_slot = |id: &SlotId| {
+            let path = &self.slots.next_spec(*id)?.plan.log.as_ref()?.path;
+            let Seam { device, inode, offset, next } = self.output.seam(*id, path)?;
+            let slot = self.slots.identity(*id)?.name.to_owned();
+            Some(LogFile { slot, file: path.display().to_string(), device, inode, offset, next })
+        };
+        slots.iter().chain(&all).filter_map(of_slot).collect()
+    }
+
+    fn run_status(&self, slots: &[SlotId], mut stats: BTreeMap<SlotId, Stats>) -> RunStatus {
+        let view = self.view();
+        let of_slot = |id: &SlotId| Some(SlotStatus { stats: stats.remove(id), ..view.slot(*id)? });
+        RunStatus {
             seq: self.control.events.last(),
             now: self.clock.time(),
             pm: PmStatus {
@@ -99,8 +150,8 @@ impl Reactor {
                 plan: self.control.plan.clone(),
                 draining: self.supervisor.is_draining(),
             },
-            slots: self.view().slots(slots),
-        })
+            slots: slots.iter().filter_map(of_slot).collect(),
+        }
     }
 
     /// 200 if every slot that is wanted up is ready.

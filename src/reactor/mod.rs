@@ -167,6 +167,9 @@ impl Reactor {
             } else {
                 progress = Progress::MayHaveMore;
             }
+            for probe in self.health.take_concluded() {
+                self.slots.measure_probe(probe);
+            }
             if self.serve() == Left::Something {
                 progress = Progress::MayHaveMore;
             }

@@ -96,13 +96,15 @@ impl Reactor {
                     if logs.fill(output.ring(), connection) == More::Yes {
                         more = More::Yes;
                     }
+                    control.missed_lines += logs.take_missed();
                 }
                 Work::Metrics(metrics) => {
                     let source = Source {
                         view: View { supervisor, slots, clock },
-                        ring: output.ring(),
+                        output,
                         children,
                         requests: &control.requests,
+                        missed_lines: control.missed_lines,
                         clients,
                         wakeups: poller.wakeups(),
                     };

@@ -38,6 +38,7 @@ use super::proc::{self, ProcessInfo};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::starting::{Awaiting, Starting};
+use super::usage::{TotalUsage, usage_of_all};
 use super::wait;
 use super::worker_tag::{ProbeId, WorkerTag};
 use crate::plan::{StopSpec, StopTarget};
@@ -254,6 +255,15 @@ impl Children {
         found
     }
 
+    /// What all processes of a worker use now, with what those that pm has reaped have used, but for its leader. `None`
+    /// if it has not exec'd, or is gone.
+    pub fn usage(&mut self, worker: WorkerId) -> Option<TotalUsage> {
+        self.adopt();
+        let group = self.group(worker).filter(|group| group.start().is_none())?;
+        let living = usage_of_all(group.tops());
+        Some(TotalUsage { cpu: living.cpu + group.reaped_cpu, ..living })
+    }
+
     fn look_for_the_dead(&mut self, worker: WorkerId) {
         let owner = Owner::Worker(worker);
         let Some(group) = self.groups.get_mut(&owner).filter(|group| !group.has_leader()) else {
@@ -272,9 +282,7 @@ impl Children {
         let Some(group) = self.group(worker) else {
             return Vec::new();
         };
-        let leader = group.has_leader().then_some(group.pid);
-        let tops = leader.into_iter().chain(group.orphans.iter().copied());
-        let members = proc::descendants_of(tops, group.stop.signal);
+        let members = proc::descendants_of(group.tops(), group.stop.signal);
         if members.is_empty() && group.has_members() {
             // A descendant of another worker has moved to this group.
             return proc::members_of(group.pid, group.stop.signal);

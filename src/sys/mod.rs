@@ -23,7 +23,8 @@
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
 //!
 //! Look-ups, for messages and plans:
-//! - [`proc`]: processes; [`ports`]: ports; [`listener`]: is it the worker that listens
+//! - [`proc`]: processes; [`usage`]: their CPU time and memory
+//! - [`ports`]: ports; [`listener`]: is it the worker that listens
 //! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text
 
 #![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
@@ -55,6 +56,7 @@ pub(crate) mod stale_worker;
 mod starting;
 pub(crate) mod stream;
 mod strerror;
+pub(crate) mod usage;
 pub(crate) mod users;
 mod wait;
 mod worker_tag;

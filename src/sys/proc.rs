@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Pid, geteuid, getpgid, getpid};
 use procfs::ProcResult;
 use procfs::process::{Process, ProcessesIter, Stat, all_processes, all_processes_with_root};
@@ -90,6 +88,12 @@ pub fn info(pid: Pid, signal: i32) -> Option<ProcessInfo> {
 /// of the machine cost nothing, where the kernel has lists of children.
 pub fn descendants_of(tops: impl Iterator<Item = Pid>, signal: i32) -> Vec<ProcessInfo> {
     let mut found = Vec::new();
+    descend(tops, |process| found.extend(info(Pid::from_raw(process.pid), signal)));
+    found
+}
+
+/// Visits these processes and all that descends from them, dead ones that are not reaped included.
+pub fn descend(tops: impl Iterator<Item = Pid>, mut visit: impl FnMut(&Process)) {
     let mut left: Vec<_> = tops.map(Pid::as_raw).collect();
     while let Some(pid) = left.pop() {
         let Ok(process) = Process::new(pid) else { continue };
@@ -97,56 +101,8 @@ pub fn descendants_of(tops: impl Iterator<Item = Pid>, signal: i32) -> Vec<Proce
         let threads = process.tasks().into_iter().flatten().flatten();
         let children = threads.filter_map(|thread| thread.children().ok()).flatten();
         left.extend(children.filter_map(|child| i32::try_from(child).ok()));
-        found.extend(info(Pid::from_raw(pid), signal));
+        visit(&process);
     }
-    found
-}
-
-/// What a process uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// User and system time, with that of the children that it has reaped.
-    pub cpu: Duration,
-    pub resident_bytes: u64,
-}
-
-/// What a process uses now; `None` if it is reaped or hidden.
-pub fn usage(pid: Pid) -> Option<Usage> {
-    let stat = Process::new(pid.as_raw()).ok()?.stat().ok()?;
-    let reaped = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
-    let cpu = of_ticks(stat.utime + stat.stime + reaped);
-    Some(Usage { cpu, resident_bytes: stat.rss * procfs::page_size() })
-}
-
-/// What pm's own process uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnUsage {
-    /// User and system time, without that of its children.
-    pub cpu: Duration,
-    pub resident_bytes: u64,
-    pub threads: u64,
-    pub open_files: u64,
-    pub open_files_max: u64,
-}
-
-/// What pm's own process uses now. What cannot be read is 0.
-pub fn own_usage() -> OwnUsage {
-    let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().count();
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    let stat = Process::myself().and_then(|process| process.stat()).ok();
-    let Some(stat) = stat else { return OwnUsage::default() };
-    OwnUsage {
-        cpu: of_ticks(stat.utime + stat.stime),
-        resident_bytes: stat.rss * procfs::page_size(),
-        threads: u64::try_from(stat.num_threads).unwrap_or_default(),
-        // Without the one that reads this.
-        open_files: u64::try_from(files).unwrap_or_default().saturating_sub(1),
-        open_files_max: limit,
-    }
-}
-
-fn of_ticks(ticks: u64) -> Duration {
-    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
 }
 
 /// The direct children of a process, dead ones included.

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Command, Done, Event, Kill, LogLine, Problem, Reload, Scale, Shutdown, SlotDetail, Status,
-    Version,
+    Command, Done, Event, Kill, LogLine, LogStart, Problem, Reload, Scale, Shutdown, SlotDetail,
+    Status, Version,
 };
 
 /// A query of a path: its name, and what it means.
@@ -49,7 +49,9 @@ pub fn document() -> Value {
 impl Paths {
     fn add_questions(&mut self) {
         self.get::<Version>("/v1", "The version of pm and of this interface", &[], JSON);
-        self.get::<Status>("/v1/status", "What each slot is at, at one moment", &[SLOTS], JSON);
+        let stats = ("stats", "1: with what each worker uses, sampled four times a second at most");
+        let status = "What each slot is at, at one moment";
+        self.get::<Status>("/v1/status", status, &[SLOTS, stats], JSON);
         self.get::<SlotDetail>("/v1/slots/{slot}", "One slot with its last deaths", &[], JSON);
         let wait = [
             SLOTS,
@@ -80,7 +82,9 @@ impl Paths {
             ("grep", "only lines that match this regular expression"),
             ("generation", "only lines of this worker of a slot"),
             FOLLOW,
+            ("files", "1: begin with a LogStart: where the older lines are; JSON lines only"),
         ];
+        self.types.subschema_for::<LogStart>();
         let logs = "The lines of workers: text, a JSON object a line, or text/event-stream";
         self.get::<LogLine>("/v1/logs", logs, &queries, LINES);
     }

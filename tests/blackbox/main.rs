@@ -35,6 +35,7 @@ mod sealed;
 mod sealed_ports;
 mod service_manager;
 mod start;
+mod stats;
 mod stop;
 mod superuser;
 #[path = "../support/mod.rs"]

@@ -1,4 +1,7 @@
 //! What completes the names of slots: the scripts ask the running pm for them, and complete nothing if there is none.
+//!
+//! It is the pm that the command would talk to: `--socket`, `--file` and `-f` are passed on, and so is a PM_SOCKET that
+//! stands before the command. bash alone does not show that one to its completions.
 
 use clap_complete::Shell;
 
@@ -42,12 +45,31 @@ pub fn filled_in(text: &str) -> String {
 }
 
 /// `-f` is a file but for `logs`. A pool is completed beside its slots; in `web=5` the pool is.
+///
+/// A word is as it was typed: quotes are taken from those in which nothing is expanded. `=` is a word of its own.
 const BASH: &str = "    \
     local own=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD - 1]}
-    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == @(@COMMANDS@) && $own != -* && $last != @(@OPTIONS@) ]] &&
+    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == @(@COMMANDS@) && $own != [-=]* && $last != @(@OPTIONS@|=) ]] &&
         [[ $last != -f || ${COMP_WORDS[1]} == logs ]]; then
-        local slot slots pools=
-        slots=$(\"${COMP_WORDS[0]}\" status -q 2>/dev/null)
+        local slot slots pools= at word option= target=()
+        for ((at = 2; at < COMP_CWORD; at++)); do
+            word=${COMP_WORDS[at]}
+            [[ $word == *[\\$\\`\\(\\)\\<\\>\\;\\&\\|]* ]] || eval \"word=$word\"
+            case ${COMP_WORDS[1]}:$word in
+                *:--socket | *:--file) option=$word ;;
+                logs:-f) ;;
+                *:-f) option=--file ;;
+                *:=) ;;
+                *:--socket=* | *:--file=*) target=(\"$word\") ;;
+                logs:-f*) ;;
+                *:-f*) target=(\"--file=${word#-f}\") ;;
+                *)
+                    [[ -z $option ]] || target=(\"$option=$word\")
+                    option=
+                    ;;
+            esac
+        done
+        slots=$(\"${COMP_WORDS[0]}\" status -q \"${target[@]}\" 2>/dev/null)
         for slot in $slots; do
             pools+=\" ${slot%.*}\"
         done
@@ -65,7 +87,30 @@ const ZSH: &str = "    \
     if (( CURRENT > 2 )) && [[ ${words[2]} == (@COMMANDS@) && ${words[CURRENT]} != -* &&
         ${words[CURRENT-1]} != (@OPTIONS@) && ( ${words[CURRENT-1]} != -f || ${words[2]} == logs ) ]]; then
         local -aU slots
-        slots=(${(f)\"$(${(Q)words[1]} status -q 2>/dev/null)\"})
+        local -a target
+        local word option named
+        for word in ${words[3,CURRENT-1]}; do
+            word=${(Q)word/#\\~\\//$HOME/}
+            case ${words[2]}:$word in
+                *:--socket | *:--file) option=$word ;;
+                logs:-f*) ;;
+                *:-f) option=--file ;;
+                *:--socket=* | *:--file=*) target=($word) ;;
+                *:-f*) target=(--file=${word#-f}) ;;
+                *)
+                    [[ -z $option ]] || target=($option=$word)
+                    option=
+                    ;;
+            esac
+        done
+        for word in ${(z)LBUFFER}; do
+            case $word in
+                PM_SOCKET=*) named=${(Q)${word#*=}} ;;
+                ';' | '&' | '&&' | '|' | '||') named= ;;
+            esac
+        done
+        [[ -z $named ]] || local -x PM_SOCKET=$named
+        slots=(${(f)\"$(${(Q)words[1]} status -q $target 2>/dev/null)\"})
         if [[ ${words[2]} == scale ]]; then
             slots=(${slots%.*})
             compadd -S = -a slots
@@ -79,7 +124,26 @@ const ZSH: &str = "    \
 
 const FISH: &str = "\
 function __fish_pm_slots
-    set -l slots (command pm status -q 2>/dev/null)
+    set -l words (commandline -opc)
+    set -l option
+    set -l target
+    for word in $words[3..]
+        switch \"$words[2]:$word\"
+            case '*:--socket' '*:--file'
+                set option $word
+            case 'logs:-f*'
+            case '*:-f'
+                set option --file
+            case '*:--socket=*' '*:--file=*'
+                set target $word
+            case '*:-f*'
+                set target --file=(string sub -s 3 -- $word)
+            case '*'
+                test -n \"$option\"; and set target $option=$word
+                set option
+        end
+    end
+    set -l slots (command $words[1] status -q $target 2>/dev/null)
     set -l pools (string replace -r '[.][0-9]+$' '' -- $slots | sort -u)
     if contains -- scale (commandline -opc)
         test -n \"$pools\"; and printf '%s=\\n' $pools

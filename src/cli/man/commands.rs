@@ -53,8 +53,10 @@ pub fn command(command: &Command) -> io::Result<String> {
     let notes = notes::of(command.get_name());
     let mut roff = head(command);
     let about = format!("{}.", about(command));
-    let paragraphs: Vec<_> =
-        std::iter::once(about.as_str()).chain(notes.paragraphs.iter().copied()).collect();
+    let aliases = command.get_visible_aliases();
+    let aliases: Vec<_> = aliases.map(|alias| format!("`pm {alias}` is the same.")).collect();
+    let paragraphs = std::iter::once(about.as_str()).chain(aliases.iter().map(String::as_str));
+    let paragraphs: Vec<_> = paragraphs.chain(notes.paragraphs.iter().copied()).collect();
     text::section(&mut roff, "DESCRIPTION", &paragraphs);
     let mut rest = Roff::new();
     exit_status(&mut rest, notes);

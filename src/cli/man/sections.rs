@@ -62,13 +62,19 @@ const OF_WORKERS: [(&str, &str); 7] = [
     ),
 ];
 
-const OF_PM: [(&str, &str); 6] = [
+const OF_PM: [(&str, &str); 8] = [
     ("NO_COLOR", "No colour, unless --color says otherwise."),
     ("CLICOLOR_FORCE, CLICOLOR", "Colour even where there is no terminal; 0: no colour."),
     ("PORT", "The first PORT of a Procfile, unless --port or `.env` sets it."),
     (
         VARIABLE,
         "The control socket: where `pm run` makes it, and where the commands find it. `none`: `pm run` makes none.",
+    ),
+    ("XDG_RUNTIME_DIR", "The folder of the links that `pm ls` reads."),
+    (
+        "NOTIFY_SOCKET, WATCHDOG_USEC",
+        "Set by a service manager: pm notifies it when all workers are ready, when it reloads and stops, and that it \
+         lives.",
     ),
     ("TZ", "The time zone of the times that `pm logs`, `pm events` and `pm why` read and print."),
     ("PATH", "Where programs are found, after the folders of the key `path`."),

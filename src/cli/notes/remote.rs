@@ -2,24 +2,33 @@
 //! `tests/blackbox/commands`.
 
 use super::{Notes, Status};
-use crate::cli::exit_status::{BAD_USAGE, NO_PM, NOT_SO, STOPPED};
+use crate::cli::exit_status::{BAD_USAGE, BROKEN, NO_PM, NOT_SO, STOPPED};
 
 /// What the commands that talk to a running pm exit with, beside their own statuses.
 const WRONG: (Status, &str) = (Status::Is(BAD_USAGE), "wrong command line, or no such slot");
 const NONE_RUNS: (Status, &str) =
     (Status::Is(NO_PM), "no pm to talk to: none runs, it was killed, or it is another user's");
+const SILENT: (Status, &str) = (Status::Is(NOT_SO), "pm does not answer, or ends before it has");
+const UNREADABLE: (Status, &str) =
+    (Status::Is(BROKEN), "the answer cannot be read, or the result cannot be printed");
 const NOT_IN_TIME: (Status, &str) = (Status::Is(NOT_SO), "it failed, or was not so in time");
 
 pub const STATUS: Notes = Notes {
     paragraphs: &[
+        "CPU and MEM are of all processes of the worker. CPU is the mean since its start, or with --watch since it was \
+         shown last.",
         "LAST is how the last worker ended. On a narrow terminal, columns are left out.",
         "The socket is .pm.sock beside pm.toml or Procfile, and .NAME.pm.sock beside NAME.toml.",
     ],
     examples: &[("pm status web :8081", ""), ("pm status -q --phase backoff,given_up", "")],
     exit_status: &[
         (Status::Is(STOPPED), "pm has answered"),
-        (Status::Is(NOT_SO), "with --check: a slot that is wanted is not ready"),
+        (
+            Status::Is(NOT_SO),
+            "with --check: a slot that is wanted is not ready; or pm does not answer",
+        ),
         WRONG,
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -30,12 +39,14 @@ pub const WHY: Notes = Notes {
         "Each death is told with the last lines that the worker wrote.",
     ],
     examples: &[("pm why", ""), ("pm why web.2", "")],
-    exit_status: &[(Status::Is(STOPPED), "pm has answered"), WRONG, NONE_RUNS],
+    exit_status: &[(Status::Is(STOPPED), "pm has answered"), SILENT, WRONG, UNREADABLE, NONE_RUNS],
 };
 
 pub const LOGS: Notes = Notes {
     paragraphs: &[
-        "pm keeps a limited number of lines; log files have the older ones. A death is a line too.",
+        "pm keeps a limited number of lines. If -n asks for more, the older ones come from log files, for each slot as \
+         many as are missing.",
+        "Lines of a file have no times, so --since and --until leave them out. A death is a line too.",
     ],
     examples: &[
         ("pm logs web -f", ""),
@@ -44,7 +55,9 @@ pub const LOGS: Notes = Notes {
     ],
     exit_status: &[
         (Status::Is(STOPPED), "the lines are printed"),
+        SILENT,
         (Status::Is(BAD_USAGE), "wrong command line, time or expression, or no such slot"),
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -52,13 +65,25 @@ pub const LOGS: Notes = Notes {
 pub const START: Notes = Notes {
     paragraphs: &["A slot that has given up tries again. What happens meanwhile goes to stderr."],
     examples: &[("pm start web.2", ""), ("pm start all --timeout 2m", "")],
-    exit_status: &[(Status::Is(STOPPED), "the slots are ready"), NOT_IN_TIME, WRONG, NONE_RUNS],
+    exit_status: &[
+        (Status::Is(STOPPED), "the slots are ready"),
+        NOT_IN_TIME,
+        WRONG,
+        UNREADABLE,
+        NONE_RUNS,
+    ],
 };
 
 pub const STOP: Notes = Notes {
     paragraphs: &["The slots stay down until `pm start`."],
     examples: &[("pm stop web.2", ""), ("pm stop jobs --now", "")],
-    exit_status: &[(Status::Is(STOPPED), "the slots are stopped"), NOT_IN_TIME, WRONG, NONE_RUNS],
+    exit_status: &[
+        (Status::Is(STOPPED), "the slots are stopped"),
+        NOT_IN_TIME,
+        WRONG,
+        UNREADABLE,
+        NONE_RUNS,
+    ],
 };
 
 pub const RESTART: Notes = Notes {
@@ -68,6 +93,7 @@ pub const RESTART: Notes = Notes {
         (Status::Is(STOPPED), "the new workers are ready"),
         NOT_IN_TIME,
         WRONG,
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -79,8 +105,9 @@ pub const KILL: Notes = Notes {
     examples: &[("pm kill web.2", ""), ("pm kill -s HUP web", "")],
     exit_status: &[
         (Status::Is(STOPPED), "the signal is sent"),
-        (Status::Is(NOT_SO), "there is no worker to send it to"),
+        (Status::Is(NOT_SO), "there is no worker to send it to; or pm does not answer"),
         (Status::Is(BAD_USAGE), "wrong command line, no such signal, or no such slot"),
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -95,6 +122,7 @@ pub const SCALE: Notes = Notes {
         (Status::Is(STOPPED), "the pools have that many workers, and they are ready"),
         NOT_IN_TIME,
         (Status::Is(BAD_USAGE), "wrong command line, no such pool, or more workers than ports"),
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -109,6 +137,7 @@ pub const WAIT: Notes = Notes {
         (Status::Is(STOPPED), "it is so"),
         NOT_IN_TIME,
         WRONG,
+        UNREADABLE,
         (Status::Is(NO_PM), "no pm was started in time"),
         (Status::OfWorker, "with --exit: the first status of a worker that is not 0"),
     ],
@@ -119,7 +148,13 @@ pub const EVENTS: Notes = Notes {
         "It begins with the events that pm has kept, and goes on until Ctrl-C or the end of pm.",
     ],
     examples: &[("pm events web --since 10m --no-follow", "")],
-    exit_status: &[(Status::Is(STOPPED), "the events are printed"), WRONG, NONE_RUNS],
+    exit_status: &[
+        (Status::Is(STOPPED), "the events are printed"),
+        SILENT,
+        WRONG,
+        UNREADABLE,
+        NONE_RUNS,
+    ],
 };
 
 pub const RELOAD: Notes = Notes {
@@ -127,8 +162,9 @@ pub const RELOAD: Notes = Notes {
     examples: &[("pm reload --dry-run", "")],
     exit_status: &[
         (Status::Is(STOPPED), "the changes are applied"),
-        (Status::Is(NOT_SO), "pm is stopping"),
+        (Status::Is(NOT_SO), "pm is stopping, or does not answer"),
         (Status::Is(BAD_USAGE), "wrong command line, or the file has a fault"),
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
@@ -140,13 +176,21 @@ pub const SHUTDOWN: Notes = Notes {
     examples: &[("pm shutdown", ""), ("pm shutdown --now", "")],
     exit_status: &[
         (Status::Is(STOPPED), "pm has ended"),
+        (Status::Is(NOT_SO), "pm does not answer"),
         (Status::Is(BAD_USAGE), "wrong command line"),
+        UNREADABLE,
         NONE_RUNS,
     ],
 };
 
 pub const LS: Notes = Notes {
-    paragraphs: &["Each pm has a link in $XDG_RUNTIME_DIR/pm; without that folder none is listed."],
+    paragraphs: &[
+        "Each pm has a link in $XDG_RUNTIME_DIR/pm, or for root without that folder in /run/pm; otherwise none is \
+         listed.",
+    ],
     examples: &[("pm ls --json", "")],
-    exit_status: &[(Status::Is(STOPPED), "they are listed; there may be none")],
+    exit_status: &[
+        (Status::Is(STOPPED), "they are listed; there may be none"),
+        (Status::Is(BROKEN), "the folder of the links is not one of this user alone"),
+    ],
 };

@@ -26,6 +26,8 @@ pub enum Failure {
     Problem(Box<Problem>),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("{path}: cannot be read: {error}")]
+    LogFile { path: String, error: io::Error },
     /// The result could not be printed.
     #[error("cannot print: {0}")]
     Print(io::Error),
@@ -55,7 +57,7 @@ impl Failure {
             Self::NoPm(_) | Self::Client(ClientError::Connect(_)) => NO_PM,
             Self::Client(ClientError::Ended | ClientError::Silent) => NOT_SO,
             Self::Client(ClientError::Io { .. } | ClientError::Malformed(_)) => BROKEN,
-            Self::Registry(_) | Self::Print(_) => BROKEN,
+            Self::Registry(_) | Self::LogFile { .. } | Self::Print(_) => BROKEN,
             Self::Problem(problem) => match problem.status {
                 400 | 404 | 422 => BAD_USAGE,
                 403 => NO_PM,

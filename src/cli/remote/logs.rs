@@ -1,8 +1,15 @@
-//! `pm logs`: the lines of the workers that pm still has, and on request those that come.
+//! `pm logs`: the lines of the workers that pm still has, on request with the older ones in log files ([`older`]) and
+//! those that come.
+
+mod older;
 
 use anstyle::Style;
 use jiff::Zoned;
+use regex_lite::Regex;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
+use self::older::Older;
 use super::args::LogsArgs;
 use super::failure::Failure;
 use super::print::{Paint, Printer, stderr_line, tame, terminal_width};
@@ -11,10 +18,13 @@ use super::times::{moment, stamp, written};
 use crate::cli::exit_status::STOPPED;
 use crate::client::{ClientError, Lines, Request};
 use crate::reactor::label_colour;
-use crate::wire::{LogLine, SlotStatus};
+use crate::wire::{LogFile, LogLine, LogStart, SlotStatus};
 
 /// What `-f` alone begins with.
 const LINES_BEFORE_FOLLOW: &str = "10";
+
+/// Of a date and time with milliseconds.
+const STAMP_WIDTH: usize = 23;
 
 /// Prints the lines.
 ///
@@ -33,7 +43,12 @@ pub fn logs(args: &LogsArgs) -> Result<u8, Failure> {
         page.printer.flush()?;
         return Ok(STOPPED);
     }
+    let wants_older = wants_older(args);
+    let request = if wants_older { request.query("files", "1") } else { request };
     let mut lines = session.lines(&with_slots(request, &args.slots))?;
+    if wants_older {
+        print_with_older(args, &mut lines, &mut page)?;
+    }
     loop {
         match next(&mut lines) {
             Ok(Some(line)) => page.print(&line)?,
@@ -72,6 +87,42 @@ fn request(args: &LogsArgs, now: &Zoned) -> Result<Request, Failure> {
     Ok(if args.follow { request.query("follow", "1") } else { request })
 }
 
+/// True if more lines may be asked for than pm keeps. The lines of files have no times and no generations.
+fn wants_older(args: &LogsArgs) -> bool {
+    let is_some = args.lines.as_deref().is_some_and(|lines| lines != "0");
+    is_some && args.since.is_none() && args.until.is_none()
+}
+
+/// Prints the lines that pm has by now, behind the older ones of files if they are too few.
+fn print_with_older(args: &LogsArgs, lines: &mut Lines, page: &mut Page) -> Result<(), Failure> {
+    let Some(start) = next::<LogStart>(lines)? else { return Ok(()) };
+    // They are taken first, because pm does not keep them for a slow reader.
+    let mut kept = Vec::new();
+    while (kept.len() as u64) < start.kept
+        && let Some(line) = next::<LogLine>(lines)?
+    {
+        let is_lost = line.generation == 0;
+        kept.push(line);
+        if is_lost {
+            break;
+        }
+    }
+    // A number that is not one is `all`.
+    let most = args.lines.as_deref().and_then(|lines| lines.parse().ok()).unwrap_or(u64::MAX);
+    let missing = most.saturating_sub(start.kept);
+    if missing > 0 {
+        let grep = args.grep.as_deref().map(Regex::new).transpose();
+        let grep = grep.map_err(|error| Failure::Usage(format!("`grep`: {error}")))?;
+        for file in &start.files {
+            match Older::find(file) {
+                Ok(older) => older.print(file, missing, grep.as_ref(), page)?,
+                Err(error) => stderr_line(&format!("{}: {error}", file.slot)),
+            }
+        }
+    }
+    kept.iter().try_for_each(|line| page.print(line))
+}
+
 /// The lines of the last worker of each slot that has ended, in the order in which they were written.
 fn previous(
     session: &Session,
@@ -87,7 +138,7 @@ fn previous(
         let request = request.clone().query("slots", &slot.slot);
         let mut lines =
             session.lines(&request.query("generation", &death.generation.to_string()))?;
-        while let Some(line) = next(&mut lines)? {
+        while let Some(line) = next::<LogLine>(&mut lines)? {
             all.push(line);
         }
     }
@@ -95,7 +146,7 @@ fn previous(
     Ok(all)
 }
 
-fn next(lines: &mut Lines) -> Result<Option<LogLine>, Failure> {
+fn next<T: DeserializeOwned>(lines: &mut Lines) -> Result<Option<T>, Failure> {
     let Some(line) = lines.next_line()? else { return Ok(None) };
     let line = serde_json::from_str(&line)
         .map_err(|error| ClientError::Malformed(format!("{error}: {line}")))?;
@@ -165,20 +216,43 @@ impl Page {
         }
     }
 
-    fn text(&self, line: &LogLine) -> String {
+    /// Prints a line of a file: when it was written, and by which worker, is not known.
+    fn print_older(&mut self, file: &LogFile, line: &str) -> Result<(), Failure> {
+        match self.form {
+            Form::Json => self.printer.json(&json!({
+                "n": null, "at": null, "slot": file.slot, "generation": null, "from_worker": true,
+                "line": line, "file": file.file,
+            })),
+            Form::Raw => self.printer.line(line),
+            Form::Text => {
+                let text = self.head(&file.slot, "-") + &self.tamed(line);
+                self.printer.line(&text)
+            }
+        }
+    }
+
+    /// What stands before a line of this slot.
+    fn head(&self, slot: &str, stamp: &str) -> String {
         let mut text = String::new();
         if self.timestamps {
-            text += &stamp(&line.at, &self.now);
-            text.push(' ');
+            text += &format!("{stamp:<STAMP_WIDTH$} ");
         }
-        let style = self.style(&line.slot);
+        let style = self.style(slot);
         if let Prefix::Name(width) = self.prefix {
-            text += &format!("{style}{:<width$} |{style:#} ", line.slot);
+            text += &format!("{style}{slot:<width$} |{style:#} ");
         }
+        text
+    }
+
+    fn tamed(&self, line: &str) -> String {
+        // A file gets the line as the worker wrote it.
+        if self.is_terminal { tame(line, self.paint) } else { line.to_owned() }
+    }
+
+    fn text(&self, line: &LogLine) -> String {
+        let mut text = self.head(&line.slot, &stamp(&line.at, &self.now));
         if line.from_worker {
-            // A file gets the line as the worker wrote it.
-            text +=
-                &if self.is_terminal { tame(&line.line, self.paint) } else { line.line.clone() };
+            text += &self.tamed(&line.line);
         } else {
             let bold = self.paint.style(Style::new().bold());
             text += &format!("{bold}-- {} --{bold:#}", tame(&line.line, Paint::Plain));

@@ -19,14 +19,9 @@ use crate::wire::Status;
 /// # Errors
 /// If the folder of the sockets cannot be read.
 pub fn ls(args: &LsArgs) -> Result<u8, Failure> {
-    let running = match Registry::of_user() {
-        Some(registry) => registry.list()?,
-        None => {
-            stderr_line("there is no XDG_RUNTIME_DIR, so a running pm is not listed anywhere");
-            Vec::new()
-        }
-    };
-    let running: Vec<_> = running
+    let registry = Registry::of_user();
+    let links = registry.as_ref().map_or_else(|| Ok(Vec::new()), Registry::list)?;
+    let running: Vec<_> = links
         .iter()
         .filter_map(|(pid, socket)| match Session::at(socket).status(&[]) {
             Ok((status, _)) => Some((pid.as_raw(), socket.as_path(), status)),
@@ -42,6 +37,8 @@ pub fn ls(args: &LsArgs) -> Result<u8, Failure> {
         let all: Vec<_> =
             running.iter().map(|(pid, socket, status)| described(*pid, socket, status)).collect();
         printer.json(&all)?;
+    } else if registry.is_none() {
+        stderr_line("XDG_RUNTIME_DIR is not a folder of this user, so no running pm is listed");
     } else if running.is_empty() {
         stderr_line("no pm runs");
     } else {

@@ -1,6 +1,8 @@
 //! A status for tests: slots in every state.
 
-use crate::wire::{Death, Phase, PmStatus, Reason, SlotStatus, Status, Time, Wanted, Worker};
+use crate::wire::{
+    Death, Phase, PmStatus, Reason, SlotStatus, Stats, Status, Time, Wanted, Worker,
+};
 
 pub fn time(text: &str) -> Time {
     Time(format!("2026-11-25T{text}.000Z"))
@@ -60,6 +62,13 @@ pub fn death(name: &str, exit_status: Option<u8>, signal: Option<&str>) -> Death
 pub fn status() -> Status {
     let mut web_1 = ready("web.1", 8080, 123.0);
     web_1.restarts = 41;
+    web_1.stats = Some(Stats {
+        sampled_at: time("12:00:00"),
+        cpu_seconds: 1.5,
+        cpu_cores: 0.0122,
+        memory_bytes: 63 << 20,
+        processes: 1,
+    });
     web_1.last_death = Some(death("web.1", Some(255), None));
     let mut web_2 = SlotStatus { phase: Phase::Starting, ..ready("web.2", 8081, 28.0) };
     web_2.phase_since = time("11:59:32");

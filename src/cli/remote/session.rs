@@ -65,6 +65,14 @@ impl Session {
         self.ask(&with_slots(Request::get("/v1/status"), slots))
     }
 
+    /// The same, with what the workers use.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn status_with_stats(&self, slots: &[String]) -> Result<(Status, String), Failure> {
+        self.ask(&with_slots(Request::get("/v1/status").query("stats", "1"), slots))
+    }
+
     /// What happens after the event of this number.
     ///
     /// # Errors

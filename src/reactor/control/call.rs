@@ -22,7 +22,7 @@ pub enum Call {
     Health,
     OpenApi,
     Metrics { pools: Vec<String>, dialect: Dialect },
-    Status { slots: Vec<String> },
+    Status { slots: Vec<String>, stats: bool },
     Slot(String),
     Events(EventsCall),
     Logs(LogsCall),
@@ -59,6 +59,8 @@ pub struct LogsCall {
     pub grep: Option<Regex>,
     pub generation: Option<u64>,
     pub follow: bool,
+    /// Where the older lines are comes first.
+    pub files: bool,
     pub format: Format,
 }
 
@@ -86,13 +88,13 @@ const PATHS: [(&str, &str, &[&str]); 16] = [
     ("/healthz", "GET, HEAD", &[]),
     ("/openapi.json", "GET, HEAD", &[]),
     ("/metrics", "GET, HEAD", &["pool"]),
-    ("/v1/status", "GET, HEAD", &["slots"]),
+    ("/v1/status", "GET, HEAD", &["slots", "stats"]),
     ("/v1/slots/", "GET, HEAD", &[]),
     ("/v1/events", "GET, HEAD", &["after", "slots", "follow"]),
     (
         "/v1/logs",
         "GET, HEAD",
-        &["slots", "lines", "after", "since", "until", "grep", "generation", "follow"],
+        &["slots", "lines", "after", "since", "until", "grep", "generation", "follow", "files"],
     ),
     ("/v1/wait", "GET, HEAD", &["slots", "for", "timeout_seconds"]),
     ("/v1/start", "POST", &[]),
@@ -156,7 +158,9 @@ impl Call {
             "/metrics" => {
                 Self::Metrics { pools: words(request, "pool"), dialect: Dialect::of(request) }
             }
-            "/v1/status" => Self::Status { slots: words(request, "slots") },
+            "/v1/status" => {
+                Self::Status { slots: words(request, "slots"), stats: flag(request, "stats")? }
+            }
             "/v1/slots/" => Self::Slot(path["/v1/slots/".len()..].to_owned()),
             "/v1/events" => Self::Events(events(request)?),
             "/v1/logs" => Self::Logs(logs(request)?),
@@ -204,7 +208,12 @@ fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {
         Format::ServerSent => Format::ServerSent,
         Format::Text | Format::Lines => Format::Lines,
     };
-    Ok(EventsCall { after, slots: words(request, "slots"), follow: follow(request)?, format })
+    Ok(EventsCall {
+        after,
+        slots: words(request, "slots"),
+        follow: flag(request, "follow")?,
+        format,
+    })
 }
 
 fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
@@ -213,6 +222,10 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         _ => number(request, "lines")?,
     };
     let grep = request.query("grep").map(Regex::new).transpose();
+    let (files, format) = (flag(request, "files")?, format(request));
+    if files && format != Format::Lines {
+        return Err(problems::bad_request("`files` is for those that accept application/x-ndjson"));
+    }
     Ok(LogsCall {
         slots: words(request, "slots"),
         lines,
@@ -221,8 +234,9 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         until: moment(request, "until")?,
         grep: grep.map_err(|error| problems::bad_request(format!("`grep`: {error}")))?,
         generation: number(request, "generation")?,
-        follow: follow(request)?,
-        format: format(request),
+        follow: flag(request, "follow")?,
+        files,
+        format,
     })
 }
 
@@ -243,11 +257,11 @@ fn moment(request: &Request, name: &str) -> Result<Option<WallTime>, Box<Problem
     millis.ok_or_else(wrong).map(Some)
 }
 
-fn follow(request: &Request) -> Result<bool, Box<Problem>> {
-    match request.query("follow") {
+fn flag(request: &Request, name: &str) -> Result<bool, Box<Problem>> {
+    match request.query(name) {
         None | Some("0" | "false") => Ok(false),
         Some("" | "1" | "true") => Ok(true),
-        Some(other) => Err(problems::bad_request(format!("`follow` is 1 or 0, not `{other}`"))),
+        Some(other) => Err(problems::bad_request(format!("`{name}` is 1 or 0, not `{other}`"))),
     }
 }
 

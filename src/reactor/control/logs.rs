@@ -1,6 +1,7 @@
 //! The lines of workers for one client: a place in the ring of lines, and no queue.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use regex_lite::Regex;
@@ -10,16 +11,18 @@ use super::super::output::{Line, LineKind, Ring};
 use super::call::{Format, LogsCall};
 use super::http::{Connection, Head, Status};
 use crate::supervisor::{SlotId, WorkerId};
-use crate::wire::{LogLine, Time};
+use crate::wire::{LogFile, LogLine, LogStart, Time};
 
 /// The lines of one client.
 #[derive(Debug)]
 pub struct Logs {
     /// The number of the last line that it has, or that was passed over.
     cursor: u64,
-    filter: Filter,
+    filter: Rc<Filter>,
     follow: bool,
     format: Format,
+    /// Lines that were gone before the client could be given them, and are not counted yet.
+    missed: u64,
     /// Text that had no room yet.
     rest: String,
     given: usize,
@@ -53,15 +56,16 @@ impl Logs {
         let mut logs = Self {
             // Lines that were lost before it asked are none of its own.
             cursor: call.after.unwrap_or_else(|| ring.first() - 1),
-            filter: Filter {
+            filter: Rc::new(Filter {
                 slots,
                 generation: call.generation,
                 since: call.since,
                 until: call.until,
                 grep: call.grep,
-            },
+            }),
             follow: call.follow,
             format: call.format,
+            missed: 0,
             rest: String::new(),
             given: 0,
         };
@@ -75,6 +79,16 @@ impl Logs {
         logs
     }
 
+    /// First of all the client is told where the older lines are.
+    #[must_use]
+    pub fn behind(mut self, files: Vec<LogFile>, ring: &Ring) -> Self {
+        let filter = &self.filter;
+        let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
+        let kept = lines.filter(|line| filter.is_meant(line)).count() as u64;
+        self.rest = serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n";
+        self
+    }
+
     pub fn head(&self) -> Head {
         let content_type = match self.format {
             Format::Text => "text/plain; charset=utf-8",
@@ -86,45 +100,47 @@ impl Logs {
 
     /// Gives the client what it asks for, as far as there is room.
     pub fn fill(&mut self, ring: &Ring, connection: &mut Connection) -> More {
-        let mut looked_at = 0;
-        loop {
+        if !self.give_rest(connection) {
+            return More::No;
+        }
+        let lost = ring.lost_after(self.cursor);
+        if lost > 0 {
+            self.cursor += lost;
+            self.missed += lost;
+            self.rest = self.lost(lost);
             if !self.give_rest(connection) {
                 return More::No;
             }
-            let lost = ring.lost_after(self.cursor);
-            if lost > 0 {
-                self.cursor += lost;
-                self.rest = self.lost(lost);
-                continue;
+        }
+        let filter = Rc::clone(&self.filter);
+        let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
+        for (looked_at, line) in lines.enumerate() {
+            if filter.is_late(&line) {
+                connection.end_stream();
+                return More::No;
             }
-            let filter = &self.filter;
-            let mut lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
-            let next = lines.find(|line| {
-                looked_at += 1;
-                looked_at > LOOKED_AT_MAX || filter.is_late(line) || filter.is_meant(line)
-            });
-            match next {
-                None => {
-                    self.cursor = ring.last();
-                    if !self.follow {
-                        connection.end_stream();
-                    }
+            if looked_at == LOOKED_AT_MAX {
+                self.cursor = line.n - 1;
+                return More::Yes;
+            }
+            if filter.is_meant(&line) {
+                self.rest = self.written(&line);
+                self.cursor = line.n;
+                if !self.give_rest(connection) {
                     return More::No;
-                }
-                Some(line) if filter.is_late(&line) => {
-                    connection.end_stream();
-                    return More::No;
-                }
-                Some(line) if looked_at > LOOKED_AT_MAX => {
-                    self.cursor = line.n - 1;
-                    return More::Yes;
-                }
-                Some(line) => {
-                    self.rest = self.written(&line);
-                    self.cursor = line.n;
                 }
             }
         }
+        self.cursor = ring.last();
+        if !self.follow {
+            connection.end_stream();
+        }
+        More::No
+    }
+
+    /// How many lines were gone since this was asked last.
+    pub fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 
     /// Gives the rest of a line. True if nothing is left of it.

@@ -3,8 +3,9 @@
 //!
 //! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
-//! [`status`] what a slot is at, [`goal`] what an answer waits for, [`events`] what has happened, [`stream`] a reader
-//! of that, [`logs`] a reader of lines, [`metrics`] one of counts; [`parent`] is the service manager above pm.
+//! [`status`] what a slot is at, [`stats`] what its worker uses, [`goal`] what an answer waits for, [`events`] what has
+//! happened, [`stream`] a reader of that, [`logs`] a reader of lines, [`metrics`] one of counts; [`parent`] is the
+//! service manager above pm.
 
 pub mod call;
 pub mod client;
@@ -16,6 +17,7 @@ pub mod metrics;
 pub mod parent;
 pub mod problems;
 pub mod selectors;
+pub mod stats;
 pub mod status;
 pub mod stream;
 
@@ -32,6 +34,7 @@ use slab::Slab;
 use self::client::{Client, Left, Work};
 use self::events::Events;
 use self::parent::{Parent, Summary};
+use self::stats::Samples;
 use super::tokens::{Registrar, Source};
 use crate::sys::control_socket::registry::{Registration, Registry};
 use crate::sys::control_socket::{ControlSocket, ControlSocketError};
@@ -55,6 +58,9 @@ pub struct Control {
     pub events: Events,
     /// How many requests were answered with each status, by its code.
     pub requests: BTreeMap<u16, u64>,
+    /// How many lines clients were not given because they read too slowly.
+    pub missed_lines: u64,
+    pub samples: Samples,
     /// The file that the plan was made from.
     pub plan: Option<String>,
     pub started_at: Option<Time>,

@@ -16,6 +16,15 @@ pub enum Purpose {
     Alive,
 }
 
+/// A probe that has come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concluded {
+    pub slot: SlotId,
+    pub purpose: Purpose,
+    pub took: Duration,
+    pub has_passed: bool,
+}
+
 #[derive(Debug)]
 pub enum Aim {
     /// Ends with the first probe that passes. `claim` is the worker's to the port, if it is to have that port.

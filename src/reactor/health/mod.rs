@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-pub use self::aim::Purpose;
+pub use self::aim::{Concluded, Purpose};
 pub use self::watched::Subject;
 
 use self::notify::Notifications;
@@ -348,6 +348,11 @@ impl Health {
     pub fn last_sign(&self, worker: WorkerId, now: Instant) -> Option<LastSign> {
         let failure = self.probes.last_failure(worker, now).map(LastSign::Failure);
         failure.or_else(|| self.watched(worker)?.status.clone().map(LastSign::Status))
+    }
+
+    /// Takes the probes that have come to an end.
+    pub fn take_concluded(&mut self) -> Vec<Concluded> {
+        self.probes.take_concluded()
     }
 
     /// When a probe has something to do.

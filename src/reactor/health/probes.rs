@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use mio::Token;
 
-use super::aim::{Aim, Purpose, share};
+use super::aim::{Aim, Concluded, Purpose, share};
 use super::attempt::{Attempt, Progress};
 use super::claim::{Claim, Searches};
 use crate::plan::{Alive, AliveBy, Probe};
@@ -48,6 +48,8 @@ pub struct Probes {
     /// The slot of each probe command that runs.
     running: BTreeMap<ProbeId, SlotId>,
     searches: Searches,
+    /// Those that have come to an end since they were taken last.
+    concluded: Vec<Concluded>,
 }
 
 /// The probe of one slot.
@@ -60,6 +62,8 @@ struct Probing {
     token: Token,
     /// Its entry in `due`.
     at: Option<Instant>,
+    /// When the last probe began.
+    asked_at: Instant,
     last_failure: Option<ProbeFailure>,
 }
 
@@ -106,6 +110,7 @@ impl Probes {
             woken: Vec::new(),
             running: BTreeMap::new(),
             searches: Searches::default(),
+            concluded: Vec::new(),
         }
     }
 
@@ -177,6 +182,11 @@ impl Probes {
     /// The poll has reported the connection of this slot.
     pub fn wake(&mut self, slot: SlotId) {
         self.woken.push(slot);
+    }
+
+    /// Takes the probes that have come to an end.
+    pub fn take_concluded(&mut self) -> Vec<Concluded> {
+        std::mem::take(&mut self.concluded)
     }
 
     /// When there is something to do.
@@ -263,6 +273,7 @@ impl Probes {
             self.end(slot, registrar);
             return Some(Finding::Hung(worker, ProbeFailure::Silent(patience)));
         };
+        probing.asked_at = now;
         match Attempt::begin(probe, registrar, probing.token) {
             None => {
                 probing.state = State::Starting;
@@ -295,6 +306,12 @@ impl Probes {
         let result = result.and_then(|()| match &mut probing.aim {
             Aim::Ready { claim: Some(claim), .. } => claim.judge(now, &mut self.searches),
             Aim::Ready { claim: None, .. } | Aim::Alive { .. } => Ok(()),
+        });
+        self.concluded.push(Concluded {
+            slot,
+            purpose: probing.aim.purpose(),
+            took: now.saturating_duration_since(probing.asked_at),
+            has_passed: result.is_ok(),
         });
         let mut unwatched = None;
         let pause = match (&mut probing.aim, result) {
@@ -345,8 +362,8 @@ impl Probes {
     fn begin(&mut self, worker: WorkerId, aim: Aim, at: Instant, registrar: &mut Registrar<'_>) {
         self.end(worker.slot, registrar);
         let token = registrar.reserve(Source::Probe(worker.slot));
-        let state = State::Waiting;
-        let probing = Probing { worker, aim, state, token, at: None, last_failure: None };
+        let (state, asked_at) = (State::Waiting, at);
+        let probing = Probing { worker, aim, state, token, at: None, asked_at, last_failure: None };
         self.probes.insert(worker.slot, probing);
         self.schedule(worker.slot, Some(at));
     }

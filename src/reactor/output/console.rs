@@ -130,6 +130,11 @@ impl Console {
         (&mut self.stdout, &mut self.writer)
     }
 
+    /// How many lines the reader of stdout was not given since the start.
+    pub fn lost(&self) -> u64 {
+        self.stdout.lost()
+    }
+
     /// Adds what pm itself says: a line, or more.
     pub fn say(&mut self, line: OwnLine<'_>, at: Moment) {
         let bold = if self.view.colour.stderr { Style::new().bold() } else { Style::new() };

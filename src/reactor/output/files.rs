@@ -1,20 +1,22 @@
 //! The log files of workers: whole lines, rotated by size. One [`writer`] for each file, with its names in
-//! [`rotation`]; here they are found by path, flushed once a wakeup and closed.
+//! [`rotation`] and what is in it in [`extent`]; here they are found by path, flushed once a wakeup and closed.
 //!
 //! A file that cannot be written stops no worker: its lines are counted, and the count is reported when it can be
 //! written again, or when pm is done with the file.
 
+mod extent;
 mod rotation;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::extent::Extent;
 use self::rotation::Renames;
 use self::writer::{Progress, Writer};
 use super::lines::Piece;
 use crate::plan::LogFile;
-use crate::supervisor::WorkerId;
+use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::folder::FolderError;
 
 /// All files, by path.
@@ -23,6 +25,8 @@ pub struct LogFiles {
     files: BTreeMap<PathBuf, LogOutput>,
     /// Of files that are closed, for the next flush.
     incidents: Vec<Incident>,
+    /// How many lines are missing in files that are closed.
+    lost: BTreeMap<SlotId, u64>,
 }
 
 /// A file, and what has been reported of it.
@@ -51,13 +55,13 @@ pub enum Incident {
 }
 
 impl LogFiles {
-    /// Adds a line of a worker, or a piece of one.
-    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, piece: &Piece<'_>) {
+    /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
+    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
         let output = match self.files.get_mut(&plan.path) {
             Some(output) => output,
             None => self.files.entry(plan.path.clone()).or_insert_with(|| LogOutput::new(plan)),
         };
-        output.writer.push(plan, worker, piece);
+        output.writer.push(plan, worker, n, piece);
     }
 
     /// Writes what was collected, but for what needs too many files to be renamed: [`LogFiles::are_behind`].
@@ -79,6 +83,18 @@ impl LogFiles {
         self.files.get(path).is_some_and(LogOutput::is_behind)
     }
 
+    /// What is in this file by now; `None` if there is no such file.
+    pub fn extent(&self, path: &Path) -> Option<Extent> {
+        self.files.get(path).map_or_else(|| Extent::of_unwritten(path), |out| out.writer.extent())
+    }
+
+    /// How many lines of this slot could not be written; `path` is its file, if it has one.
+    pub fn lost(&self, slot: SlotId, path: Option<&Path>) -> u64 {
+        let open = path.and_then(|path| self.files.get(path));
+        let open = open.map_or(0, |output| output.writer.lost_ever());
+        self.lost.get(&slot).copied().unwrap_or(0) + open
+    }
+
     /// Opens all files again by their names at their next line: logrotate(8) may have renamed them.
     pub fn reopen(&mut self) {
         self.files.values_mut().for_each(|output| output.writer.reopen());
@@ -86,11 +102,14 @@ impl LogFiles {
 
     /// Closes the files that no slot writes to any more.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&Path) -> bool) {
-        let Self { files, incidents } = self;
+        let Self { files, incidents, lost } = self;
         files.retain(|path, output| {
             let is_kept = is_wanted(path);
             if !is_kept {
                 incidents.extend(output.close());
+                if let Some(slot) = output.writer.slot() {
+                    *lost.entry(slot).or_default() += output.writer.lost_ever();
+                }
             }
             is_kept
         });

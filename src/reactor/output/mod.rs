@@ -35,7 +35,7 @@ pub use self::spec::{Device, OutputSpec};
 pub use self::view::{Form, OwnLine, OwnLines, View};
 
 use self::console::Console;
-use self::files::LogFiles;
+use self::files::{Extent, LogFiles};
 use self::pipes::Pipes;
 use self::ring::{Author, Kind, Origin};
 use self::spec::Sink;
@@ -61,6 +61,21 @@ pub enum Incident {
     Stdout(StdoutIncident),
     File(FileIncident),
 }
+
+/// Where the lines that the ring has of a slot begin in its log file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seam {
+    pub device: u64,
+    pub inode: u64,
+    /// In bytes; below 0 it is in the file that this one followed, so many before its end. `None` if lines are missing
+    /// in the file, so that it is not known.
+    pub offset: Option<i64>,
+    /// How the line there begins, with its newline if that is all of it.
+    pub next: Option<String>,
+}
+
+/// Of the line at a seam.
+const NEXT_BYTES_MAX: usize = 256;
 
 impl Output {
     /// The output of this process; no worker writes yet.
@@ -226,6 +241,16 @@ impl Output {
         &self.ring
     }
 
+    /// How many lines the reader of stdout was not given since the start.
+    pub fn lost_on_stdout(&self) -> u64 {
+        self.console.lost()
+    }
+
+    /// How many lines could not be written to the log file of this slot, which is at `path` now.
+    pub fn lost_in_file(&self, slot: SlotId, path: Option<&Path>) -> u64 {
+        self.files.lost(slot, path)
+    }
+
     /// Lets the ring take at most this many bytes.
     pub fn resize_ring(&mut self, bytes_max: usize) {
         self.ring.resize(bytes_max);
@@ -244,6 +269,26 @@ impl Output {
     }
 
     // Log files.
+
+    /// Where the lines that the ring has of a slot begin in its log file; `None` if there is no such file.
+    pub fn seam(&self, slot: SlotId, path: &Path) -> Option<Seam> {
+        let Extent { device, inode, length, lines } = self.files.extent(path)?;
+        let (first, bytes) = match lines.first {
+            Some(from) => self.ring.as_in_file(slot, from),
+            None => (None, 0),
+        };
+        let bytes = bytes - u64::from(first.is_some() && lines.is_open);
+        let is_whole = first.is_none_or(|first| lines.lost.is_none_or(|lost| lost < first.n));
+        let offset = is_whole.then(|| length.cast_signed() - bytes.cast_signed());
+        let next = first.map(|line| {
+            let (bytes, newline) = match line.bytes.get(..NEXT_BYTES_MAX) {
+                Some(start) => (start, ""),
+                None => (line.bytes, "\n"),
+            };
+            String::from_utf8_lossy(bytes).into_owned() + newline
+        });
+        Some(Seam { device, inode, offset, next })
+    }
 
     /// Opens all log files again by their names at their next line.
     pub fn reopen_files(&mut self) {

@@ -28,6 +28,8 @@ pub struct LineQueue {
     pending: Pending,
     reader: Reader,
     failure: Failure,
+    /// All lines that were not written.
+    lost: u64,
 }
 
 /// Why nothing can be written, if the cause is not the reader.
@@ -87,6 +89,7 @@ impl LineQueue {
             pending: Pending::default(),
             reader: Reader::Moving,
             failure: Failure::None,
+            lost: 0,
         })
     }
 
@@ -109,9 +112,15 @@ impl LineQueue {
         }
     }
 
+    /// How many lines were dropped or discarded since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// Appends one line, given in pieces without its newline.
     pub fn push(&mut self, pieces: &[&[u8]], now: Instant) {
         if self.is_closed() {
+            self.lost += 1;
             return;
         }
         for piece in pieces {
@@ -124,7 +133,7 @@ impl LineQueue {
         }
         // Down to half at once, so that dropping costs little per line.
         if self.pending.len() > 2 * QUEUED_BYTES_MAX {
-            self.pending.drop_oldest(QUEUED_BYTES_MAX);
+            self.lost += self.pending.drop_oldest(QUEUED_BYTES_MAX);
         }
     }
 
@@ -184,7 +193,7 @@ impl LineQueue {
                     ErrorKind::Interrupted => {}
                     _ if self.stream.has_lost_its_reader(&error) => {
                         self.reader = Reader::Closed;
-                        self.pending = Pending::default();
+                        self.lost += std::mem::take(&mut self.pending).waiting();
                     }
                     // Full (EAGAIN) or broken (ENOSPC) for now; the next flush tries again.
                     kind => {
@@ -219,7 +228,12 @@ impl Pending {
 
     /// How many lines were dropped or are not wholly written.
     fn lines(&self) -> u64 {
-        self.dropped + memchr::memchr_iter(b'\n', self.unwritten()).count() as u64
+        self.dropped + self.waiting()
+    }
+
+    /// How many lines are not wholly written.
+    fn waiting(&self) -> u64 {
+        memchr::memchr_iter(b'\n', self.unwritten()).count() as u64
     }
 
     fn unwritten(&self) -> &[u8] {
@@ -238,8 +252,9 @@ impl Pending {
         }
     }
 
-    /// Drops the oldest lines until at most `most` bytes wait. A line that is partly written keeps its rest.
-    fn drop_oldest(&mut self, most: usize) {
+    /// Drops the oldest lines until at most `most` bytes wait, and returns how many. A line that is partly written
+    /// keeps its rest.
+    fn drop_oldest(&mut self, most: usize) -> u64 {
         let is_partly_written = self.written > 0 && self.bytes[self.written - 1] != b'\n';
         let line_end =
             |from: usize| memchr::memchr(b'\n', &self.bytes[from..]).map(|n| from + n + 1);
@@ -261,6 +276,7 @@ impl Pending {
         let spent = self.written.saturating_sub(1);
         self.bytes.drain(..spent);
         self.written -= spent;
+        count
     }
 }
 

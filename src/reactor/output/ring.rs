@@ -239,6 +239,20 @@ impl Ring {
         last
     }
 
+    /// The lines of a slot from the number `from` on as a log file has them: the first one, and the bytes of all with a
+    /// newline after each line. The reports of deaths are not there.
+    pub fn as_in_file(&self, slot: SlotId, from: u64) -> (Option<Line<'_>>, u64) {
+        let lines = self.lines(from, move |worker| worker.slot == slot);
+        let mut lines = lines.filter(|line| line.kind != Kind::Death).peekable();
+        let first = lines.peek().copied();
+        let mut bytes = 0;
+        while let Some(line) = lines.next() {
+            let goes_on = lines.peek().is_some_and(|next| next.kind == Kind::Continuation);
+            bytes += line.bytes.len() as u64 + u64::from(!goes_on);
+        }
+        (first, bytes)
+    }
+
     /// How many lines a slot has had, and how many of them are dropped.
     pub fn counts(&self, slot: SlotId) -> Counts {
         let mut tally = self.tallies.get(&slot).copied().unwrap_or_default();

@@ -77,7 +77,7 @@ impl OutputSpec {
             self.awaited = None;
         }
         if let Some(file) = &self.file {
-            sink.files.push(file, author.worker, piece);
+            sink.files.push(file, author.worker, n, piece);
         }
         let label = match piece.start {
             Start::Line => &self.label.line,

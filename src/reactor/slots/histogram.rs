@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The upper bounds of the buckets of a respawn, in seconds.
-pub const RESPAWN: &[f64] = &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0];
+/// The upper bounds of the buckets of what is short: a respawn, a probe. In seconds.
+pub const SHORTER: &[f64] = &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0];
 
 /// The upper bounds of what takes longer: being ready, being down, being stopped. In seconds.
 pub const LONGER: &[f64] =
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_bound_belongs_to_its_bucket_and_more_than_it_does_not() {
-        let mut histogram = Histogram::new(RESPAWN);
+        let mut histogram = Histogram::new(SHORTER);
         for micros in [0, 500, 501, 10_000_000, 10_000_001] {
             histogram.observe(Duration::from_micros(micros));
         }

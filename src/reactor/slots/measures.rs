@@ -5,18 +5,21 @@
 use std::time::{Duration, Instant};
 
 use super::Slots;
-use super::histogram::{Histogram, LONGER, RESPAWN};
+use super::histogram::{Histogram, LONGER, SHORTER};
+use crate::reactor::health::{Concluded, Purpose};
 use crate::supervisor::{
     Exit, Next, Phase, PoolId, Remains, Slot, SlotId, Transition, Wanted, WorkerId,
 };
 use crate::wire::Reason;
 
 /// Why a worker was replaced, as it is written.
-pub const RESTART_REASONS: [&str; 6] =
-    ["crash", "failed_start", "hung", "asked", "changed", "watch"];
+pub const RESTART_REASONS: [&str; 5] = ["crash", "failed_start", "hung", "asked", "changed"];
 
 /// How a worker ended, as it is written.
 pub const EXIT_REASONS: [&str; 6] = ["success", "failure", "signal", "oom", "hung", "asked"];
+
+/// What a probe is for, as it is written.
+pub const PURPOSES: [&str; 2] = ["ready", "alive"];
 
 /// What is counted of one slot.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub struct Measures {
     /// In the order of [`EXIT_REASONS`].
     pub exits: [u64; EXIT_REASONS.len()],
     pub failed_starts: u64,
+    /// In the order of [`PURPOSES`].
+    pub probe_failures: [u64; PURPOSES.len()],
     /// What the leaders of dead workers have used.
     pub dead_cpu: Duration,
     /// When the start of its worker began, until the leader is reaped or has turned out not to exec.
@@ -58,12 +63,21 @@ pub struct PoolTimes {
     pub ready: Histogram,
     pub down: Histogram,
     pub stop: Histogram,
+    /// In the order of [`PURPOSES`].
+    pub probes: [Histogram; PURPOSES.len()],
 }
 
 impl Default for PoolTimes {
     fn default() -> Self {
         let longer = || Histogram::new(LONGER);
-        Self { respawn: Histogram::new(RESPAWN), ready: longer(), down: longer(), stop: longer() }
+        let shorter = || Histogram::new(SHORTER);
+        Self {
+            respawn: shorter(),
+            ready: longer(),
+            down: longer(),
+            stop: longer(),
+            probes: [shorter(), shorter()],
+        }
     }
 }
 
@@ -154,6 +168,17 @@ impl Slots {
         if remains == Remains::Nothing {
             self.measure_emptied(worker, now);
         }
+    }
+
+    /// A probe has come to an end.
+    pub fn measure_probe(&mut self, probe: Concluded) {
+        let Some(record) = self.records.get_mut(&probe.slot) else { return };
+        let index = match probe.purpose {
+            Purpose::Ready => 0,
+            Purpose::Alive => 1,
+        };
+        record.measures.probe_failures[index] += u64::from(!probe.has_passed);
+        self.times.entry(record.pool).or_default().probes[index].observe(probe.took);
     }
 
     /// The last process of a worker is gone.

@@ -163,6 +163,7 @@ impl Children {
                 let owner = self.orphans.remove(pid);
                 if let Some(group) = owner.and_then(|owner| self.groups.get_mut(&owner)) {
                     group.orphans.remove(&pid);
+                    group.reaped_cpu += cpu;
                 }
                 self.suspect(owner);
                 Some(ChildEvent::Other)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::killpg;
@@ -20,6 +21,8 @@ pub struct Group {
     pub leader: Leader,
     /// Its descendants that have lost their parents and so are pm's children, whatever group they are in.
     pub orphans: BTreeSet<Pid>,
+    /// The CPU time of its orphans that are reaped.
+    pub reaped_cpu: Duration,
     /// The last stop signal or SIGKILL that was sent.
     pub sent: Option<libc::c_int>,
 }
@@ -41,7 +44,14 @@ impl Group {
     /// A child that is on its way to exec.
     pub fn of(pid: Pid, start: StartId, pidfd: Option<OwnedFd>, stop: StopSpec) -> Self {
         let leader = Leader::Starting { start, pidfd };
-        Self { stop, pid, leader, orphans: BTreeSet::new(), sent: None }
+        let (orphans, reaped_cpu) = (BTreeSet::new(), Duration::ZERO);
+        Self { stop, pid, leader, orphans, reaped_cpu, sent: None }
+    }
+
+    /// Its leader, if it is not reaped, and its orphans: all its other processes descend from these.
+    pub fn tops(&self) -> impl Iterator<Item = Pid> {
+        let leader = self.has_leader().then_some(self.pid);
+        leader.into_iter().chain(self.orphans.iter().copied())
     }
 
     pub fn has_leader(&self) -> bool {

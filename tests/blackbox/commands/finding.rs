@@ -104,6 +104,51 @@ fn of_several_pms_one_has_to_be_named() {
 }
 
 #[test]
+fn ls_without_a_runtime_folder_lists_none_and_says_why_but_for_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let [program, worker] = crate::support::programs::open_copies(folder.path());
+    let is_root = nix::unistd::geteuid().is_root();
+    let run = is_root.then(|| {
+        let text = ONE.replace("WORKER", worker.to_str().unwrap());
+        let pool = Pool::of_file(folder.path(), "pm.toml", 0, &text).without("PM_SOCKET");
+        let run = pool.without("XDG_RUNTIME_DIR").start();
+        run.wait_ready(1, 1);
+        run
+    });
+    let ls = |words: &[&str]| {
+        let mut ls = std::process::Command::new(&program);
+        ls.args(words).current_dir("/").env_remove("XDG_RUNTIME_DIR");
+        ls
+    };
+    if let Some(run) = run {
+        let socket = folder.path().join(".pm.sock");
+        say(&mut ls(&["ls"])).ends(0).prints(socket.to_str().unwrap());
+        run.stop();
+    }
+    let by_other = |words: &[&str]| {
+        let mut ls = ls(words);
+        if is_root {
+            std::os::unix::process::CommandExt::uid(&mut ls, 65534);
+        }
+        say(&mut ls)
+    };
+    let said = by_other(&["ls"]).ends(0).without_result();
+    let said =
+        said.notes("XDG_RUNTIME_DIR is not a folder of this user, so no running pm is listed");
+    assert!(!said.stderr.contains("no pm runs"), "that is not known: {said:#?}");
+    assert_eq!(by_other(&["ls", "--json"]).ends(0).quietly().json(), serde_json::json!([]));
+}
+
+#[test]
+fn ls_is_3_if_the_folder_of_the_links_is_not_one_of_the_user() {
+    let runtime = tempfile::tempdir().unwrap();
+    fs::write(runtime.path().join("pm"), "").unwrap();
+    let mut ls = command(runtime.path(), &["ls"]);
+    let said = say(ls.env("XDG_RUNTIME_DIR", runtime.path())).ends(3).without_result();
+    said.notes("/pm: it is not a folder that belongs to pm's user alone; remove it");
+}
+
+#[test]
 fn ls_has_each_running_pm_of_the_user() {
     let runtime = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -123,29 +168,4 @@ fn ls_has_each_running_pm_of_the_user() {
     run.signal(SIGKILL);
     run.wait_end();
     eventually("it is listed no more", || ls(&["ls"]).stdout.is_empty().then_some(()));
-}
-
-#[test]
-fn bash_completes_the_names_of_the_slots_of_the_running_pm() {
-    let run = settled();
-    let script = pm(run.folder.path(), &["completions", "bash"]).ends(0).stdout;
-    let program = crate::support::programs::pm_binary();
-    let completed = |words: &str| {
-        let asked = format!(
-            "{script}\nCOMP_WORDS=('{}' {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             _pm \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
-             echo \"${{COMPREPLY[*]}}\"",
-            program.display()
-        );
-        let mut bash = std::process::Command::new("bash");
-        bash.args(["--norc", "-c", &asked]).current_dir(run.folder.path()).env_remove("PM_SOCKET");
-        say(&mut bash).stdout.replace(&run.pm.name, "@")
-    };
-    let name = &run.pm.name;
-    assert_eq!(completed(&format!("stop {name}-w")), "@-web @-web.1 @-web.2 @-web.3\n");
-    assert_eq!(completed(&format!("logs -f {name}-b")), "@-bad @-bad.1\n");
-    assert_eq!(completed("wait al"), "all\n");
-    assert_eq!(completed(&format!("scale {name}-w")), "@-web=\n");
-    assert_eq!(completed("restart --ro"), "--roll\n");
-    drop(run);
 }

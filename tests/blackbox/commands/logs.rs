@@ -85,8 +85,12 @@ fn a_line_has_the_name_of_its_slot_and_a_death_is_a_line_too() {
 
 #[test]
 fn the_options_say_which_lines() {
-    let (_, target) = lines(&["logs", "web.1", ":80", "-n", "5", "-g", "a b|c", "-f"]);
-    assert_eq!(target, "GET /v1/logs?lines=5&grep=a%20b%7Cc&follow=1&slots=web.1,:80 HTTP/1.1\r\n");
+    let words = ["logs", "web.1", ":80", "-n", "5", "-g", "a b|c", "-f"];
+    let answer = format!("{{\"kept\":2,\"files\":[]}}\n{LINES}");
+    let (said, target) = asked(&words, "200 OK", &answer);
+    assert_eq!(said.ends(0).stdout.lines().count(), 2);
+    let queries = "lines=5&grep=a%20b%7Cc&follow=1&files=1&slots=web.1,:80";
+    assert_eq!(target, format!("GET /v1/logs?{queries} HTTP/1.1\r\n"));
     let (_, target) = lines(&["logs", "-s", "2026-11-25T10:00:00Z", "-u", "2026-11-25 11:00"]);
     let times = "since=2026-11-25T10%3A00%3A00.000Z&until=2026-11-25T11%3A00%3A00.000Z";
     assert_eq!(

@@ -1,8 +1,10 @@
 //! The commands that ask and command a running pm: what they print, where, and their exit status.
 
 mod changes;
+mod completions;
 mod finding;
 mod logs;
+mod older_logs;
 mod status;
 mod waiting;
 

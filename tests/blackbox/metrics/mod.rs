@@ -17,19 +17,22 @@ use crate::support::waiting::eventually;
 
 /// A pm with its socket in a folder of its own.
 struct Measured {
-    _folder: TempDir,
+    folder: TempDir,
     pm: Pm,
     api: Api,
 }
 
 fn run(ports: usize, text: &str) -> Measured {
-    let folder = tempfile::tempdir().unwrap();
+    run_in(tempfile::tempdir().unwrap(), ports, text)
+}
+
+fn run_in(folder: TempDir, ports: usize, text: &str) -> Measured {
     let socket = folder.path().join(".pm.sock");
     let pool = Pool::of_file(folder.path(), "pm.toml", ports, text);
     let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
     pm.says.wait_for("keeping");
     let api = Api::at(&socket);
-    Measured { _folder: folder, pm, api }
+    Measured { folder, pm, api }
 }
 
 const ONE: &str =
@@ -81,7 +84,7 @@ fn both_dialects_can_be_read_and_have_the_same_series_from_the_start() {
     let open = run.read();
     let plain = read(&run.text("/metrics", "*/*"), Dialect::Prometheus);
     assert_eq!(Vec::from_iter(open.samples.keys()), Vec::from_iter(plain.samples.keys()));
-    for reason in ["crash", "failed_start", "hung", "asked", "changed", "watch"] {
+    for reason in ["crash", "failed_start", "hung", "asked", "changed"] {
         let series = run.of_slot("pm_restarts_total", &format!(",reason=\"{reason}\""));
         assert_eq!(open.value(&series), 0.0);
     }
@@ -89,6 +92,15 @@ fn both_dialects_can_be_read_and_have_the_same_series_from_the_start() {
         let series = run.of_slot("pm_exits_total", &format!(",reason=\"{reason}\""));
         assert_eq!(open.value(&series), 0.0);
     }
+    assert!(!open.samples.keys().any(|series| series.contains("\"watch\"")));
+    for sink in ["ring", "file"] {
+        let series = run.of_slot("pm_log_dropped_lines_total", &format!(",sink=\"{sink}\""));
+        assert_eq!(open.value(&series), 0.0);
+    }
+    for sink in ["stdout", "client"] {
+        assert_eq!(open.value(&format!("pm_log_dropped_lines_total{{sink=\"{sink}\"}}")), 0.0);
+    }
+    assert_eq!(open.value(&run.of_slot("pm_probe_failures_total", ",purpose=\"alive\"")), 0.0);
     assert_eq!(open.value(&run.of_slot("pm_slot_phase", ",pm_slot_phase=\"ready\"")), 1.0);
     assert_eq!(open.value(&run.of_slot("pm_slot_phase", ",pm_slot_phase=\"idle\"")), 0.0);
     assert_eq!(open.value(&run.of_slot("pm_slot_wanted", "")), 1.0);
@@ -150,6 +162,83 @@ fn failed_starts_are_counted_and_the_next_try_has_its_time() {
     let restarts = read.value(&run.of_slot("pm_restarts_total", ",reason=\"failed_start\""));
     assert_eq!(failed, failures);
     assert!((failed - restarts).abs() <= 1.0, "{failed} {restarts}");
+    run.pm.stop();
+}
+
+#[test]
+fn probes_are_counted_by_purpose_with_their_times() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'wait', '100', 'listen', '{port}', 'stay']\n\
+                ports = [PORT1]\n\
+                alive = { exec = 'test ! -e ill', every = '50ms', failures = 1000 }\n";
+    let run = run(1, text);
+    run.pm.wait_slot_ready(".1", 1);
+    let times = |purpose: &str| {
+        let series =
+            format!("pm_probe_seconds_count{{pool=\"{}\",purpose=\"{purpose}\"}}", run.pm.name);
+        run.read().value(&series)
+    };
+    let failures =
+        |purpose: &str| run.value("pm_probe_failures_total", &format!(",purpose=\"{purpose}\""));
+    let failed = failures("ready");
+    assert!(failed >= 1.0, "nothing has listened in the first 100 ms");
+    assert_eq!(times("ready"), failed + 1.0, "the last one has passed");
+    eventually("probes that pass", || (times("alive") >= 2.0).then_some(()));
+    assert_eq!(failures("alive"), 0.0);
+    std::fs::write(run.folder.path().join("ill"), "").unwrap();
+    eventually("probes that fail", || (failures("alive") >= 2.0).then_some(()));
+    assert!(times("alive") >= 4.0);
+    run.pm.stop();
+}
+
+#[test]
+fn lines_that_a_log_file_has_not_got_are_counted() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'say', 'one', 'say', 'two', 'stay']\n\
+                ready = { after = '0s' }\nlog = { file = 'in the way/{slot}.log' }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in the way"), "").unwrap();
+    let run = run_in(folder, 0, text);
+    let lost = || run.value("pm_log_dropped_lines_total", ",sink=\"file\"");
+    eventually("both lines", || (lost() == 2.0).then_some(()));
+    run.pm.stop();
+}
+
+#[test]
+fn lines_that_a_stalled_reader_of_stdout_has_not_got_are_counted() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'flood', '60000', 'stay']\n\
+                ready = { after = '0s' }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join(".pm.sock");
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, text);
+    let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).into_pipe().start();
+    let run = Measured { folder, pm, api: Api::at(&socket) };
+    run.pm.says.wait_for("keeping");
+    let lost = || run.read().value("pm_log_dropped_lines_total{sink=\"stdout\"}");
+    eventually("lines are dropped", || (lost() > 0.0).then_some(()));
+    // The rest can be read.
+    let mut pm = run.pm;
+    let reader = pm.stdout();
+    let rest = std::thread::spawn(move || std::io::copy(&mut { reader }, &mut std::io::sink()));
+    pm.stop();
+    rest.join().unwrap().unwrap();
+}
+
+#[test]
+fn lines_that_a_slow_client_has_not_got_are_counted() {
+    let text = "log.ring = '64KiB'\n[pool.POOL]\ncommand = ['sh', '-c', 'while :; do seq 1000; done']\n\
+                ready = { after = '0s' }\n";
+    let run = run(0, text);
+    // It asks, and reads nothing.
+    let mut client = run.api.connect();
+    client.write_all(b"GET /v1/logs?follow=1 HTTP/1.1\r\nHost: pm\r\n\r\n").unwrap();
+    let missed = || run.read().value("pm_log_dropped_lines_total{sink=\"client\"}");
+    // Once it reads again, it is told.
+    let mut buffer = vec![0; 1 << 20];
+    eventually("missed lines", || {
+        let _ = std::io::Read::read(&mut client, &mut buffer);
+        (missed() > 0.0).then_some(())
+    });
+    let dropped = run.value("pm_log_dropped_lines_total", ",sink=\"ring\"");
+    assert!(dropped > 0.0);
     run.pm.stop();
 }
 

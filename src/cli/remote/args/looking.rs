@@ -58,7 +58,7 @@ pub struct LogsArgs {
     /// Go on with new lines, until Ctrl-C
     #[arg(short = 'f', long)]
     pub follow: bool,
-    /// The last N lines, or all [default: all, with -f 10]
+    /// The last N lines, or all, with those in log files [default: what pm keeps, with -f 10]
     #[arg(short = 'n', long, value_name = "N", value_hint = ValueHint::Other)]
     #[arg(value_parser = lines)]
     pub lines: Option<String>,

@@ -1,7 +1,8 @@
 //! `pm status`: a line for each slot, once or whenever something changes.
 //!
-//! [`table`] lays it out, [`row`] has the words of one slot.
+//! [`table`] lays it out, [`row`] has the words of one slot, [`rates`] how much CPU each uses between two looks.
 
+mod rates;
 pub mod row;
 mod table;
 
@@ -10,6 +11,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use self::rates::Rates;
 use super::args::StatusArgs;
 use super::failure::Failure;
 use super::print::{Paint, Printer, stderr_line, terminal_width};
@@ -36,12 +38,17 @@ pub fn status(args: &StatusArgs) -> Result<u8, Failure> {
     if args.watch {
         return watch(args, &session);
     }
-    let (status, text) = session.status(&args.slots)?;
+    let (status, text) = ask(args, &session)?;
     let mut printer = Printer::new();
     show(args, &status, &text, &mut printer)?;
     printer.flush()?;
     let is_healthy = status.slots.iter().all(row::is_as_wanted);
     Ok(if args.check && !is_healthy { NOT_SO } else { STOPPED })
+}
+
+fn ask(args: &StatusArgs, session: &Session) -> Result<(Status, String), Failure> {
+    // Names alone cost pm no look at the workers.
+    if args.quiet { session.status(&args.slots) } else { session.status_with_stats(&args.slots) }
 }
 
 fn show(
@@ -88,12 +95,16 @@ fn on_screen(mut lines: Vec<String>) -> Vec<String> {
 fn watch(args: &StatusArgs, session: &Session) -> Result<u8, Failure> {
     let is_terminal = terminal_width().is_some() && !args.target.json;
     let mut printer = Printer::new();
-    let (mut status, mut text) = session.status(&args.slots)?;
+    let mut rates = Rates::default();
+    let (mut status, mut text) = ask(args, session)?;
     let mut events = session.events_after(status.seq)?;
     let tick = if is_terminal { PollTimeout::from(TICK_MILLIS) } else { PollTimeout::NONE };
     loop {
         if is_terminal {
             printer.bytes(CLEAR.as_bytes())?;
+        }
+        if !args.target.json {
+            rates.take_in(&mut status);
         }
         show(args, &status, &text, &mut printer)?;
         if !is_terminal && !args.target.json && !args.quiet {
@@ -105,7 +116,7 @@ fn watch(args: &StatusArgs, session: &Session) -> Result<u8, Failure> {
         }
         // What happens at the same time is shown at once.
         let _ = poll(&mut [], PollTimeout::from(PAUSE_MILLIS));
-        (status, text) = match session.status(&args.slots) {
+        (status, text) = match ask(args, session) {
             Err(Failure::Client(ClientError::Ended | ClientError::Connect(_))) => break,
             other => other?,
         };

@@ -75,6 +75,28 @@ pub fn phase(slot: &SlotStatus, now: &Time) -> String {
     }
 }
 
+/// How much of a core, or of more than one: `1.2%`, `250%`.
+pub fn percent(cores: f64) -> String {
+    let percent = cores * 100.0;
+    if percent < 9.95 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
+}
+
+/// Bytes in the largest unit of 1024 that they reach: `512K`, `1.5G`.
+pub fn memory(bytes: u64) -> String {
+    let (mut number, mut unit) = (bytes as f64, "");
+    for larger in ["K", "M", "G", "T"] {
+        if number < 999.5 {
+            break;
+        }
+        (number, unit) = (number / 1024.0, larger);
+    }
+    if number < 9.95 && !unit.is_empty() {
+        format!("{number:.1}{unit}")
+    } else {
+        format!("{number:.0}{unit}")
+    }
+}
+
 /// How a worker ended, in a word: `255`, `SIGKILL`.
 pub fn last_word(death: Option<&Death>) -> String {
     match death {
@@ -112,4 +134,17 @@ pub fn trouble(slot: &SlotStatus) -> Option<String> {
     }
     let last = slot.last_death.as_ref().map(|death| format!("; last: {}", printable(&death.words)));
     Some(format!("  {}: {}{}", slot.slot, slot.phase.written(), last.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_and_memory_have_two_digits_at_least_and_four_columns_mostly() {
+        let percents = [0.0, 0.0123, 0.0994, 0.0996, 1.0, 12.5].map(percent);
+        assert_eq!(percents, ["0.0%", "1.2%", "9.9%", "10%", "100%", "1250%"]);
+        let sizes = [0, 999, 1000, 4096, 10 << 10, 1023 << 10, 63 << 20, 1536 << 20].map(memory);
+        assert_eq!(sizes, ["0", "999", "1.0K", "4.0K", "10K", "1.0M", "63M", "1.5G"]);
+    }
 }

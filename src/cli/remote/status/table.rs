@@ -24,7 +24,7 @@ enum Align {
 }
 
 /// The columns that drop, the first one first.
-const DROPPED: [&str; 5] = ["PID", "RESTARTS", "UP", "PORT", LAST];
+const DROPPED: [&str; 7] = ["MEM", "PID", "CPU", "RESTARTS", "UP", "PORT", LAST];
 const PHASE: &str = "PHASE";
 const LAST: &str = "LAST";
 
@@ -133,6 +133,12 @@ fn columns(slots: &[SlotStatus], now: &Time) -> Vec<Column> {
             }))
         }),
         column("RESTARTS", Align::Right, &|slot| slot.restarts.to_string()),
+        column("CPU", Align::Right, &|slot| {
+            or_nothing(slot.stats.as_ref().map(|stats| row::percent(stats.cpu_cores)))
+        }),
+        column("MEM", Align::Right, &|slot| {
+            or_nothing(slot.stats.as_ref().map(|stats| row::memory(stats.memory_bytes)))
+        }),
         column(LAST, Align::Left, &|slot| row::last(slot.last_death.as_ref(), now)),
     ]
 }

@@ -4,12 +4,14 @@
 
 use super::super::super::slots::histogram::Histogram;
 use super::super::super::slots::history::phase_of;
-use super::super::super::slots::measures::{EXIT_REASONS, Measures, PoolTimes, RESTART_REASONS};
+use super::super::super::slots::measures::{
+    EXIT_REASONS, Measures, PURPOSES, PoolTimes, RESTART_REASONS,
+};
 use super::super::http::Status;
 use super::Source;
 use super::text::{Family, Kind, Label, Text};
 use crate::supervisor::{self, Slot, SlotId, Wanted};
-use crate::sys::proc::{own_usage, usage};
+use crate::sys::usage::{Usage, own_usage, usage};
 use crate::wire::Phase;
 
 /// How the samples of a family are written.
@@ -18,8 +20,15 @@ pub enum Write {
     Run(fn(&Source<'_>, &mut Text<'_>)),
     /// The histogram of a pool.
     Pool(fn(&PoolTimes) -> &Histogram),
+    /// The histograms of a pool, by the purpose of a probe.
+    Purposes(fn(&PoolTimes) -> &[Histogram; 2]),
     /// Those of a slot.
     Slot(fn(&Source<'_>, SlotId, [Label<'_>; 2], &mut Text<'_>)),
+    /// Those of the whole run, and then those of each slot.
+    RunAndSlot(
+        fn(&Source<'_>, &mut Text<'_>),
+        fn(&Source<'_>, SlotId, [Label<'_>; 2], &mut Text<'_>),
+    ),
 }
 
 use Kind::{Counter, Gauge, Info, StateSet};
@@ -124,18 +133,28 @@ pub const FAMILIES: &[(Family, Write)] = &[
         Write::Pool(|times| &times.stop),
     ),
     (
+        times("pm_probe_seconds", "From the start of a probe until it has passed or failed."),
+        Write::Purposes(|times| &times.probes),
+    ),
+    (
+        family("pm_probe_failures", Counter, None, "Probes that have failed."),
+        Write::Slot(probe_failures),
+    ),
+    (
         family("pm_log_lines", Counter, None, "Lines of workers, with a line for each death."),
-        Write::Slot(|source, id, labels, text| text.count(&labels, source.ring.counts(id).lines)),
+        Write::Slot(|source, id, labels, text| {
+            text.count(&labels, source.output.ring().counts(id).lines)
+        }),
     ),
     (
         family("pm_log_bytes", Counter, BYTES, "Bytes of these lines, without newlines."),
-        Write::Slot(|source, id, labels, text| text.count(&labels, source.ring.counts(id).bytes)),
+        Write::Slot(|source, id, labels, text| {
+            text.count(&labels, source.output.ring().counts(id).bytes)
+        }),
     ),
     (
-        family("pm_log_dropped_lines", Counter, None, "Lines that are not kept any more."),
-        Write::Slot(|source, id, [pool, slot], text| {
-            text.count(&[pool, slot, ("sink", "ring")], source.ring.counts(id).dropped);
-        }),
+        family("pm_log_dropped_lines", Counter, None, "Lines that a sink has not got or not kept."),
+        Write::RunAndSlot(dropped_lines, dropped_lines_of_slot),
     ),
     (
         family("pm_control_clients", Gauge, None, "Clients of the control socket."),
@@ -228,6 +247,31 @@ fn exits(source: &Source<'_>, id: SlotId, [pool, slot]: [Label<'_>; 2], text: &m
     }
 }
 
+fn probe_failures(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut Text<'_>) {
+    let (Some(measures), [pool, slot]) = (measures(source, id), labels) else { return };
+    for (purpose, count) in PURPOSES.iter().zip(measures.probe_failures) {
+        text.count(&[pool, slot, ("purpose", purpose)], count);
+    }
+}
+
+fn dropped_lines(source: &Source<'_>, text: &mut Text<'_>) {
+    text.count(&[("sink", "stdout")], source.output.lost_on_stdout());
+    text.count(&[("sink", "client")], source.missed_lines);
+}
+
+fn dropped_lines_of_slot(
+    source: &Source<'_>,
+    id: SlotId,
+    [pool, slot]: [Label<'_>; 2],
+    text: &mut Text<'_>,
+) {
+    let log = source.view.slots.next_spec(id).and_then(|spec| spec.plan.log.as_ref());
+    let in_file = source.output.lost_in_file(id, log.map(|log| log.path.as_path()));
+    text.count(&[pool, slot, ("sink", "file")], in_file);
+    let dropped = source.output.ring().counts(id).dropped;
+    text.count(&[pool, slot, ("sink", "ring")], dropped);
+}
+
 fn failed_starts(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut Text<'_>) {
     text.count(&labels, measures(source, id).map_or(0, |measures| measures.failed_starts));
 }
@@ -245,7 +289,7 @@ fn next_try(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut 
 }
 
 /// What the leader of the slot's worker uses, if it is not reaped. Until then its number is its own.
-fn worker_usage(source: &Source<'_>, id: SlotId) -> crate::sys::proc::Usage {
+fn worker_usage(source: &Source<'_>, id: SlotId) -> Usage {
     let is_there = measures(source, id).is_some_and(|measures| measures.spawned_at.is_some());
     let slot = state(source, id).filter(|_| is_there);
     let pid = slot.and_then(|slot| source.children.pid(slot.worker()));

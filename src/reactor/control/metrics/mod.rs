@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::families::{FAMILIES, Write};
 use self::text::Text;
-use super::super::output::Ring;
+use super::super::output::Output;
+use super::super::slots::measures::PURPOSES;
 use super::http::{Connection, Head, Status};
 use super::logs::More;
 use super::problems;
@@ -47,10 +48,12 @@ struct Named {
 /// Everything that metrics are made from, at one moment.
 pub struct Source<'a> {
     pub view: View<'a>,
-    pub ring: &'a Ring,
+    pub output: &'a Output,
     pub children: &'a Children,
     /// How many requests were answered, by the code of the status.
     pub requests: &'a BTreeMap<u16, u64>,
+    /// How many lines clients were not given because they read too slowly.
+    pub missed_lines: u64,
     /// How many clients are connected.
     pub clients: usize,
     pub wakeups: u64,
@@ -134,6 +137,25 @@ impl Metrics {
             Write::Run(write) => {
                 write(source, &mut text);
                 1
+            }
+            Write::Purposes(times) => {
+                if let Some((id, name)) = self.pools.get(item) {
+                    let none = Default::default();
+                    let pool = source.view.slots.times(*id).unwrap_or(&none);
+                    for (purpose, times) in PURPOSES.iter().zip(times(pool)) {
+                        text.histogram(&[("pool", name), ("purpose", purpose)], times);
+                    }
+                }
+                self.pools.len()
+            }
+            Write::RunAndSlot(write_run, write) => {
+                if item == 0 {
+                    write_run(source, &mut text);
+                }
+                if let Some(Named { id, pool, slot }) = self.slots.get(item) {
+                    write(source, *id, [("pool", pool), ("slot", slot)], &mut text);
+                }
+                self.slots.len()
             }
             Write::Pool(times) => {
                 if let Some((id, name)) = self.pools.get(item) {

@@ -167,7 +167,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::reactor::slots::histogram::RESPAWN;
+    use crate::reactor::slots::histogram::SHORTER;
 
     fn written(dialect: Dialect, family: Family, write: impl FnOnce(&mut Text<'_>)) -> String {
         let mut text = String::new();
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_histogram_is_cumulative_and_its_bounds_are_canonical() {
         let family = Family { name: "a", kind: Kind::Histogram, unit: None, help: "Help." };
-        let mut histogram = Histogram::new(RESPAWN);
+        let mut histogram = Histogram::new(SHORTER);
         histogram.observe(Duration::from_millis(300));
         let text = written(Dialect::OpenMetrics, family, |text| text.histogram(&[], &histogram));
         let end = "a_bucket{le=\"0.25\"} 0\na_bucket{le=\"1.0\"} 1\na_bucket{le=\"10.0\"} 1\n\

@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use super::extent::{Extent, Lines};
 use super::rotation::{Renames, open, rotate};
 use crate::plan::LogFile;
 use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
-use crate::supervisor::WorkerId;
+use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::folder::FolderError;
 
 /// Collected lines are written when there are more, even in the middle of a wakeup.
@@ -28,6 +29,11 @@ pub struct Writer {
     line: LastLine,
     /// Lines that could not be written since the last one that could.
     lost: u64,
+    /// All lines that could not be written.
+    lost_ever: u64,
+    /// The slot that the last line came from.
+    slot: Option<SlotId>,
+    lines: Lines,
     progress: Progress,
 }
 
@@ -75,6 +81,9 @@ impl Writer {
             collected: Vec::new(),
             line: LastLine::Ended,
             lost: 0,
+            lost_ever: 0,
+            slot: None,
+            lines: Lines::default(),
             progress: Progress::Done,
         }
     }
@@ -96,13 +105,23 @@ impl Writer {
         self.lost
     }
 
+    /// How many lines could not be written since the file is there.
+    pub fn lost_ever(&self) -> u64 {
+        self.lost_ever
+    }
+
+    /// The slot that the last line came from.
+    pub fn slot(&self) -> Option<SlotId> {
+        self.slot
+    }
+
     /// The same number, which is reported and begins again at 0.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
 
-    /// Adds a line of a worker, or a piece of one.
-    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, piece: &Piece<'_>) {
+    /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
+    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
         if self.plan != *plan {
             self.plan = plan.clone();
         }
@@ -111,8 +130,13 @@ impl Writer {
             // A failure is reported by the next flush, which meets it too.
             let _ = self.write_out(&mut Renames::unlimited());
         }
+        self.lines.first.get_or_insert(n);
+        self.lines.last = n;
+        self.slot = Some(worker.slot);
         let is_lost = self.line == LastLine::Lost(worker);
-        if !is_lost {
+        if is_lost {
+            self.lines.lost = Some(n);
+        } else {
             if self.line != LastLine::Open(worker) {
                 self.end_line();
             }
@@ -186,16 +210,30 @@ impl Writer {
         result
     }
 
+    /// What is in the file by now.
+    pub fn extent(&self) -> Option<Extent> {
+        let metadata = match &self.file {
+            Some(open) => open.file.metadata(),
+            None => self.plan.path.metadata(),
+        };
+        let is_open = matches!(self.line, LastLine::Open(_));
+        let lines = Lines { is_open, ..self.lines };
+        Some(Extent::new(&metadata.ok()?, self.collected.len(), lines))
+    }
+
     /// Counts the lines that begin or end in the bytes that could not be written.
     fn count_lost(&mut self, rest: &[u8]) {
-        self.lost += memchr::memchr_iter(b'\n', rest).count() as u64;
+        self.lines.lost = Some(self.lines.last);
+        let mut lost = memchr::memchr_iter(b'\n', rest).count() as u64;
         match self.line {
             LastLine::Open(worker) if !rest.is_empty() => {
-                self.lost += 1;
+                lost += 1;
                 self.line = LastLine::Lost(worker);
             }
             LastLine::Ended | LastLine::Open(_) | LastLine::Lost(_) => {}
         }
+        self.lost += lost;
+        self.lost_ever += lost;
     }
 
     /// Opens the file if it is closed, and rotates it if the next line does not fit. Returns how many bytes fit, or

@@ -12,13 +12,13 @@ fn without_a_terminal_each_column_is_there_in_full() {
         shown(None),
         "\
 pm pm.toml  up 2d 3h  web 1/3  jobs 0/2  setup 1/1
-SLOT     PHASE           PORT   PID     UP  RESTARTS  LAST
-web.1    ready           8080  4711  2m 3s        41  exited 255 after 2s, 2m ago
-web.2    starting 28s    8081  4711    28s         0  killed by SIGKILL after 2s, 2m ago
-web.3    idle (stopped)  8082     -      -         0  -
-jobs.1   backoff 3s         -     -      -         0  could not be started, 2m ago
-jobs.2   given_up           -     -      -         0  exited 1 after 2s, 2m ago
-setup.1  idle (ended)       -     -      -         0  exited 0 after 2s, 2m ago"
+SLOT     PHASE           PORT   PID     UP  RESTARTS   CPU  MEM  LAST
+web.1    ready           8080  4711  2m 3s        41  1.2%  63M  exited 255 after 2s, 2m ago
+web.2    starting 28s    8081  4711    28s         0     -    -  killed by SIGKILL after 2s, 2m ago
+web.3    idle (stopped)  8082     -      -         0     -    -  -
+jobs.1   backoff 3s         -     -      -         0     -    -  could not be started, 2m ago
+jobs.2   given_up           -     -      -         0     -    -  exited 1 after 2s, 2m ago
+setup.1  idle (ended)       -     -      -         0     -    -  exited 0 after 2s, 2m ago"
     );
 }
 
@@ -28,8 +28,10 @@ fn on_a_narrow_terminal_the_last_end_is_a_word_and_then_columns_drop() {
         let text = shown(Some(width));
         text.lines().find(|line| line.starts_with("SLOT")).unwrap().to_owned()
     };
-    assert_eq!(heads(96), "SLOT     PHASE           PORT   PID     UP  RESTARTS  LAST");
+    assert_eq!(heads(107), "SLOT     PHASE           PORT   PID     UP  RESTARTS   CPU  MEM  LAST");
     assert!(shown(Some(80)).contains("  SIGKILL\n"), "{}", shown(Some(80)));
+    assert_eq!(heads(72), "SLOT     PHASE           PORT   PID     UP  RESTARTS   CPU  LAST");
+    assert_eq!(heads(66), "SLOT     PHASE           PORT     UP  RESTARTS   CPU  LAST");
     assert_eq!(heads(60), "SLOT     PHASE           PORT     UP  RESTARTS  LAST");
     assert_eq!(heads(50), "SLOT     PHASE           PORT     UP  LAST");
     assert_eq!(heads(44), "SLOT     PHASE           PORT  LAST");
