@@ -5,7 +5,8 @@
 //! [`super::children`].
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -100,6 +101,12 @@ pub fn descendants_of(tops: impl Iterator<Item = Pid>, signal: i32) -> Vec<Proce
         found.extend(info(Pid::from_raw(pid), signal));
     }
     found
+}
+
+/// The folder that a process is in, and the variables with which it was started; `None` if they may not be seen.
+pub fn surroundings(pid: Pid) -> Option<(PathBuf, Vec<(OsString, OsString)>)> {
+    let process = Process::new(pid.as_raw()).ok()?;
+    Some((process.cwd().ok()?, process.environ().ok()?.into_iter().collect()))
 }
 
 /// What a process uses.
