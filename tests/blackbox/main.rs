@@ -12,6 +12,7 @@ mod commands;
 mod control;
 mod control_abuse;
 mod crash;
+mod early_signals;
 mod exec_command;
 mod exec_environment;
 mod hanging_start;
