@@ -27,6 +27,7 @@ mod output;
 mod pool_order;
 mod pool_settings;
 mod procfile;
+mod prompts;
 mod random_ends;
 mod real_programs;
 mod reload;
