@@ -13,8 +13,10 @@ use std::process::ExitCode;
 use pm::cli::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use pm::cli::{self, Ending};
 use pm::supervisor::Outcome;
+use pm::sys::hold_requests;
 
 fn main() -> ExitCode {
+    hold_requests();
     // The panic is printed already, and unwinding has killed the workers.
     let Ok(ending) = catch_unwind(|| cli::pm(std::env::args_os())) else {
         return ExitCode::from(BROKEN);

@@ -295,7 +295,7 @@ fn check_refuses_a_log_file_that_no_line_can_be_written_to_or_that_pm_reads() {
 fn check_refuses_a_limit_that_cannot_be_given_and_a_folder_whose_path_is_too_long() {
     let text = "[pool.w]\ncommand = 'true'\nlimits = { open_files = 9999999999 }\n";
     let folder = Folder::with(&[("pm.toml", text)]);
-    folder.pm(&["check"]).refuses("pm may not raise `open_files` so far");
+    folder.pm(&["check"]).refuses("pm may not raise `open_files` to ");
     let long = format!("[pool.w]\ncommand = 'true'\ncwd = '{}'\n", "a/".repeat(2_100));
     let folder = Folder::with(&[("pm.toml", &long)]);
     folder.pm(&["check"]).refuses("this path is longer than the kernel accepts");

@@ -1,5 +1,7 @@
 //! `pm check`: prints every fault of the file, or a line for each pool and what would fail now. Starts nothing.
 
+use std::ffi::OsString;
+
 use serde_json::json;
 
 use super::args::CheckArgs;
@@ -17,7 +19,7 @@ pub fn check(args: &CheckArgs) -> Ending {
     match of_file(args.file.as_deref(), FileKind::FileOrPipe, &Options::default(), &HostToCheck) {
         Ok(Loaded { file, plan, .. }) if args.json => {
             let pools: Vec<_> = plan.pools.iter().map(|pool| described(&plan, pool)).collect();
-            let warnings = warnings::of(&plan).into_iter();
+            let warnings = warnings::of(&plan, &own_variables()).into_iter();
             let warnings =
                 warnings.map(|Warning { pool, what }| json!({ "pool": pool, "message": what }));
             let warnings: Vec<_> = warnings.collect();
@@ -28,10 +30,8 @@ pub fn check(args: &CheckArgs) -> Ending {
         Ok(Loaded { file, plan, .. }) => {
             let workers = phrase::count(plan.slots().count(), "worker");
             let pools: String = plan.pools.iter().map(|pool| summary(pool) + "\n").collect();
-            let warnings = warnings::of(&plan).into_iter();
-            let warnings: String = warnings
-                .map(|Warning { pool, what }| format!("warning: {pool} {}\n", printable(&what)))
-                .collect();
+            let warnings = warnings::of(&plan, &own_variables()).into_iter();
+            let warnings: String = warnings.map(|warning| format!("{warning}\n")).collect();
             let sealed = if plan.sealed { ", sealed" } else { "" };
             let file = printable(&file);
             say(&format!("{file} is OK: {workers}{sealed}\n{pools}{warnings}"))
@@ -48,6 +48,10 @@ pub fn check(args: &CheckArgs) -> Ending {
         }
         Err(why) => refuse(&why, colour::decide(args.colour.color)),
     }
+}
+
+fn own_variables() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
 }
 
 fn refuse_json(found: &serde_json::Value) -> Ending {
@@ -95,7 +99,7 @@ fn ready(pool: &Pool) -> String {
 }
 
 fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
-    let text = |os: &std::ffi::OsString| os.to_string_lossy().into_owned();
+    let text = |os: &OsString| os.to_string_lossy().into_owned();
     let slots = pool.slots.iter().map(|slot| {
         json!({
             "name": slot.name,

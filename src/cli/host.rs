@@ -122,6 +122,7 @@ impl Host for RealHost {
             LimitKind::FileSize => privileges::limit_most(Resource::RLIMIT_FSIZE),
             LimitKind::Core => privileges::limit_most(Resource::RLIMIT_CORE),
             LimitKind::Stack => privileges::limit_most(Resource::RLIMIT_STACK),
+            LimitKind::Memory => privileges::limit_most(Resource::RLIMIT_AS),
         }
     }
 

@@ -33,8 +33,8 @@ use crate::plan::LoadError;
 use crate::plan::text::printable::printable;
 use crate::reactor::{Colour, ReactorError};
 use crate::supervisor::Outcome;
-use crate::sys::SpawnError;
 use crate::sys::guard::GuardError;
+use crate::sys::{SpawnError, own_process};
 
 /// How a command ended. `main` prints what is not printed yet, and exits with the status that follows.
 #[derive(Debug)]
@@ -81,6 +81,9 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
         Err(error) if error.use_stderr() => return Ending::BadUsage(error),
         Err(error) => return Ending::HelpAsked(error),
     };
+    if !matches!(command, Command::Run(_)) {
+        own_process::release_requests();
+    }
     match command {
         Command::Run(run) => run::run(run),
         Command::Exec(exec) => exec::exec(&exec),

@@ -1,7 +1,11 @@
-//! What `pm check` warns of: what is right in the file, and would fail if pm were started now.
+//! What `pm check` and `pm reload` warn of: what is right in the file, and would fail if it were started now.
+//!
+//! They look at files, and a file system may hang: the reactor never does.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 
+use crate::plan::text::printable::printable;
 use crate::plan::{Alive, AliveBy, ExecSpec, Plan, Pool, Probe, ReadyBy, SlotPlan};
 use crate::sys::{SpawnError, privileges, program};
 
@@ -12,27 +16,48 @@ pub struct Warning<'a> {
     pub what: String,
 }
 
-/// The warnings about a plan: of each kind at most one for each pool.
-pub fn of(plan: &Plan) -> Vec<Warning<'_>> {
-    let of_pool =
-        |pool: &'_ Pool| [missing_program(pool), missing_probe(pool), privileged_port(pool)];
+impl fmt::Display for Warning<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, what } = self;
+        write!(out, "warning: {pool} {}", printable(what))
+    }
+}
+
+/// The variables of a pm.
+type Variables = [(OsString, OsString)];
+
+/// The warnings about a plan for a pm with these variables: of each kind at most one for each pool.
+pub fn of<'a>(plan: &'a Plan, variables: &Variables) -> Vec<Warning<'a>> {
+    let of_pool = |pool: &Pool| {
+        let start = missing_folder(pool).or_else(|| missing_program(pool, variables));
+        [start, missing_probe(pool, variables), privileged_port(pool)]
+    };
     let warnings = plan.pools.iter().flat_map(|pool| {
         of_pool(pool).into_iter().flatten().map(|what| Warning { pool: &pool.name, what })
     });
     warnings.collect()
 }
 
-fn missing_program(pool: &Pool) -> Option<String> {
+/// [`super::host::HostToCheck`] finds it at its place in the file; a run has not looked for it.
+fn missing_folder(pool: &Pool) -> Option<String> {
+    // What it comes after may create it.
+    let looked_for = pool.slots.iter().filter(|_| pool.after.is_empty());
+    let mut folders = looked_for.filter_map(|slot| slot.exec.cwd.as_deref());
+    let error = folders.find_map(|folder| program::check_folder(folder).err())?;
+    Some(format!("cannot start now: {error}"))
+}
+
+fn missing_program(pool: &Pool, variables: &Variables) -> Option<String> {
     let error = pool
         .slots
         .iter()
-        .find_map(|SlotPlan { exec, .. }| cannot_execute(exec, exec.argv.first()?))?;
+        .find_map(|SlotPlan { exec, .. }| cannot_execute(exec, exec.argv.first()?, variables))?;
     let hint = pool.missing_hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     Some(format!("cannot start now: {error}{hint}"))
 }
 
 /// A probe command runs where the worker does. Without it a worker is never ready, or not watched.
-fn missing_probe(pool: &Pool) -> Option<String> {
+fn missing_probe(pool: &Pool, variables: &Variables) -> Option<String> {
     let (error, follows) =
         pool.slots.iter().find_map(|SlotPlan { exec, ready, alive, .. }| {
             let ready = match &ready.by {
@@ -47,14 +72,15 @@ fn missing_probe(pool: &Pool) -> Option<String> {
                 Some(_) | None => None,
             };
             let probes = ready.into_iter().chain(alive);
-            { probes }
-                .find_map(|(argv, follows)| Some((cannot_execute(exec, argv.first()?)?, follows)))
+            { probes }.find_map(|(argv, follows)| {
+                Some((cannot_execute(exec, argv.first()?, variables)?, follows))
+            })
         })?;
     Some(format!("cannot be probed now: {error}; {follows}"))
 }
 
-fn cannot_execute(exec: &ExecSpec, program: &OsStr) -> Option<SpawnError> {
-    let variables = exec.environment(std::env::vars_os());
+fn cannot_execute(exec: &ExecSpec, program: &OsStr, variables: &Variables) -> Option<SpawnError> {
+    let variables = exec.environment(variables.iter().cloned());
     let path = program::path_of(&variables);
     program::check(program, path.as_deref(), exec.cwd.as_deref()).err()
 }

@@ -72,6 +72,7 @@ pub enum LimitKind {
     FileSize,
     Core,
     Stack,
+    Memory,
 }
 
 /// What is where a folder should be.

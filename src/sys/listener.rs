@@ -18,7 +18,7 @@ use nix::sys::socket::{
 use nix::unistd::{Pid, getpgid};
 use procfs::process::Process;
 
-use super::ports::{self, Holder};
+use super::ports::{self, Holder, HolderProcess};
 use super::sealed::{self, outer_pid, outer_proc};
 use super::worker_tag::WorkerTag;
 use crate::supervisor::WorkerId;
@@ -84,9 +84,9 @@ fn search_all(port: u16, claimant: Claimant) -> Listener {
         return Listener::Own;
     }
     let Some(holder) = ports::holder(port, None) else { return Listener::NotSearched };
-    let pid = match &holder {
-        Holder::Other { pid, .. } | Holder::StaleWorker { pid, .. } => *pid,
-        Holder::Hidden => return Listener::Unclear(holder),
+    let pid = match &holder.process {
+        HolderProcess::Other { pid, .. } | HolderProcess::StaleWorker { pid, .. } => *pid,
+        HolderProcess::Hidden => return Listener::Unclear(holder),
     };
     if let Some(pid) = sealed::inner_pid(pid) {
         let is_own = WorkerTag::of(pid).is_some_and(|tag| tag.is_of(claimant.worker));
@@ -329,7 +329,9 @@ mod tests {
         let leader = claimant(Pid::from_raw(worker.id().try_into().unwrap()));
         assert_eq!(of(port, leader, Search::Descendants), Listener::NotSearched);
         match of(port, leader, Search::All) {
-            Listener::Foreign(Holder::Other { pid, .. }) => assert_eq!(pid, getpid()),
+            Listener::Foreign(Holder { process: HolderProcess::Other { pid, .. }, .. }) => {
+                assert_eq!(pid, getpid());
+            }
             other => panic!("{other:?}"),
         }
         worker.kill().unwrap();

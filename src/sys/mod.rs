@@ -63,6 +63,7 @@ mod worker_tag;
 
 pub(crate) use children::{ChildEvent, Children};
 pub(crate) use own_process::OwnProcess;
+pub use own_process::hold_requests;
 pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;

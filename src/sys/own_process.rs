@@ -5,12 +5,12 @@
 //! call it at their start; the fork between the two is [`super::guard`].
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use procfs::process::{MMPermissions, MMapPath, Process};
 
 use super::signals::Signals;
@@ -107,6 +107,35 @@ static BEFORE_MAIN: extern "C" fn() = record_sigpipe;
 
 extern "C" fn record_sigpipe() {
     SIGPIPE_AT_START.store(super::signals::action(libc::SIGPIPE) as usize, Ordering::Relaxed);
+}
+
+/// The signals that ask a running pm for something, and whose default action would end one that does not run yet.
+const REQUESTS: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// Which of [`REQUESTS`] pm has blocked itself, at their places.
+static HELD: [AtomicBool; REQUESTS.len()] = [const { AtomicBool::new(false) }; REQUESTS.len()];
+
+/// Lets requests wait from now on, until the reactor takes them. The first thing in main: before it they end pm.
+pub fn hold_requests() {
+    let mut before = SigSet::empty();
+    let requests = SigSet::from_iter(REQUESTS);
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&requests), Some(&mut before))
+        .expect("a set of signals can be blocked");
+    for (request, held) in REQUESTS.into_iter().zip(&HELD) {
+        held.store(!before.contains(request), Ordering::Relaxed);
+    }
+}
+
+/// The requests that [`hold_requests`] lets wait, and that were not blocked when pm was started.
+pub fn held_requests() -> SigSet {
+    let held = REQUESTS.into_iter().zip(&HELD).filter(|(_, held)| held.load(Ordering::Relaxed));
+    held.map(|(request, _)| request).collect()
+}
+
+/// Gives the requests their action back, for a command that is no run.
+pub fn release_requests() {
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&held_requests()), None)
+        .expect("a set of signals can be unblocked");
 }
 
 /// Gives SIGPIPE the action back that it had when the program started.

@@ -1,10 +1,10 @@
-//! Is a port free, and if not, which process holds it? It opens no connection and ends no process.
+//! Is a port free, and if not, which process holds it, and where? It opens no connection and ends no process.
 //!
 //! Where to look next: [`super::stale_worker`] kills a process that an earlier pm has left on a port.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -19,9 +19,17 @@ use procfs::net::{TcpNetEntry, TcpState};
 use super::proc::{self, ProcessInfo};
 use super::stale_worker;
 
-/// The process that listens on a port, as far as pm's user may see. As text, it is a noun.
+/// A listener that keeps a worker from its port. As text, it is a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub struct Holder {
+    /// Where it listens: a loopback address or all addresses.
+    pub address: SocketAddr,
+    pub process: HolderProcess,
+}
+
+/// The process that listens, as far as pm's user may see. As text, it is a noun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HolderProcess {
     Other {
         pid: Pid,
         program: String,
@@ -36,6 +44,12 @@ pub enum Holder {
 }
 
 impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} is held by {}", self.address, self.process)
+    }
+}
+
+impl fmt::Display for HolderProcess {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other { pid, program } => write!(out, "pid {pid} ({program})"),
@@ -81,29 +95,45 @@ fn bind_only(domain: Domain, address: &dyn SockaddrLike) -> nix::Result<()> {
     bind(socket.as_raw_fd(), address)
 }
 
-/// The sockets that listen on this port of any address, by inode, from /proc/net/tcp and /proc/net/tcp6.
+/// The sockets that listen on this port of any address, by inode.
 pub(super) fn listening_sockets(port: u16) -> BTreeSet<u64> {
+    listeners(port).into_keys().collect()
+}
+
+/// The sockets that listen on this port, by inode, and where: from /proc/net/tcp and /proc/net/tcp6.
+fn listeners(port: u16) -> BTreeMap<u64, SocketAddr> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let listens =
         |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
-    tables.filter(listens).map(|entry| entry.inode).collect()
+    tables.filter(listens).map(|entry| (entry.inode, entry.local_address)).collect()
 }
 
-/// The process that listens on this port; `None` if none does, or if it ended
-/// while it was searched for. A worker on this port would run in `folder`, or else in pm's own folder, and a stale
-/// worker is recognized by that.
+/// True if a listener on this address prevents one on a loopback address, as [`is_held`] finds out.
+fn prevents(ip: IpAddr) -> bool {
+    // Of the addresses of IPv4 that an IPv6 socket has (ipv6(7)).
+    let ip = ip.to_canonical();
+    ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
+}
+
+/// The process that listens on this port of a loopback address; `None` if none does, or if it ended while it was
+/// searched for. A worker on this port would run in `folder`, or else in pm's own folder, and a stale worker is
+/// recognized by that.
 pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
-    let sockets = listening_sockets(port);
-    if sockets.is_empty() {
-        return None;
-    }
-    match proc::owner_of(&sockets) {
-        Some(ProcessInfo { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
-            Some(Holder::StaleWorker { pid, program })
-        }
-        Some(ProcessInfo { pid, program, .. }) => Some(Holder::Other { pid, program }),
-        None => is_held(port).then_some(Holder::Hidden),
-    }
+    let mut sockets = listeners(port);
+    sockets.retain(|_, address| prevents(address.ip()));
+    let first = *sockets.values().min()?;
+    let Some((owner, open)) = proc::owner_of(|socket| sockets.contains_key(&socket)) else {
+        let hidden = || Holder { address: first, process: HolderProcess::Hidden };
+        return is_held(port).then(hidden);
+    };
+    let address = open.iter().filter_map(|socket| sockets.get(socket)).min();
+    let ProcessInfo { pid, program, .. } = owner;
+    let process = if stale_worker::is_stale_worker(pid, folder) {
+        HolderProcess::StaleWorker { pid, program }
+    } else {
+        HolderProcess::Other { pid, program }
+    };
+    Some(Holder { address: address.copied().unwrap_or(first), process })
 }
 
 #[cfg(test)]
@@ -116,11 +146,23 @@ mod tests {
     fn a_listener_holds_its_port_and_is_named() {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
             let listener = TcpListener::bind(address).unwrap();
-            let port = listener.local_addr().unwrap().port();
-            assert!(is_held(port), "{address}");
-            let holder = holder(port, None).unwrap().to_string();
-            assert!(holder.starts_with(&format!("pid {} (", std::process::id())), "{holder}");
+            let address = listener.local_addr().unwrap();
+            assert!(is_held(address.port()), "{address}");
+            let holder = holder(address.port(), None).unwrap().to_string();
+            let named = format!("{address} is held by pid {} (", std::process::id());
+            assert!(holder.starts_with(&named), "{holder}");
         }
+    }
+
+    #[test]
+    fn a_listener_elsewhere_is_not_the_one_that_holds_a_port() {
+        let elsewhere = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = elsewhere.local_addr().unwrap().port();
+        assert!(!is_held(port));
+        assert_eq!(holder(port, None), None);
+        let here = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let address = holder(port, None).unwrap().address;
+        assert_eq!(address, here.local_addr().unwrap(), "not {elsewhere:?}");
     }
 
     #[test]

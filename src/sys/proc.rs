@@ -4,8 +4,8 @@
 //! For messages and for the last sweep. It never says whether a worker lives: that is for waitpid(2) to say, in
 //! [`super::children`].
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use nix::unistd::{Pid, geteuid, getpgid, getpid};
 use procfs::ProcResult;
@@ -105,6 +105,12 @@ pub fn descend(tops: impl Iterator<Item = Pid>, mut visit: impl FnMut(&Process))
     }
 }
 
+/// The folder that a process is in, and the variables with which it was started; `None` if they may not be seen.
+pub fn surroundings(pid: Pid) -> Option<(PathBuf, Vec<(OsString, OsString)>)> {
+    let process = Process::new(pid.as_raw()).ok()?;
+    Some((process.cwd().ok()?, process.environ().ok()?.into_iter().collect()))
+}
+
 /// The direct children of a process, dead ones included.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
     processes(|stat| stat.ppid == parent.as_raw())
@@ -130,22 +136,25 @@ pub fn usable() -> Usable {
     }
 }
 
-/// The first process that has one of these sockets open, by inode.
-pub fn owner_of(sockets: &BTreeSet<u64>) -> Option<ProcessInfo> {
+/// The first process that has a wanted socket open, and which of them, by inode.
+pub fn owner_of(is_wanted: impl Fn(u64) -> bool) -> Option<(ProcessInfo, Vec<u64>)> {
     // In a sealed run the owner may be outside.
     let processes = match outer_proc() {
         Some(outer) => all_processes_with_root(outer),
         None => all_processes(),
     };
-    let (process, stat) = stats(processes, |_| true).find(|(process, _)| {
+    stats(processes, |_| true).find_map(|(process, stat)| {
         let files = process.fd().into_iter().flatten().flatten();
-        files.into_iter().any(|file| match file.target {
-            procfs::process::FDTarget::Socket(inode) => sockets.contains(&inode),
-            _ => false,
-        })
-    })?;
-    let pid = Pid::from_raw(stat.pid);
-    Some(describe(&process, stat, pid, libc::SIGTERM))
+        let sockets = files.filter_map(|file| match file.target {
+            procfs::process::FDTarget::Socket(inode) => {
+                Some(inode).filter(|inode| is_wanted(*inode))
+            }
+            _ => None,
+        });
+        let open: Vec<_> = sockets.collect();
+        let pid = Pid::from_raw(stat.pid);
+        (!open.is_empty()).then(|| (describe(&process, stat, pid, libc::SIGTERM), open))
+    })
 }
 
 /// All processes that `is_wanted` accepts. One that ends while they are listed is left out.
@@ -206,8 +215,8 @@ mod tests {
         use std::os::fd::AsFd;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inode = nix::sys::stat::fstat(listener.as_fd()).unwrap().st_ino;
-        let owner = owner_of(&BTreeSet::from([inode])).unwrap();
-        assert_eq!(owner.pid, getpid());
-        assert_eq!(owner_of(&BTreeSet::new()), None);
+        let (owner, sockets) = owner_of(|socket| socket == inode).unwrap();
+        assert_eq!((owner.pid, sockets), (getpid(), vec![inode]));
+        assert_eq!(owner_of(|_| false), None);
     }
 }

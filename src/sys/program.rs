@@ -1,5 +1,5 @@
 //! Which files a program may be, as a shell searches PATH. A run looks at none of them: a file system may hang. Which
-//! one is there, [`super::child`] finds out; only [`check`] looks, for `pm check`.
+//! one is there, [`super::child`] finds out; only [`check`] and [`check_folder`] look, for `pm check` and `pm reload`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::stat::stat;
 use nix::unistd::{AccessFlags, access};
 
-use super::spawn::SpawnError;
+use super::spawn::{Preparation, SpawnError};
 use crate::plan::environment::PATH;
 use crate::plan::wrapper;
 
@@ -67,6 +68,20 @@ pub fn check(
         }
     }
     Err(failure.unwrap_or_else(|| SpawnError::NotFound { program: program.to_os_string() }))
+}
+
+/// Fails if this folder is not there. It may hang as [`check`].
+///
+/// # Errors
+/// That of a start, [`Preparation::Folder`]; of a folder that pm may not see nothing is known.
+pub fn check_folder(folder: &Path) -> Result<(), SpawnError> {
+    let errno = match stat(folder) {
+        Ok(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFDIR => return Ok(()),
+        Ok(_) => Errno::ENOTDIR,
+        Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => errno,
+        Err(_) => return Ok(()),
+    };
+    Err(SpawnError::Prepare { preparation: Preparation::Folder(folder.to_owned()), errno })
 }
 
 /// The path from a folder, without the `.` that a path like `./run` begins with.

@@ -40,6 +40,29 @@ fn lines_go_to_a_file_too_and_the_oldest_files_are_deleted() {
     pm.stop();
 }
 
+#[test]
+fn a_folder_at_the_name_of_an_older_file_loses_no_line_and_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join("log").join(name);
+    std::fs::create_dir_all(at("1.log.1").join("full")).unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'flood', '2000', 'say', 'done', 'stay']
+        log     = { file = 'log/{n}.log', max_size = '20kB', keep = 1 }
+    ";
+    let pm = start(folder.path(), text);
+    let line = pm.says.wait_for("log/1.log is not rotated");
+    let named = [at("1.log"), at("1.log.1")].map(|path| path.display().to_string());
+    assert!(line.contains(&format!("cannot rename {} to {}: ", named[0], named[1])), "{line}");
+    assert!(line.contains(&format!("; move the folder {} away", named[1])), "{line}");
+    let read = || read_to_string(at("1.log")).unwrap();
+    eventually("the last line is in the file", || read().ends_with("done\n").then_some(()));
+    let numbers: Vec<u64> = read().lines().filter_map(number).collect();
+    assert_eq!(numbers, (0..2_000).collect::<Vec<_>>());
+    assert_eq!(pm.says.with("is not rotated").len(), 1);
+    pm.stop();
+}
+
 fn number(line: &str) -> Option<u64> {
     line.split(' ').next()?.parse().ok()
 }

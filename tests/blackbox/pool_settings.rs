@@ -1,6 +1,8 @@
 //! The keys of pm.toml that a worker notices: folder, variables, user, limits, stop signal, terminal.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -9,7 +11,7 @@ use nix::unistd::{User, geteuid};
 use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes;
-use crate::support::programs::worker_binary;
+use crate::support::programs::{open_copies, worker_binary};
 use crate::support::run_mode::skip;
 use crate::support::terminal::Terminal;
 use crate::support::waiting::{eventually, for_as_long_as};
@@ -119,6 +121,27 @@ fn a_worker_of_another_user_dies_with_pm() {
     processes::send(Signal::SIGKILL, pm.pid());
     pm.wait_end();
     eventually("the worker is gone too", || (!processes::is_alive(worker)).then_some(()));
+}
+
+#[test]
+fn memory_beyond_the_hard_limit_of_pm_is_refused_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pm, _] = open_copies(folder.path());
+    let text = "[pool.web]\ncommand = 'exit 0'\nrestart = 'never'\nlimits = { memory = '5GiB' }\n";
+    std::fs::write(folder.path().join("pm.toml"), text).unwrap();
+    let mut run = Command::new("/bin/sh");
+    run.args(["-c", "ulimit -v 4194304; exec \"$0\" run"]).arg(pm).current_dir(folder.path());
+    if geteuid().is_root() {
+        // Root may raise its limits.
+        run.uid(65_534).gid(65_534);
+    }
+    let run = run.output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(
+        said.contains("pm may not raise `memory` to 5 GiB: its own hard limit is 4 GiB"),
+        "{said}"
+    );
+    assert_eq!(run.status.code(), Some(2));
 }
 
 #[test]

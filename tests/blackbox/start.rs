@@ -27,7 +27,8 @@ fn a_foreign_process_on_a_port_is_named_once_and_the_other_slots_start() {
     let line = pm.says.wait_for("cannot start");
     let (slot, port, pid) = (pm.slot(2), pm.ports[1], std::process::id());
     let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
-    let named = format!("{slot} cannot start: port {port} is held by pid {pid} ({})", comm.trim());
+    let named =
+        format!("{slot} cannot start: 127.0.0.1:{port} is held by pid {pid} ({})", comm.trim());
     assert!(line.contains(&named), "{line}");
     // Several attempts happen in this time: the first at once, the next three within 0.8 s.
     for_as_long_as(Duration::from_secs(1), || {
@@ -45,7 +46,7 @@ fn a_foreign_process_on_the_ipv6_loopback_blocks_the_port_too() {
         return skip("there is no IPv6 here");
     };
     let pm = pool.start();
-    pm.says.wait_for(&format!("port {} is held by", pm.ports[0]));
+    pm.says.wait_for(&format!("cannot start: [::1]:{} is held by pid ", pm.ports[0]));
     drop(foreign);
     pm.says.wait_for("is ready on port");
     pm.stop();
@@ -73,7 +74,7 @@ fn a_worker_of_an_earlier_pm_is_named_and_killed_only_with_take_over() {
     };
     let careful = again().start();
     let line = careful.says.wait_for("which an earlier pm has left here; `--take-over` would kill");
-    assert!(line.contains(&format!("port {port} is held by pid {heir} (worker)")), "{line}");
+    assert!(line.contains(&format!("127.0.0.1:{port} is held by pid {heir} (worker)")), "{line}");
     assert!(is_alive(heir));
     careful.stop();
 
@@ -124,7 +125,7 @@ fn of_two_pm_on_the_same_ports_only_the_one_whose_worker_listens_says_ready() {
         let both = [pool.start(), rival.start()];
         for port in &ports {
             let ready = format!("is ready on port {port} ");
-            let held = format!("port {port} is held by pid ");
+            let held = format!("127.0.0.1:{port} is held by pid ");
             let winner = eventually("one pm has the port and the other names it", || {
                 let have = |pm: &Pm, text: &str| !pm.says.with(text).is_empty();
                 let is_loser = |pm: &&Pm| have(pm, &held);
@@ -166,7 +167,7 @@ fn take_over_leaves_alone(folder: &tempfile::TempDir, as_living: impl FnOnce(Poo
     let port = living.ports[0].to_string();
     let rival = Pool::of(worker("listen {port} stay")).option("--ports", &port);
     let rival = rival.flag("--take-over").in_folder(folder.path()).start();
-    let line = rival.says.wait_for(&format!("port {port} is held by pid {first} (worker)"));
+    let line = rival.says.wait_for(&format!("127.0.0.1:{port} is held by pid {first} (worker)"));
     assert!(line.contains("; trying until it is free"), "{line}");
     // Several attempts happen in this time.
     for_as_long_as(Duration::from_millis(500), || assert!(is_alive(first)));
@@ -200,7 +201,7 @@ fn a_process_that_takes_the_port_of_a_dead_worker_does_not_make_the_next_one_rea
     let thief = std::thread::spawn(move || take(port));
     ask(port, "exit 255");
     let thief = thief.join().unwrap();
-    pm.says.wait_for(&format!("port {port} is held by pid {} (", std::process::id()));
+    pm.says.wait_for(&format!("127.0.0.1:{port} is held by pid {} (", std::process::id()));
     pm.wait_end();
     pm.says.wait_for("giving up");
     assert_eq!(pm.says.with("generation 2)"), [""; 0], "the other process was probed");
@@ -222,7 +223,7 @@ fn a_worker_without_its_port_is_never_ready_and_the_holder_is_named() {
     let line = pm.says.wait_for("within 3s");
     let (me, comm) = (std::process::id(), std::fs::read_to_string("/proc/self/comm").unwrap());
     let named = format!(
-        "did not listen on port {port} within 3s (last: port {port} is held by pid {me} ({}))",
+        "did not listen on port {port} within 3s (last: 127.0.0.1:{port} is held by pid {me} ({}))",
         comm.trim()
     );
     assert!(line.contains(&named), "{line}");

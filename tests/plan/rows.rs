@@ -492,6 +492,8 @@ pub const ROWS: &[Row] = &[
             "ready = { line_regex = '(' }",
             "ready = { line_regex = 5 }",
             "ready = { line_regex = '' }",
+            "ready = { line_regex = '(ready)?' }",
+            "ready = { line_regex = 'x*' }",
             "ready = { line_regex = \"a\\nb\" }",
             "ready = { line_regex = 'a\\nb' }",
         ],

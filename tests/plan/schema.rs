@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
-use crate::fake_host::whole;
+use crate::fake_host::{FakeHost, whole};
 use crate::rows::ROWS;
 
 #[test]
@@ -37,6 +37,141 @@ fn the_schema_refuses_what_excludes_each_other_and_what_is_written_wrong() {
     ] {
         assert_ne!(faults_of(&whole(lines)), [""; 0], "{lines}");
     }
+}
+
+/// Values at the edges of what can be written, in place of `VALUE`.
+const EDGES: &[(&str, &[&str])] = &[
+    (
+        "stop = { grace = 'VALUE' }",
+        &[
+            "0s",
+            "0ns",
+            "1ns",
+            "999999ns",
+            "1000000ns",
+            "1us",
+            "999us",
+            "1000us",
+            "1.5 us",
+            "1ms",
+            "0.5ms",
+            "1.5ms",
+            "0.001s",
+            "0.0005s",
+            "1ms 1ns",
+            "1ms1us",
+            "5 seconds",
+            "5 milliseconds",
+            "3msecs",
+            "2 hrs",
+            "1m30s",
+            "24h",
+            "25h",
+            "100h",
+            "0h",
+            "1d",
+            "2 days",
+            "5",
+            "-5s",
+            "",
+            "5 parsecs",
+            "1h 30m",
+            "1h, 30m",
+        ],
+    ),
+    ("ready = { tcp = 80, within = 'VALUE' }", &["0s", "0ms", "1s", "10s", "0.0s", "1h"]),
+    ("alive = { tcp = 80, every = 'VALUE', timeout = '1ms' }", &["0s", "1s"]),
+    ("alive = { tcp = 80, timeout = 'VALUE' }", &["0s", "1s"]),
+    ("max_restarts = { count = 5, within = 'VALUE' }", &["0s", "1m"]),
+    (
+        "ports = 80\nready = { http = '/', status = VALUE }",
+        &[
+            "99",
+            "100",
+            "199",
+            "200",
+            "399",
+            "599",
+            "600",
+            "'100'",
+            "'200'",
+            "'200-299'",
+            "' 200 - 299 '",
+            "'599'",
+            "'600'",
+            "'100-299'",
+            "'+200'",
+            "'0200'",
+            "'200-600'",
+            "'200-'",
+            "''",
+            "'ok'",
+            "true",
+        ],
+    ),
+    ("ports = 80\nready = { http = 'VALUE' }", &["/", "/up?a=b", "up", "", "/a b", "/a#b", "/ü"]),
+    (
+        "umask = 'VALUE'",
+        &["022", "0022", "0o022", "777", "0777", "1777", "7777", "8", "", "0o", "00022"],
+    ),
+    (
+        "stop = { signal = VALUE }",
+        &[
+            "1",
+            "15",
+            "64",
+            "0",
+            "65",
+            "-1",
+            "9",
+            "17",
+            "18",
+            "19",
+            "20",
+            "23",
+            "34",
+            "'TERM'",
+            "'sigterm'",
+            "'KILL'",
+            "'SIGKILL'",
+            "'kill'",
+            "'9'",
+            "'STOP'",
+            "'tstp'",
+            "'CHLD'",
+            "'CONT'",
+            "'URG'",
+            "'WINCH'",
+        ],
+    ),
+    (
+        "ports = VALUE",
+        &[
+            "0", "1", "65535", "65536", "'0'", "'1-3'", "'65535'", "'65536'", "'99999'", "'080'",
+            "'80, 81'",
+        ],
+    ),
+    (
+        "limits = { memory = VALUE }",
+        &["1", "1048575", "1048576", "1152921504606846977", "'2EiB'", "'1MiB'", "-1"],
+    ),
+    ("limits = { stack = VALUE }", &["65535", "65536"]),
+    ("log = { file = '{slot}', max_size = VALUE }", &["4095", "4096", "'4KiB'"]),
+];
+
+#[test]
+fn the_schema_and_the_reader_agree_at_the_edges() {
+    let mut disagreements = Vec::new();
+    for (lines, values) in EDGES {
+        for value in *values {
+            let text = whole(&lines.replace("VALUE", value));
+            let (schema, reader) = (faults_of(&text), FakeHost::as_root().pm_toml(&text));
+            if schema.is_empty() != reader.is_ok() {
+                disagreements.push(format!("{text}the schema: {schema:?}\nthe reader: {reader:?}"));
+            }
+        }
+    }
+    assert!(disagreements.is_empty(), "{}\n{}", disagreements.len(), disagreements.join("\n"));
 }
 
 /// What the schema finds wrong in a file.
@@ -84,6 +219,7 @@ fn validate(root: &Value, part: &Value, value: &Value, at: &str, faults: &mut Ve
                 let name = rule.as_str().unwrap().trim_start_matches("#/$defs/");
                 holds(&root["$defs"][name])
             }
+            "allOf" => count(rule) == rule.as_array().unwrap().len(),
             "anyOf" => count(rule) > 0,
             "oneOf" => count(rule) == 1,
             "not" => !holds(rule),

@@ -30,7 +30,11 @@ const SIGNALS: [(&str, &str); 8] = [
     ),
     ("SIGHUP", "Stop, as SIGTERM does. The terminal was closed."),
     ("SIGQUIT", "Send SIGKILL to all workers at once, then exit."),
-    ("SIGUSR1", "Read the file again, apply what changed, and reopen the log files."),
+    (
+        "SIGUSR1",
+        "Read the file again, apply what changed, and reopen the log files. During the start it waits. While the \
+         program is still being loaded, some milliseconds, it ends pm, unless what starts pm blocks it.",
+    ),
     ("SIGUSR2", "No effect; reserved."),
     (
         "SIGTSTP",

@@ -158,7 +158,10 @@ pub const EVENTS: Notes = Notes {
 };
 
 pub const RELOAD: Notes = Notes {
-    paragraphs: &["SIGUSR1 does the same. A file with a fault changes nothing."],
+    paragraphs: &[
+        "SIGUSR1 does the same. A file with a fault changes nothing.",
+        "What could not be started now, as a program that is not there, is warned of on stderr, and applied.",
+    ],
     examples: &[("pm reload --dry-run", "")],
     exit_status: &[
         (Status::Is(STOPPED), "the changes are applied"),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nix::unistd::Pid;
+
 use super::args::{
     KillArgs, PatienceArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs, StopArgs,
     TargetArgs,
@@ -12,10 +14,16 @@ use super::print::{Printer, printable, stderr_line};
 use super::progress::{Progress, Shown};
 use super::session::Session;
 use crate::cli::exit_status::{NOT_SO, STOPPED};
+use crate::cli::host::RealHost;
+use crate::cli::load::{FileKind, of_file};
+use crate::cli::warnings;
 use crate::client::Request;
+use crate::plan::procfile::Options;
 use crate::plan::text::phrase;
+use crate::sys::proc;
 use crate::wire::{
-    Command, Done, Kill, Outcome, Phase, Reload, Scale, Shutdown, SlotStatus, WaitFor, Wanted,
+    Command, Done, Kill, Outcome, Phase, PmStatus, Reload, Scale, Shutdown, SlotStatus, WaitFor,
+    Wanted,
 };
 
 /// A grace is not longer, so pm has done everything by then.
@@ -114,8 +122,26 @@ pub fn scale(args: &ScaleArgs) -> Result<u8, Failure> {
 /// If the file has a fault.
 pub fn reload(args: &ReloadArgs) -> Result<u8, Failure> {
     let session = Session::of(&args.target)?;
+    let (status, _) = session.status(&[])?;
     let request = Request::post("/v1/reload", &Reload { dry_run: args.dry_run });
-    without_wait(&session, &request, &args.target)
+    let ended = without_wait(&session, &request, &args.target)?;
+    // At the end, since a file system may hang.
+    warn(&status.pm);
+    Ok(ended)
+}
+
+/// Prints what would fail if that pm started it now.
+fn warn(pm: &PmStatus) {
+    let Some(file) = &pm.plan else { return };
+    let Some((folder, variables)) = proc::surroundings(Pid::from_raw(pm.pid)) else { return };
+    let file = folder.join(file);
+    // pm has just read it, so a fault is one for this process only, or newer than the answer.
+    let Ok(loaded) = of_file(Some(&file), FileKind::File, &Options::default(), &RealHost) else {
+        return;
+    };
+    for warning in warnings::of(&loaded.plan, &variables) {
+        stderr_line(&warning.to_string());
+    }
 }
 
 /// # Errors

@@ -96,6 +96,10 @@ impl Reader<'_> {
         }
         if let Some((Pattern(regex), given)) = table.line_regex.usable() {
             self.check_line("line_regex", regex.as_str(), &given.at);
+            if regex.as_str() != ANY_LINE && !regex.as_str().is_empty() && matches_each_line(regex)
+            {
+                self.add_fault(given.at.clone(), HealthFault::EachLine);
+            }
         }
         if let (Some(exit), Restart::Always) = (table.exit.key(), restart) {
             self.add_fault(exit, HealthFault::ExitAlwaysRestarted);
@@ -256,6 +260,14 @@ impl Reader<'_> {
         let (command, given) = keys.exec.usable()?;
         Some(ProbeSpec::Exec { argv: self.argv(command, given, ports) })
     }
+}
+
+/// How an expression says that any line is meant.
+const ANY_LINE: &str = ".*";
+
+/// True if an expression matches an empty line, and one that no program writes.
+fn matches_each_line(regex: &regex_lite::Regex) -> bool {
+    ["", "\u{e000} \u{e001}"].into_iter().all(|line| regex.is_match(line))
 }
 
 /// True if an expression has a `\n` that each match contains: it is in no class, alternative or repetition.

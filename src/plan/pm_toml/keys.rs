@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use super::command::Command;
 use super::faults::ValueFault;
 use super::field::{Field, Many, Names};
+use super::limits::{MEMORY_LEAST, STACK_LEAST};
+use super::patterns::more_than_zero;
+use super::pool::LOG_BYTES_LEAST;
 use super::types::{
     PortsText, Size, Status, StopSignal, Target, Text, Time, True, Umask, VariableText, Whole,
 };
@@ -146,6 +149,7 @@ table! {
         /// At most this many replacements.
         pub count: Field<Whole<1, 1_000>>,
         /// The time in which they are counted.
+        #[schemars(extend("allOf" = more_than_zero()))]
         pub within: Field<Time>,
     }
 }
@@ -180,7 +184,7 @@ table! {
         /// It has lived this long.
         pub after: Field<Time>,
         /// The time a worker has to become ready. Not valid with `after`.
-        #[schemars(extend("default" = defaults::time(defaults::READY_WITHIN)))]
+        #[schemars(extend("default" = defaults::time(defaults::READY_WITHIN), "allOf" = more_than_zero()))]
         pub within: Field<Time>,
     }
 }
@@ -206,10 +210,10 @@ table! {
         /// It sends WATCHDOG=1 to its NOTIFY_SOCKET, like a service of systemd.
         pub notify: Field<True>,
         /// From one probe to the next. With `notify`: the longest time between two WATCHDOG=1.
-        #[schemars(extend("default" = defaults::time(defaults::ALIVE_EVERY)))]
+        #[schemars(extend("default" = defaults::time(defaults::ALIVE_EVERY), "allOf" = more_than_zero()))]
         pub every: Field<Time>,
         /// The longest time that one probe may take. At most `every`, also by default.
-        #[schemars(extend("default" = defaults::time(defaults::ALIVE_TIMEOUT)))]
+        #[schemars(extend("default" = defaults::time(defaults::ALIVE_TIMEOUT), "allOf" = more_than_zero()))]
         pub timeout: Field<Time>,
         /// After this many failed probes in a row a worker hangs.
         #[schemars(extend("default" = defaults::ALIVE_FAILURES.get()))]
@@ -254,7 +258,7 @@ table! {
         /// The path of the file. With `{slot}` in it each slot has its own.
         pub file: Field<Text>,
         /// A file of this size is rotated. At least 4 KiB.
-        #[schemars(extend("default" = defaults::bytes(defaults::LOG_BYTES_MAX)))]
+        #[schemars(extend("default" = defaults::bytes(defaults::LOG_BYTES_MAX), "minimum" = LOG_BYTES_LEAST))]
         pub max_size: Field<Size>,
         /// The number of rotated files that are kept.
         #[schemars(extend("default" = defaults::LOG_KEEP))]
@@ -286,8 +290,10 @@ table! {
         /// The size of a core dump (RLIMIT_CORE).
         pub core: Field<Size>,
         /// The stack of its main thread (RLIMIT_STACK).
+        #[schemars(extend("minimum" = STACK_LEAST))]
         pub stack: Field<Size>,
         /// Memory: of its control group where pm has one to divide, else its address space (RLIMIT_AS).
+        #[schemars(extend("minimum" = MEMORY_LEAST))]
         pub memory: Field<Size>,
     }
 }

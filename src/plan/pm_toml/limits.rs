@@ -7,10 +7,11 @@ use super::pool::Reader;
 use super::types::{Size, Whole};
 use crate::plan::Limits;
 use crate::plan::host::LimitKind;
+use crate::plan::text::phrase;
 
 /// A program needs some memory, and a stack for its arguments and variables (execve(2)).
-const MEMORY_LEAST: u64 = 1 << 20;
-const STACK_LEAST: u64 = 64 << 10;
+pub const MEMORY_LEAST: u64 = 1 << 20;
+pub const STACK_LEAST: u64 = 64 << 10;
 
 impl Reader<'_> {
     /// The limits that a table sets.
@@ -19,11 +20,11 @@ impl Reader<'_> {
         Limits {
             open_files: self.count("open_files", &table.open_files, LimitKind::OpenFiles),
             processes: self.count("processes", &table.processes, LimitKind::Processes),
-            file_bytes: self.size("file_size", &table.file_size, 0, Some(LimitKind::FileSize)),
-            core_bytes: self.size("core", &table.core, 0, Some(LimitKind::Core)),
-            stack_bytes: self.size("stack", &table.stack, STACK_LEAST, Some(LimitKind::Stack)),
-            // A control group may limit it, where pm's own limit does not matter.
-            memory_bytes: self.size("memory", &table.memory, MEMORY_LEAST, None),
+            file_bytes: self.size("file_size", &table.file_size, 0, LimitKind::FileSize),
+            core_bytes: self.size("core", &table.core, 0, LimitKind::Core),
+            stack_bytes: self.size("stack", &table.stack, STACK_LEAST, LimitKind::Stack),
+            // A control group may limit it, and pm's own limit on the address space holds too.
+            memory_bytes: self.size("memory", &table.memory, MEMORY_LEAST, LimitKind::Memory),
         }
     }
 
@@ -35,7 +36,7 @@ impl Reader<'_> {
     ) -> Option<u64> {
         let (count, given) = field.usable()?;
         let count = u64::try_from(count.0).ok()?;
-        self.check_most(key, count, given, kind);
+        self.check_most(key, count, given, kind, |count| count.to_string());
         Some(count)
     }
 
@@ -44,21 +45,29 @@ impl Reader<'_> {
         key: &'static str,
         field: &Field<Size>,
         least: u64,
-        kind: Option<LimitKind>,
+        kind: LimitKind,
     ) -> Option<u64> {
         let (size, given) = field.usable()?;
         if size.0 < least {
             self.add_fault(given.at.clone(), PoolFault::LimitTooLow { key, least });
-        } else if let Some(kind) = kind {
-            self.check_most(key, size.0, given, kind);
+        } else {
+            self.check_most(key, size.0, given, kind, phrase::bytes);
         }
         Some(size.0)
     }
 
-    fn check_most<T>(&mut self, key: &'static str, value: u64, given: &Given<T>, kind: LimitKind) {
+    fn check_most<T>(
+        &mut self,
+        key: &'static str,
+        value: u64,
+        given: &Given<T>,
+        kind: LimitKind,
+        shown: fn(u64) -> String,
+    ) {
         let most = self.host.limit_most(kind);
         if value > most {
-            self.add_fault(given.at.clone(), PoolFault::LimitTooHigh { key, most });
+            let (value, most) = (shown(value), shown(most));
+            self.add_fault(given.at.clone(), PoolFault::LimitTooHigh { key, value, most });
         }
     }
 }

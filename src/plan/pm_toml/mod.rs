@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod order;
 mod paths;
+mod patterns;
 mod policy;
 mod pool;
 mod pools;

@@ -24,7 +24,7 @@ use crate::plan::{
 };
 
 /// A smaller log file would be rotated all the time, and hold fewer lines than a rotation costs.
-const LOG_BYTES_LEAST: u64 = 4 << 10;
+pub const LOG_BYTES_LEAST: u64 = 4 << 10;
 
 /// A file that is being read, and what that needs.
 pub struct Reader<'a> {

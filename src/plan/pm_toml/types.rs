@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::faults::{Expected, Noun, ValueFault};
+use super::patterns;
 use super::value::{Actual, AnyValue, FileFaults, FromValue, Value};
 use crate::plan::probe::{Pattern, ProbePort};
 use crate::plan::text::duration::DurationError;
@@ -98,30 +99,40 @@ single_value!(Text, { "type": "string" });
 single_value!(VariableText, { "type": ["string", "number", "boolean"] });
 single_value!(Time, {
     "type": "string",
-    "pattern": "^\\s*([0-9]+([.,][0-9]+)?\\s*(ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)[\\s,]*)+$",
+    "pattern": patterns::time(),
+    "not": { "pattern": patterns::time_beyond_bounds() },
     "examples": ["5s", "100ms", "1m30s"],
 });
 single_value!(Size, {
     "type": ["string", "integer"],
-    "minimum": 0,
-    "pattern": "^\\s*[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtTpPeE][iI]?)?[bB]?\\s*$",
+    "minimum": 0, "maximum": size::MAX,
+    "pattern": patterns::SIZE,
+    "not": { "type": "string", "pattern": patterns::SIZE_BEYOND_BOUNDS },
     "examples": ["512MB", "1GiB"],
 });
-single_value!(StopSignal, { "type": ["string", "integer"], "examples": ["TERM", "INT", "QUIT"] });
-described!(Umask, { "type": "string", "pattern": "^(0o)?[0-7]{1,4}$", "examples": ["022"] });
+single_value!(StopSignal, {
+    "type": ["string", "integer"],
+    "minimum": 1, "maximum": signal::MAX,
+    "not": patterns::no_stop_signal(),
+    "examples": ["TERM", "INT", "QUIT"],
+});
+described!(Umask, { "type": "string", "pattern": patterns::UMASK, "examples": ["022"] });
 single_value!(PortsText, {
     "type": ["string", "integer"],
-    "minimum": 1,
-    "maximum": 65535,
-    "pattern": "^\\s*[0-9]{1,5}\\s*(-\\s*[0-9]{1,5}\\s*)?(,\\s*[0-9]{1,5}\\s*(-\\s*[0-9]{1,5}\\s*)?)*$",
+    "minimum": 1, "maximum": 65535,
+    "pattern": patterns::ports(),
     "examples": ["8080-8082", "8080,8090"],
 });
 single_value!(ProbePort, {
     "anyOf": [{ "const": true }, { "type": "integer", "minimum": 1, "maximum": 65535 }]
 });
 single_value!(True, { "const": true });
-single_value!(Status, { "type": ["integer", "string"], "examples": [204, "200-299"] });
-single_value!(Target, { "type": "string", "pattern": "^/" });
+single_value!(Status, {
+    "type": ["integer", "string"], "minimum": 200, "maximum": 599,
+    "pattern": patterns::STATUS,
+    "examples": [204, "200-299"],
+});
+single_value!(Target, { "type": "string", "pattern": patterns::TARGET });
 single_value!(Pattern, { "type": "string", "format": "regex" });
 
 impl AnyValue<'_> {
@@ -347,7 +358,8 @@ impl TryFrom<AnyValue<'_>> for Status {
             other => return Err(other.is_not(Noun::Status)),
         };
         let status = |part: &str| match part.trim().parse() {
-            Ok(status @ 200..=599) => Ok(status),
+            // `parse` reads a sign and zeros before the number too.
+            Ok(status @ 200..=599) if part.trim().len() == 3 => Ok(status),
             Ok(_) | Err(_) => Err(ValueFault::Status(text.clone())),
         };
         let (first, last) = text.split_once('-').unwrap_or((&text, &text));

@@ -6,7 +6,7 @@ use super::explain::Explain;
 use super::suggest::nearest;
 
 /// The greatest number of a signal on Linux (signal(7), SIGRTMAX).
-const MAX: i64 = 64;
+pub const MAX: i64 = 64;
 
 /// Why a text or a number is not a stop signal.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use bytesize::ByteSize;
 use super::explain::Explain;
 
 /// More than any disk has; the kernel takes greater numbers for "no limit" (setrlimit(2), RLIM_INFINITY).
-const MAX: u64 = 1 << 60;
+pub const MAX: u64 = 1 << 60;
 
 /// Why a text is not a size.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use self::extent::Extent;
-use self::rotation::Renames;
+use self::rotation::{NotRenamed, Renames};
 use self::writer::{Progress, Writer};
 use super::lines::Piece;
 use crate::plan::LogFile;
@@ -50,6 +50,8 @@ pub enum Incident {
     Broken { path: PathBuf, error: FolderError },
     /// It can be written again; this many lines are missing in it.
     Restored { path: PathBuf, lost: u64 },
+    /// It is not rotated and goes on. The next try is when it has grown by `bytes`.
+    NotRotated { path: PathBuf, why: NotRenamed, bytes: u64 },
     /// pm is done with the file, and this many lines are missing in it.
     Lost { path: PathBuf, lost: u64 },
 }
@@ -69,7 +71,7 @@ impl LogFiles {
         let mut renames = Renames::of_wakeup();
         let mut incidents = std::mem::take(&mut self.incidents);
         let pending = self.files.values_mut().filter(|output| output.writer.has_collected());
-        incidents.extend(pending.filter_map(|output| output.flush(&mut renames)));
+        incidents.extend(pending.flat_map(|output| output.flush(&mut renames)));
         incidents
     }
 
@@ -131,9 +133,9 @@ impl LogOutput {
         self.writer.progress() == Progress::Behind
     }
 
-    fn flush(&mut self, renames: &mut Renames) -> Option<Incident> {
+    fn flush(&mut self, renames: &mut Renames) -> impl Iterator<Item = Incident> + use<> {
         let before = self.writer.lost();
-        match self.writer.write_out(renames) {
+        let written = match self.writer.write_out(renames) {
             Ok(()) if before > 0 => {
                 self.failure = Failure::None;
                 let lost = self.writer.take_lost();
@@ -144,7 +146,13 @@ impl LogOutput {
                 Some(Incident::Broken { path: self.writer.path().to_owned(), error })
             }
             Ok(()) | Err(_) => None,
-        }
+        };
+        let not_rotated = self.writer.take_not_renamed().map(|why| Incident::NotRotated {
+            path: self.writer.path().to_owned(),
+            why,
+            bytes: self.writer.bytes_max(),
+        });
+        written.into_iter().chain(not_rotated)
     }
 
     /// Writes the last lines. What is missing is reported now or never.
@@ -154,7 +162,7 @@ impl LogOutput {
         let path = self.writer.path().to_owned();
         let lost = self.writer.take_lost();
         let lost = (lost > 0).then_some(Incident::Lost { path, lost });
-        last.flatten().into_iter().chain(lost).collect()
+        last.into_iter().flatten().chain(lost).collect()
     }
 }
 

@@ -84,6 +84,11 @@ impl Cutter {
         start..after(memchr::memrchr(b'\n', bytes))
     }
 
+    /// A line that has begun and has no newline yet, as a prompt has not. `None` if a piece of it was handed on.
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        (self.next == Start::Line && !self.partial.is_empty()).then_some(&self.partial)
+    }
+
     /// Nothing more comes: hands on what is left, which has no newline.
     pub fn finish(&mut self, mut each: impl FnMut(Piece<'_>)) {
         if !self.partial.is_empty() || self.next == Start::Continuation {

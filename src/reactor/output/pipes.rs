@@ -243,10 +243,21 @@ impl Pipe {
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
-                ErrorKind::WouldBlock => self.state = State::Empty,
+                ErrorKind::WouldBlock => {
+                    self.state = State::Empty;
+                    self.look_at_unfinished(sink);
+                }
                 // EIO: no process has the terminal open any more (pty(7)).
                 _ => self.end(sink),
             },
+        }
+    }
+
+    /// There is nothing more to read for now, and perhaps a prompt stands at the end.
+    fn look_at_unfinished(&mut self, sink: &mut Sink<'_>) {
+        let Lines { author, spec, cutter, .. } = &mut self.lines;
+        if let Some(line) = self.filter.unfinished().or_else(|| cutter.unfinished()) {
+            spec.look_at_unfinished(author, line, sink);
         }
     }
 

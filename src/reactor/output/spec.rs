@@ -18,6 +18,9 @@ use crate::supervisor::WorkerId;
 /// A match of a regular expression is found across the cut of a long line if at most this much of it stands before.
 const MATCH_BYTES_BEFORE_CUT_MAX: usize = 1024;
 
+/// A longer line is looked at once it has ended: it may come byte by byte.
+const PROMPT_BYTES_MAX: usize = 1024;
+
 /// What happens to the output of a worker.
 #[derive(Clone, Debug)]
 pub struct OutputSpec {
@@ -58,6 +61,17 @@ impl OutputSpec {
         let file = self.file.as_ref();
         sink.stdout.has_room(sink.at.now)
             && !file.is_some_and(|file| sink.files.is_behind(&file.path))
+    }
+
+    /// Looks for the awaited line in one that has no end yet, and no more of it to be read now: a prompt.
+    pub fn look_at_unfinished(&mut self, author: &Author, line: &[u8], sink: &mut Sink<'_>) {
+        if let Some(awaited) = &self.awaited
+            && line.len() <= PROMPT_BYTES_MAX
+            && is_in(awaited, without_return(line))
+        {
+            sink.ready.push(author.worker);
+            self.awaited = None;
+        }
     }
 
     /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it. `n` is its number

@@ -55,6 +55,11 @@ impl TerminalFilter {
         &self.out
     }
 
+    /// The text of a line that has no newline yet.
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        (self.line.content == Content::Text).then_some(&self.line.bytes)
+    }
+
     /// Nothing more comes: returns what is left, which has no newline.
     pub fn finish(&mut self) -> &[u8] {
         self.out.clear();

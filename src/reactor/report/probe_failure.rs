@@ -90,9 +90,7 @@ impl fmt::Display for ProbeFailure {
                 write!(out, "the probe command was killed by {signal}")
             }
             Self::CannotStart(why) => write!(out, "the probe command cannot start: {why}"),
-            Self::PortHeld { port, holder: Some(holder) } => {
-                write!(out, "port {port} is held by {holder}")
-            }
+            Self::PortHeld { port: _, holder: Some(holder) } => holder.fmt(out),
             Self::PortHeld { port, holder: None } => {
                 write!(out, "port {port} is held by another process")
             }

@@ -19,10 +19,7 @@ pub enum SpawnFailure {
     /// Its control group refuses it.
     Cgroup(io::Error),
     /// Another process listens on its port.
-    PortHeld {
-        port: u16,
-        holder: Holder,
-    },
+    PortHeld(Holder),
 }
 
 /// What pm does with a worker that an earlier pm has left on a port.
@@ -38,10 +35,8 @@ impl SpawnFailure {
     /// True if this is the failure that `last` was: the same process holds the same port.
     pub fn is_still(&self, last: Option<&Self>) -> bool {
         match (self, last) {
-            (Self::PortHeld { holder, .. }, Some(Self::PortHeld { holder: last, .. })) => {
-                holder == last
-            }
-            (Self::PortHeld { .. } | Self::Spawn(_), _) => false,
+            (Self::PortHeld(holder), Some(Self::PortHeld(last))) => holder == last,
+            (Self::PortHeld(_) | Self::Spawn(_), _) => false,
             (Self::Output(_) | Self::Stdin(_) | Self::Cgroup(_), _) => false,
         }
     }
@@ -85,7 +80,7 @@ impl fmt::Display for SpawnFailure {
             Self::Cgroup(error) => {
                 write!(out, "cannot limit its memory by a control group: {}", strerror(error))
             }
-            Self::PortHeld { port, holder } => write!(out, "port {port} is held by {holder}"),
+            Self::PortHeld(holder) => holder.fmt(out),
         }
     }
 }

@@ -83,7 +83,7 @@ impl LaunchSpec {
                 | SpawnError::Fork(_),
             ) => None,
             SpawnFailure::Output(_) | SpawnFailure::Stdin(_) | SpawnFailure::Cgroup(_) => None,
-            SpawnFailure::PortHeld { .. } => None,
+            SpawnFailure::PortHeld(_) => None,
         }
     }
 

@@ -13,7 +13,8 @@ use crate::reactor::output::{Device, Output, OutputSpec};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
-use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, ports, sealed, stale_worker};
+use crate::sys::ports::{self, HolderProcess};
+use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, sealed, stale_worker};
 
 /// A worker that has not exec'd after this time is reported.
 const SLOW_START: Duration = Duration::from_secs(1);
@@ -223,12 +224,12 @@ fn probe_port(spec: &LaunchSpec, stale_workers: StaleWorkers) -> Result<(), Spaw
     let Some(holder) = ports::holder(port, folder) else {
         return Ok(());
     };
-    match (&holder, stale_workers) {
-        (ports::Holder::StaleWorker { pid, .. }, StaleWorkers::Kill) => {
+    match (&holder.process, stale_workers) {
+        (HolderProcess::StaleWorker { pid, .. }, StaleWorkers::Kill) => {
             stale_worker::kill(*pid, folder)
         }
-        (ports::Holder::StaleWorker { .. }, StaleWorkers::Keep) => {}
-        (ports::Holder::Other { .. } | ports::Holder::Hidden, _) => {}
+        (HolderProcess::StaleWorker { .. }, StaleWorkers::Keep) => {}
+        (HolderProcess::Other { .. } | HolderProcess::Hidden, _) => {}
     }
-    Err(SpawnFailure::PortHeld { port, holder })
+    Err(SpawnFailure::PortHeld(holder))
 }

@@ -201,6 +201,7 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
     ChildList::open().for_each(|pid| inherited.push(pid));
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
+    own_process::held_requests().into_iter().for_each(|request| mask.remove(request));
     // A process that ignores SIGCHLD is told of no child's end, and cannot reap its children (wait(2)).
     // SAFETY: SIG_DFL runs no code.
     // WHY: nix calls every change of an action unsafe.

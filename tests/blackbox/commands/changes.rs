@@ -1,7 +1,16 @@
 //! The commands that change something: when they end, what they print, and how they fail.
 
-use super::{settled, started};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use super::{Run, command, settled, started};
+use crate::support::hanging_mount::HangingMount;
 use crate::support::pm::ask;
+use crate::support::pool::Pool;
+use crate::support::programs::worker_binary;
+use crate::support::run_mode::skip;
 use crate::support::waiting::eventually;
 
 /// A worker that is never ready, and one that does not stop by itself.
@@ -128,6 +137,59 @@ fn a_reload_says_what_has_changed_and_a_dry_run_what_would() {
     run.pm.rewrite("[pool.POOL]\ncommand = 5\n");
     run.pm(&["reload"]).ends(2).without_result().notes("command");
     assert_eq!(run.pm(&["status", "-q"]).stdout, "@.1\n@.2\n");
+}
+
+#[test]
+fn a_reload_warns_of_what_cannot_start_and_is_applied() {
+    let run = started(0, "[pool.POOL]\ncommand = ['WORKER', 'stay']\nready = { after = '0s' }\n");
+    run.pm.rewrite(
+        "[pool.POOL]\ncommand = ['no-such-program']\n\
+         [pool.POOL-far]\ncommand = ['WORKER', 'stay']\ncwd = 'missing'\n",
+    );
+    for words in [["reload", "--dry-run"].as_slice(), &["reload"], &["reload", "--json"]] {
+        let said = run.pm(words).ends(0);
+        let said = said.notes("warning: @ cannot start now: no-such-program: not found on PATH\n");
+        let said = said.notes("warning: @-far cannot start now: cannot change to its folder ");
+        said.notes("/missing: no such file or directory\n");
+    }
+    run.pm.says.wait_for(".1 cannot start: no-such-program: not found on PATH");
+    run.pm.says.wait_for("-far.1 cannot start: cannot change to its folder");
+}
+
+#[test]
+fn a_reload_looks_for_programs_where_the_running_pm_would() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("tools")).unwrap();
+    symlink(worker_binary(), folder.path().join("tools/pm-test-tool")).unwrap();
+    let text = "[pool.POOL]\ncommand = ['pm-test-tool', 'stay']\nready = { after = '0s' }\n";
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, text).found_by_itself();
+    let path =
+        format!("{}:{}", folder.path().join("tools").display(), std::env::var("PATH").unwrap());
+    let pool = pool.in_folder(folder.path()).with("PATH", &path).without("PM_SOCKET");
+    let pm = pool.start();
+    pm.wait_slot_ready(".1", 1);
+    let run = Run { folder, pm };
+    run.pm(&["reload"]).ends(0).quietly().prints("kept 1 worker");
+    fs::remove_file(run.folder.path().join("tools/pm-test-tool")).unwrap();
+    run.pm(&["reload"]).ends(0).notes("@ cannot start now: pm-test-tool: not found on PATH");
+}
+
+#[test]
+fn a_reload_is_applied_before_programs_are_looked_for() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'stay']\nready = { after = '0s' }\n";
+    let run = started(0, text);
+    let program = hangs.folder().join("serve");
+    run.pm.rewrite(&format!("{text}[pool.POOL-hung]\ncommand = [{program:?}]\n"));
+    let mut reload = command(run.folder.path(), &["reload"]);
+    let mut reload = reload.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(reload.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("added"), "{line}");
+    run.pm.says.wait_for("-hung.1 has not started yet");
+    // The command goes on when the file system is gone.
+    drop(hangs);
+    assert!(reload.wait().unwrap().success());
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub enum HealthFault {
     AliveWithExit,
     #[error("an empty `{0}` is in each line")]
     EmptyLine(&'static str),
+    #[error("this matches each line, also one without anything in it")]
+    EachLine,
     #[error("an empty `text` is in each answer")]
     EmptyText,
     #[error("no line has a line feed in it: this never matches")]
@@ -53,7 +55,7 @@ impl Explain for HealthFault {
                 "for a job that ends, set `restart = \"never\"` or `\"on-failure\"`".into()
             }
             Self::AliveWithExit => "remove it, or make them ready by another condition".into(),
-            Self::EmptyLine(_) => {
+            Self::EmptyLine(_) | Self::EachLine => {
                 "write a part of the line; any line is `line_regex = \".*\"`".into()
             }
             Self::EmptyText => "write a part of the answer, or remove `text`".into(),

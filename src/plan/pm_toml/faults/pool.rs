@@ -55,8 +55,8 @@ pub enum PoolFault {
     LogBelowFile(String),
     #[error("this path is longer than the kernel accepts")]
     PathTooLong,
-    #[error("pm may not raise `{key}` so far")]
-    LimitTooHigh { key: &'static str, most: u64 },
+    #[error("pm may not raise `{key}` to {value}: its own hard limit is {most}")]
+    LimitTooHigh { key: &'static str, value: String, most: String },
     #[error("`{key}` is too low for any program")]
     LimitTooLow { key: &'static str, least: u64 },
     #[error("pm may not give a worker the nice value {nice}")]

@@ -4,10 +4,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use crate::plan::LogFile;
 use crate::sys::folder::{Folder, FolderError};
+use crate::sys::strerror;
 
 /// At most this many files are renamed in one wakeup, and the rest of a rotation that has begun. Each takes 5 to 20 µs.
 const RENAMES_PER_WAKEUP: usize = 1_000;
@@ -30,6 +33,49 @@ impl Renames {
     }
 }
 
+/// Why a file is not rotated.
+#[derive(Debug)]
+pub enum RotateError {
+    /// This file keeps its name, and so does every younger one: a folder may stand at the other name.
+    NotRenamed(NotRenamed),
+    /// The new file cannot be opened.
+    NotOpened(FolderError),
+}
+
+/// A file that keeps its name. As text, it is what could not be done to it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {}: {}", attempt(.file, .to.as_deref()), strerror(.error))]
+pub struct NotRenamed {
+    pub file: PathBuf,
+    /// `None`: it was to be removed.
+    pub to: Option<PathBuf>,
+    pub error: io::Error,
+}
+
+fn attempt(file: &Path, to: Option<&Path>) -> String {
+    match to {
+        Some(to) => format!("rename {} to {}", file.display(), to.display()),
+        None => format!("remove {}", file.display()),
+    }
+}
+
+impl NotRenamed {
+    /// The folder that is in the way, if it is one (rename(2)).
+    pub fn folder_in_the_way(&self) -> Option<&Path> {
+        match self.error.raw_os_error().map(Errno::from_raw)? {
+            Errno::EISDIR | Errno::ENOTEMPTY | Errno::EEXIST => self.to.as_deref(),
+            Errno::ENOTDIR => Some(&self.file),
+            _ => None,
+        }
+    }
+}
+
+impl<E: Into<FolderError>> From<E> for RotateError {
+    fn from(error: E) -> Self {
+        Self::NotOpened(error.into())
+    }
+}
+
 /// Opens the file for appending, or creates it.
 ///
 /// # Errors
@@ -44,20 +90,29 @@ pub fn open(path: &Path) -> Result<File, FolderError> {
 ///
 /// # Errors
 /// As [`open`], and as renameat(2).
-pub fn rotate(plan: &LogFile, renames: &mut Renames) -> Result<File, FolderError> {
+pub fn rotate(plan: &LogFile, renames: &mut Renames) -> Result<File, RotateError> {
     let (folder, name) = folder_and_name(&plan.path)?;
     let keep = plan.keep;
     if keep == 0 {
-        absent(folder.remove(name))?;
+        absent(folder.remove(name)).map_err(|error| not_renamed(plan, name, None, error))?;
     } else {
         let last = (1..keep).find(|n| !folder.has(&numbered(name, *n))).unwrap_or(keep);
-        for n in (1..last).rev() {
-            absent(folder.rename(&numbered(name, n), &numbered(name, n + 1)))?;
-        }
-        absent(folder.rename(name, &numbered(name, 1)))?;
         renames.0 = renames.0.saturating_sub(last as usize);
+        let rename = |from: &OsStr, to: OsString| {
+            let renamed = absent(folder.rename(from, &to));
+            renamed.map_err(|error| not_renamed(plan, from, Some(&to), error))
+        };
+        for n in (1..last).rev() {
+            rename(&numbered(name, n), numbered(name, n + 1))?;
+        }
+        rename(name, numbered(name, 1))?;
     }
-    folder.append(name)
+    Ok(folder.append(name)?)
+}
+
+fn not_renamed(plan: &LogFile, file: &OsStr, to: Option<&OsStr>, error: io::Error) -> RotateError {
+    let path = |name| plan.path.with_file_name(name);
+    RotateError::NotRenamed(NotRenamed { file: path(file), to: to.map(path), error })
 }
 
 fn folder_and_name(path: &Path) -> Result<(Folder, &OsStr), FolderError> {

@@ -85,6 +85,38 @@ fn one_flush_renames_only_so_many_files_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_file_that_cannot_be_rotated_goes_on_and_is_tried_again_at_each_size() {
+    for (at, goes_to) in [(1, 2), (2, 2), (3, 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(folder.path(), 40, 3);
+        let numbered = |n: u32| folder.path().join(format!("logs/web.1.log.{n}"));
+        std::fs::create_dir_all(numbered(at).join("full")).unwrap();
+        (1..=3).filter(|n| *n != at).for_each(|n| std::fs::write(numbered(n), "").unwrap());
+        let (mut files, mut said) = (LogFiles::default(), Vec::new());
+        let mut push = |range: std::ops::Range<u32>| {
+            for n in range {
+                let line = format!("line {n:02} {}", "x".repeat(if n % 10 == 9 { 50 } else { 0 }));
+                files.push(&plan, WORKER, 0, &piece(&[line.as_bytes()], End::Line));
+                said.extend(files.flush());
+            }
+        };
+        push(0..20);
+        let text = |path: &Path| read_to_string(path).unwrap_or_default();
+        let lines = text(&numbered(1)).lines().count() + text(&plan.path).lines().count();
+        assert_eq!(lines, 20, "no line is lost");
+        std::fs::remove_dir_all(numbered(goes_to)).unwrap();
+        push(20..30);
+        assert!(text(&plan.path).lines().count() < 10);
+        let [Incident::NotRotated { path, why, bytes: 40 }] = &said[..] else {
+            panic!("{said:?}");
+        };
+        assert_eq!((path, &why.file), (&plan.path, &numbered(2)));
+        assert_eq!(why.to, Some(numbered(3)));
+        assert_eq!(why.folder_in_the_way(), Some(&*numbered(goes_to)));
+    }
+}
+
+#[test]
 fn a_line_longer_than_max_size_gets_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 4, 0);

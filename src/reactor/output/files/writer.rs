@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use super::extent::{Extent, Lines};
-use super::rotation::{Renames, open, rotate};
+use super::rotation::{NotRenamed, Renames, RotateError, open, rotate};
 use crate::plan::LogFile;
 use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
 use crate::supervisor::{SlotId, WorkerId};
@@ -35,6 +35,16 @@ pub struct Writer {
     slot: Option<SlotId>,
     lines: Lines,
     progress: Progress,
+    unrotated: Option<Unrotated>,
+}
+
+/// The file goes on, because it could not be rotated.
+#[derive(Debug)]
+struct Unrotated {
+    /// Its length then. The next try is when it has grown by as much as a file may have.
+    length: u64,
+    /// Until it is taken for a report.
+    why: Option<NotRenamed>,
 }
 
 /// Whether all that was collected is written.
@@ -85,11 +95,17 @@ impl Writer {
             slot: None,
             lines: Lines::default(),
             progress: Progress::Done,
+            unrotated: None,
         }
     }
 
     pub fn path(&self) -> &Path {
         &self.plan.path
+    }
+
+    /// How long a file may be.
+    pub fn bytes_max(&self) -> u64 {
+        self.plan.max_bytes
     }
 
     pub fn has_collected(&self) -> bool {
@@ -118,6 +134,11 @@ impl Writer {
     /// The same number, which is reported and begins again at 0.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Why the file is not rotated: once, until it was.
+    pub fn take_not_renamed(&mut self) -> Option<NotRenamed> {
+        self.unrotated.as_mut().and_then(|unrotated| unrotated.why.take())
     }
 
     /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
@@ -236,29 +257,58 @@ impl Writer {
         self.lost_ever += lost;
     }
 
+    /// How long the file of this length may become.
+    fn room_end(&self, length: u64) -> u64 {
+        match &self.unrotated {
+            Some(unrotated) if length >= unrotated.length => {
+                unrotated.length.saturating_add(self.plan.max_bytes)
+            }
+            // Another process has truncated or renamed it.
+            Some(_) | None => self.plan.max_bytes,
+        }
+    }
+
     /// Opens the file if it is closed, and rotates it if the next line does not fit. Returns how many bytes fit, or
-    /// `None` if no more files may be renamed now.
+    /// `None` if no more files may be renamed now. A file that cannot be rotated goes on.
     fn make_room(
         &mut self,
         lines: &[u8],
         renames: &mut Renames,
     ) -> Result<Option<(&mut OpenFile, usize)>, FolderError> {
         self.file.take_if(|open| open.name == Name::Doubtful && open.open_bytes == 0);
-        let max = self.plan.max_bytes;
         let mut file = match self.file.take() {
             Some(file) => file,
             None => OpenFile::of(open(&self.plan.path)?)?,
         };
+        let mut max = self.room_end(file.length);
         if file.length > 0 && file.fitting(lines, max) == 0 {
             if renames.are_used_up() {
                 self.file = Some(file);
                 return Ok(None);
             }
-            file.end_cut_line();
-            drop(file);
-            file = OpenFile::of(rotate(&self.plan, renames)?)?;
+            match rotate(&self.plan, renames) {
+                Ok(new) => {
+                    file.end_cut_line();
+                    file = OpenFile::of(new)?;
+                    self.unrotated = None;
+                    max = self.plan.max_bytes;
+                }
+                Err(RotateError::NotRenamed(why)) => {
+                    // Reported once, until the file was rotated.
+                    let why = self.unrotated.take().map_or(Some(why), |earlier| earlier.why);
+                    self.unrotated = Some(Unrotated { length: file.length, why });
+                    max = file.length.saturating_add(self.plan.max_bytes);
+                }
+                Err(RotateError::NotOpened(error)) => {
+                    file.end_cut_line();
+                    return Err(error);
+                }
+            }
         }
-        let fitting = file.fitting(lines, max);
+        let fitting = match file.fitting(lines, max) {
+            0 => first_line(lines),
+            fitting => fitting,
+        };
         Ok(Some((self.file.insert(file), fitting)))
     }
 }
@@ -281,12 +331,11 @@ impl OpenFile {
     /// pieces. The first line always fits into an empty file.
     fn fitting(&self, lines: &[u8], max_bytes: u64) -> usize {
         let room = usize::try_from(max_bytes.saturating_sub(self.length)).unwrap_or(usize::MAX);
-        let first_line = || memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1);
         if self.open_bytes > 0 {
             if lines.len() <= room && self.name == Name::Current {
                 return lines.len();
             }
-            let line = first_line();
+            let line = first_line(lines);
             let line_max = max_bytes.max(LINE_BYTES_MAX as u64);
             return if self.open_bytes + line as u64 <= line_max { line } else { 0 };
         }
@@ -295,7 +344,7 @@ impl OpenFile {
         }
         match memchr::memrchr(b'\n', &lines[..room]) {
             Some(end) => end + 1,
-            None if self.length == 0 => first_line(),
+            None if self.length == 0 => first_line(lines),
             None => 0,
         }
     }
@@ -342,4 +391,9 @@ impl OpenFile {
             let _ = self.file.write_all(b"\n");
         }
     }
+}
+
+/// The length of the first line.
+fn first_line(lines: &[u8]) -> usize {
+    memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1)
 }

@@ -261,6 +261,17 @@ fn log_file(incident: &FileIncident) -> String {
         FileIncident::Restored { path, lost } => {
             format!("{} can be written again; lost {}", path.display(), lines(*lost))
         }
+        FileIncident::NotRotated { path, why, bytes } => {
+            let folder = why.folder_in_the_way();
+            let remedy =
+                folder.map(|folder| format!("; move the folder {} away", folder.display()));
+            format!(
+                "{} is not rotated and grows: {why}{}; no line is lost, and it is tried again after {}",
+                path.display(),
+                remedy.unwrap_or_default(),
+                phrase::bytes(*bytes)
+            )
+        }
         FileIncident::Lost { path, lost } => {
             format!("{} could not be written until the end; lost {}", path.display(), lines(*lost))
         }

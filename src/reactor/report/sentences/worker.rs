@@ -10,7 +10,7 @@ use crate::reactor::report::{
 };
 use crate::supervisor::{Exit, Next};
 use crate::sys::Awaiting;
-use crate::sys::ports::Holder;
+use crate::sys::ports::{Holder, HolderProcess};
 use crate::sys::proc::{ProcessInfo, SignalState};
 
 /// One line names at most this many processes.
@@ -149,7 +149,7 @@ fn spawn_failed(
     next: Next,
     retry: Retry,
 ) -> String {
-    if let SpawnFailure::PortHeld { holder, .. } = failure {
+    if let SpawnFailure::PortHeld(holder) = failure {
         let next = match next {
             Next::Spawn | Next::Backoff(_) => port_held(holder, retry),
             Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => then(worker, next),
@@ -170,12 +170,12 @@ fn spawn_failed(
 fn port_held(holder: &Holder, retry: Retry) -> String {
     let apart = words(retry.backoff_max);
     let trying = format!("trying until it is free, at most {apart} apart");
-    match (holder, retry.stale_workers) {
-        (Holder::StaleWorker { .. }, StaleWorkers::Kill) => "killing it".into(),
-        (Holder::StaleWorker { .. }, StaleWorkers::Keep) => {
+    match (&holder.process, retry.stale_workers) {
+        (HolderProcess::StaleWorker { .. }, StaleWorkers::Kill) => "killing it".into(),
+        (HolderProcess::StaleWorker { .. }, StaleWorkers::Keep) => {
             format!("`--take-over` would kill it; {trying}")
         }
-        (Holder::Other { .. } | Holder::Hidden, _) => trying,
+        (HolderProcess::Other { .. } | HolderProcess::Hidden, _) => trying,
     }
 }
 

@@ -25,6 +25,14 @@ fn said(event: WorkerEvent) -> String {
     super::super::of(&What::Worker(worker(), event))
 }
 
+fn holder(address: &str, process: HolderProcess) -> Holder {
+    Holder { address: address.parse().unwrap(), process }
+}
+
+fn other(program: &str) -> HolderProcess {
+    HolderProcess::Other { pid: Pid::from_raw(9), program: program.into() }
+}
+
 fn death(exit: Exit, output: &str) -> Death {
     let mut last_output = LastOutput::default();
     last_output.push(output.as_bytes());
@@ -33,13 +41,13 @@ fn death(exit: Exit, output: &str) -> Death {
 
 #[test]
 fn a_worker_without_its_port_is_told_which_process_holds_it() {
-    let holder = Some(Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() });
+    let holder = Some(holder("127.0.0.1:8081", other("nginx")));
     let last = Some(LastSign::Failure(ProbeFailure::PortHeld { port: 8081, holder }));
     let awaited = ReadyBy::Probe(Probe::Tcp { port: 8081 });
     assert_eq!(
         said(WorkerEvent::NeverReady { awaited, within: Duration::from_secs(30), last }),
-        "web.2 did not listen on port 8081 within 30s (last: port 8081 is held by pid 9 (nginx)); \
-         stopping it"
+        "web.2 did not listen on port 8081 within 30s (last: 127.0.0.1:8081 is held by pid 9 \
+         (nginx)); stopping it"
     );
 }
 
@@ -83,7 +91,7 @@ fn what_others_chose_begins_no_line_and_acts_on_no_terminal() {
         r"web.2 exited 1 after 2.1s, before it was ready; giving up; its last line: ".to_owned()
             + r"\u{1b}[31mboom \u{1b}]0;t\u{7}\rpm \u{202e}"
     );
-    let holder = Some(Holder::Other { pid: Pid::from_raw(9), program: "x)\npm  | w.9 x".into() });
+    let holder = Some(holder("[::]:8081", other("x)\npm  | w.9 x")));
     let last = Some(LastSign::Failure(ProbeFailure::PortHeld { port: 8081, holder }));
     let awaited = ReadyBy::Probe(Probe::Tcp { port: 8081 });
     let within = Duration::from_secs(30);
@@ -109,24 +117,24 @@ fn a_failed_start_says_when_the_next_try_is() {
 
 #[test]
 fn a_held_port_names_the_holder_and_what_pm_does() {
-    let held = |holder, stale_workers| {
-        let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder });
+    let held = |process, stale_workers| {
+        let failure = Rc::new(SpawnFailure::PortHeld(holder("[::1]:8081", process)));
         let retry = Retry { stale_workers, ..RETRY };
         said(WorkerEvent::SpawnFailed { failure, hint: None, next: Next::Spawn, retry })
     };
-    let other = Holder::Other { pid: Pid::from_raw(9), program: "nginx".into() };
     assert_eq!(
-        held(other, StaleWorkers::Kill),
-        "web.2 cannot start: port 8081 is held by pid 9 (nginx); \
+        held(other("nginx"), StaleWorkers::Kill),
+        "web.2 cannot start: [::1]:8081 is held by pid 9 (nginx); \
          trying until it is free, at most 10s apart"
     );
-    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    let hidden = holder("0.0.0.0:8081", HolderProcess::Hidden);
+    let failure = Rc::new(SpawnFailure::PortHeld(hidden));
     let next = Next::GiveUp;
     assert_eq!(
         said(WorkerEvent::SpawnFailed { failure, hint: None, next, retry: RETRY }),
-        "web.2 cannot start: port 8081 is held by a process that only root may see; giving up"
+        "web.2 cannot start: 0.0.0.0:8081 is held by a process that only root may see; giving up"
     );
-    let stale = || Holder::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
+    let stale = || HolderProcess::StaleWorker { pid: Pid::from_raw(9), program: "deno".into() };
     let kept = held(stale(), StaleWorkers::Keep);
     assert!(kept.contains("; `--take-over` would kill it; trying until"), "{kept}");
     let killed = held(stale(), StaleWorkers::Kill);
@@ -187,7 +195,8 @@ fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
 fn all() -> Vec<WorkerEvent> {
     let next = Next::Spawn;
     let died = || death(Exit::Code(1), "");
-    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    let hidden = holder("127.0.0.1:8081", HolderProcess::Hidden);
+    let failure = Rc::new(SpawnFailure::PortHeld(hidden));
     vec![
         WorkerEvent::Ready,
         WorkerEvent::Crashed { death: died(), next },
