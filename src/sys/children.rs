@@ -3,7 +3,7 @@
 //! This is the one reaper and the one table of pids. No other file waits for a child or signals a group, and above this
 //! floor a worker is known by its [`WorkerId`], a probe by its [`ProbeId`], never by a number of the kernel. Such a
 //! number is safe to use only while the kernel cannot give it to another process: as long as its process is not reaped,
-//! or its group has members.
+//! or its group has members, of which one is below pm.
 //!
 //! Each child of pm has one owner, from its spawn or its adoption until it is reaped. No call walks over all workers,
 //! except to suspend and to resume them.
@@ -188,11 +188,15 @@ impl Children {
 
     fn forget(&mut self, owner: Owner) {
         if let Some(group) = self.groups.remove(&owner) {
-            // Where the number was released before, it may be that of another group by now.
-            if self.leaders.get(&group.pid) == Some(&owner) {
-                self.leaders.remove(&group.pid);
-            }
+            self.forget_number(group.pid, owner);
             self.orphans.disown(owner, group.orphans);
+        }
+    }
+
+    /// The number of a group is not that of this owner any more. It may be that of another one by now.
+    fn forget_number(&mut self, number: Pid, owner: Owner) {
+        if self.leaders.get(&number) == Some(&owner) {
+            self.leaders.remove(&number);
         }
     }
 
@@ -211,7 +215,8 @@ impl Children {
         if let Some(group) = self.groups.get_mut(&owner)
             && group.loses_number()
         {
-            self.leaders.remove(&group.pid);
+            let number = group.pid;
+            self.forget_number(number, owner);
         }
     }
 
@@ -271,9 +276,8 @@ impl Children {
         };
         if group.has_members() && proc::are_all_dead(group.pid) {
             group.has_only_dead();
-            if self.leaders.get(&group.pid) == Some(&owner) {
-                self.leaders.remove(&group.pid);
-            }
+            let number = group.pid;
+            self.forget_number(number, owner);
         }
         self.suspect(Some(owner));
     }
@@ -305,6 +309,12 @@ impl Children {
         }
         left.iter().for_each(|pid| expect_sent(send(*pid, libc::SIGKILL)));
         left.len()
+    }
+
+    /// True if this is the leader of a worker or a probe, and not reaped.
+    fn is_leader(&self, pid: Pid) -> bool {
+        let group = self.leaders.get(&pid).and_then(|owner| self.groups.get(owner));
+        group.is_some_and(Group::has_leader)
     }
 
     fn group(&self, worker: WorkerId) -> Option<&Group> {

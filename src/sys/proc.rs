@@ -62,6 +62,24 @@ pub fn are_all_dead(group: Pid) -> bool {
     members.peek().is_some() && members.all(|pid| is_dead(pid) == Some(true))
 }
 
+/// True if a member of this process group descends from this process.
+pub fn has_descendant_in(group: Pid) -> bool {
+    pids_of(group).any(|pid| descends_from(pid, getpid()))
+}
+
+/// True if `ancestor` lives and is this process or above it. For a pm, an orphan of its workers is one too: pm adopts
+/// it.
+pub fn descends_from(pid: Pid, ancestor: Pid) -> bool {
+    let mut above = pid.as_raw();
+    while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
+        if above == ancestor.as_raw() {
+            return true;
+        }
+        above = stat.ppid;
+    }
+    false
+}
+
 /// True if this process is dead and not reaped; `None` if it is gone.
 fn is_dead(pid: Pid) -> Option<bool> {
     let stat = Process::new(pid.as_raw()).and_then(|process| process.stat()).ok()?;

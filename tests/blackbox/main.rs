@@ -30,6 +30,7 @@ mod random_ends;
 mod real_programs;
 mod reload;
 mod reload_states;
+mod reused_numbers;
 mod run_end;
 mod sealed;
 mod sealed_ports;
