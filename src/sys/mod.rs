@@ -23,7 +23,7 @@
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
 //!
 //! Look-ups, for messages and plans:
-//! - [`proc`]: processes; [`usage`]: their CPU time and memory
+//! - [`proc`]: processes; [`usage`]: their CPU time and memory; [`open_sockets`]: what a process has open
 //! - [`ports`]: ports; [`listener`]: is it the worker that listens
 //! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text
 
@@ -40,6 +40,7 @@ pub mod guard;
 pub(crate) mod listener;
 mod low_files;
 pub mod notify;
+mod open_sockets;
 pub(crate) mod own_process;
 pub(crate) mod ports;
 pub(crate) mod privileges;

@@ -13,11 +13,11 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
     socket, sockopt,
 };
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::proc::{self, ProcessInfo};
-use super::stale_worker;
+use super::proc::{self, NoOwner, ProcessInfo};
+use super::{privileges, stale_worker};
 
 /// The process that listens on a port, as far as pm's user may see. As text, it is a noun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,33 @@ pub enum Holder {
         pid: Pid,
         program: String,
     },
-    /// A process of another user.
-    Hidden,
+    /// A process that was not found.
+    Hidden(Hidden),
+}
+
+/// Why the process that holds a port was not found. As text, it is a noun: that process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hidden {
+    #[error("a process that only root may see")]
+    NotRoot,
+    #[error("a process that root may see only with CAP_SYS_PTRACE, which pm does not have")]
+    NoCapability,
+    /// pm is root, and the kernel refuses all the same.
+    #[error("a process that the kernel hides from pm (by a user namespace or a security module)")]
+    Refused,
+    #[error("a process that is not in /proc (of another pid namespace, or the kernel itself)")]
+    Absent,
+}
+
+impl From<NoOwner> for Hidden {
+    fn from(no_owner: NoOwner) -> Self {
+        match no_owner {
+            NoOwner::Absent => Self::Absent,
+            NoOwner::Forbidden if !geteuid().is_root() => Self::NotRoot,
+            NoOwner::Forbidden if !privileges::may_see_all() => Self::NoCapability,
+            NoOwner::Forbidden => Self::Refused,
+        }
+    }
 }
 
 impl fmt::Display for Holder {
@@ -42,7 +67,7 @@ impl fmt::Display for Holder {
             Self::StaleWorker { pid, program } => {
                 write!(out, "pid {pid} ({program}), which an earlier pm has left here")
             }
-            Self::Hidden => write!(out, "a process that only root may see"),
+            Self::Hidden(hidden) => hidden.fmt(out),
         }
     }
 }
@@ -98,11 +123,11 @@ pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
         return None;
     }
     match proc::owner_of(&sockets) {
-        Some(ProcessInfo { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
+        Ok(ProcessInfo { pid, program, .. }) if stale_worker::is_stale_worker(pid, folder) => {
             Some(Holder::StaleWorker { pid, program })
         }
-        Some(ProcessInfo { pid, program, .. }) => Some(Holder::Other { pid, program }),
-        None => is_held(port).then_some(Holder::Hidden),
+        Ok(ProcessInfo { pid, program, .. }) => Some(Holder::Other { pid, program }),
+        Err(no_owner) => is_held(port).then(|| Holder::Hidden(no_owner.into())),
     }
 }
 

@@ -11,6 +11,7 @@ use nix::unistd::{Pid, geteuid, getpgid, getpid};
 use procfs::ProcResult;
 use procfs::process::{Process, ProcessesIter, Stat, all_processes, all_processes_with_root};
 
+use super::open_sockets::{Access, has_open};
 use super::sealed::{outer_pid, outer_proc};
 
 /// A process, for messages.
@@ -148,22 +149,35 @@ pub fn usable() -> Usable {
     }
 }
 
+/// Why no process was found that has a socket open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoOwner {
+    /// Of some processes pm may not see what they have open, or they are hidden from it.
+    Forbidden,
+    /// Each process was looked at, and none has it open.
+    Absent,
+}
+
 /// The first process that has one of these sockets open, by inode.
-pub fn owner_of(sockets: &BTreeSet<u64>) -> Option<ProcessInfo> {
+///
+/// # Errors
+/// If none was found.
+pub fn owner_of(sockets: &BTreeSet<u64>) -> Result<ProcessInfo, NoOwner> {
     // In a sealed run the owner may be outside.
-    let processes = match outer_proc() {
-        Some(outer) => all_processes_with_root(outer),
-        None => all_processes(),
-    };
-    let (process, stat) = stats(processes, |_| true).find(|(process, _)| {
-        let files = process.fd().into_iter().flatten().flatten();
-        files.into_iter().any(|file| match file.target {
-            procfs::process::FDTarget::Socket(inode) => sockets.contains(&inode),
-            _ => false,
-        })
-    })?;
-    let pid = Pid::from_raw(stat.pid);
-    Some(describe(&process, stat, pid, libc::SIGTERM))
+    let root = outer_proc().unwrap_or_else(|| "/proc".into());
+    // Process 1 is to be seen, unless the mount option `hidepid` hides those of other users (proc(5)).
+    let mut is_hidden = std::fs::read(root.join("1/stat")).is_err();
+    for (process, stat) in stats(all_processes_with_root(&root), |_| true) {
+        match has_open(&root.join(stat.pid.to_string()).join("fd"), sockets) {
+            Access::Open => {
+                let pid = Pid::from_raw(stat.pid);
+                return Ok(describe(&process, stat, pid, libc::SIGTERM));
+            }
+            Access::Hidden => is_hidden = true,
+            Access::NotOpen => {}
+        }
+    }
+    Err(if is_hidden { NoOwner::Forbidden } else { NoOwner::Absent })
 }
 
 /// All processes that `is_wanted` accepts. One that ends while they are listed is left out.
@@ -226,6 +240,6 @@ mod tests {
         let inode = nix::sys::stat::fstat(listener.as_fd()).unwrap().st_ino;
         let owner = owner_of(&BTreeSet::from([inode])).unwrap();
         assert_eq!(owner.pid, getpid());
-        assert_eq!(owner_of(&BTreeSet::new()), None);
+        assert!(owner_of(&BTreeSet::new()).is_err());
     }
 }

@@ -16,6 +16,7 @@ mod exec_command;
 mod exec_environment;
 mod hanging_start;
 mod health;
+mod hidden_holders;
 mod init_option;
 mod log_files;
 mod matrix;

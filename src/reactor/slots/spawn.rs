@@ -228,7 +228,7 @@ fn probe_port(spec: &LaunchSpec, stale_workers: StaleWorkers) -> Result<(), Spaw
             stale_worker::kill(*pid, folder)
         }
         (ports::Holder::StaleWorker { .. }, StaleWorkers::Keep) => {}
-        (ports::Holder::Other { .. } | ports::Holder::Hidden, _) => {}
+        (ports::Holder::Other { .. } | ports::Holder::Hidden(_), _) => {}
     }
     Err(SpawnFailure::PortHeld { port, holder })
 }

@@ -175,7 +175,7 @@ fn port_held(holder: &Holder, retry: Retry) -> String {
         (Holder::StaleWorker { .. }, StaleWorkers::Keep) => {
             format!("`--take-over` would kill it; {trying}")
         }
-        (Holder::Other { .. } | Holder::Hidden, _) => trying,
+        (Holder::Other { .. } | Holder::Hidden(_), _) => trying,
     }
 }
 

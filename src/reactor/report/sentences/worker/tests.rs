@@ -10,6 +10,7 @@ use crate::reactor::output::LastOutput;
 use crate::reactor::report::What;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::SpawnError;
+use crate::sys::ports::Hidden;
 
 fn worker() -> WorkerFacts {
     WorkerFacts {
@@ -120,7 +121,8 @@ fn a_held_port_names_the_holder_and_what_pm_does() {
         "web.2 cannot start: port 8081 is held by pid 9 (nginx); \
          trying until it is free, at most 10s apart"
     );
-    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    let failure =
+        Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden(Hidden::NotRoot) });
     let next = Next::GiveUp;
     assert_eq!(
         said(WorkerEvent::SpawnFailed { failure, hint: None, next, retry: RETRY }),
@@ -187,7 +189,8 @@ fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
 fn all() -> Vec<WorkerEvent> {
     let next = Next::Spawn;
     let died = || death(Exit::Code(1), "");
-    let failure = Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden });
+    let failure =
+        Rc::new(SpawnFailure::PortHeld { port: 8081, holder: Holder::Hidden(Hidden::NotRoot) });
     vec![
         WorkerEvent::Ready,
         WorkerEvent::Crashed { death: died(), next },
