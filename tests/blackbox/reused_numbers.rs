@@ -1,8 +1,9 @@
-//! The kernel gives the number of a process group to another process once the group has no members. That one is never
-//! signalled.
+//! The kernel gives the number of a dead process, or of a process group without members, to another process: that one
+//! is not taken for it.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal::{SIGKILL, SIGQUIT, SIGTERM, SIGUSR1};
@@ -14,7 +15,7 @@ use crate::support::api::Api;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send, state};
-use crate::support::programs::{worker, worker_text};
+use crate::support::programs::{shell, worker, worker_text};
 use crate::support::run_mode::skip;
 use crate::support::waiting::eventually;
 
@@ -198,26 +199,64 @@ fn a_worker_that_has_the_number_of_a_former_one_lives_on_and_is_kept() {
     });
 }
 
+/// A command that waits for a number, and leaves an orphan with it, which pm adopts.
+struct Maker {
+    _folder: TempDir,
+    number: PathBuf,
+}
+
+impl Maker {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { number: folder.path().join("number"), _folder: folder }
+    }
+
+    fn script(&self) -> String {
+        format!(
+            "until [ -s {0} ]; do sleep 0.01; done; n=$(cat {0}); \
+             (while [ \"$orphan\" != $n ]; do kill -9 $orphan; echo $((n - 1)) > {LAST}; \
+             sleep 1000 & orphan=$!; done 2> /dev/null; echo adopted); exec sleep 1000",
+            self.number.display()
+        )
+    }
+
+    fn make(&self, number: Pid, pm: &Pm) {
+        let new = self.number.with_extension("new");
+        fs::write(&new, number.to_string()).unwrap();
+        fs::rename(new, &self.number).unwrap();
+        pm.prints.wait_for("adopted");
+    }
+}
+
 #[test]
 fn an_orphan_that_has_the_number_of_a_former_group_is_reaped() {
     in_a_namespace(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let number = folder.path().join("number");
-        // pm adopts the process that has the number when the subshell ends.
-        let script = format!(
-            "until [ -s {0} ]; do sleep 0.01; done; n=$(cat {0}); \
-         (while [ \"$orphan\" != $n ]; do kill -9 $orphan; echo $((n - 1)) > {LAST}; \
-         sleep 1000 & orphan=$!; done 2> /dev/null; echo adopted); exec sleep 1000",
-            number.display()
-        );
-        let run = Run::beside(&script);
-        let new = number.with_extension("new");
-        fs::write(&new, run.former.to_string()).unwrap();
-        fs::rename(new, number).unwrap();
-        run.pm.prints.wait_for("adopted");
+        let maker = Maker::new();
+        let run = Run::beside(&maker.script());
+        maker.make(run.former, &run.pm);
         send(SIGKILL, run.former);
         eventually("it is reaped", || state(run.former).is_none().then_some(()));
         run.stop_former(json!({ "now": true }));
         run.pm.stop();
+    });
+}
+
+#[test]
+fn what_has_the_number_of_a_child_from_before_pm_does_not_outlive_pm() {
+    in_a_namespace(|| {
+        let maker = Maker::new();
+        let pool = Pool::of(shell(&maker.script())).of_size(1);
+        let pool = pool.after("sleep 1000 < /dev/null > /dev/null 2>&1 & echo child $!");
+        let mut pm = pool.start();
+        let said = pm.prints.wait_for("child ");
+        let child = Pid::from_raw(said.split_once("child ").unwrap().1.parse().unwrap());
+        // The guard is there.
+        pm.says.wait_for("keeping");
+        send(SIGKILL, child);
+        eventually("it is reaped", || state(child).is_none().then_some(()));
+        maker.make(child, &pm);
+        send(SIGKILL, pm.reactor());
+        pm.wait_end();
+        assert!(!is_alive(child), "it is not that child");
     });
 }
