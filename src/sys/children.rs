@@ -34,7 +34,7 @@ use self::orphans::Orphans;
 use super::child_list::ChildList;
 use super::child_watch::{ChildWatch, StartId};
 use super::low_files::LowFiles;
-use super::proc::{self, ProcessInfo};
+use super::proc::{self, ProcessInfo, SignalState};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::starting::{Awaiting, Starting};
@@ -65,6 +65,8 @@ pub struct Children {
     execd: VecDeque<WorkerId>,
     /// Dead children that were found and are not reaped yet.
     dead: VecDeque<Pid>,
+    /// Dead leaders that another process keeps from being reaped, found since they were last taken.
+    kept: BTreeSet<WorkerId>,
     /// Whether more children may be dead than were found last.
     search: Search,
     /// Workers without a leader of which a process may have ended since they were last looked at.
@@ -94,6 +96,7 @@ impl Children {
             failed: BTreeMap::new(),
             execd: VecDeque::new(),
             dead: VecDeque::new(),
+            kept: BTreeSet::new(),
             search: Search::Needed,
             maybe_empty: BTreeSet::new(),
             next_probe: ProbeId(0),
@@ -244,6 +247,18 @@ impl Children {
     /// The pid of the worker's leader, for messages.
     pub fn pid(&self, worker: WorkerId) -> Option<Pid> {
         self.group(worker).map(|group| group.pid)
+    }
+
+    /// The process that traces the dead leader of this worker and so keeps it, for messages. `None`: it can be reaped.
+    pub fn tracer_of_dead(&self, worker: WorkerId) -> Option<Pid> {
+        let leader = self.group(worker).filter(|group| group.has_leader())?.pid;
+        match proc::info(leader, libc::SIGKILL)?.signal_state {
+            SignalState::DeadAndTraced(tracer) => Some(tracer),
+            SignalState::Delivered | SignalState::Ignored(_) | SignalState::Blocked(_) => None,
+            SignalState::Dead | SignalState::Stopped | SignalState::Traced(_) => None,
+            SignalState::FirstThreadEnded(_) | SignalState::NotPermitted(_) => None,
+            SignalState::Uninterruptible => None,
+        }
     }
 
     /// Finds the living processes of each of these workers, for messages.

@@ -202,8 +202,12 @@ fn describe(process: &Process, stat: Stat, pid: Pid, signal: i32) -> ProcessInfo
         status.as_ref().map(|status| (status.sigign, status.sigblk)).unwrap_or_default();
     // A signal is permitted if the sender's real or effective id is the receiver's real or saved one (kill(2)).
     let own = geteuid().as_raw();
-    let tracer = status.as_ref().map(|status| Pid::from_raw(status.tracerpid));
-    let tracer = tracer.filter(|tracer| tracer.as_raw() != 0).map(outer_pid);
+    // The /proc of a sealed run shows no tracer that is outside.
+    let outside =
+        || Process::new_with_root(outer_proc()?.join(pid.to_string())).ok()?.status().ok();
+    let outside = if status.is_some() { outside() } else { None };
+    let tracer = outside.as_ref().or(status.as_ref()).map(|status| status.tracerpid);
+    let tracer = tracer.filter(|tracer| *tracer != 0).map(Pid::from_raw);
     let others = u64::try_from(stat.num_threads - 1).unwrap_or(0);
     let foreign = status.filter(|status| own != 0 && own != status.ruid && own != status.suid);
     let signal_state = match (stat.state, foreign) {

@@ -45,5 +45,6 @@ mod support;
 mod suspension;
 mod terminal;
 mod terminal_output;
+mod traced;
 mod view;
 mod wakeup;

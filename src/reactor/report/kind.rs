@@ -29,7 +29,8 @@ impl WorkerEvent {
             Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
             Self::GraceOver { .. } | Self::StillStopping { .. } => false,
-            Self::StillKilling { .. } | Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::StillKilling { .. } | Self::KeptDead(_) => false,
+            Self::NotWatched(_) | Self::Rejected(_) => false,
         }
     }
 
@@ -48,6 +49,7 @@ impl WorkerEvent {
             Self::GraceOver { .. } => "grace_over",
             Self::StillStopping { .. } => "still_stopping",
             Self::StillKilling { .. } => "still_killing",
+            Self::KeptDead(_) => "kept_dead",
             Self::NotWatched(_) => "not_watched",
             Self::Rejected(_) => "rejected",
         }
@@ -67,7 +69,7 @@ impl WorkerEvent {
             Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::GraceOver { .. } => false,
             Self::StillStopping { .. } | Self::StillKilling { .. } => false,
-            Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::KeptDead(_) | Self::NotWatched(_) | Self::Rejected(_) => false,
         }
     }
 }

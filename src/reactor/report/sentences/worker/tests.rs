@@ -207,6 +207,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
         WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
         WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
+        WorkerEvent::KeptDead(Pid::from_raw(99)),
         WorkerEvent::NotWatched(ProbeFailure::CannotStart("probe: not found on PATH".into())),
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
