@@ -83,6 +83,7 @@ impl RunEvent {
             Self::WaitingInVain { .. } => "waiting_in_vain",
             Self::EndedWithFailure(_) => "ended_with_failure",
             Self::NoControl(_) => "no_control_socket",
+            Self::LowLocksLimit(_) => "low_locks_limit",
             Self::Reloaded(_) => "reloaded",
             Self::Scaled(_) => "scaled",
             Self::ReloadRefused(_) => "reload_refused",
@@ -101,7 +102,8 @@ impl RunEvent {
         match self {
             Self::Started(_) | Self::MemoryLimit { .. } | Self::Waiting { .. } => true,
             Self::Reloaded(_) | Self::Scaled(_) | Self::Stop(..) | Self::AllStopped(_) => true,
-            Self::NoControl(_) | Self::PoolEnded { .. } | Self::PoolBlocked { .. } => false,
+            Self::NoControl(_) | Self::LowLocksLimit(_) => false,
+            Self::PoolEnded { .. } | Self::PoolBlocked { .. } => false,
             Self::WaitingInVain { .. } | Self::EndedWithFailure(_) => false,
             Self::ReloadRefused(_) | Self::MoreDelays(_) | Self::LeftBehind(_) => false,
             Self::User2 | Self::Output(_) => false,

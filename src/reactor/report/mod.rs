@@ -171,6 +171,8 @@ pub enum RunEvent {
     Started(Vec<PoolFacts>),
     /// There is no control socket, for this reason.
     NoControl(String),
+    /// This hard limit on file locks leaves no room for the tags of workers.
+    LowLocksLimit(u64),
     /// How the memory of this pool's workers is limited.
     MemoryLimit {
         pool: String,
