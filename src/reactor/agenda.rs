@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::report::{NoFile, StopProgress};
+use super::report::{KeptDead, NoFile, StopProgress};
 use super::tokens::Unread;
 use crate::plan::{Counts, LoadError, Plan};
 use crate::supervisor::Outcome;
@@ -29,6 +29,8 @@ pub struct Agenda {
     pub leaving: Option<Leaving>,
     /// When what delays a stop is reported.
     pub stop_progress: StopProgress,
+    /// When dead workers that cannot be reaped are reported.
+    pub kept_dead: KeptDead,
     /// In how many wakeups in a row no deadline was judged.
     postponed: u32,
 }
@@ -64,6 +66,7 @@ impl Agenda {
             counts: Counts::default(),
             leaving: None,
             stop_progress: StopProgress::default(),
+            kept_dead: KeptDead::default(),
             postponed: 0,
         }
     }

@@ -91,6 +91,7 @@ impl Reactor {
             self.health.next_deadline(),
             self.slots.next_deadline(),
             self.agenda.stop_progress.next_deadline(),
+            self.agenda.kept_dead.next_deadline(),
             self.output.next_deadline(now),
             self.control.next_deadline(),
             leaving.filter(|until| *until > now),

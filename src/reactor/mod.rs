@@ -234,6 +234,7 @@ impl Reactor {
             ChildEvent::Execd(worker) => self.on_execd(worker),
             ChildEvent::NotExecd { worker, error } => self.on_not_execd(worker, error),
             ChildEvent::Exited { worker, exit, cpu, remains } => {
+                self.agenda.kept_dead.on_reaped(worker);
                 self.slots.on_exited(worker, exit, now);
                 self.slots.measure_death(worker, exit, cpu, remains, self.clock.read());
                 let probe = self.health.on_exited(worker, &mut self.poller.registrar());
@@ -275,6 +276,7 @@ impl Reactor {
         self.handle(Event::Tick);
         self.report_delays();
         self.report_slow_starts();
+        self.report_kept_dead();
     }
 
     /// A changed file; what workers notify and write; probes.

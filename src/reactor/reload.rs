@@ -15,7 +15,7 @@ use crate::plan::text::phrase;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Counts, Plan, WORKERS_MAX};
 use crate::supervisor::Event;
-use crate::sys::own_process;
+use crate::sys::{low_hard_limit, own_process};
 use crate::wire::Problem;
 
 impl Reactor {
@@ -30,6 +30,9 @@ impl Reactor {
         }
         if let Some(limit) = self.slots.memory_limit() {
             self.say(limit);
+        }
+        if let Some(limit) = low_hard_limit() {
+            self.say(RunEvent::LowLocksLimit(limit));
         }
         self.revise(revised);
         Ok(())

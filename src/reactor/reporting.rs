@@ -152,6 +152,23 @@ impl Reactor {
         }
     }
 
+    /// Reports which workers are dead and cannot be reaped. Of one that is being stopped, that is reported as a delay.
+    pub(super) fn report_kept_dead(&mut self) {
+        let now = self.clock.now();
+        for worker in self.children.take_kept() {
+            self.agenda.kept_dead.on_found(worker, now);
+        }
+        for worker in self.agenda.kept_dead.due(now) {
+            let slot = self.supervisor.slot(worker.slot);
+            if slot.is_none_or(|slot| slot.phase().is_ending()) {
+                continue;
+            }
+            if let Some(tracer) = self.children.tracer_of_dead(worker) {
+                self.report_worker(worker, WorkerEvent::KeptDead(tracer));
+            }
+        }
+    }
+
     pub(super) fn report_not_watched(&mut self, worker: WorkerId, failure: ProbeFailure) {
         self.report_worker(worker, WorkerEvent::NotWatched(failure));
     }

@@ -3,7 +3,7 @@
 //! This is the one reaper and the one table of pids. No other file waits for a child or signals a group, and above this
 //! floor a worker is known by its [`WorkerId`], a probe by its [`ProbeId`], never by a number of the kernel. Such a
 //! number is safe to use only while the kernel cannot give it to another process: as long as its process is not reaped,
-//! or its group has members.
+//! or its group has members, of which one is below pm.
 //!
 //! Each child of pm has one owner, from its spawn or its adoption until it is reaped. No call walks over all workers,
 //! except to suspend and to resume them.
@@ -34,7 +34,7 @@ use self::orphans::Orphans;
 use super::child_list::ChildList;
 use super::child_watch::{ChildWatch, StartId};
 use super::low_files::LowFiles;
-use super::proc::{self, ProcessInfo};
+use super::proc::{self, ProcessInfo, SignalState};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
 use super::starting::{Awaiting, Starting};
@@ -65,6 +65,8 @@ pub struct Children {
     execd: VecDeque<WorkerId>,
     /// Dead children that were found and are not reaped yet.
     dead: VecDeque<Pid>,
+    /// Dead leaders that another process keeps from being reaped, found since they were last taken.
+    kept: BTreeSet<WorkerId>,
     /// Whether more children may be dead than were found last.
     search: Search,
     /// Workers without a leader of which a process may have ended since they were last looked at.
@@ -94,6 +96,7 @@ impl Children {
             failed: BTreeMap::new(),
             execd: VecDeque::new(),
             dead: VecDeque::new(),
+            kept: BTreeSet::new(),
             search: Search::Needed,
             maybe_empty: BTreeSet::new(),
             next_probe: ProbeId(0),
@@ -188,11 +191,15 @@ impl Children {
 
     fn forget(&mut self, owner: Owner) {
         if let Some(group) = self.groups.remove(&owner) {
-            // Where the number was released before, it may be that of another group by now.
-            if self.leaders.get(&group.pid) == Some(&owner) {
-                self.leaders.remove(&group.pid);
-            }
+            self.forget_number(group.pid, owner);
             self.orphans.disown(owner, group.orphans);
+        }
+    }
+
+    /// The number of a group is not that of this owner any more. It may be that of another one by now.
+    fn forget_number(&mut self, number: Pid, owner: Owner) {
+        if self.leaders.get(&number) == Some(&owner) {
+            self.leaders.remove(&number);
         }
     }
 
@@ -211,7 +218,8 @@ impl Children {
         if let Some(group) = self.groups.get_mut(&owner)
             && group.loses_number()
         {
-            self.leaders.remove(&group.pid);
+            let number = group.pid;
+            self.forget_number(number, owner);
         }
     }
 
@@ -239,6 +247,18 @@ impl Children {
     /// The pid of the worker's leader, for messages.
     pub fn pid(&self, worker: WorkerId) -> Option<Pid> {
         self.group(worker).map(|group| group.pid)
+    }
+
+    /// The process that traces the dead leader of this worker and so keeps it, for messages. `None`: it can be reaped.
+    pub fn tracer_of_dead(&self, worker: WorkerId) -> Option<Pid> {
+        let leader = self.group(worker).filter(|group| group.has_leader())?.pid;
+        match proc::info(leader, libc::SIGKILL)?.signal_state {
+            SignalState::DeadAndTraced(tracer) => Some(tracer),
+            SignalState::Delivered | SignalState::Ignored(_) | SignalState::Blocked(_) => None,
+            SignalState::Dead | SignalState::Stopped | SignalState::Traced(_) => None,
+            SignalState::FirstThreadEnded(_) | SignalState::NotPermitted(_) => None,
+            SignalState::Uninterruptible => None,
+        }
     }
 
     /// Finds the living processes of each of these workers, for messages.
@@ -271,9 +291,8 @@ impl Children {
         };
         if group.has_members() && proc::are_all_dead(group.pid) {
             group.has_only_dead();
-            if self.leaders.get(&group.pid) == Some(&owner) {
-                self.leaders.remove(&group.pid);
-            }
+            let number = group.pid;
+            self.forget_number(number, owner);
         }
         self.suspect(Some(owner));
     }
@@ -305,6 +324,12 @@ impl Children {
         }
         left.iter().for_each(|pid| expect_sent(send(*pid, libc::SIGKILL)));
         left.len()
+    }
+
+    /// True if this is the leader of a worker or a probe, and not reaped.
+    fn is_leader(&self, pid: Pid) -> bool {
+        let group = self.leaders.get(&pid).and_then(|owner| self.groups.get(owner));
+        group.is_some_and(Group::has_leader)
     }
 
     fn group(&self, worker: WorkerId) -> Option<&Group> {

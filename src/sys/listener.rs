@@ -6,7 +6,6 @@
 //! port.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -18,6 +17,7 @@ use nix::sys::socket::{
 use nix::unistd::{Pid, getpgid};
 use procfs::process::Process;
 
+use super::open_sockets::{Access, has_open, is_one_of};
 use super::ports::{self, Holder, HolderProcess};
 use super::sealed::{self, outer_pid, outer_proc};
 use super::worker_tag::WorkerTag;
@@ -86,7 +86,7 @@ fn search_all(port: u16, claimant: Claimant) -> Listener {
     let Some(holder) = ports::holder(port, None) else { return Listener::NotSearched };
     let pid = match &holder.process {
         HolderProcess::Other { pid, .. } | HolderProcess::StaleWorker { pid, .. } => *pid,
-        HolderProcess::Hidden => return Listener::Unclear(holder),
+        HolderProcess::Hidden(_) => return Listener::Unclear(holder),
     };
     if let Some(pid) = sealed::inner_pid(pid) {
         let is_own = WorkerTag::of(pid).is_some_and(|tag| tag.is_of(claimant.worker));
@@ -133,18 +133,10 @@ fn descendants(leader: Pid) -> Vec<Pid> {
     found
 }
 
-/// Whether a process has a socket open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Access {
-    NotOpen,
-    /// pm may not see what this process has open.
-    Hidden,
-    Open,
-}
-
 /// Whether one of these processes has one of these sockets open.
 fn have_open(processes: &[Pid], sockets: &BTreeSet<u64>) -> Access {
-    let access = processes.iter().map(|pid| has_open(*pid, sockets));
+    let folders = processes.iter().map(|pid| format!("/proc/{pid}/fd"));
+    let access = folders.map(|folder| has_open(Path::new(&folder), sockets));
     access.max().unwrap_or(Access::NotOpen)
 }
 
@@ -155,39 +147,6 @@ fn have_open(processes: &[Pid], sockets: &BTreeSet<u64>) -> Access {
 fn has_open_under_low_number(pid: Pid, sockets: &BTreeSet<u64>) -> bool {
     let files = LOW_NUMBERS.map(|number| format!("/proc/{pid}/fd/{number}"));
     files.into_iter().any(|file| is_one_of(Path::new(&file), sockets) == Access::Open)
-}
-
-fn has_open(pid: Pid, sockets: &BTreeSet<u64>) -> Access {
-    let folder = format!("/proc/{pid}/fd");
-    match std::fs::read_dir(&folder) {
-        Ok(files) => {
-            let access = files.flatten().map(|file| is_one_of(&file.path(), sockets));
-            access.max().unwrap_or(Access::NotOpen)
-        }
-        Err(error) => refused(&error),
-    }
-}
-
-fn is_one_of(file: &Path, sockets: &BTreeSet<u64>) -> Access {
-    match std::fs::read_link(file) {
-        Ok(target) => {
-            let inode = target.to_str().and_then(|target| target.strip_prefix("socket:["));
-            let inode = inode.and_then(|inode| inode.strip_suffix(']')?.parse().ok());
-            match inode {
-                Some(inode) if sockets.contains(&inode) => Access::Open,
-                Some(_) | None => Access::NotOpen,
-            }
-        }
-        Err(error) => refused(&error),
-    }
-}
-
-/// A process that has ended, or has closed the descriptor, has it not open.
-fn refused(error: &io::Error) -> Access {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Access::Hidden,
-        _ => Access::NotOpen,
-    }
 }
 
 /// The sockets that a connection to this port of 127.0.0.1 and of ::1 reaches, by inode. None if the kernel passes the
@@ -267,6 +226,7 @@ fn request(address: IpAddr, port: u16) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::net::{TcpListener, TcpStream};
     use std::process::{Command, Stdio};
 

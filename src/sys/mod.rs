@@ -23,7 +23,7 @@
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
 //!
 //! Look-ups, for messages and plans:
-//! - [`proc`]: processes; [`usage`]: their CPU time and memory
+//! - [`proc`]: processes; [`usage`]: their CPU time and memory; [`open_sockets`]: what a process has open
 //! - [`ports`]: ports; [`listener`]: is it the worker that listens
 //! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text
 
@@ -40,6 +40,7 @@ pub mod guard;
 pub(crate) mod listener;
 mod low_files;
 pub mod notify;
+mod open_sockets;
 pub(crate) mod own_process;
 pub(crate) mod ports;
 pub(crate) mod privileges;
@@ -68,4 +69,4 @@ pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;
 pub(crate) use strerror::{strerror, words as errno_words};
-pub(crate) use worker_tag::ProbeId;
+pub(crate) use worker_tag::{ProbeId, low_hard_limit};

@@ -13,11 +13,11 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
     socket, sockopt,
 };
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use procfs::net::{TcpNetEntry, TcpState};
 
-use super::proc::{self, ProcessInfo};
-use super::stale_worker;
+use super::proc::{self, NoOwner, ProcessInfo};
+use super::{privileges, stale_worker};
 
 /// A listener that keeps a worker from its port. As text, it is a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,33 @@ pub enum HolderProcess {
         pid: Pid,
         program: String,
     },
-    /// A process of another user.
-    Hidden,
+    /// A process that was not found.
+    Hidden(Hidden),
+}
+
+/// Why the process that holds a port was not found. As text, it is a noun: that process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hidden {
+    #[error("a process that only root may see")]
+    NotRoot,
+    #[error("a process that root may see only with CAP_SYS_PTRACE, which pm does not have")]
+    NoCapability,
+    /// pm is root, and the kernel refuses all the same.
+    #[error("a process that the kernel hides from pm (by a user namespace or a security module)")]
+    Refused,
+    #[error("a process that is not in /proc (of another pid namespace, or the kernel itself)")]
+    Absent,
+}
+
+impl From<NoOwner> for Hidden {
+    fn from(no_owner: NoOwner) -> Self {
+        match no_owner {
+            NoOwner::Absent => Self::Absent,
+            NoOwner::Forbidden if !geteuid().is_root() => Self::NotRoot,
+            NoOwner::Forbidden if !privileges::may_see_all() => Self::NoCapability,
+            NoOwner::Forbidden => Self::Refused,
+        }
+    }
 }
 
 impl fmt::Display for Holder {
@@ -56,7 +81,7 @@ impl fmt::Display for HolderProcess {
             Self::StaleWorker { pid, program } => {
                 write!(out, "pid {pid} ({program}), which an earlier pm has left here")
             }
-            Self::Hidden => write!(out, "a process that only root may see"),
+            Self::Hidden(hidden) => hidden.fmt(out),
         }
     }
 }
@@ -122,18 +147,23 @@ pub fn holder(port: u16, folder: Option<&Path>) -> Option<Holder> {
     let mut sockets = listeners(port);
     sockets.retain(|_, address| prevents(address.ip()));
     let first = *sockets.values().min()?;
-    let Some((owner, open)) = proc::owner_of(|socket| sockets.contains_key(&socket)) else {
-        let hidden = || Holder { address: first, process: HolderProcess::Hidden };
-        return is_held(port).then(hidden);
+    let ProcessInfo { pid, program, .. } = match proc::owner_of(&sockets.keys().copied().collect())
+    {
+        Ok(owner) => owner,
+        Err(no_owner) => {
+            let hidden =
+                || Holder { address: first, process: HolderProcess::Hidden(no_owner.into()) };
+            return is_held(port).then(hidden);
+        }
     };
-    let address = open.iter().filter_map(|socket| sockets.get(socket)).min();
-    let ProcessInfo { pid, program, .. } = owner;
+    let of_owner = sockets.iter().filter(|(socket, _)| proc::has_open_socket(pid, **socket));
+    let address = of_owner.map(|(_, address)| *address).min().unwrap_or(first);
     let process = if stale_worker::is_stale_worker(pid, folder) {
         HolderProcess::StaleWorker { pid, program }
     } else {
         HolderProcess::Other { pid, program }
     };
-    Some(Holder { address: address.copied().unwrap_or(first), process })
+    Some(Holder { address, process })
 }
 
 #[cfg(test)]

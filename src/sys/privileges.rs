@@ -8,6 +8,7 @@ use procfs::process::Process;
 
 /// The bits of a set of capabilities (linux/capability.h).
 const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+const CAP_SYS_PTRACE: u64 = 1 << 19;
 const CAP_SYS_NICE: u64 = 1 << 23;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
 
@@ -40,6 +41,11 @@ pub fn open_files_most() -> u64 {
     let most = std::fs::read_to_string("/proc/sys/fs/nr_open");
     let most = most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
     most.min(limit_most(Resource::RLIMIT_NOFILE))
+}
+
+/// True if pm may see what the processes of all users have open (ptrace(2), "Ptrace access mode checking").
+pub fn may_see_all() -> bool {
+    has(CAP_SYS_PTRACE)
 }
 
 /// The first port that a worker of pm's own user may listen on.

@@ -4,6 +4,7 @@
 //! For messages and for the last sweep. It never says whether a worker lives: that is for waitpid(2) to say, in
 //! [`super::children`].
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use nix::unistd::{Pid, geteuid, getpgid, getpid};
 use procfs::ProcResult;
 use procfs::process::{Process, ProcessesIter, Stat, all_processes, all_processes_with_root};
 
+use super::open_sockets::{Access, has_open};
 use super::sealed::{outer_pid, outer_proc};
 
 /// A process, for messages.
@@ -60,6 +62,24 @@ pub fn members_of(group: Pid, signal: i32) -> Vec<ProcessInfo> {
 pub fn are_all_dead(group: Pid) -> bool {
     let mut members = pids_of(group).peekable();
     members.peek().is_some() && members.all(|pid| is_dead(pid) == Some(true))
+}
+
+/// True if a member of this process group descends from this process.
+pub fn has_descendant_in(group: Pid) -> bool {
+    pids_of(group).any(|pid| descends_from(pid, getpid()))
+}
+
+/// True if `ancestor` lives and is this process or above it. For a pm, an orphan of its workers is one too: pm adopts
+/// it.
+pub fn descends_from(pid: Pid, ancestor: Pid) -> bool {
+    let mut above = pid.as_raw();
+    while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
+        if above == ancestor.as_raw() {
+            return true;
+        }
+        above = stat.ppid;
+    }
+    false
 }
 
 /// True if this process is dead and not reaped; `None` if it is gone.
@@ -136,25 +156,41 @@ pub fn usable() -> Usable {
     }
 }
 
-/// The first process that has a wanted socket open, and which of them, by inode.
-pub fn owner_of(is_wanted: impl Fn(u64) -> bool) -> Option<(ProcessInfo, Vec<u64>)> {
+/// Why no process was found that has a socket open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoOwner {
+    /// Of some processes pm may not see what they have open, or they are hidden from it.
+    Forbidden,
+    /// Each process was looked at, and none has it open.
+    Absent,
+}
+
+/// The first process that has one of these sockets open, by inode.
+///
+/// # Errors
+/// If none was found.
+pub fn owner_of(sockets: &BTreeSet<u64>) -> Result<ProcessInfo, NoOwner> {
     // In a sealed run the owner may be outside.
-    let processes = match outer_proc() {
-        Some(outer) => all_processes_with_root(outer),
-        None => all_processes(),
-    };
-    stats(processes, |_| true).find_map(|(process, stat)| {
-        let files = process.fd().into_iter().flatten().flatten();
-        let sockets = files.filter_map(|file| match file.target {
-            procfs::process::FDTarget::Socket(inode) => {
-                Some(inode).filter(|inode| is_wanted(*inode))
+    let root = outer_proc().unwrap_or_else(|| "/proc".into());
+    // Process 1 is to be seen, unless the mount option `hidepid` hides those of other users (proc(5)).
+    let mut is_hidden = std::fs::read(root.join("1/stat")).is_err();
+    for (process, stat) in stats(all_processes_with_root(&root), |_| true) {
+        match has_open(&root.join(stat.pid.to_string()).join("fd"), sockets) {
+            Access::Open => {
+                let pid = Pid::from_raw(stat.pid);
+                return Ok(describe(&process, stat, pid, libc::SIGTERM));
             }
-            _ => None,
-        });
-        let open: Vec<_> = sockets.collect();
-        let pid = Pid::from_raw(stat.pid);
-        (!open.is_empty()).then(|| (describe(&process, stat, pid, libc::SIGTERM), open))
-    })
+            Access::Hidden => is_hidden = true,
+            Access::NotOpen => {}
+        }
+    }
+    Err(if is_hidden { NoOwner::Forbidden } else { NoOwner::Absent })
+}
+
+/// Whether this process, by its outer pid, has this socket open, by inode.
+pub fn has_open_socket(pid: Pid, socket: u64) -> bool {
+    let root = outer_proc().unwrap_or_else(|| "/proc".into());
+    has_open(&root.join(pid.to_string()).join("fd"), &BTreeSet::from([socket])) == Access::Open
 }
 
 /// All processes that `is_wanted` accepts. One that ends while they are listed is left out.
@@ -179,8 +215,12 @@ fn describe(process: &Process, stat: Stat, pid: Pid, signal: i32) -> ProcessInfo
         status.as_ref().map(|status| (status.sigign, status.sigblk)).unwrap_or_default();
     // A signal is permitted if the sender's real or effective id is the receiver's real or saved one (kill(2)).
     let own = geteuid().as_raw();
-    let tracer = status.as_ref().map(|status| Pid::from_raw(status.tracerpid));
-    let tracer = tracer.filter(|tracer| tracer.as_raw() != 0).map(outer_pid);
+    // The /proc of a sealed run shows no tracer that is outside.
+    let outside =
+        || Process::new_with_root(outer_proc()?.join(pid.to_string())).ok()?.status().ok();
+    let outside = if status.is_some() { outside() } else { None };
+    let tracer = outside.as_ref().or(status.as_ref()).map(|status| status.tracerpid);
+    let tracer = tracer.filter(|tracer| *tracer != 0).map(Pid::from_raw);
     let others = u64::try_from(stat.num_threads - 1).unwrap_or(0);
     let foreign = status.filter(|status| own != 0 && own != status.ruid && own != status.suid);
     let signal_state = match (stat.state, foreign) {
@@ -215,8 +255,9 @@ mod tests {
         use std::os::fd::AsFd;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inode = nix::sys::stat::fstat(listener.as_fd()).unwrap().st_ino;
-        let (owner, sockets) = owner_of(|socket| socket == inode).unwrap();
-        assert_eq!((owner.pid, sockets), (getpid(), vec![inode]));
-        assert_eq!(owner_of(|_| false), None);
+        let owner = owner_of(&BTreeSet::from([inode])).unwrap();
+        assert_eq!(owner.pid, getpid());
+        assert!(has_open_socket(getpid(), inode));
+        assert!(owner_of(&BTreeSet::new()).is_err());
     }
 }

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
+use super::proc::descends_from;
 use super::sealed::outer_proc;
 use super::worker_tag::WorkerTag;
 
@@ -22,7 +23,7 @@ pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
         return false;
     }
     // First, since the folder may be on a file system that hangs.
-    if WorkerTag::of(pid).is_none_or(|tag| is_below(pid, tag.pm)) {
+    if WorkerTag::of(pid).is_none_or(|tag| descends_from(pid, tag.pm)) {
         return false;
     }
     // The kernel ends all of a pid namespace with its first process: what lives in another one has a pm that lives.
@@ -36,18 +37,6 @@ pub fn is_stale_worker(pid: Pid, folder: Option<&Path>) -> bool {
         None => folder_of(getpid()),
     };
     here.is_some() && folder_of(pid) == here
-}
-
-/// True if `pm` lives and the process descends from it. An orphan does too: a pm adopts those of its workers.
-fn is_below(pid: Pid, pm: Pid) -> bool {
-    let mut above = pid.as_raw();
-    while let Ok(stat) = Process::new(above).and_then(|process| process.stat()) {
-        if above == pm.as_raw() {
-            return true;
-        }
-        above = stat.ppid;
-    }
-    false
 }
 
 /// Sends SIGKILL to a stale worker; `folder` as in [`is_stale_worker`].

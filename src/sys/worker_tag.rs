@@ -123,6 +123,13 @@ impl WorkerTag {
     }
 }
 
+/// The hard limit on file locks, if it leaves no room for the tag of each worker and probe.
+pub fn low_hard_limit() -> Option<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS).ok()?;
+    let largest = MARKED | (MARKED - 1);
+    (hard < largest).then_some(hard)
+}
+
 /// What a tag keeps of a generation or of the number of a probe. One slot never has two of them at once that agree
 /// in it.
 pub fn low(number: u64) -> u64 {
@@ -185,6 +192,14 @@ mod tests {
         let later = WorkerTag { worker: worker(1, (1 << 21) + 5), ..tag };
         assert_eq!(WorkerTag::from_mark(later.mark().unwrap()).unwrap().worker, worker(1, 5));
         assert_eq!(WorkerTag { worker: worker(1 << 18, 1), ..tag }.mark(), None);
+    }
+
+    #[test]
+    fn no_mark_needs_a_higher_hard_limit_than_the_one_that_is_not_too_low() {
+        let worker = WorkerId { slot: SlotId((1 << SLOT_BITS) - 1), generation: 0 };
+        let pm = Pid::from_raw((1 << PID_BITS) - 1);
+        let probe = Some(ProbeId((1 << NUMBER_BITS) - 1));
+        assert_eq!(WorkerTag { pm, worker, probe }.mark(), Some(MARKED | (MARKED - 1)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::support::pm::{Pm, ask};
 use crate::support::pool::Pool;
 use crate::support::processes::{children_of, context_switches, send, state, status};
 use crate::support::programs::{shell, worker, worker_text};
-use crate::support::run_mode::size;
+use crate::support::run_mode::{size, skip_without};
 use crate::support::waiting::{eventually, for_as_long_as};
 
 /// The lines that this command prints, in a pool of one.
@@ -105,6 +105,25 @@ fn a_worker_has_the_limit_on_open_files_that_pm_was_started_with() {
     assert_eq!(limits(worker), ["64", "300"]);
     assert_eq!(limits(pm.reactor()), ["300", "300"]);
     pm.stop();
+}
+
+#[test]
+fn a_hard_limit_on_file_locks_that_is_too_low_for_the_mark_is_said_once() {
+    if skip_without(&["prlimit".into()]) {
+        return;
+    }
+    for (limit, times) in [("1024", 1), ("unlimited", 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[pool.POOL]\ncommand = ['WORKER', 'stay']\nworkers = 1\n";
+        let pool = Pool::of_file(folder.path(), "pm.toml", 0, text);
+        let pm = pool.after(&format!("prlimit --locks={limit} --pid $$")).start();
+        pm.wait_slot_ready(".1", 1);
+        pm.reload(text);
+        pm.says.wait_for("reload: ");
+        let said = pm.says.with(&format!("the hard limit on file locks is {limit}, too low for "));
+        assert_eq!(said.len(), times, "{said:?}");
+        pm.stop();
+    }
 }
 
 fn limits(pid: nix::unistd::Pid) -> [String; 2] {

@@ -14,6 +14,7 @@
 //! | [`hanging_mount`] | a file system that never answers (root only) |
 //! | [`terminal`] | a pty, with the test as its user |
 //! | [`screen`] | the screen of a terminal emulator (tmux), likewise |
+//! | [`tracer`] | a process that traces another one and never waits for it |
 //! | [`ports`] | TCP ports that no other test uses |
 //! | [`programs`] | pm, the fixture worker, shells |
 //! | [`waiting`] | waits for facts, with a deadline |
@@ -33,4 +34,5 @@ pub mod run_mode;
 pub mod screen;
 pub mod small_disk;
 pub mod terminal;
+pub mod tracer;
 pub mod waiting;

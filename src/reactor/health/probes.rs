@@ -76,7 +76,7 @@ enum State {
     Starting,
     /// The command runs.
     Running(ProbeId),
-    /// The command took too long, was killed, and is not reaped yet.
+    /// The command took too long, which is counted, was killed, and is not reaped yet.
     Killed(ProbeId),
 }
 
@@ -247,10 +247,11 @@ impl Probes {
                 Progress::Failed(failure) => self.conclude(slot, Err(failure), now, registrar),
             },
             State::Running(probe) if is_due => {
+                // It stays due.
                 probing.state = State::Killed(probe);
-                self.schedule(slot, None);
                 Some(Finding::KillProbe(probe))
             }
+            State::Killed(probe) if is_due => self.give_up(slot, probe, now, registrar),
             same @ (State::Starting | State::Running(_) | State::Killed(_)) => {
                 probing.state = same;
                 None

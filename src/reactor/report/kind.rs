@@ -29,7 +29,8 @@ impl WorkerEvent {
             Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
             Self::GraceOver { .. } | Self::StillStopping { .. } => false,
-            Self::StillKilling { .. } | Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::StillKilling { .. } | Self::KeptDead(_) => false,
+            Self::NotWatched(_) | Self::Rejected(_) => false,
         }
     }
 
@@ -48,6 +49,7 @@ impl WorkerEvent {
             Self::GraceOver { .. } => "grace_over",
             Self::StillStopping { .. } => "still_stopping",
             Self::StillKilling { .. } => "still_killing",
+            Self::KeptDead(_) => "kept_dead",
             Self::NotWatched(_) => "not_watched",
             Self::Rejected(_) => "rejected",
         }
@@ -67,7 +69,7 @@ impl WorkerEvent {
             Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::GraceOver { .. } => false,
             Self::StillStopping { .. } | Self::StillKilling { .. } => false,
-            Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::KeptDead(_) | Self::NotWatched(_) | Self::Rejected(_) => false,
         }
     }
 }
@@ -81,6 +83,7 @@ impl RunEvent {
             Self::WaitingInVain { .. } => "waiting_in_vain",
             Self::EndedWithFailure(_) => "ended_with_failure",
             Self::NoControl(_) => "no_control_socket",
+            Self::LowLocksLimit(_) => "low_locks_limit",
             Self::Reloaded(_) => "reloaded",
             Self::Scaled(_) => "scaled",
             Self::ReloadRefused(_) => "reload_refused",
@@ -99,7 +102,8 @@ impl RunEvent {
         match self {
             Self::Started(_) | Self::MemoryLimit { .. } | Self::Waiting { .. } => true,
             Self::Reloaded(_) | Self::Scaled(_) | Self::Stop(..) | Self::AllStopped(_) => true,
-            Self::NoControl(_) | Self::PoolEnded { .. } | Self::PoolBlocked { .. } => false,
+            Self::NoControl(_) | Self::LowLocksLimit(_) => false,
+            Self::PoolEnded { .. } | Self::PoolBlocked { .. } => false,
             Self::WaitingInVain { .. } | Self::EndedWithFailure(_) => false,
             Self::ReloadRefused(_) | Self::MoreDelays(_) | Self::LeftBehind(_) => false,
             Self::User2 | Self::Output(_) => false,

@@ -4,8 +4,9 @@
 //! from reports alone ([`sentences`]); no sentence is ever read by the program.
 //!
 //! [`kind`] has their names for programs; [`ProbeFailure`] and [`SpawnFailure`] are the kinds of two facts;
-//! [`stop_progress`] decides when to report what delays a stop.
+//! [`stop_progress`] decides when to report what delays a stop, [`kept_dead`] a dead worker that is not reaped.
 
+mod kept_dead;
 mod kind;
 mod probe_failure;
 mod sentences;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
+pub use self::kept_dead::KeptDead;
 pub use self::probe_failure::ProbeFailure;
 pub use self::sentences::signal_name;
 pub use self::spawn_failure::{SpawnFailure, StaleWorkers};
@@ -115,6 +117,8 @@ pub enum WorkerEvent {
         members: Vec<ProcessInfo>,
         may_leave: bool,
     },
+    /// It is dead, and this process, which traces it, keeps it from being reaped.
+    KeptDead(Pid),
     /// It is ready, and pm cannot find out whether it hangs.
     NotWatched(ProbeFailure),
     /// A notification for it does not count.
@@ -167,6 +171,8 @@ pub enum RunEvent {
     Started(Vec<PoolFacts>),
     /// There is no control socket, for this reason.
     NoControl(String),
+    /// This hard limit on file locks leaves no room for the tags of workers.
+    LowLocksLimit(u64),
     /// How the memory of this pool's workers is limited.
     MemoryLimit {
         pool: String,

@@ -162,6 +162,7 @@ impl History {
             | WorkerEvent::GraceOver { .. }
             | WorkerEvent::StillStopping { .. }
             | WorkerEvent::StillKilling { .. }
+            | WorkerEvent::KeptDead(_)
             | WorkerEvent::NotWatched(_)
             | WorkerEvent::Rejected(_) => return,
         };

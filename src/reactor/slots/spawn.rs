@@ -229,7 +229,7 @@ fn probe_port(spec: &LaunchSpec, stale_workers: StaleWorkers) -> Result<(), Spaw
             stale_worker::kill(*pid, folder)
         }
         (HolderProcess::StaleWorker { .. }, StaleWorkers::Keep) => {}
-        (HolderProcess::Other { .. } | HolderProcess::Hidden, _) => {}
+        (HolderProcess::Other { .. } | HolderProcess::Hidden(_), _) => {}
     }
     Err(SpawnFailure::PortHeld(holder))
 }

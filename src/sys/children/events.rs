@@ -1,5 +1,6 @@
 //! The reaper: what has become of each child, in an order in which it can be told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::unistd::{Pid, getpgid};
@@ -151,8 +152,11 @@ impl Children {
             return Some(ChildEvent::Execd(worker));
         }
         let number = getpgid(Some(pid));
-        // None: a debugger holds it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
-        let (exit, cpu) = wait::reap_dead(pid).ok().flatten()?;
+        let Some((exit, cpu)) = wait::reap_dead(pid).ok().flatten() else {
+            // A debugger keeps it. A SIGCHLD follows when the debugger lets it go (ptrace(2)).
+            self.note_kept(pid);
+            return None;
+        };
         self.search = Search::Needed;
         self.orphans.expire();
         self.suspect(number.ok().and_then(|number| self.leaders.get(&number)).copied());
@@ -169,6 +173,18 @@ impl Children {
                 Some(ChildEvent::Other)
             }
         }
+    }
+
+    fn note_kept(&mut self, pid: Pid) {
+        match self.leaders.get(&pid) {
+            Some(Owner::Worker(worker)) => self.kept.extend([*worker]),
+            Some(Owner::Probe(_)) | None => {}
+        }
+    }
+
+    /// Takes the workers that were found dead and could not be reaped. One may be found again and again.
+    pub fn take_kept(&mut self) -> BTreeSet<WorkerId> {
+        std::mem::take(&mut self.kept)
     }
 
     fn on_leader_reaped(&mut self, owner: Owner, exit: Exit, cpu: Duration) -> ChildEvent {

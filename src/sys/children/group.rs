@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::killpg;
+use nix::sys::signal::{kill, killpg};
 use nix::unistd::{Pid, getpgid};
 
 use crate::plan::{StopSpec, StopTarget};
 use crate::sys::child_watch::StartId;
+use crate::sys::proc;
 use crate::sys::signals::send;
 
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub enum Leader {
     Starting { start: StartId, pidfd: Option<OwnedFd> },
     /// It has exec'd, or has failed to. The pidfd is there where the kernel has pidfds.
     Unreaped { pidfd: Option<OwnedFd> },
-    /// Other members of its group are left, as far as is known.
+    /// Other members of its group are left, as far as is known: one can go to another group without notice.
     Reaped,
     /// Nothing that lives is left of the group, so the kernel may give its number to another. Orphans are left
     /// elsewhere.
@@ -61,9 +62,22 @@ impl Group {
         }
     }
 
-    /// True if the number of the group belongs to it, as far as is known.
+    /// True if the number of the group belongs to it: to its leader, which is not reaped, or to members of the group.
     fn has_number(&self) -> bool {
-        self.has_leader() || matches!(self.leader, Leader::Reaped)
+        let is_member = |pid: &Pid| getpgid(Some(*pid)) == Ok(self.pid);
+        // For an orphan in the group, /proc need not be searched. All processes of a worker are below pm.
+        let has_one = || self.orphans.iter().any(is_member) || proc::has_descendant_in(self.pid);
+        self.has_leader() || (self.may_have_number() && has_one())
+    }
+
+    /// False if the number of the group is known to stand for another process by now.
+    fn may_have_number(&self) -> bool {
+        match self.leader {
+            Leader::Starting { .. } | Leader::Unreaped { .. } => true,
+            // The kernel gives it to no process while the group has members.
+            Leader::Reaped => kill(self.pid, None) == Err(Errno::ESRCH),
+            Leader::Gone => false,
+        }
     }
 
     /// A process of it was reaped. True if that was the last one of its group: its number must not be used any more.
@@ -85,8 +99,8 @@ impl Group {
 
     /// True if its group has members, dead ones that are not reaped included.
     pub fn has_members(&self) -> bool {
-        // EPERM: they belong to another user (kill(2)).
-        self.has_number() && killpg(self.pid, None) != Err(Errno::ESRCH)
+        // EPERM: they belong to another user (kill(2)). Asked first, since it is the shortest answer.
+        killpg(self.pid, None) != Err(Errno::ESRCH) && self.has_number()
     }
 
     /// The start that is not known to have ended.
@@ -113,18 +127,20 @@ impl Group {
         }
     }
 
-    /// Sends a signal to the group, and to each process of it that is in another group. None of their numbers can stand
-    /// for another process: they are pm's children and not reaped.
+    /// Sends a signal to the group, if its number still belongs to it, and to each process of it that is in another
+    /// group. The numbers of those cannot stand for other processes: they are pm's children and not reaped.
     pub fn signal(&self, signal: libc::c_int) {
         let leader = self.has_leader().then_some(self.pid);
+        let has_number = self.has_number();
+        let contains = |pid: Pid| has_number && getpgid(Some(pid)) == Ok(self.pid);
         // One that changes its group meanwhile, as a child before its exec does, was perhaps not reached with the
         // group.
-        let was_apart = leader.is_some_and(|leader| !self.contains(leader));
-        if self.has_number() {
+        let was_apart = leader.is_some_and(|leader| !contains(leader));
+        if has_number {
             send_and_continue(signal, |signal| send(Pid::from_raw(-self.pid.as_raw()), signal));
         }
         for pid in leader.into_iter().chain(self.orphans.iter().copied()) {
-            if (was_apart && Some(pid) == leader) || !self.contains(pid) {
+            if (was_apart && Some(pid) == leader) || !contains(pid) {
                 send_and_continue(signal, |signal| send(pid, signal));
             }
         }
@@ -182,7 +198,7 @@ impl Group {
 
     /// True if this child of pm is in its group.
     pub fn contains(&self, pid: Pid) -> bool {
-        self.has_number() && getpgid(Some(pid)) == Ok(self.pid)
+        self.may_have_number() && getpgid(Some(pid)) == Ok(self.pid)
     }
 
     /// True if nothing is left of it, its leader included.

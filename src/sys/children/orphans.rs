@@ -81,9 +81,8 @@ impl Children {
 
     fn adopt_now(&mut self) {
         let mut new = Vec::new();
-        let Self { orphans, leaders, .. } = self;
-        orphans.list.for_each(|pid| {
-            if !orphans.owners.contains_key(&pid) && !leaders.contains_key(&pid) {
+        self.orphans.list.for_each(|pid| {
+            if !self.orphans.owners.contains_key(&pid) && !self.is_leader(pid) {
                 new.push(pid);
             }
         });

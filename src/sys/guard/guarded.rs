@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, tcgetpgrp, tcsetpgrp};
 
+use super::inherited::Inherited;
 use super::leftovers;
 use crate::sys::signals;
 use crate::sys::wait::{self, Change, STOPS, Waiter};
@@ -16,6 +17,8 @@ use crate::sys::wait::{self, Change, STOPS, Waiter};
 pub struct Guarded {
     pid: Pid,
     kind: Kind,
+    /// Other children of the guard.
+    inherited: Inherited,
     /// It is stopped now.
     is_stopped: bool,
     /// A stop signal was passed on, and no SIGCONT has come since.
@@ -40,12 +43,12 @@ enum Due {
 }
 
 impl Guarded {
-    pub fn new(pid: Pid, kind: Kind) -> Self {
-        Self { pid, kind, is_stopped: false, is_suspending: false }
+    pub fn new(pid: Pid, kind: Kind, inherited: Inherited) -> Self {
+        Self { pid, kind, inherited, is_stopped: false, is_suspending: false }
     }
 
     /// Waits for its end, ends what it has left behind, and returns the exit status for this process.
-    pub fn outlive(mut self, waiter: &Waiter, inherited: &[Pid]) -> u8 {
+    pub fn outlive(mut self, waiter: &Waiter) -> u8 {
         self.wait(waiter);
         let left = match self.kind {
             Kind::Command { grace } if !grace.is_zero() => {
@@ -61,9 +64,9 @@ impl Guarded {
             pass_terminal(self.pid, getpgrp());
         }
         if let Some((pid, grace)) = left {
-            leftovers::wait(pid, grace, waiter, inherited);
+            leftovers::wait(pid, grace, waiter, &mut self.inherited);
         }
-        leftovers::kill(waiter, inherited);
+        leftovers::kill(waiter, &mut self.inherited);
         exit.expect("its end was seen, and only the guard reaps it").status()
     }
 
@@ -130,8 +133,7 @@ impl Guarded {
         while let Some((pid, change)) = wait::next_change() {
             match change {
                 Change::Ended if pid == self.pid => return Due::End,
-                // It cannot fail: it is a dead child.
-                Change::Ended => drop(wait::reap(pid)),
+                Change::Ended => self.inherited.reap(pid),
                 Change::Stopped(signal) if pid == self.pid => {
                     self.is_stopped = true;
                     // After a plain SIGSTOP the guard stays awake: if the reactor is killed next, the guard has to

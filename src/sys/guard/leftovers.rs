@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill as send_signal};
 use nix::unistd::{Pid, getpgid};
 
+use super::inherited::Inherited;
 use crate::sys::child_list::ChildList;
 use crate::sys::signals;
 use crate::sys::wait::{self, Change, Waiter};
@@ -26,20 +27,20 @@ pub fn terminate(target: Pid) {
 
 /// Terminates each child, unless it is in the process group of `leader`, which was terminated as a whole. Returns when
 /// no child is left but the inherited ones, when the grace is over, or at a SIGINT or SIGQUIT.
-pub fn wait(leader: Pid, grace: Duration, waiter: &Waiter, inherited: &[Pid]) {
+pub fn wait(leader: Pid, grace: Duration, waiter: &Waiter, inherited: &mut Inherited) {
     let list = ChildList::open();
     let until = Instant::now().checked_add(grace);
     let mut terminated = Vec::new();
     loop {
         while let Some((pid, change)) = wait::next_change() {
             if change == Change::Ended {
-                let _ = wait::reap(pid);
+                inherited.reap(pid);
                 terminated.retain(|one| *one != pid);
             }
         }
         let mut left = 0;
         list.for_each(|pid| {
-            if inherited.contains(&pid) {
+            if inherited.contains(pid) {
                 return;
             }
             left += 1;
@@ -63,20 +64,20 @@ pub fn wait(leader: Pid, grace: Duration, waiter: &Waiter, inherited: &[Pid]) {
 /// Kills and reaps every child, until only the inherited children remain and those that belong to another user, which
 /// the guard may not kill (kill(2), EPERM). SIGKILL does not end a process in uninterruptible sleep: where no child has
 /// ended for [`SIGKILL_WITHIN`], a signal to stop ends the wait.
-pub fn kill(waiter: &Waiter, inherited: &[Pid]) {
+pub fn kill(waiter: &Waiter, inherited: &mut Inherited) {
     let list = ChildList::open();
     let mut last_end = Instant::now();
     loop {
         while let Some((pid, change)) = wait::next_change() {
             if change == Change::Ended {
-                let _ = wait::reap(pid);
+                inherited.reap(pid);
                 last_end = Instant::now();
             }
         }
         let mut left = 0;
         list.for_each(|pid| {
             // Only this thread can reap the child, so its number cannot stand for another process.
-            if !inherited.contains(&pid) && send_signal(pid, Signal::SIGKILL) != Err(Errno::EPERM) {
+            if !inherited.contains(pid) && send_signal(pid, Signal::SIGKILL) != Err(Errno::EPERM) {
                 left += 1;
             }
         });

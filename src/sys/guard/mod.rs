@@ -10,10 +10,11 @@
 //!
 //! After the fork the guard opens nothing but /proc, never writes, and wakes up for signals only. It allocates nothing
 //! before the end of what it guards.
-//! Where to look next: [`guarded`] passes signals on, [`leftovers`] ends what is left. [`super::wait`] waits for
-//! signals and children, [`super::child_list`] finds the orphans.
+//! Where to look next: [`guarded`] passes signals on, [`leftovers`] ends what is left, but not what was [`inherited`].
+//! [`super::wait`] waits for signals and children, [`super::child_list`] finds the orphans.
 
 mod guarded;
+mod inherited;
 mod leftovers;
 
 use crate::sys::errno_words;
@@ -34,7 +35,7 @@ use nix::unistd::{
 };
 
 use self::guarded::{Guarded, Kind};
-use super::child_list::ChildList;
+use self::inherited::Inherited;
 use super::own_process;
 use super::proc::{self, Usable};
 use super::sealed::{self, Seal, SealError};
@@ -136,7 +137,7 @@ pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
             Ok(Role::Reactor)
         }
         Side::Guard { child, waiter, inherited, _life } => {
-            Ok(Role::Guard(Guarded::new(child, Kind::Reactor).outlive(&waiter, &inherited)))
+            Ok(Role::Guard(Guarded::new(child, Kind::Reactor, inherited).outlive(&waiter)))
         }
     }
 }
@@ -174,7 +175,7 @@ pub fn run_command(argv: &[CString], grace: Duration) -> Result<u8, GuardError> 
         Side::Guard { child, waiter, inherited, _life } => {
             // A folder that a process is in cannot be unmounted, and the guard needs none.
             let _ = chdir("/");
-            Ok(Guarded::new(child, Kind::Command { grace }).outlive(&waiter, &inherited))
+            Ok(Guarded::new(child, Kind::Command { grace }, inherited).outlive(&waiter))
         }
     }
 }
@@ -184,8 +185,8 @@ enum Side {
     /// `guard` is the parent, as getppid(2) returns it; `mask` is the signal mask and `sigchld` the action of SIGCHLD
     /// that pm was started with; `life` as in [`LIFE`].
     Child { guard: Pid, mask: SigSet, sigchld: SigHandler, seal: Option<Seal>, life: PipeReader },
-    /// `inherited` are the children from before the fork. `_life` stays open as long as the guard lives.
-    Guard { child: Pid, waiter: Waiter, inherited: Vec<Pid>, _life: PipeWriter },
+    /// `_life` stays open as long as the guard lives.
+    Guard { child: Pid, waiter: Waiter, inherited: Inherited, _life: PipeWriter },
 }
 
 fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
@@ -196,9 +197,7 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
     }
     own_process::release_code_pages();
     prctl::set_child_subreaper(true)?;
-    // A shell's `exec pm > >(tee log)` has children that pm must not kill.
-    let mut inherited = Vec::new();
-    ChildList::open().for_each(|pid| inherited.push(pid));
+    let inherited = Inherited::find();
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
     own_process::held_requests().into_iter().for_each(|request| mask.remove(request));

@@ -222,12 +222,22 @@ fn a_probe_command_is_started_judged_and_killed_at_its_timeout() {
     assert_eq!(bench.exits(ProbeId(2), Exit::Code(0)), None, "the count begins again");
     bench.starts(Purpose::Alive, ProbeId(3));
     assert_eq!(bench.find(), Finding::KillProbe(ProbeId(3)));
-    assert_eq!(bench.probes.next_deadline(), None, "until it is reaped");
+    assert_eq!(bench.probe_for(Duration::ZERO), None, "it is a failure now");
     assert_eq!(bench.exits(ProbeId(3), Exit::Signal(9)), None);
     bench.starts(Purpose::Alive, ProbeId(4));
     let failure = ProbeFailure::Exited(Exit::Code(7));
     let hung = Finding::Hung(WORKER, failure);
     assert_eq!(bench.exits(ProbeId(4), Exit::Code(7)), Some(hung));
+}
+
+#[test]
+fn a_probe_command_that_sigkill_does_not_end_fails_and_no_other_one_is_started() {
+    let mut bench = Bench::while_alive(AliveBy::Probe(command()), 10, 30);
+    bench.starts(Purpose::Alive, ProbeId(1));
+    assert_eq!(bench.find(), Finding::KillProbe(ProbeId(1)));
+    let failure = ProbeFailure::NoAnswer(Duration::from_millis(30));
+    assert_eq!(bench.find(), Finding::Hung(WORKER, failure), "it has failed twice");
+    assert_eq!(bench.exits(ProbeId(1), Exit::Signal(9)), None, "that comes too late");
 }
 
 #[test]

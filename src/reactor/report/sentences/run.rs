@@ -23,6 +23,12 @@ pub fn sentence(event: &RunEvent) -> String {
                 "commands cannot reach this pm: {why}; `--socket PATH` makes the socket elsewhere"
             )
         }
+        RunEvent::LowLocksLimit(limit) => format!(
+            "the hard limit on file locks is {limit}, too low for the mark by which pm finds processes: \
+             a daemon that leaves the session of its worker and has no PM_WORKER lives on until all \
+             workers are stopped; raise the limit before pm starts (`prlimit --locks=unlimited` as \
+             root, `LimitLOCKS=infinity` in a unit)"
+        ),
         RunEvent::MemoryLimit { pool, bytes, by } => memory_limit(pool, *bytes, by),
         RunEvent::Waiting { pool, others } => {
             format!("{pool} waits for {}", phrase::list_and(others))

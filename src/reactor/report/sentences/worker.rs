@@ -65,6 +65,13 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             let leave = if *may_leave { "; Ctrl-C or SIGTERM leaves it behind" } else { "" };
             format!("{name} is still there after SIGKILL: {}{leave}", list(members))
         }
+        WorkerEvent::KeptDead(tracer) => {
+            let own = worker.pid.map(|pid| format!("its pid {pid}")).unwrap_or("it".into());
+            format!(
+                "{name} is dead, and pid {tracer}, which traces {own}, keeps it: end that process; \
+                 until then the slot has no worker"
+            )
+        }
         WorkerEvent::NotWatched(failure) => format!("{name} is not watched: {failure}"),
         WorkerEvent::Rejected(Rejected::Sender(pid)) => {
             format!("{name}: ignored a notification of pid {pid}, which is not a process of it")
@@ -175,7 +182,7 @@ fn port_held(holder: &Holder, retry: Retry) -> String {
         (HolderProcess::StaleWorker { .. }, StaleWorkers::Keep) => {
             format!("`--take-over` would kill it; {trying}")
         }
-        (HolderProcess::Other { .. } | HolderProcess::Hidden, _) => trying,
+        (HolderProcess::Other { .. } | HolderProcess::Hidden(_), _) => trying,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::reactor::output::LastOutput;
 use crate::reactor::report::What;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::SpawnError;
+use crate::sys::ports::Hidden;
 
 fn worker() -> WorkerFacts {
     WorkerFacts {
@@ -127,7 +128,7 @@ fn a_held_port_names_the_holder_and_what_pm_does() {
         "web.2 cannot start: [::1]:8081 is held by pid 9 (nginx); \
          trying until it is free, at most 10s apart"
     );
-    let hidden = holder("0.0.0.0:8081", HolderProcess::Hidden);
+    let hidden = holder("0.0.0.0:8081", HolderProcess::Hidden(Hidden::NotRoot));
     let failure = Rc::new(SpawnFailure::PortHeld(hidden));
     let next = Next::GiveUp;
     assert_eq!(
@@ -195,7 +196,7 @@ fn a_process_that_no_signal_ends_is_named_with_what_keeps_it() {
 fn all() -> Vec<WorkerEvent> {
     let next = Next::Spawn;
     let died = || death(Exit::Code(1), "");
-    let hidden = holder("127.0.0.1:8081", HolderProcess::Hidden);
+    let hidden = holder("127.0.0.1:8081", HolderProcess::Hidden(Hidden::NotRoot));
     let failure = Rc::new(SpawnFailure::PortHeld(hidden));
     vec![
         WorkerEvent::Ready,
@@ -213,6 +214,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::GraceOver { grace: Duration::from_secs(5), members: Vec::new() },
         WorkerEvent::StillStopping { members: Vec::new(), left: Duration::from_secs(1) },
         WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
+        WorkerEvent::KeptDead(Pid::from_raw(99)),
         WorkerEvent::NotWatched(ProbeFailure::CannotStart("probe: not found on PATH".into())),
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
