@@ -1,6 +1,6 @@
 //! A terminal of a worker's own (pty(7)), so that it keeps its colours and writes line by line.
 //!
-//! pm has the side that a person would have. It never types: a worker's stdin is no terminal.
+//! pm has the side that a person would have. It never types.
 
 use std::fs::File;
 use std::io;
