@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-/// A worker's stdin. pm never writes to it.
+/// A worker's stdin. pm writes to it only what people type whose `pm attach` has its terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case", inline)]
 pub enum Stdin {

@@ -141,7 +141,7 @@ impl Slots {
         let cgroup = memory_limit.group(&plan.name, spec.memory_bytes());
         let cgroup = cgroup.map_err(SpawnFailure::Cgroup)?;
         let device = if plan.exec.pty {
-            Device::Terminal(parts.output.terminal_size())
+            Device::Terminal(parts.output.terminal_size_of(worker.slot))
         } else {
             Device::Pipe
         };
