@@ -21,6 +21,7 @@
 //!
 //! What commands use:
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
+//! - [`own_terminal`]: the terminal whose keys go to a worker
 //!
 //! Look-ups, for messages and plans:
 //! - [`proc`]: processes; [`usage`]: their CPU time and memory
@@ -41,6 +42,7 @@ pub(crate) mod listener;
 mod low_files;
 pub mod notify;
 pub(crate) mod own_process;
+pub(crate) mod own_terminal;
 pub(crate) mod ports;
 pub(crate) mod privileges;
 pub(crate) mod proc;
