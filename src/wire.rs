@@ -7,6 +7,7 @@
 
 mod logs;
 pub mod openapi;
+pub mod terminal;
 
 use std::collections::BTreeMap;
 

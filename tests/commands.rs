@@ -452,6 +452,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/bin/pm",
         "usr/share/bash-completion/completions/pm",
         "usr/share/fish/vendor_completions.d/pm.fish",
+        "usr/share/man/man1/pm-attach.1",
         "usr/share/man/man1/pm-check.1",
         "usr/share/man/man1/pm-completions.1",
         "usr/share/man/man1/pm-events.1",
@@ -532,7 +533,7 @@ fn man_renders_each_page_without_a_warning() {
     let folder = Folder::with(&[]);
     folder.pm(&["man", "--out", "man"]).does();
     let pages = files(&folder.0.path().join("man"));
-    assert_eq!(pages.len(), 22, "{pages:?}");
+    assert_eq!(pages.len(), 23, "{pages:?}");
     for page in pages {
         let page = folder.0.path().join("man").join(page);
         if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))

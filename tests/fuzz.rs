@@ -13,8 +13,9 @@ use pm::cli::diagnostics::pictures_in_colour;
 use pm::plan::host::{Document, FolderState, Host, Unreadable};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Identity, Plan, pm_toml};
-use pm::reactor::http::{Awaiting, Connection, READ_BYTES_MAX, Reply, Status};
+use pm::reactor::http::{Arrived, Awaiting, Connection, READ_BYTES_MAX, Reply, Status};
 use pm::sys::notify::{self, Notification};
+use pm::wire::terminal::PROTOCOL;
 
 /// A reader takes less than a second for the longest text. If it takes this long it hangs, even on a busy machine.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -218,12 +219,14 @@ fn the_reader_of_notifications_survives_random_datagrams() {
 
 #[test]
 fn a_control_connection_survives_random_requests() {
-    const REQUESTS: [&str; 3] = [
+    const REQUESTS: [&str; 4] = [
         "\r\nGET http://pm:80/v1/status?slots=web,%3A8081&stats=1 HTTP/1.1\r\nHost: pm\r\nAccept: */*\r\n\r\n\
          HEAD / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n",
         "POST /v1/stop HTTP/1.1\r\nHost: pm\r\nContent-Length: 17\r\nContent-Type: application/json\r\n\
          Expect: 100-continue\r\n\r\n{\"slots\":[\"web\"]}GET / HTTP/1.1\r\nHost: pm\r\n\r\n",
         "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1/attach HTTP/1.1\r\nHost: pm\r\nConnection: Upgrade\r\nUpgrade: pm-terminal\r\n\r\n\
+         k\0\u{3}abcs\0\u{4}\0\u{18}\0Pk\0\0",
     ];
     let (mut right, mut wrong) = (0, 0);
     for seed in seeds() {
@@ -248,7 +251,7 @@ fn a_control_connection_survives_random_requests() {
 /// All that a client gets which sends these pieces, and then no more.
 fn answers_to<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
     let mut connection = Connection::new();
-    let mut answers = Vec::new();
+    let (mut answers, mut frames) = (Vec::new(), String::new());
     for piece in pieces.map(Some).chain([None]) {
         match piece {
             Some(bytes) if connection.wants_bytes() => connection.on_bytes(bytes),
@@ -257,18 +260,25 @@ fn answers_to<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
         }
         loop {
             if let Some(request) = connection.next_request() {
+                if request.upgrade.iter().any(|protocol| protocol == PROTOCOL) {
+                    connection.switch_protocols(PROTOCOL);
+                    continue;
+                }
                 let body = format!("{request:?}").into_bytes();
                 connection.reply(&Reply::new(Status::Ok, "text/plain", body));
             }
-            if connection.output().is_empty() {
-                break;
+            match connection.next_frame() {
+                Arrived::Frame(frame) => frames += &format!("{frame:?}"),
+                Arrived::TooLong | Arrived::End => connection.end_frames(),
+                Arrived::Nothing if connection.output().is_empty() => break,
+                Arrived::Nothing => {}
             }
             answers.extend_from_slice(connection.output());
             connection.advance(connection.output().len());
         }
     }
     assert_eq!((connection.awaiting(), connection.memory_bytes()), (Awaiting::Closed, 0));
-    String::from_utf8(answers).expect("answers are text")
+    String::from_utf8(answers).expect("answers are text") + &frames
 }
 
 /// A text that repeats one thing, as long as a text may be: a reader that is not linear would be slow.

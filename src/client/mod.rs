@@ -2,12 +2,13 @@
 //!
 //! HTTP/1.1 over a unix socket, each request on a connection of its own. It blocks, and only the commands use it.
 //! Nothing is decided or printed here. [`request`] is what is asked, [`head`] and [`body`] undo the framing of an
-//! answer, [`lines`] is one that goes on.
+//! answer, [`lines`] is one that goes on, [`terminal`] what comes instead of HTTP.
 
 mod body;
 mod head;
 mod lines;
 mod request;
+mod terminal;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use self::head::Head;
 pub use self::lines::Lines;
 pub use self::request::Request;
+pub use self::terminal::Terminal;
 use crate::sys::control_socket::client::{ConnectError, connect};
 use crate::sys::strerror;
 use crate::wire::Problem;
@@ -27,6 +29,9 @@ use crate::wire::Problem;
 /// More than the status of any plan, and less than hurts.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const READ_BYTES: usize = 64 << 10;
+
+/// The status of an answer after which HTTP ends.
+const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +70,13 @@ pub enum Reply {
     Refused(Answer),
 }
 
+/// The answer to a request for a terminal.
+#[derive(Debug)]
+pub enum Attached {
+    Terminal(Terminal),
+    Refused(Answer),
+}
+
 impl Exchange {
     /// Connects to the socket at this path, and sends the request.
     ///
@@ -96,7 +108,23 @@ impl Exchange {
     /// # Errors
     /// If it ends too early, or is no HTTP.
     pub fn answer(mut self) -> Result<Answer, ClientError> {
-        let (head, mut raw) = self.head()?;
+        let (head, raw) = self.head()?;
+        self.rest_of_answer(head, raw)
+    }
+
+    /// Waits until pm has changed the protocol.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn terminal(mut self) -> Result<Attached, ClientError> {
+        let (head, raw) = self.head()?;
+        if head.status == SWITCHING_PROTOCOLS {
+            return Terminal::of(self.socket, raw).map(Attached::Terminal);
+        }
+        self.rest_of_answer(head, raw).map(Attached::Refused)
+    }
+
+    fn rest_of_answer(mut self, head: Head, mut raw: Vec<u8>) -> Result<Answer, ClientError> {
         let (mut framing, mut body) = (head.body, Vec::new());
         while !framing.take(&mut raw, &mut body)? {
             if body.len() > ANSWER_BYTES_MAX {
@@ -136,7 +164,7 @@ impl Exchange {
             if let Some((head, length)) = Head::parse(&raw)? {
                 raw.drain(..length);
                 // An answer of this kind comes before the true one.
-                if head.status >= 200 {
+                if head.status >= 200 || head.status == SWITCHING_PROTOCOLS {
                     return Ok((head, raw));
                 }
                 continue;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::wire::Version;
+use crate::wire::terminal::FromPm;
 
 /// What a server that says these texts, one write each, and then closes was asked, and what `client` made of it.
 fn served<T: Send>(says: &[&str], client: impl FnOnce(Exchange) -> T + Send) -> (String, T) {
@@ -160,4 +161,40 @@ fn a_pm_that_does_not_answer_is_not_waited_for_without_end() {
     request.patience = Duration::from_millis(20);
     let exchange = Exchange::over(ours, &request).unwrap();
     assert!(matches!(exchange.answer(), Err(ClientError::Silent)));
+}
+
+/// The frames of a terminal, if pm says these texts.
+fn frames(says: &[&str]) -> Vec<FromPm> {
+    let read = |exchange: Exchange| {
+        let Attached::Terminal(mut terminal) = exchange.terminal().unwrap() else {
+            panic!("refused")
+        };
+        let mut frames = Vec::new();
+        while !terminal.has_ended() {
+            terminal.read().unwrap();
+            frames.extend(std::iter::from_fn(|| terminal.arrived()));
+        }
+        frames
+    };
+    served(says, read).1
+}
+
+#[test]
+fn frames_follow_a_change_of_protocol_wherever_they_are_cut_and_unknown_ones_are_left_out() {
+    let all = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: pm-terminal\r\n\r\n\
+               n\0\u{5}helloz\0\u{1}?o\0\u{2}\n>l\0\u{8}\0\0\0\0\0\0\0\u{7}b\0\0";
+    let expected = [
+        FromPm::Note("hello".into()),
+        FromPm::Output(b"\n>".to_vec()),
+        FromPm::Lost(7),
+        FromPm::Bye(String::new()),
+    ];
+    for cut in 1..all.len() {
+        let (before, after) = all.split_at(cut);
+        assert_eq!(frames(&[before, after]), expected, "{cut}");
+    }
+    let refused = "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 2\r\n\r\n{}";
+    let (_, reply) = served(&[refused], |exchange| exchange.terminal().unwrap());
+    let Attached::Refused(answer) = reply else { panic!("a terminal") };
+    assert_eq!((answer.status, answer.text().as_str()), (422, "{}"));
 }

@@ -153,7 +153,7 @@ pub struct ExecSpec {
     /// -20 (first served) to 19; `None`: pm's own.
     pub nice: Option<i32>,
     pub limits: Limits,
-    /// Its stdout and stderr are a terminal of the worker's own.
+    /// Its stdout and stderr, and as a rule its stdin, are a terminal of the worker's own.
     pub pty: bool,
     pub stdin: Stdin,
     /// It finds a NOTIFY_SOCKET: `ready.notify` or `alive.notify` asks for it.

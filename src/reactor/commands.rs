@@ -87,10 +87,11 @@ impl Reactor {
             Call::Scale(scale) => self.scale(&scale),
             Call::Reload(reload) => self.reload_asked(reload),
             Call::Shutdown(shutdown) => Ok(self.shut_down(shutdown)),
+            Call::Attach(call) => self.attach(call),
         }
     }
 
-    fn resolve(&self, words: &[String]) -> Result<Vec<SlotId>, Box<Problem>> {
+    pub(super) fn resolve(&self, words: &[String]) -> Result<Vec<SlotId>, Box<Problem>> {
         selectors::resolve(words, &self.slots, &self.supervisor)
     }
 

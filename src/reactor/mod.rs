@@ -12,6 +12,7 @@
 
 mod agenda;
 mod apply;
+mod attaching;
 mod clock;
 mod commands;
 mod control;

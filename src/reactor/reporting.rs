@@ -236,8 +236,9 @@ impl Reactor {
             let last_lines = || output.last_lines(worker, before, LAST_LINES);
             history.note_report(&report, stopped_by, &time, last_lines);
         }
-        let (slot, generation) = (Some(slot), Some(worker.generation));
-        self.control.note(time, EventKind::Report { slot, generation, words: report.words() });
+        let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words());
+        self.output.note_on_screen(worker.slot, &words);
+        self.control.note(time, EventKind::Report { slot, generation, words });
     }
 
     /// Why a worker of this slot is stopped that did nothing wrong.

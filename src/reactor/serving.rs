@@ -4,7 +4,7 @@
 
 use super::Reactor;
 use super::control::ClientId;
-use super::control::call::{Call, Refused};
+use super::control::call::{AttachCall, Call, Refused};
 use super::control::client::{Left, Work};
 use super::control::goal::{Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
@@ -13,7 +13,7 @@ use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
 use super::control::status::View;
 use super::control::stream::Stream;
-use crate::supervisor::{Exit, Phase, Slot, Wanted};
+use crate::supervisor::{Exit, Phase, Slot, SlotId, Wanted};
 use crate::wire::{Done, EventKind, Problem};
 
 /// What a client is answered, now or later.
@@ -23,6 +23,11 @@ pub(super) enum Answer {
     Stream(Stream),
     Logs(Logs),
     Metrics(Metrics),
+    /// The terminal of this slot.
+    Attachment {
+        slot: SlotId,
+        call: AttachCall,
+    },
 }
 
 impl Reactor {
@@ -45,10 +50,11 @@ impl Reactor {
             }
         }
         ids.iter().for_each(|id| self.look_at_pending(*id));
-        let more = self.fill_streams();
+        let more = [self.take_keys(), self.fill_streams()];
         let Self { control, poller, .. } = self;
         control.close_clients(now, &mut poller.registrar());
-        if more == More::Yes { Left::Something } else { control.left() }
+        self.settle_screens();
+        if more.contains(&More::Yes) { Left::Something } else { self.control.left() }
     }
 
     fn tell_parent(&mut self) {
@@ -72,6 +78,7 @@ impl Reactor {
         let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
         ids.into_iter().for_each(|id| self.look_at_pending(id));
         self.fill_streams();
+        self.part_from_attached();
         for (_, client) in &mut self.control.clients {
             if let Work::Logs(_) = client.work {
                 client.connection.end_stream();
@@ -112,6 +119,7 @@ impl Reactor {
                         more = More::Yes;
                     }
                 }
+                Work::Attached(attachment) => attachment.fill(output, connection),
                 Work::Nothing | Work::Pending(_) => {}
             }
             client.end_work();
@@ -123,9 +131,9 @@ impl Reactor {
     fn answer(&mut self, request: &Request) -> Answer {
         match Call::of(request) {
             Ok(call) => self.carry_out_call(call).unwrap_or_else(|problem| refusal(&problem)),
-            Err(Refused { problem, allow: None }) => refusal(&problem),
-            Err(Refused { problem, allow: Some(methods) }) => {
-                Answer::Reply(problem_reply(&problem).with("Allow", methods))
+            Err(Refused { problem, header: None }) => refusal(&problem),
+            Err(Refused { problem, header: Some((name, value)) }) => {
+                Answer::Reply(problem_reply(&problem).with(name, value))
             }
         }
     }
@@ -139,6 +147,7 @@ impl Reactor {
                 client.connection.begin_stream(&logs.head());
                 client.work = Work::Logs(Box::new(logs));
             }
+            Answer::Attachment { slot, call } => self.begin_attachment(id, slot, &call),
             Answer::Metrics(metrics) => {
                 client.connection.begin_stream(&metrics.head());
                 client.work = Work::Metrics(Box::new(metrics));

@@ -139,6 +139,19 @@ impl Registrar<'_> {
         self.registry.register(descriptor, token, interest)
     }
 
+    /// Has the poll report another interest in a registered descriptor. What it is ready for now is reported anew.
+    ///
+    /// # Errors
+    /// ENOMEM (epoll_ctl(2)).
+    pub fn watch_anew(
+        &self,
+        descriptor: &mut impl event::Source,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.reregister(descriptor, token, interest)
+    }
+
     /// Reserves a token and registers a descriptor under it.
     ///
     /// # Errors

@@ -21,6 +21,7 @@
 //!
 //! What commands use:
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
+//! - [`own_terminal`]: the terminal whose keys go to a worker
 //!
 //! Look-ups, for messages and plans:
 //! - [`proc`]: processes; [`usage`]: their CPU time and memory; [`open_sockets`]: what a process has open
@@ -42,6 +43,7 @@ mod low_files;
 pub mod notify;
 mod open_sockets;
 pub(crate) mod own_process;
+pub(crate) mod own_terminal;
 pub(crate) mod ports;
 pub(crate) mod privileges;
 pub(crate) mod proc;

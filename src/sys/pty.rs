@@ -1,6 +1,6 @@
 //! A terminal of a worker's own (pty(7)), so that it keeps its colours and writes line by line.
 //!
-//! pm has the side that a person would have. It never types: a worker's stdin is no terminal.
+//! pm has the side that a person would have. It types only the keys of people whose `pm attach` has the terminal.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
-use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::{InputFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 
 /// The size if pm has no terminal itself: the one that most programs assume.
 const SIZE_DEFAULT: Winsize = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
@@ -27,6 +27,8 @@ pub fn open(size: Winsize) -> io::Result<(File, OwnedFd)> {
     // Lines keep the ends that the worker wrote; ONLCR would put a carriage return before each (termios(3)).
     let mut modes = tcgetattr(&slave)?;
     modes.output_flags.remove(OutputFlags::OPOST);
+    // Ctrl-S is a key like any other: it would hold up the worker, and no Ctrl-Q could follow a detach.
+    modes.input_flags.remove(InputFlags::IXON);
     tcsetattr(&slave, SetArg::TCSANOW, &modes)?;
     Ok((master.into(), slave))
 }
@@ -44,7 +46,17 @@ pub fn size_within(fd: BorrowedFd<'_>, columns: u16) -> Winsize {
     Winsize { ws_col: size.ws_col.saturating_sub(columns).max(1), ..size }
 }
 
-/// Changes the size of the terminal. The kernel sends the worker SIGWINCH.
+/// Changes the size of the terminal, or confirms it: in both cases the kernel sends the worker SIGWINCH, so that a
+/// program that draws a whole screen draws it anew.
+pub fn announce_size(terminal: &File, size: Winsize) {
+    let present = size_within(terminal.as_fd(), 0);
+    if (present.ws_row, present.ws_col) == (size.ws_row, size.ws_col) {
+        resize(terminal, Winsize { ws_row: size.ws_row.saturating_add(1), ..size });
+    }
+    resize(terminal, size);
+}
+
+/// Changes the size of the terminal. If it is another one, the kernel sends the worker SIGWINCH.
 pub fn resize(terminal: &File, size: Winsize) {
     // SAFETY: `size` is a valid winsize for the kernel to read, for as long as the call lasts.
     // WHY: nix has no call for it. It fails only if `terminal` is not a terminal.

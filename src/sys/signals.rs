@@ -188,7 +188,7 @@ pub(super) fn send(to: Pid, signal: i32) -> Result<(), Errno> {
 /// The highest signal number of Linux.
 const SIGNAL_MAX: i32 = 64;
 
-fn is_ignored(signal: i32) -> bool {
+pub(super) fn is_ignored(signal: i32) -> bool {
     action(signal) == SIG_IGN as u64
 }
 

@@ -98,6 +98,26 @@ impl Paths {
         self.post::<Scale>("/v1/scale", "Gives pools other numbers of workers");
         self.post::<Reload>("/v1/reload", "Reads the file again");
         self.post::<Shutdown>("/v1/shutdown", "Stops all workers and pm");
+        self.attach();
+    }
+
+    /// The only path whose answer is no JSON: what follows it is no HTTP.
+    fn attach(&mut self) {
+        let queries = [
+            ("slot", "`web.2`, `:8081`, or a pool that has one slot"),
+            ("rows", "of the terminal of the client, with `columns`"),
+            ("columns", "of the terminal of the client"),
+        ];
+        let parameters: Vec<_> = queries.iter().map(|query| parameter("query", query)).collect();
+        let upgrade = "With `Connection: Upgrade` and `Upgrade: pm-terminal`: the terminal of a worker, in frames";
+        let mut responses = responses(JSON, Value::Null);
+        if let Some(responses) = responses.as_object_mut() {
+            responses.remove("200");
+            responses.insert("101".into(), json!({ "description": "Frames follow, both ways" }));
+        }
+        let operation =
+            json!({ "summary": upgrade, "parameters": parameters, "responses": responses });
+        self.paths.insert("/v1/attach".into(), json!({ "post": operation }));
     }
 
     /// A path that is read. `media` is the type of its answer.

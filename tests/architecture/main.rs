@@ -30,7 +30,7 @@ const FLOORS: [(&str, usize); 9] = [
 /// The parts of `src/reactor`, from the top; the rule begins with `src/reactor/slots`. No file uses a part above its
 /// own. A new part gets its place here.
 const STAIRCASE: [&[&str]; 9] = [
-    &["reload", "apply", "reporting", "ending", "signals", "serving", "commands"],
+    &["reload", "apply", "reporting", "ending", "signals", "serving", "commands", "attaching"],
     &["mod"],
     &["agenda"],
     &["control"],

@@ -8,6 +8,7 @@
 //! `PM_TEST_FLOOD_MB` and `PM_TEST_IDLE_S` set the size of the flood and the time for which an idle pm is observed.
 //! `PM_PROOF` sets both to the values in the README.
 
+mod attached_clients;
 mod commands;
 mod control;
 mod control_abuse;

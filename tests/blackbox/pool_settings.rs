@@ -281,10 +281,13 @@ fn an_open_stdin_costs_no_descriptor_once_its_worker_has_exited() {
 #[test]
 fn pty_gives_a_worker_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let script = "test -t 1 && test -t 2 && ! test -t 0 && echo terminal; stty size <&1; \
+    let script = "test -t 1 && test -t 2 && test -t 0 && echo terminal; stty size; \
                   printf 'whole\\nlines\\n'";
     let found = printed(folder.path(), script, "pty = true");
     assert_eq!(found, ["terminal", "24 80", "whole", "lines"]);
+    let script = "test -t 0 || echo no keys; test -t 1 && cat && echo end";
+    let found = printed(folder.path(), script, "pty = true\nstdin = 'null'");
+    assert_eq!(found, ["no keys", "end"]);
     let found = printed(folder.path(), "test -t 1 || echo pipe", "");
     assert_eq!(found, ["pipe"]);
 }

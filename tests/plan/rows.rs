@@ -854,8 +854,21 @@ pub const ROWS: &[Row] = &[
             ("", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Null)),
             ("stdin = 'null'", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Null)),
             ("stdin = 'open'", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Open)),
+            ("pty = true", |pool| assert_eq!(pool.slots[0].exec.stdin, Stdin::Terminal)),
+            ("pty = true\nstdin = 'terminal'", |pool| {
+                assert_eq!(pool.slots[0].exec.stdin, Stdin::Terminal);
+            }),
+            ("pty = true\nstdin = 'null'", |pool| {
+                assert_eq!(pool.slots[0].exec.stdin, Stdin::Null);
+            }),
         ],
-        wrong: &["stdin = 'closed'", "stdin = false", "stdin = '/dev/null'"],
+        wrong: &[
+            "stdin = 'closed'",
+            "stdin = false",
+            "stdin = '/dev/null'",
+            "stdin = 'terminal'",
+            "pty = false\nstdin = 'terminal'",
+        ],
     },
     Row {
         key: "nice",

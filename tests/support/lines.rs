@@ -1,6 +1,6 @@
 //! Reads an output line by line, on a thread, so that a test can wait for a line.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
@@ -16,24 +16,27 @@ pub struct Lines {
 #[derive(Default)]
 struct State {
     lines: Vec<String>,
+    /// The line that has no end yet.
+    open: Vec<u8>,
     is_over: bool,
 }
 
 impl Lines {
     /// Collects what comes out of `source`, on a thread of its own, until it ends.
-    pub fn of(source: impl Read + Send + 'static) -> Self {
+    pub fn of(mut source: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let shared = lines.clone();
         thread::spawn(move || {
-            let mut source = BufReader::new(source);
-            let mut line = Vec::new();
-            // A terminal whose other side is closed ends with an error (EIO), not with an end.
-            while source.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-                let text = String::from_utf8_lossy(&line);
-                shared.add(text.trim_end_matches(['\r', '\n']).to_owned());
-                line.clear();
+            let mut bytes = vec![0; 64 * 1024];
+            loop {
+                match source.read(&mut bytes) {
+                    Ok(count) if count > 0 => shared.change(|state| state.take(&bytes[..count])),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    // A terminal whose other side is closed ends with an error (EIO), not with an end.
+                    Ok(_) | Err(_) => break,
+                }
             }
-            shared.change(|state| state.is_over = true);
+            shared.change(State::end);
         });
         lines
     }
@@ -41,7 +44,7 @@ impl Lines {
     /// An output without lines.
     pub fn none() -> Self {
         let lines = Self::default();
-        lines.change(|state| state.is_over = true);
+        lines.change(State::end);
         lines
     }
 
@@ -81,6 +84,13 @@ impl Lines {
         })
     }
 
+    /// Waits until the line that has no end yet has `text` in it.
+    pub fn wait_for_open(&self, text: &str) {
+        self.wait(&format!("an open line with {text:?}"), |state| {
+            String::from_utf8_lossy(&state.open).contains(text).then_some(())
+        });
+    }
+
     fn wait<T>(&self, what: &str, mut found: impl FnMut(&State) -> Option<T>) -> T {
         let until = Instant::now() + DEADLINE;
         let mut state = self.lock();
@@ -94,10 +104,6 @@ impl Lines {
         }
     }
 
-    fn add(&self, line: String) {
-        self.change(|state| state.lines.push(line));
-    }
-
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
         self.shared.1.notify_all();
@@ -106,5 +112,29 @@ impl Lines {
     /// A poisoned lock is fine: the test that held it has failed already.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    fn take(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.open.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.open);
+        let text = String::from_utf8_lossy(&line);
+        self.lines.push(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+
+    fn end(&mut self) {
+        if !self.open.is_empty() {
+            self.end_line();
+        }
+        self.is_over = true;
     }
 }

@@ -6,11 +6,13 @@
 use clap_complete::Shell;
 
 /// The commands that take names of slots, with their aliases.
-const COMMANDS: [&str; 11] =
-    ["status", "ps", "why", "logs", "start", "stop", "restart", "kill", "wait", "events", "scale"];
+const COMMANDS: [&str; 12] = [
+    "status", "ps", "why", "logs", "start", "stop", "restart", "kill", "attach", "wait", "events",
+    "scale",
+];
 
 /// The options of these commands that take a value: what follows one is no slot.
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 15] = [
     "--socket",
     "--file",
     "--color",
@@ -25,6 +27,7 @@ const OPTIONS: [&str; 14] = [
     "--grep",
     "-g",
     "--signal",
+    "--detach-key",
 ];
 
 /// Texts that go into a script, each with the one it comes after.

@@ -112,6 +112,25 @@ pub const KILL: Notes = Notes {
     ],
 };
 
+pub const ATTACH: Notes = Notes {
+    paragraphs: &[
+        "The pool needs `pty = true`. Ctrl-C and all other keys go to the worker, but for the one that detaches; pressed \
+         twice, that one goes to the worker too. The worker's terminal gets the size of yours, and its own again later.",
+        "If the worker ends, it is said how, and the terminal is that of the next one. Keys may come from a pipe: its end \
+         detaches. Several may be attached: all see the output, all may type, and the smallest terminal sets the size.",
+    ],
+    examples: &[
+        ("pm attach web.2", "answer the prompt of a debugger"),
+        ("echo continue | pm attach web.2", ""),
+    ],
+    exit_status: &[
+        (Status::Is(STOPPED), "detached, or pm has ended"),
+        (Status::Is(NOT_SO), "the slot has no worker, or lost its terminal"),
+        (Status::Is(BAD_USAGE), "wrong command line, not one slot, or no terminal"),
+        NONE_RUNS,
+    ],
+};
+
 pub const SCALE: Notes = Notes {
     paragraphs: &[
         "The highest numbers are removed first, and the lowest free ones come back.",

@@ -65,7 +65,7 @@ fn command(
     patience: &PatienceArgs,
     command: &Command,
 ) -> Result<u8, Failure> {
-    let session = Session::of(target)?;
+    let session = Session::of(&target.place)?;
     let request = Request::post(path, command).within(patience.timeout());
     if patience.no_wait {
         return without_wait(&session, &request, target);
@@ -80,7 +80,7 @@ fn command(
 /// If there is no such slot or signal, or no worker.
 pub fn kill(args: &KillArgs) -> Result<u8, Failure> {
     let kill = Kill { slots: args.slots.slots.clone(), signal: args.signal.clone() };
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let (done, text) = session.ask::<Done>(&Request::post("/v1/kill", &kill))?;
     let (sent, not_sent): (Vec<_>, Vec<_>) =
         done.slots.iter().partition(|slot| slot.worker.is_some());
@@ -107,7 +107,7 @@ pub fn scale(args: &ScaleArgs) -> Result<u8, Failure> {
         wait: args.patience.wait(),
         timeout_seconds: args.patience.timeout().as_secs_f64(),
     };
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let request = Request::post("/v1/scale", &scale).within(args.patience.timeout());
     if scale.wait == WaitFor::Nothing {
         return without_wait(&session, &request, &args.target);
@@ -121,7 +121,7 @@ pub fn scale(args: &ScaleArgs) -> Result<u8, Failure> {
 /// # Errors
 /// If the file has a fault.
 pub fn reload(args: &ReloadArgs) -> Result<u8, Failure> {
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let (status, _) = session.status(&[])?;
     let request = Request::post("/v1/reload", &Reload { dry_run: args.dry_run });
     let ended = without_wait(&session, &request, &args.target)?;
@@ -147,7 +147,7 @@ fn warn(pm: &PmStatus) {
 /// # Errors
 /// If pm refuses it.
 pub fn shutdown(args: &ShutdownArgs) -> Result<u8, Failure> {
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let request = Request::post("/v1/shutdown", &Shutdown { now: args.now }).within(DAY);
     let (status, _) = session.status(&[])?;
     let mut progress = Progress::after(&session, &status, Shown::All)?;

@@ -21,7 +21,7 @@ pub fn events(args: &EventsArgs) -> Result<u8, Failure> {
     let since = since.map_err(Failure::Usage)?;
     let request = with_slots(Request::get("/v1/events"), &args.slots);
     let request = if args.no_follow { request } else { request.query("follow", "1") };
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let mut lines = session.lines(&request)?;
     let mut printer = Printer::new();
     let mut has_ended = false;

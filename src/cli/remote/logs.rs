@@ -33,7 +33,7 @@ const STAMP_WIDTH: usize = 23;
 pub fn logs(args: &LogsArgs) -> Result<u8, Failure> {
     let now = Zoned::now();
     let request = request(args, &now)?;
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let (status, _) = session.status(&args.slots)?;
     let mut page = Page::new(args, &status.slots, now);
     if args.previous {

@@ -6,6 +6,7 @@
 //! command has a file, those that change something are in [`commands`].
 
 pub mod args;
+mod attach;
 mod commands;
 mod deadline;
 mod events;
@@ -36,6 +37,7 @@ pub fn remote(command: &RemoteCommand) -> Ending {
         RemoteCommand::Stop(args) => commands::stop(args),
         RemoteCommand::Restart(args) => commands::restart(args),
         RemoteCommand::Kill(args) => commands::kill(args),
+        RemoteCommand::Attach(args) => attach::attach(args),
         RemoteCommand::Scale(args) => commands::scale(args),
         RemoteCommand::Wait(args) => wait::wait(args),
         RemoteCommand::Events(args) => events::events(args),

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::args::TargetArgs;
+use super::args::PlaceArgs;
 use super::failure::Failure;
 use super::target;
-use crate::client::{Answer, ClientError, Exchange, Lines, Reply, Request};
+use crate::client::{Answer, Attached, ClientError, Exchange, Lines, Reply, Request, Terminal};
 use crate::wire::{Event, Problem, Status};
 
 /// A pm that a command talks to.
@@ -21,7 +21,7 @@ impl Session {
     ///
     /// # Errors
     /// If none is found, or more than one.
-    pub fn of(target: &TargetArgs) -> Result<Self, Failure> {
+    pub fn of(target: &PlaceArgs) -> Result<Self, Failure> {
         Ok(Self::at(&target::socket(target)?))
     }
 
@@ -54,6 +54,17 @@ impl Session {
         match self.begin(request)?.lines()? {
             Reply::Lines(lines) => Ok(lines),
             Reply::Refused(answer) => Err(refusal(&answer)),
+        }
+    }
+
+    /// The terminal of a slot.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn terminal(&self, request: &Request) -> Result<Terminal, Failure> {
+        match self.begin(request)?.terminal()? {
+            Attached::Terminal(terminal) => Ok(terminal),
+            Attached::Refused(answer) => Err(refusal(&answer)),
         }
     }
 
@@ -107,7 +118,7 @@ pub fn event(line: &str) -> Result<Event, Failure> {
 
 fn refusal(answer: &Answer) -> Failure {
     match answer.read::<serde::de::IgnoredAny>() {
-        Ok(Ok(_)) => ClientError::Malformed("it has no lines".into()).into(),
+        Ok(Ok(_)) => ClientError::Malformed("it is not what was asked for".into()).into(),
         Ok(Err(problem)) => Failure::from(problem),
         Err(error) => error.into(),
     }

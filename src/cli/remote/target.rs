@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::args::TargetArgs;
+use super::args::PlaceArgs;
 use super::failure::{Failure, NoPm};
 use crate::cli::load::{PM_TOML, here};
 use crate::cli::socket::{NO_SOCKET, beside};
@@ -22,7 +22,7 @@ const SUFFIX: &str = ".pm.sock";
 ///
 /// # Errors
 /// If none is found, or more than one.
-pub fn socket(target: &TargetArgs) -> Result<PathBuf, Failure> {
+pub fn socket(target: &PlaceArgs) -> Result<PathBuf, Failure> {
     if let Some(path) = named(target) {
         return Ok(path);
     }
@@ -31,7 +31,7 @@ pub fn socket(target: &TargetArgs) -> Result<PathBuf, Failure> {
 }
 
 /// The socket that the command line or the environment names.
-pub fn named(target: &TargetArgs) -> Option<PathBuf> {
+pub fn named(target: &PlaceArgs) -> Option<PathBuf> {
     // What tells `pm run` to make none names none.
     let is_path = |path: &OsString| !path.is_empty() && path != NO_SOCKET;
     let of_environment = || std::env::var_os(VARIABLE).filter(is_path);

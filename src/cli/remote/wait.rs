@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::args::{TargetArgs, WaitArgs, default_timeout};
+use super::args::{PlaceArgs, WaitArgs, default_timeout};
 use super::commands::print;
 use super::deadline::Deadline;
 use super::failure::Failure;
@@ -35,7 +35,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub fn wait(args: &WaitArgs) -> Result<u8, Failure> {
     let timeout = args.timeout.or_else(|| (!args.exit).then(default_timeout));
     let deadline = Deadline::after(timeout);
-    let session = Session::at(&appeared(&args.target, deadline)?);
+    let session = Session::at(&appeared(&args.target.place, deadline)?);
     let goal = match (args.stopped, args.exit) {
         (true, _) => "stopped",
         (false, true) => "exit",
@@ -99,7 +99,7 @@ fn status_of(death: &Death) -> u8 {
 }
 
 /// The socket that is meant, once a pm listens on it.
-fn appeared(target: &TargetArgs, deadline: Deadline) -> Result<PathBuf, Failure> {
+fn appeared(target: &PlaceArgs, deadline: Deadline) -> Result<PathBuf, Failure> {
     let mut is_told = false;
     let mut pause = PAUSE_MAX;
     loop {

@@ -23,7 +23,7 @@ const DEATHS: usize = 3;
 /// # Errors
 /// If there is no pm, or no such slot.
 pub fn why(args: &WhyArgs) -> Result<u8, Failure> {
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     let (status, _) = session.status(&args.slots)?;
     let meant =
         if args.slots.is_empty() { in_trouble(&status) } else { status.slots.iter().collect() };

@@ -136,7 +136,7 @@ table! {
         /// Pass on all that a worker writes to its terminal. Else only its lines and their colours are passed on.
         #[schemars(extend("default" = false))]
         pub raw: Field<bool>,
-        /// The stdin of each worker: null ends at once, open never ends, which many watchers need.
+        /// The stdin of each worker: null ends at once, open never ends, terminal is that of `pty` and its default.
         #[schemars(extend("default" = Stdin::default().written()))]
         pub stdin: Field<Stdin>,
     }

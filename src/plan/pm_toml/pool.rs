@@ -19,8 +19,8 @@ use crate::plan::text::diagnostics::{Fault, Findings, SourceId};
 use crate::plan::text::placeholders::{self, Misplaced, SlotPorts, Template};
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{
-    ExecSpec, Identity, LabelStyle, Pool, PoolSpec, SlotsSpec, TerminalOutput, defaults, dotenv,
-    environment, is_name,
+    ExecSpec, Identity, LabelStyle, Pool, PoolSpec, SlotsSpec, Stdin, TerminalOutput, defaults,
+    dotenv, environment, is_name,
 };
 
 /// A smaller log file would be rotated all the time, and hold fewer lines than a rotation costs.
@@ -140,8 +140,22 @@ impl Reader<'_> {
             nice: self.nice(table),
             limits: self.limits(&table.limits),
             pty: table.pty.value().is_some_and(|pty| *pty),
-            stdin: table.stdin.value().copied().unwrap_or_default(),
+            stdin: self.stdin(table),
             ..ExecSpec::default()
+        }
+    }
+
+    /// A terminal is read too, unless the file says otherwise.
+    fn stdin(&mut self, table: &PoolTable) -> Stdin {
+        let has_terminal = table.pty.value().is_some_and(|pty| *pty);
+        match table.stdin.usable().map(|(stdin, given)| (*stdin, given)) {
+            None if has_terminal => Stdin::Terminal,
+            None => Stdin::default(),
+            Some((Stdin::Terminal, given)) if !has_terminal => {
+                self.add_fault(given.at.clone(), PoolFault::StdinWithoutPty);
+                Stdin::Terminal
+            }
+            Some((stdin, _)) => stdin,
         }
     }
 

@@ -13,6 +13,7 @@ use super::http::{Method, Request};
 use super::metrics::Dialect;
 use super::problems;
 use crate::plan::text::suggest::Suggestion;
+use crate::wire::terminal::{PROTOCOL, Size};
 use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
 
 /// What a client asks for.
@@ -34,6 +35,16 @@ pub enum Call {
     Scale(Scale),
     Reload(Reload),
     Shutdown(Shutdown),
+    Attach(AttachCall),
+}
+
+/// Whose terminal a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachCall {
+    /// A word that means one slot.
+    pub slot: String,
+    /// Of the client's own terminal.
+    pub size: Option<Size>,
 }
 
 /// Which events a client asks for.
@@ -83,7 +94,7 @@ pub enum Until {
 }
 
 /// Each path, the methods that it has, and its queries.
-const PATHS: [(&str, &str, &[&str]); 16] = [
+const PATHS: [(&str, &str, &[&str]); 17] = [
     ("/v1", "GET, HEAD", &[]),
     ("/healthz", "GET, HEAD", &[]),
     ("/openapi.json", "GET, HEAD", &[]),
@@ -104,18 +115,19 @@ const PATHS: [(&str, &str, &[&str]); 16] = [
     ("/v1/scale", "POST", &[]),
     ("/v1/reload", "POST", &[]),
     ("/v1/shutdown", "POST", &[]),
+    ("/v1/attach", "POST", &["slot", "rows", "columns"]),
 ];
 
-/// Why there is no call: the problem, and the methods that its path has if that is why.
+/// Why there is no call: the problem, and the header that says what would be one.
 #[derive(Debug)]
 pub struct Refused {
     pub problem: Box<Problem>,
-    pub allow: Option<&'static str>,
+    pub header: Option<(&'static str, &'static str)>,
 }
 
 impl From<Box<Problem>> for Refused {
     fn from(problem: Box<Problem>) -> Self {
-        Self { problem, allow: None }
+        Self { problem, header: None }
     }
 }
 
@@ -137,7 +149,7 @@ impl Call {
         if is_get != methods.starts_with("GET") || !is_get && request.method != Method::Post {
             let detail = format!("`{path}` has {methods} only");
             let problem = problems::new(405, "method-not-allowed", "Method not allowed", detail);
-            return Err(Refused { problem, allow: Some(methods) });
+            return Err(Refused { problem, header: Some(("Allow", *methods)) });
         }
         for (name, _) in &request.query {
             if !queries.contains(&name.as_str()) {
@@ -175,6 +187,7 @@ impl Call {
             "/v1/kill" => Self::Kill(body(request)?),
             "/v1/scale" => Self::Scale(body(request)?),
             "/v1/reload" => Self::Reload(body(request)?),
+            "/v1/attach" => Self::Attach(attach(request)?),
             _ => Self::Shutdown(body(request)?),
         })
     }
@@ -194,6 +207,24 @@ fn named(slots: Vec<String>) -> Result<Vec<String>, Box<Problem>> {
         ));
     }
     Ok(slots)
+}
+
+fn attach(request: &Request) -> Result<AttachCall, Refused> {
+    if !request.upgrade.iter().any(|protocol| protocol == PROTOCOL) {
+        let detail = format!("send `Connection: Upgrade` and `Upgrade: {PROTOCOL}`");
+        let problem = problems::new(426, "upgrade-required", "Upgrade required", detail);
+        return Err(Refused { problem, header: Some(("Upgrade", PROTOCOL)) });
+    }
+    let slot = request.query("slot").filter(|slot| !slot.is_empty());
+    let slot = slot.ok_or_else(|| problems::bad_request("name one slot: `slot=web.2`"))?;
+    let size = match (number(request, "rows")?, number(request, "columns")?) {
+        (Some(rows), Some(columns)) => Some(Size { rows, columns }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(problems::bad_request("a size is both `rows` and `columns`").into());
+        }
+    };
+    Ok(AttachCall { slot: slot.to_owned(), size })
 }
 
 fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {

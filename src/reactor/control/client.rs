@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mio::Token;
 use mio::net::UnixStream;
 
+use super::attachment::Attachment;
 use super::goal::Pending;
 use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
 use super::logs::Logs;
@@ -37,6 +38,7 @@ pub enum Work {
     Stream(Box<Stream>),
     Logs(Box<Logs>),
     Metrics(Box<Metrics>),
+    Attached(Box<Attachment>),
 }
 
 /// Whether something is left to do at once.
@@ -118,10 +120,15 @@ impl Client {
         if reads || writes || has_request { Left::Something } else { Left::Nothing }
     }
 
-    /// Forgets a stream that has ended.
+    /// Forgets a stream or frames that have ended.
     pub fn end_work(&mut self) {
-        let is_stream = matches!(self.work, Work::Stream(_) | Work::Logs(_) | Work::Metrics(_));
-        if is_stream && self.connection.awaiting() != Awaiting::Stream {
+        let awaiting = self.connection.awaiting();
+        let has_ended = match self.work {
+            Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => awaiting != Awaiting::Stream,
+            Work::Attached(_) => awaiting != Awaiting::Frames,
+            Work::Nothing | Work::Pending(_) => false,
+        };
+        if has_ended {
             self.work = Work::Nothing;
         }
     }
@@ -150,6 +157,8 @@ impl Client {
             Awaiting::Writing => 10,
             Awaiting::Stream if !self.connection.output().is_empty() => 60,
             Awaiting::Lingering => 1,
+            // One that does not read loses what it does not read; one whose keys are not taken waits as its keys do.
+            Awaiting::Frames => return None,
             Awaiting::Answer | Awaiting::Stream | Awaiting::Closed => return None,
         };
         Some(since + Duration::from_secs(seconds))

@@ -5,14 +5,17 @@
 //! [`pipes`] reads the workers, [`terminal`] makes lines of what a terminal would show, [`lines`] cuts, [`spec`] says
 //! where the lines of a worker go: [`console`] is stdout and stderr, [`queue`] holds lines while their reader is slow,
 //! [`files`] writes and rotates log files, [`ring`] keeps the last lines in memory, [`view`] is
-//! what people or programs are shown.
+//! what people or programs are shown. [`attached`] is for clients that have the terminal of a worker, whose output
+//! [`screens`] keeps for them.
 
+mod attached;
 mod console;
 mod files;
 mod lines;
 mod pipes;
 mod queue;
 mod ring;
+mod screens;
 mod spec;
 mod terminal;
 mod view;
@@ -25,12 +28,14 @@ use std::time::Instant;
 
 use nix::pty::Winsize;
 
+pub use self::attached::Before;
 pub use self::console::{Colour, Label, label_colour};
 pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
-pub use self::pipes::Progress;
+pub use self::pipes::{Progress, Typed};
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
 pub use self::ring::{Kind as LineKind, Line, Ring};
+pub use self::screens::Shown;
 pub use self::spec::{Device, OutputSpec};
 pub use self::view::{Form, OwnLine, OwnLines, View};
 
@@ -38,6 +43,7 @@ use self::console::Console;
 use self::files::{Extent, LogFiles};
 use self::pipes::Pipes;
 use self::ring::{Author, Kind, Origin};
+use self::screens::Screens;
 use self::spec::Sink;
 use super::clock::Moment;
 use super::tokens::Registrar;
@@ -51,6 +57,7 @@ pub struct Output {
     files: LogFiles,
     console: Console,
     ring: Ring,
+    screens: Screens,
     /// The workers that have written the line they were awaited to write.
     ready: Vec<WorkerId>,
 }
@@ -89,6 +96,7 @@ impl Output {
             files: LogFiles::default(),
             console,
             ring: Ring::default(),
+            screens: Screens::default(),
             ready: Vec::new(),
         })
     }
@@ -120,9 +128,9 @@ impl Output {
 
     /// Reads what workers have written, as long as stdout's queue and the log files have room for it.
     pub fn read(&mut self, at: Moment, registrar: &mut Registrar<'_>) -> Progress {
-        let Self { pipes, files, console, ring, ready } = self;
+        let Self { pipes, files, console, ring, screens, ready } = self;
         let (stdout, writer) = console.stdout();
-        pipes.read(&mut Sink { stdout, writer, files, ring, ready, at }, registrar)
+        pipes.read(&mut Sink { stdout, writer, files, ring, screens, ready, at }, registrar)
     }
 
     /// Reads what a dead worker has left in its pipe, and returns the end of all that it wrote.
@@ -132,9 +140,9 @@ impl Output {
         at: Moment,
         registrar: &mut Registrar<'_>,
     ) -> LastOutput {
-        let Self { pipes, files, console, ring, ready } = self;
+        let Self { pipes, files, console, ring, screens, ready } = self;
         let (stdout, writer) = console.stdout();
-        let sink = &mut Sink { stdout, writer, files, ring, ready, at };
+        let sink = &mut Sink { stdout, writer, files, ring, screens, ready, at };
         pipes.read_last(worker, sink, registrar)
     }
 
@@ -174,7 +182,7 @@ impl Output {
 
     /// Gives the workers' terminals the size that pm's own terminal has now.
     pub fn resize_terminals(&mut self) {
-        self.pipes.resize(self.console.terminal_size());
+        self.pipes.resize(self.console.terminal_size(), &self.screens);
     }
 
     // People.

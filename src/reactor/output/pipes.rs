@@ -4,7 +4,9 @@
 //! A pipe can outlive its worker, because descendants keep it open. Reading is fair (a chunk from each in turn) and
 //! stops while stdout's queue is full, so a worker that writes faster than pm's reader reads is slowed by its own pipe;
 //! likewise one whose log file is rotated too often.
-//! Where the lines go to is in [`super::spec`].
+//! Where the lines go to is in [`super::spec`]; [`terminals`] types keys.
+
+mod terminals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,8 +19,11 @@ use mio::{Interest, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::Winsize;
 
+pub use self::terminals::Typed;
+use self::terminals::{Reports, all_of};
 use super::lines::{Cutter, LastOutput};
 use super::ring::Author;
+use super::screens::Screens;
 use super::spec::{Device, OutputSpec, Sink, Tail};
 use super::terminal::TerminalFilter;
 use crate::plan::TerminalOutput;
@@ -48,6 +53,7 @@ pub struct Pipes {
 struct Pipe {
     reader: File,
     token: Token,
+    reports: Reports,
     filter: TerminalFilter,
     lines: Lines,
     state: State,
@@ -119,6 +125,7 @@ impl Pipes {
         let pipe = Pipe {
             reader,
             token,
+            reports: Reports::Output,
             filter: TerminalFilter::default(),
             lines: Lines::new(worker, spec),
             state: State::Empty,
@@ -152,17 +159,14 @@ impl Pipes {
 
     /// Changes what happens to the output of the workers of a slot that are there.
     pub fn update(&mut self, slot: SlotId, mut change: impl FnMut(&mut OutputSpec)) {
-        let all = WorkerId { slot, generation: 0 }..=WorkerId { slot, generation: u64::MAX };
-        self.pipes.range_mut(all).for_each(|(_, pipe)| pipe.lines.update(&mut change));
+        self.pipes.range_mut(all_of(slot)).for_each(|(_, pipe)| pipe.lines.update(&mut change));
     }
 
-    /// Gives all terminals another size.
-    pub fn resize(&mut self, size: Winsize) {
-        for pipe in self.pipes.values().filter(|pipe| pipe.state != State::Ended) {
-            match pipe.lines.spec.device {
-                Device::Terminal(_) => pty::resize(&pipe.reader, size),
-                Device::Pipe => {}
-            }
+    /// Gives all terminals another size, but for those that have the size of a client's.
+    pub fn resize(&mut self, size: Winsize, screens: &Screens) {
+        let is_own = |slot| screens.get(slot).is_none_or(|screen| screen.size.is_none());
+        for (_, pipe) in self.pipes.iter().filter(|(worker, _)| is_own(worker.slot)) {
+            pipe.resize(size);
         }
     }
 
@@ -230,14 +234,13 @@ impl Pipe {
         match self.reader.read(chunk) {
             Ok(0) => self.end(sink),
             Ok(count) => {
-                let spec = &self.lines.spec;
+                let (bytes, spec) = (&chunk[..count], &self.lines.spec);
+                if let Device::Terminal(_) = spec.device {
+                    sink.screens.show(self.lines.author.worker.slot, bytes);
+                }
                 let bytes = match (spec.device, spec.terminal_output) {
-                    (Device::Terminal(_), TerminalOutput::Filtered) => {
-                        self.filter.push(&chunk[..count])
-                    }
-                    (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => {
-                        &chunk[..count]
-                    }
+                    (Device::Terminal(_), TerminalOutput::Filtered) => self.filter.push(bytes),
+                    (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => bytes,
                 };
                 self.lines.take(bytes, sink);
             }

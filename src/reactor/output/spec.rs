@@ -10,6 +10,7 @@ use super::files::LogFiles;
 use super::lines::{End, Piece, Start};
 use super::queue::LineQueue;
 use super::ring::{Author, Kind, Origin, Ring};
+use super::screens::Screens;
 use super::view::{self, Writer};
 use crate::plan::{Line, LogFile, TerminalOutput};
 use crate::reactor::clock::Moment;
@@ -47,6 +48,7 @@ pub struct Sink<'a> {
     pub writer: &'a mut Writer,
     pub files: &'a mut LogFiles,
     pub ring: &'a mut Ring,
+    pub screens: &'a mut Screens,
     pub ready: &'a mut Vec<WorkerId>,
     pub at: Moment,
 }

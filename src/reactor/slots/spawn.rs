@@ -141,7 +141,7 @@ impl Slots {
         let cgroup = memory_limit.group(&plan.name, spec.memory_bytes());
         let cgroup = cgroup.map_err(SpawnFailure::Cgroup)?;
         let device = if plan.exec.pty {
-            Device::Terminal(parts.output.terminal_size())
+            Device::Terminal(parts.output.terminal_size_of(worker.slot))
         } else {
             Device::Pipe
         };
@@ -154,7 +154,11 @@ impl Slots {
         };
         let opened = parts.output.open_pipe(worker, output, &mut parts.registrar);
         let writer = opened.map_err(SpawnFailure::Output)?;
-        let stdin = stdin.as_ref().map_or(inherited.null.as_fd(), AsFd::as_fd);
+        let stdin = match &stdin {
+            WorkerStdin::Null => inherited.null.as_fd(),
+            WorkerStdin::Pipe(reader) => reader.as_fd(),
+            WorkerStdin::Output => writer.as_fd(),
+        };
         let given = inherited.given(stdin, writer.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
         let spawned = parts.children.spawn(worker, &spec.launch, spec.stop, given);
         spawned.map_err(|error| {
@@ -201,15 +205,23 @@ impl Inherited {
     }
 }
 
-/// The stdin of a worker, if it is to stay open. It is a pipe of the worker's own: O_NONBLOCK, which Node sets, is
-/// shared by all that have the description (open(2)).
-fn open_stdin(record: &mut Record, revision: Revision) -> io::Result<Option<PipeReader>> {
+/// What a worker gets as its stdin.
+enum WorkerStdin {
+    Null,
+    /// A pipe of the worker's own: O_NONBLOCK, which Node sets, is shared by all that have the description (open(2)).
+    Pipe(PipeReader),
+    /// What its output is: its terminal.
+    Output,
+}
+
+fn open_stdin(record: &mut Record, revision: Revision) -> io::Result<WorkerStdin> {
     match record.spec(revision).plan.exec.stdin {
-        Stdin::Null => Ok(None),
+        Stdin::Null => Ok(WorkerStdin::Null),
+        Stdin::Terminal => Ok(WorkerStdin::Output),
         Stdin::Open => {
             let (reader, writer) = io::pipe()?;
             record.keep_stdin(writer);
-            Ok(Some(reader))
+            Ok(WorkerStdin::Pipe(reader))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands that ask and command a running pm: what they print, where, and their exit status.
 
+mod attach;
 mod changes;
 mod completions;
 mod finding;

@@ -1,10 +1,12 @@
 //! The options of the commands that change something, and of `pm wait`.
 
+use std::fmt;
 use std::time::Duration;
 
 use clap::ValueHint;
+use clap::builder::NonEmptyStringValueParser;
 
-use super::{PatienceArgs, SlotsArgs, TargetArgs};
+use super::{PatienceArgs, PlaceArgs, SlotsArgs, TargetArgs};
 use crate::plan::text::duration;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -53,6 +55,40 @@ pub struct KillArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 }
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct AttachArgs {
+    /// A slot as web.2, a port as :8081, or a pool that has one slot
+    #[arg(value_name = "SLOT", value_hint = ValueHint::Other)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub slot: String,
+    /// The key that detaches: ctrl-a, or none
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::Other, default_value = "ctrl-]")]
+    #[arg(value_parser = detach_key)]
+    pub detach_key: DetachKey,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// The key that leaves the terminal of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DetachKey {
+    /// The byte that the terminal makes of it.
+    Key(u8),
+    None,
+}
+
+impl fmt::Display for DetachKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(byte) => write!(out, "Ctrl-{}", char::from(byte | CONTROL)),
+            Self::None => out.write_str("none"),
+        }
+    }
+}
+
+/// What Ctrl takes from the byte of a key.
+const CONTROL: u8 = 0x40;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScaleArgs {
@@ -119,6 +155,19 @@ fn scale(text: &str) -> Result<(String, String), String> {
         ));
     }
     Ok((pool.to_owned(), count.to_owned()))
+}
+
+/// A key with Ctrl: `ctrl-]`, `^]`; or `none`.
+fn detach_key(text: &str) -> Result<DetachKey, String> {
+    let lower = text.to_ascii_lowercase();
+    if lower == "none" {
+        return Ok(DetachKey::None);
+    }
+    let key = lower.strip_prefix("ctrl-").or_else(|| lower.strip_prefix('^'));
+    match key.map(|key| key.to_ascii_uppercase().into_bytes()).as_deref() {
+        Some([byte @ CONTROL..=b'_']) => Ok(DetachKey::Key(byte & !CONTROL)),
+        Some(_) | None => Err("write it like `ctrl-a` or `ctrl-]`, or `none`".into()),
+    }
 }
 
 #[cfg(test)]

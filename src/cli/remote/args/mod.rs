@@ -12,7 +12,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Subcommand, ValueHint};
 
 pub use self::changing::{
-    KillArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs, StopArgs, WaitArgs,
+    AttachArgs, DetachKey, KillArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs,
+    StopArgs, WaitArgs,
 };
 pub use self::looking::{EventsArgs, LogsArgs, LsArgs, StatusArgs, WhyArgs};
 use crate::cli::args::ColourArgs;
@@ -44,6 +45,9 @@ pub enum RemoteCommand {
     /// Send a signal to workers; a slot that is wanted gets a new one
     #[command(after_help = notes::KILL.after_help())]
     Kill(KillArgs),
+    /// Type on the terminal of a worker, and see what it writes
+    #[command(after_help = notes::ATTACH.after_help())]
+    Attach(AttachArgs),
     /// Change the number of workers of a pool
     #[command(after_help = notes::SCALE.after_help())]
     Scale(ScaleArgs),
@@ -64,15 +68,22 @@ pub enum RemoteCommand {
     Ls(LsArgs),
 }
 
-/// Which pm a command talks to, and how it prints what it is told.
+/// Which pm a command talks to.
 #[derive(Clone, Debug, clap::Args)]
-pub struct TargetArgs {
+pub struct PlaceArgs {
     /// The socket of the pm [default: PM_SOCKET, or the one found here or above]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, conflicts_with = "file")]
     pub socket: Option<PathBuf>,
     /// The pm that runs this file; for a pool without a file, its name
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+}
+
+/// Which pm a command talks to, and how it prints what it is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TargetArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -152,12 +163,12 @@ mod tests {
     #[test]
     fn an_f_is_a_file_but_for_logs() {
         let Ok(RemoteCommand::Status(status)) = remote("pm status -f dev.toml") else { panic!() };
-        assert_eq!(status.target.file, Some("dev.toml".into()));
+        assert_eq!(status.target.place.file, Some("dev.toml".into()));
         let Ok(RemoteCommand::Logs(logs)) = remote("pm logs -f --file dev.toml web") else {
             panic!()
         };
         assert!(logs.follow && logs.slots == ["web"]);
-        assert_eq!(logs.target.file, Some("dev.toml".into()));
+        assert_eq!(logs.target.place.file, Some("dev.toml".into()));
     }
 
     #[test]
@@ -167,6 +178,29 @@ mod tests {
             assert!(remote(&format!("pm {name} all")).is_ok(), "{name}");
         }
         assert!(remote("pm start ").unwrap_err().contains("a value is required"));
+    }
+
+    #[test]
+    fn an_attach_takes_one_slot_and_a_key_that_detaches() {
+        let key = |words: &str| match remote(words) {
+            Ok(RemoteCommand::Attach(attach)) => Ok(attach.detach_key),
+            Ok(_) => panic!("{words}"),
+            Err(error) => Err(error),
+        };
+        assert_eq!(key("pm attach web.2"), Ok(DetachKey::Key(0x1d)));
+        for (written, byte) in [("ctrl-a", 1), ("Ctrl-Z", 26), ("ctrl-\\", 28), ("^]", 29)] {
+            let words = format!("pm attach web --detach-key {written}");
+            assert_eq!(key(&words), Ok(DetachKey::Key(byte)), "{written}");
+        }
+        assert_eq!(key("pm attach web --detach-key none"), Ok(DetachKey::None));
+        assert_eq!(key("pm attach web").unwrap().to_string(), "Ctrl-]");
+        for wrong in ["a", "ctrl-", "ctrl-1", "ctrl-ab", "alt-a"] {
+            let words = format!("pm attach web --detach-key {wrong}");
+            assert!(key(&words).unwrap_err().contains("write it like `ctrl-a`"), "{wrong}");
+        }
+        assert!(key("pm attach").unwrap_err().contains("<SLOT>"));
+        assert!(key("pm attach web.1 web.2").is_err());
+        assert!(key("pm attach web.1 --json").is_err());
     }
 
     #[test]

@@ -34,7 +34,7 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// # Errors
 /// If there is no pm, or no such slot.
 pub fn status(args: &StatusArgs) -> Result<u8, Failure> {
-    let session = Session::of(&args.target)?;
+    let session = Session::of(&args.target.place)?;
     if args.watch {
         return watch(args, &session);
     }

@@ -77,6 +77,8 @@ pub enum PoolFault {
     GroupWithoutUser,
     #[error("`raw` has no effect without `pty`")]
     RawWithoutPty,
+    #[error("there is no terminal without `pty`")]
+    StdinWithoutPty,
     #[error("`color` is that of the prefix, which `prefix = false` leaves out")]
     ColourWithoutPrefix,
     #[error("only root may run workers as `{0}`")]
@@ -150,7 +152,9 @@ impl Explain for PoolFault {
             Self::PortVariable => "remove it, or give the pool `workers` instead of `ports`".into(),
             Self::NotifyVariable(_) => "remove it".into(),
             Self::GroupWithoutUser => "set `user` too".into(),
-            Self::RawWithoutPty => "set `pty = true` too, or remove it".into(),
+            Self::RawWithoutPty | Self::StdinWithoutPty => {
+                "set `pty = true` too, or remove it".into()
+            }
             Self::ColourWithoutPrefix => "remove one of the two".into(),
             Self::NotRoot(_) => {
                 "start pm as root, or remove `user` and start pm as that user".into()

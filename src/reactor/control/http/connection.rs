@@ -4,9 +4,12 @@
 //! a request and answers it, now or later; writes [`Connection::output`]. One request is in work. The next stays in the
 //! buffer until the whole answer is written, so a client that sends without reading costs no more than its buffers.
 //! Deadlines are the caller's, by [`Connection::awaiting`]; they begin anew with each request that is taken.
-//! `reading` is the side that reads.
+//! `reading` is the side that reads, `frames` what follows a change of protocol.
 
+mod frames;
 mod reading;
+
+pub use self::frames::Arrived;
 
 use super::buffer::Buffer;
 use super::framing::HeadSearch;
@@ -40,6 +43,8 @@ pub enum Awaiting {
     Writing,
     /// The rest of a stream.
     Stream,
+    /// Frames, whenever there are some.
+    Frames,
     /// That the client closes, after the last answer.
     Lingering,
     /// Nothing: the caller closes the descriptor.
@@ -54,6 +59,8 @@ enum Phase {
     Ready(Box<Request>, Exchange),
     Answer(Exchange),
     Stream(Exchange),
+    /// The protocol was changed.
+    Frames,
     /// The whole answer is in the output.
     Writing(After),
     Lingering {
@@ -190,6 +197,7 @@ impl Connection {
             Phase::Body(_) => Awaiting::Body,
             Phase::Ready(..) | Phase::Answer(_) => Awaiting::Answer,
             Phase::Stream(_) => Awaiting::Stream,
+            Phase::Frames => Awaiting::Frames,
             Phase::Writing(_) => Awaiting::Writing,
             Phase::Lingering { .. } => Awaiting::Lingering,
             Phase::Closed => Awaiting::Closed,
@@ -210,9 +218,11 @@ impl Connection {
             Phase::Head(_) if self.is_idle() => self.close_now(),
             Phase::Head(_) | Phase::Body(_) => self.refuse(Refusal::Late),
             Phase::Ready(..) | Phase::Answer(_) => {}
-            Phase::Stream(_) | Phase::Writing(_) | Phase::Lingering { .. } | Phase::Closed => {
-                self.close_now();
-            }
+            Phase::Stream(_)
+            | Phase::Frames
+            | Phase::Writing(_)
+            | Phase::Lingering { .. }
+            | Phase::Closed => self.close_now(),
         }
     }
 

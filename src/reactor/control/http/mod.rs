@@ -18,7 +18,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use self::connection::{Awaiting, Connection};
+pub use self::connection::{Arrived, Awaiting, Connection};
 pub use self::refusal::Refusal;
 pub use self::reply::{Head, Problem, Reply};
 pub use self::request::{Headers, Method, Request};
@@ -36,7 +36,7 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// What is read of a client at once. The caller reads no more in a wakeup.
 pub const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// What waits to be read by a client of a stream. A whole answer may be longer.
+/// What waits to be read by a client of a stream or of frames. A whole answer may be longer.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What a client may still send after the last answer, before its connection is closed.

@@ -16,6 +16,8 @@ pub struct Request {
     pub host: String,
     pub headers: Headers,
     pub body: Vec<u8>,
+    /// What the client would rather speak, in lower case. An HTTP/1.0 client cannot ask for it (RFC 9110, section 7.8).
+    pub upgrade: Vec<String>,
 }
 
 /// A method that some server has for some path. pm answers every other one with 501.
@@ -68,6 +70,16 @@ impl Headers {
     /// The value of a header, by its name in lower case. What is not UTF-8 in it is U+FFFD.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The elements of a header that is a list, in lower case.
+    fn list(&self, name: &str) -> impl Iterator<Item = String> {
+        let value = self.get(name).unwrap_or_default();
+        value.split(',').map(|element| element.trim().to_ascii_lowercase())
+    }
+
+    fn has(&self, name: &str, element: &str) -> bool {
+        self.list(name).any(|own| own == element)
     }
 
     fn of(parsed: &[httparse::Header<'_>]) -> Self {
@@ -129,14 +141,18 @@ pub fn read(head: &[u8]) -> Result<Incoming, Refusal> {
         (Some(value), _) if value.eq_ignore_ascii_case("100-continue") => Expectation::Continue,
         (Some(_), _) => return Err(Refusal::Expectation),
     };
-    let options = headers.get("connection").unwrap_or_default();
-    let is_last = options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
     let after = match version {
-        Version::Http11 if !is_last => After::NextRequest,
+        Version::Http11 if !headers.has("connection", "close") => After::NextRequest,
         Version::Http11 | Version::Http10 => After::Close,
     };
+    let upgrade = match version {
+        Version::Http11 if headers.has("connection", "upgrade") => {
+            headers.list("upgrade").collect()
+        }
+        Version::Http11 | Version::Http10 => Vec::new(),
+    };
     let Target { path, query, .. } = target;
-    let request = Request { method, path, query, host, headers, body: Vec::new() };
+    let request = Request { method, path, query, host, headers, body: Vec::new(), upgrade };
     Ok(Incoming { request, body_bytes, version, after, expectation })
 }
 

@@ -3,6 +3,8 @@
 /// A status of RFC 9110, section 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// Of a connection that is no HTTP from then on.
+    SwitchingProtocols,
     Ok,
     Accepted,
     /// Has no body.
@@ -20,6 +22,7 @@ pub enum Status {
     UnsupportedMediaType,
     ExpectationFailed,
     UnprocessableContent,
+    UpgradeRequired,
     RequestHeaderFieldsTooLarge,
     InternalServerError,
     NotImplemented,
@@ -30,7 +33,8 @@ pub enum Status {
 
 impl Status {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
+        Self::SwitchingProtocols,
         Self::Ok,
         Self::Accepted,
         Self::NotModified,
@@ -47,6 +51,7 @@ impl Status {
         Self::UnsupportedMediaType,
         Self::ExpectationFailed,
         Self::UnprocessableContent,
+        Self::UpgradeRequired,
         Self::RequestHeaderFieldsTooLarge,
         Self::InternalServerError,
         Self::NotImplemented,
@@ -71,6 +76,7 @@ impl Status {
 
     fn parts(self) -> (u16, &'static str) {
         match self {
+            Self::SwitchingProtocols => (101, "Switching Protocols"),
             Self::Ok => (200, "OK"),
             Self::Accepted => (202, "Accepted"),
             Self::NotModified => (304, "Not Modified"),
@@ -87,6 +93,7 @@ impl Status {
             Self::UnsupportedMediaType => (415, "Unsupported Media Type"),
             Self::ExpectationFailed => (417, "Expectation Failed"),
             Self::UnprocessableContent => (422, "Unprocessable Content"),
+            Self::UpgradeRequired => (426, "Upgrade Required"),
             Self::RequestHeaderFieldsTooLarge => (431, "Request Header Fields Too Large"),
             Self::InternalServerError => (500, "Internal Server Error"),
             Self::NotImplemented => (501, "Not Implemented"),

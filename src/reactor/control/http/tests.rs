@@ -1,6 +1,7 @@
 //! A client in memory: what it sends is cut as a test wants, what it is answered is taken as slowly as it wants.
 
 mod answers;
+mod frames;
 mod random;
 mod refused;
 mod requests;

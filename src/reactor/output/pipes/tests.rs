@@ -53,6 +53,7 @@ fn output_into(
     let mut file: File = tempfile::tempfile().unwrap();
     let mut stdout = LineQueue::to(file.as_fd(), Source::Stdout, &mut registrar).unwrap();
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
+    let mut screens = Screens::default();
     let now = Instant::now();
     let at = Moment { now, wall: WallTime(7) };
     let sink = &mut Sink {
@@ -60,6 +61,7 @@ fn output_into(
         stdout: &mut stdout,
         files: &mut files,
         ring,
+        screens: &mut screens,
         ready: &mut ready,
         at,
     };
@@ -117,6 +119,7 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
     let null = File::options().write(true).open("/dev/null").unwrap();
     let mut stdout = LineQueue::to(null.as_fd(), Source::Stdout, &mut registrar).unwrap();
     let (mut files, mut ready) = (LogFiles::default(), Vec::new());
+    let mut screens = Screens::default();
     let now = Instant::now();
     let (ring, at) = (&mut Ring::new(1024 * 1024), Moment { now, wall: WallTime(7) });
     let sink = &mut Sink {
@@ -124,6 +127,7 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
         stdout: &mut stdout,
         files: &mut files,
         ring,
+        screens: &mut screens,
         ready: &mut ready,
         at,
     };

@@ -14,6 +14,7 @@ impl Connection {
             Phase::Ready(..)
             | Phase::Answer(_)
             | Phase::Stream(_)
+            | Phase::Frames
             | Phase::Writing(After::NextRequest) => self.input.len() < HEAD_BYTES_MAX,
             Phase::Writing(After::Close) | Phase::Closed => false,
         };
@@ -35,6 +36,7 @@ impl Connection {
             | Phase::Ready(..)
             | Phase::Answer(_)
             | Phase::Stream(_)
+            | Phase::Frames
             | Phase::Writing(After::NextRequest) => {
                 self.input.push(bytes);
                 self.read_on();
@@ -80,6 +82,7 @@ impl Connection {
                 Phase::Ready(..)
                 | Phase::Answer(_)
                 | Phase::Stream(_)
+                | Phase::Frames
                 | Phase::Writing(_)
                 | Phase::Lingering { .. }
                 | Phase::Closed => return,

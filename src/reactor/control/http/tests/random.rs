@@ -7,9 +7,13 @@ use crate::reactor::control::http::buffer::Buffer;
 use crate::reactor::control::http::{
     BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, Head, OUTPUT_BYTES_MAX, Refusal, request,
 };
+use crate::wire::terminal::Frame;
 
 /// Parts of requests: put together at random they are sometimes right.
-const PARTS: [&str; 42] = [
+const PARTS: [&str; 45] = [
+    "k\0\u{3}abc",
+    "s\0\u{4}\0\u{18}\0P",
+    "Upgrade: pm-terminal\r\nConnection: Upgrade\r\n",
     "GET / HTTP/1.1\r\n",
     "POST /v1/stop?a=b HTTP/1.1\r\n",
     "HEAD http://pm/ HTTP/1.1\r\n",
@@ -82,6 +86,10 @@ enum Call {
     BeginStream,
     Stream(usize),
     EndStream,
+    SwitchProtocols,
+    NextFrame,
+    SendFrame(usize),
+    EndFrames,
     Write(usize),
     TimeOut,
     Shutdown,
@@ -96,6 +104,10 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         3 => Just(Call::BeginStream),
         10 => (0..OUTPUT_BYTES_MAX).prop_map(Call::Stream),
         3 => Just(Call::EndStream),
+        3 => Just(Call::SwitchProtocols),
+        10 => Just(Call::NextFrame),
+        10 => (0..OUTPUT_BYTES_MAX).prop_map(Call::SendFrame),
+        1 => Just(Call::EndFrames),
         16 => (0..80_000_usize).prop_map(Call::Write),
         1 => Just(Call::TimeOut),
         1 => Just(Call::Shutdown),
@@ -145,6 +157,15 @@ proptest! {
                     connection.stream(&vec![b'x'; length.min(connection.output_room())]);
                 }
                 Call::EndStream => connection.end_stream(),
+                Call::SwitchProtocols => {
+                    connection.next_request();
+                    connection.switch_protocols("a");
+                }
+                Call::NextFrame => drop(connection.next_frame()),
+                Call::SendFrame(length) => {
+                    connection.send_frame(&Frame::new(b'o', &vec![b'x'; length]));
+                }
+                Call::EndFrames => connection.end_frames(),
                 Call::Write(count) => connection.advance(count.min(connection.output().len())),
                 Call::TimeOut => connection.time_out(),
                 Call::Shutdown => drop(connection.take_shutdown()),

@@ -1,0 +1,150 @@
+//! The terminal of a command whose keys go to a worker: without a line discipline of its own, and given back as it was,
+//! whatever ends the command.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::signals::is_ignored;
+
+/// A terminal that passes each key on at once. Its drop, also that of a panic, gives it back as it was.
+pub struct RawTerminal {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl RawTerminal {
+    /// Keys come as they are typed: none is echoed, edited or makes a signal. Line ends are still completed in what is
+    /// written, since the terminal of a worker ends its lines with a line feed alone ([`super::pty`]).
+    ///
+    /// # Errors
+    /// ENOTTY if this is no terminal.
+    pub fn of(terminal: BorrowedFd<'_>) -> io::Result<Self> {
+        let before = tcgetattr(terminal)?;
+        let terminal = terminal.try_clone_to_owned()?;
+        let raw = Self { terminal, before };
+        raw.set()?;
+        Ok(raw)
+    }
+
+    /// Sets it again: a shell may have changed it while the command was stopped.
+    ///
+    /// # Errors
+    /// EIO if the terminal is gone.
+    pub fn set(&self) -> io::Result<()> {
+        let mut modes = self.before.clone();
+        cfmakeraw(&mut modes);
+        modes.output_flags = self.before.output_flags;
+        // Keys that were typed before are not lost.
+        Ok(tcsetattr(&self.terminal, SetArg::TCSADRAIN, &modes)?)
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        // It fails if the terminal is gone, and then nothing is to be given back.
+        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+    }
+}
+
+/// What a signal tells a command that has a raw terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// SIGWINCH: the terminal has another size.
+    Resized,
+    /// SIGCONT: after a stop.
+    Continued,
+    /// It is to end by this signal.
+    End(i32),
+}
+
+/// The signals that such a command takes, as a descriptor to poll.
+pub struct Watch {
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
+}
+
+impl Watch {
+    /// Catches the signals from now on. One that is ignored stays ignored (nohup(1)).
+    ///
+    /// # Errors
+    /// If the kernel refuses a pipe or a handler.
+    pub fn begin() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        let signals = [SIGWINCH, SIGCONT, SIGTERM, SIGHUP, SIGINT, SIGQUIT];
+        let signals = signals.into_iter().filter(|signal| !is_ignored(*signal));
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        Ok(Self { delivery })
+    }
+
+    /// What has come since the last call. Never waits.
+    pub fn take(&mut self) -> Vec<Told> {
+        let told = |signal| match signal {
+            SIGWINCH => Told::Resized,
+            SIGCONT => Told::Continued,
+            other => Told::End(other),
+        };
+        self.delivery.pending().map(told).collect()
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.delivery.get_read().as_fd()
+    }
+}
+
+/// Ends this process by a signal, as if it had not been caught.
+///
+/// # Errors
+/// If there is no such signal.
+pub fn end_by(signal: i32) -> io::Result<()> {
+    emulate_default_handler(signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::panic::catch_unwind;
+
+    use nix::pty::openpty;
+    use nix::sys::termios::{LocalFlags, OutputFlags};
+
+    use super::*;
+
+    #[test]
+    fn keys_come_as_they_are_and_the_terminal_is_given_back_even_by_a_panic() {
+        let pair = openpty(None, None).unwrap();
+        let line = File::from(pair.slave);
+        let modes = || tcgetattr(&line).unwrap();
+        let before = modes();
+        let raw = RawTerminal::of(line.as_fd()).unwrap();
+        let flags = modes();
+        assert!(!flags.local_flags.intersects(
+            LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG | LocalFlags::IEXTEN
+        ));
+        assert_eq!(flags.output_flags, before.output_flags);
+        assert!(flags.output_flags.contains(OutputFlags::OPOST | OutputFlags::ONLCR));
+        drop(raw);
+        assert_eq!(modes(), before);
+        let panicked = catch_unwind(|| {
+            let _raw = RawTerminal::of(line.as_fd()).unwrap();
+            panic!("the command has a fault");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(modes(), before);
+    }
+
+    #[test]
+    fn what_is_no_terminal_is_left_alone() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let error = RawTerminal::of(reader.as_fd()).err().unwrap();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
+    }
+}
