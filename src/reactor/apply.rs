@@ -81,6 +81,7 @@ impl Reactor {
         let (registrar, now) = (poller.registrar(), clock.now());
         let mut parts = Parts { children, health, output, registrar, now };
         let event = slots.spawn(worker, revision, port, &mut parts);
+        parts.output.open_spare_pipe(&mut parts.registrar);
         slots.measure_start(worker, clock.moment().wall.seconds());
         event
     }

@@ -48,7 +48,7 @@ use self::tokens::{Poller, Source};
 use crate::plan::Plan;
 use crate::supervisor::{Event, Outcome, Supervisor, TableSpec};
 use crate::sys::control_socket::ControlSocketError;
-use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process, stream};
+use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process};
 
 /// At most this many exits are reaped before deadlines are checked: where hundreds exit at once, a grace may be over
 /// meanwhile.
@@ -107,7 +107,8 @@ impl Reactor {
         let mut registrar = poller.registrar();
         let registered = registrar.register(&mut signals, Source::Signals, Interest::READABLE);
         registered.map_err(set_up("the signal pipe"))?;
-        let children = Children::empty();
+        let children = Children::open().map_err(io::Error::from);
+        let children = children.map_err(set_up("/dev/null"))?;
         if let Some(descriptor) = children.descriptor() {
             let mut descriptor = SourceFd(&descriptor);
             let registered =
@@ -115,11 +116,7 @@ impl Reactor {
             registered.map_err(set_up("the watch on children"))?;
         }
         let output = Output::open(options.view, &mut registrar);
-        let inherited = Inherited {
-            null: stream::open_null().map_err(set_up("/dev/null"))?,
-            open_files: process.open_files,
-            altered_signals: crate::sys::signals::altered(),
-        };
+        let inherited = Inherited { own: process, altered_signals: crate::sys::signals::altered() };
         let clock = Clock::start();
         let plan = options.origin.as_ref().and_then(|origin| origin.file.clone().ok());
         let control =
@@ -201,6 +198,8 @@ impl Reactor {
                 Source::Client(client) => self.control.wake(client),
                 // Worked at in every wakeup.
                 Source::Signals | Source::Stdout | Source::Stderr => {}
+                // No worker has it.
+                Source::SpareOutput => {}
             }
         }
     }

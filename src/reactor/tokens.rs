@@ -25,6 +25,8 @@ pub enum Source {
     Stderr,
     /// The output of this worker.
     Output(WorkerId),
+    /// A pipe for the output of the next worker.
+    SpareOutput,
     /// The connection of the probe of this slot.
     Probe(SlotId),
     /// The socket on which the worker of this slot notifies (sd_notify(3)).
@@ -170,6 +172,11 @@ impl Registrar<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The token stands for another source from now on.
+    pub fn rename(&mut self, token: Token, source: Source) {
+        self.sources[token.0] = source;
     }
 
     /// Frees a token. The kernel forgets the descriptor by itself when it is closed (epoll(7)).

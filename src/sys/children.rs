@@ -48,12 +48,13 @@ use crate::supervisor::WorkerId;
 /// behind.
 #[derive(Debug)]
 pub struct Children {
+    pm: Pid,
     groups: BTreeMap<Owner, Group>,
     /// The owner of each group, by the number of the group, until nothing is left of the group.
     leaders: BTreeMap<Pid, Owner>,
     orphans: Orphans,
     watch: ChildWatch,
-    low_files: Result<LowFiles, Errno>,
+    low_files: LowFiles,
     /// The children that are not known to have exec'd.
     starts: BTreeMap<StartId, (Owner, Starting)>,
     next_start: StartId,
@@ -83,13 +84,17 @@ enum Owner {
 
 impl Children {
     /// No workers yet.
-    pub fn empty() -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If there is no /dev/null, or too many files are open.
+    pub fn open() -> Result<Self, Errno> {
+        Ok(Self {
+            pm: getpid(),
             groups: BTreeMap::new(),
             leaders: BTreeMap::new(),
             orphans: Orphans::new(),
             watch: ChildWatch::open(),
-            low_files: LowFiles::open(),
+            low_files: LowFiles::open()?,
             starts: BTreeMap::new(),
             next_start: StartId(0),
             report: None,
@@ -100,7 +105,7 @@ impl Children {
             search: Search::Needed,
             maybe_empty: BTreeSet::new(),
             next_probe: ProbeId(0),
-        }
+        })
     }
 
     /// Readable when there may be a [`ChildEvent`]; `None` if there is no such descriptor.
@@ -120,7 +125,7 @@ impl Children {
         stop: StopSpec,
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
-        let tag = WorkerTag { pm: getpid(), worker, probe: None };
+        let tag = WorkerTag { pm: self.pm, worker, probe: None };
         self.start(Owner::Worker(worker), launch, stop, tag, given)
     }
 
@@ -136,7 +141,7 @@ impl Children {
         given: Inheritance<'_>,
     ) -> Result<ProbeId, SpawnError> {
         let probe = self.next_probe;
-        let tag = WorkerTag { pm: getpid(), worker, probe: Some(probe) };
+        let tag = WorkerTag { pm: self.pm, worker, probe: Some(probe) };
         let stop = StopSpec { signal: libc::SIGKILL, to: StopTarget::Group };
         self.start(Owner::Probe(probe), launch, stop, tag, given)?;
         self.next_probe = ProbeId(probe.0 + 1);
@@ -152,8 +157,7 @@ impl Children {
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         self.open_report().map_err(SpawnError::Watch)?;
-        let low_files = self.low_files.as_ref().map_err(|errno| SpawnError::Watch(*errno))?;
-        let mut starting = launch.begin(tag, given, low_files, &mut self.report)?;
+        let mut starting = launch.begin(tag, given, &self.low_files, &mut self.report)?;
         let (pid, pidfd) = (starting.pid, starting.pidfd.take());
         self.watch.add(pid, pidfd.as_ref());
         let start = self.next_start;
@@ -171,7 +175,7 @@ impl Children {
     /// Makes sure that there is a report for the next start, which is watched.
     fn open_report(&mut self) -> Result<(), Errno> {
         if self.report.is_none() {
-            let report = self.low_files.as_ref().map_err(|errno| *errno)?.open_report()?;
+            let report = self.low_files.open_report()?;
             self.watch.add_start(self.next_start, report.as_fd())?;
             self.report = Some(report);
         }

@@ -20,6 +20,8 @@ use super::signals::Signals;
 pub struct OwnProcess {
     /// The limit on open files, soft and hard.
     pub open_files: libc::rlimit,
+    /// The hard limit on file locks, which has no effect and makes room for the tags of workers.
+    pub file_locks: libc::rlim_t,
 }
 
 impl OwnProcess {
@@ -40,7 +42,9 @@ impl OwnProcess {
         prctl::set_child_subreaper(true)?;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        Ok(Self { open_files: libc::rlimit { rlim_cur: soft, rlim_max: hard } })
+        let open_files = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        let (_, file_locks) = getrlimit(Resource::RLIMIT_LOCKS)?;
+        Ok(Self { open_files, file_locks })
     }
 }
 

@@ -20,11 +20,12 @@ use nix::errno::Errno;
 
 use super::child::{self, ChildSetup, ExecSetup, Ids, Progress, Step, pointers};
 use super::low_files::LowFiles;
+use super::own_process::{self, OwnProcess};
 use super::program::{self, Candidates};
 use super::shared::{Mapping, Shared};
 use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
-use super::{guard, own_process, raw};
+use super::{guard, raw};
 use crate::plan::environment::PM_GENERATION;
 use crate::plan::{ExecSpec, Identity, Limits};
 
@@ -123,11 +124,12 @@ pub struct Prepared {
 /// What a worker inherits from pm at its spawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance<'a> {
-    pub stdin: BorrowedFd<'a>,
-    /// Both stdout and stderr: one pipe or terminal, so that their order is exact.
-    pub output: BorrowedFd<'a>,
-    /// The limit on open files, soft and hard, that pm was started with.
-    pub open_files: libc::rlimit,
+    /// `None`: /dev/null.
+    pub stdin: Option<BorrowedFd<'a>>,
+    /// Both stdout and stderr: one pipe or terminal, so that their order is exact. `None`: /dev/null.
+    pub output: Option<BorrowedFd<'a>>,
+    /// What pm was started with.
+    pub own: OwnProcess,
     /// The signals whose action in pm is not the default: pm catches them, or was started with them ignored.
     pub altered_signals: &'a [libc::c_int],
     /// The cgroup.procs of the control group that it joins.
@@ -192,7 +194,9 @@ impl Launch {
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
-        let first = [(libc::RLIMIT_NOFILE, given.open_files)].into_iter().chain(tag.limit());
+        let first = [(libc::RLIMIT_NOFILE, given.own.open_files)]
+            .into_iter()
+            .chain(tag.limit(given.own.file_locks));
         let progress = if prepared.must_be_copied(&given) {
             Shared::Mapped(Mapping::new(Progress::default()).map_err(SpawnError::Fork)?)
         } else {
@@ -207,7 +211,7 @@ impl Launch {
             exec: prepared.exec_setup(&candidates, &own, first, progress),
         };
         let memory = Memory::new(setup, prepared, own, candidates.paths);
-        let files = [Some(given.stdin), Some(given.output), given.cgroup];
+        let files = [given.stdin, given.output, given.cgroup];
         Starting::begin(memory, files, low_files, report).map_err(SpawnError::Fork)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -105,14 +105,6 @@ pub fn is_same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// Opens /dev/null: the stdin of workers, and the stdin and output of exec probes.
-///
-/// # Errors
-/// If it cannot be opened.
-pub fn open_null() -> io::Result<OwnedFd> {
-    Ok(OpenOptions::new().read(true).write(true).open("/dev/null")?.into())
-}
-
 fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
@@ -127,6 +119,8 @@ fn open_again(fd: BorrowedFd<'_>) -> io::Result<File> {
 mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
+
+    use std::os::fd::OwnedFd;
 
     use super::*;
 

@@ -50,8 +50,7 @@ impl WorkerTag {
     }
 
     /// The soft limit that carries the tag, with the hard one unchanged; `None` if the hard limit leaves no room.
-    pub fn limit(&self) -> Option<(libc::c_uint, libc::rlimit)> {
-        let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS).ok()?;
+    pub fn limit(&self, hard: libc::rlim_t) -> Option<(libc::c_uint, libc::rlimit)> {
         let mark = self.mark().filter(|mark| *mark <= hard)?;
         Some((libc::RLIMIT_LOCKS, libc::rlimit { rlim_cur: mark, rlim_max: hard }))
     }

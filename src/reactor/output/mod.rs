@@ -116,6 +116,11 @@ impl Output {
         self.pipes.open(worker, spec, registrar)
     }
 
+    /// Opens a pipe for the next worker, which then does not wait for that.
+    pub fn open_spare_pipe(&mut self, registrar: &mut Registrar<'_>) {
+        self.pipes.open_spare(registrar);
+    }
+
     /// Closes the pipe of a worker that was not spawned.
     pub fn close_pipe(&mut self, worker: WorkerId, registrar: &mut Registrar<'_>) {
         self.pipes.close(worker, registrar);

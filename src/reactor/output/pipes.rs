@@ -46,6 +46,7 @@ pub struct Pipes {
     pipes: BTreeMap<WorkerId, Pipe>,
     /// Those that may have something to read.
     readable: BTreeSet<WorkerId>,
+    spare: Option<Opened>,
     chunk: Vec<u8>,
 }
 
@@ -59,6 +60,14 @@ struct Pipe {
     state: State,
     /// Kept after its end until the worker's end has been reported.
     reported: Reported,
+}
+
+/// A pipe or terminal that no worker has yet.
+#[derive(Debug)]
+struct Opened {
+    reader: File,
+    writer: OwnedFd,
+    token: Token,
 }
 
 /// What is made of the bytes of a worker.
@@ -95,10 +104,26 @@ pub enum Progress {
     MayHaveMore,
 }
 
+impl Opened {
+    fn of(device: Device, registrar: &mut Registrar<'_>) -> io::Result<Self> {
+        let (reader, writer) = match device {
+            Device::Terminal(size) => pty::open(size)?,
+            Device::Pipe => {
+                let (reader, writer) = io::pipe()?;
+                fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+                (OwnedFd::from(reader).into(), writer.into())
+            }
+        };
+        let mut descriptor = SourceFd(&reader.as_raw_fd());
+        let token = registrar.register(&mut descriptor, Source::SpareOutput, Interest::READABLE)?;
+        Ok(Self { reader, writer, token })
+    }
+}
+
 impl Pipes {
     pub fn new() -> Self {
         let chunk = vec![0; CHUNK_BYTES];
-        Self { pipes: BTreeMap::new(), readable: BTreeSet::new(), chunk }
+        Self { pipes: BTreeMap::new(), readable: BTreeSet::new(), spare: None, chunk }
     }
 
     /// Opens a pipe or terminal for the output of a worker. The reading end stays here; the worker gets the other.
@@ -111,17 +136,10 @@ impl Pipes {
         spec: OutputSpec,
         registrar: &mut Registrar<'_>,
     ) -> io::Result<OwnedFd> {
-        let (reader, writer) = match spec.device {
-            Device::Terminal(size) => pty::open(size)?,
-            Device::Pipe => {
-                let (reader, writer) = io::pipe()?;
-                fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-                (OwnedFd::from(reader).into(), writer.into())
-            }
-        };
-        let mut descriptor = SourceFd(&reader.as_raw_fd());
-        let token =
-            registrar.register(&mut descriptor, Source::Output(worker), Interest::READABLE)?;
+        let spare = self.spare.take_if(|_| matches!(spec.device, Device::Pipe));
+        let opened = spare.map_or_else(|| Opened::of(spec.device, registrar), Ok);
+        let Opened { reader, writer, token } = opened?;
+        registrar.rename(token, Source::Output(worker));
         let pipe = Pipe {
             reader,
             token,
@@ -133,6 +151,14 @@ impl Pipes {
         };
         self.pipes.insert(worker, pipe);
         Ok(writer)
+    }
+
+    /// Opens a pipe for the next worker, which then does not wait for that.
+    pub fn open_spare(&mut self, registrar: &mut Registrar<'_>) {
+        if self.spare.is_none() {
+            // An error is that of the next worker.
+            self.spare = Opened::of(Device::Pipe, registrar).ok();
+        }
     }
 
     /// Closes the pipe of a worker that was not spawned.
@@ -172,7 +198,7 @@ impl Pipes {
 
     /// Reads what has come, as long as stdout's queue and the log files have room for it.
     pub fn read(&mut self, sink: &mut Sink<'_>, registrar: &mut Registrar<'_>) -> Progress {
-        let Self { pipes, readable, chunk } = self;
+        let Self { pipes, readable, chunk, .. } = self;
         for _ in 0..ROUNDS_MAX {
             let mut is_idle = true;
             readable.retain(|worker| {

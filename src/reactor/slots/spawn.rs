@@ -1,7 +1,7 @@
 //! From the supervisor's `Spawn` to the first instruction of a worker; and the start of a probe command.
 
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::Slots;
@@ -14,7 +14,9 @@ use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
 use crate::sys::ports::{self, HolderProcess};
-use crate::sys::{Children, Inheritance, ProbeId, SpawnError, notify, sealed, stale_worker};
+use crate::sys::{
+    Children, Inheritance, OwnProcess, ProbeId, SpawnError, notify, sealed, stale_worker,
+};
 
 /// A worker that has not exec'd after this time is reported.
 const SLOW_START: Duration = Duration::from_secs(1);
@@ -22,10 +24,8 @@ const SLOW_START: Duration = Duration::from_secs(1);
 /// What every child gets from pm.
 #[derive(Debug)]
 pub struct Inherited {
-    /// /dev/null, as stdin.
-    pub null: OwnedFd,
-    /// The limit on open files that pm was started with.
-    pub open_files: libc::rlimit,
+    /// What pm was started with.
+    pub own: OwnProcess,
     /// The signals that are not at their default action in pm.
     pub altered_signals: Vec<libc::c_int>,
 }
@@ -155,11 +155,12 @@ impl Slots {
         let opened = parts.output.open_pipe(worker, output, &mut parts.registrar);
         let writer = opened.map_err(SpawnFailure::Output)?;
         let stdin = match &stdin {
-            WorkerStdin::Null => inherited.null.as_fd(),
-            WorkerStdin::Pipe(reader) => reader.as_fd(),
-            WorkerStdin::Output => writer.as_fd(),
+            WorkerStdin::Null => None,
+            WorkerStdin::Pipe(reader) => Some(reader.as_fd()),
+            WorkerStdin::Output => Some(writer.as_fd()),
         };
-        let given = inherited.given(stdin, writer.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+        let cgroup = cgroup.as_ref().map(AsFd::as_fd);
+        let given = inherited.given(stdin, Some(writer.as_fd()), cgroup);
         let spawned = parts.children.spawn(worker, &spec.launch, spec.stop, given);
         spawned.map_err(|error| {
             parts.output.close_pipe(worker, &mut parts.registrar);
@@ -182,8 +183,7 @@ impl Slots {
             Purpose::Ready => spec.ready_probe.as_ref(),
             Purpose::Alive => spec.alive_probe.as_ref(),
         };
-        let null = self.inherited.null.as_fd();
-        let given = self.inherited.given(null, null, None);
+        let given = self.inherited.given(None, None, None);
         Some(children.probe(worker, launch?, given))
     }
 }
@@ -191,17 +191,12 @@ impl Slots {
 impl Inherited {
     fn given<'a>(
         &'a self,
-        stdin: BorrowedFd<'a>,
-        output: BorrowedFd<'a>,
+        stdin: Option<BorrowedFd<'a>>,
+        output: Option<BorrowedFd<'a>>,
         cgroup: Option<BorrowedFd<'a>>,
     ) -> Inheritance<'a> {
-        Inheritance {
-            stdin,
-            output,
-            open_files: self.open_files,
-            altered_signals: &self.altered_signals,
-            cgroup,
-        }
+        let altered_signals = &self.altered_signals;
+        Inheritance { stdin, output, own: self.own, altered_signals, cgroup }
     }
 }
 

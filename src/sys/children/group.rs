@@ -100,7 +100,8 @@ impl Group {
     /// True if its group has members, dead ones that are not reaped included.
     pub fn has_members(&self) -> bool {
         // EPERM: they belong to another user (kill(2)). Asked first, since it is the shortest answer.
-        killpg(self.pid, None) != Err(Errno::ESRCH) && self.has_number()
+        let exist = || killpg(self.pid, None) != Err(Errno::ESRCH);
+        !matches!(self.leader, Leader::Gone) && exist() && self.has_number()
     }
 
     /// The start that is not known to have ended.

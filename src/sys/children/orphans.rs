@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
-use nix::unistd::{Pid, getpgid, getpid, getsid};
+use nix::unistd::{Pid, getpgid, getsid};
 
 use super::group::{expect_sent, send_and_continue};
 use super::{Children, Owner};
@@ -121,7 +121,7 @@ impl Children {
 
     fn origin(&mut self, pid: Pid) -> Origin {
         let tag = WorkerTag::of(pid);
-        if let Some(tag) = tag.filter(|tag| tag.pm == getpid()) {
+        if let Some(tag) = tag.filter(|tag| tag.pm == self.pm) {
             return self.tagged(tag).map_or(Origin::Ended, Origin::Of);
         }
         // A worker may be a pm with workers of its own. The number of a group or session is that of the process that
@@ -141,7 +141,7 @@ impl Children {
     fn made_by_pm(&self, maker: Pid) -> Option<Owner> {
         // What it has started can arrive before it does, where its parent is about to end too.
         let tagged = || {
-            let tag = WorkerTag::of(maker).filter(|tag| tag.pm == getpid())?;
+            let tag = WorkerTag::of(maker).filter(|tag| tag.pm == self.pm)?;
             self.tagged(tag)
         };
         let former = || self.orphans.makers.get(&maker).copied();

@@ -1,14 +1,13 @@
 //! Real processes, told apart by what is told of them.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::plan::ExecSpec;
 use crate::supervisor::{Exit, Remains, SlotId};
+use crate::sys::OwnProcess;
 
 /// All of them see the orphans of this process, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -28,10 +27,10 @@ fn worker(generation: u64) -> WorkerId {
 }
 
 fn spawn(children: &mut Children, generation: u64, argv: &[&str]) {
-    let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let open_files = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
-    let (stdin, output) = (null.as_fd(), null.as_fd());
-    let given = Inheritance { stdin, output, open_files, altered_signals: &[], cgroup: None };
+    let own = OwnProcess { open_files, file_locks: libc::RLIM_INFINITY };
+    let (stdin, output, cgroup) = (None, None, None);
+    let given = Inheritance { stdin, output, own, altered_signals: &[], cgroup };
     children.spawn(worker(generation), &launch(argv), StopSpec::default(), given).unwrap();
 }
 
@@ -49,7 +48,7 @@ fn next(children: &mut Children) -> ChildEvent {
 #[test]
 fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
     let _alone = alone();
-    let mut children = Children::empty();
+    let mut children = Children::open().unwrap();
     spawn(&mut children, 1, &["/dev/null"]);
     assert!(
         matches!(next(&mut children), ChildEvent::NotExecd { worker, .. } if worker == self::worker(1))
@@ -64,7 +63,7 @@ fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
 #[test]
 fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
     let _alone = alone();
-    let mut children = Children::empty();
+    let mut children = Children::open().unwrap();
     for generation in 1..=50 {
         spawn(&mut children, generation, &["true"]);
         let expected = worker(generation);
@@ -83,7 +82,7 @@ fn that_a_worker_has_execd_is_told_before_its_exit_however_short_its_life_is() {
 fn the_number_of_a_group_is_not_used_once_nothing_is_left_of_the_group() {
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     let _alone = alone();
-    let mut children = Children::empty();
+    let mut children = Children::open().unwrap();
     // The orphan has a session of its own when its parent ends.
     let script = "setsid sleep 1000 & \
                   until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; exit 0";

@@ -42,9 +42,12 @@ fn spawn_by(
     let altered_signals = crate::sys::signals::altered();
     let given = Inheritance {
         altered_signals: &altered_signals,
-        stdin: stdin.as_fd(),
-        output: writer.as_fd(),
-        open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },
+        stdin: Some(stdin.as_fd()),
+        output: Some(writer.as_fd()),
+        own: OwnProcess {
+            open_files: libc::rlimit { rlim_cur: soft.min(100), rlim_max: hard },
+            file_locks: libc::RLIM_INFINITY,
+        },
         cgroup: group.map(AsFd::as_fd),
     };
     let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
