@@ -4,8 +4,8 @@
 //! Nothing is decided or carried out here; that is [`super::serving`] and [`super::commands`]. [`http`] is one
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
 //! [`status`] what a slot is at, [`stats`] what its worker uses, [`goal`] what an answer waits for, [`events`] what has
-//! happened, [`stream`] a reader of that, [`logs`] a reader of lines, [`metrics`] one of counts, [`attachment`] one that
-//! has a terminal; [`parent`] is the service manager above pm.
+//! happened, [`stream`] a reader of that, [`logs`] a reader of lines, [`metrics`] one of counts, [`attachment`] one
+//! that has a terminal; [`parent`] is the service manager above pm.
 
 pub mod attachment;
 pub mod call;
