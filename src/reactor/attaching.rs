@@ -134,6 +134,7 @@ fn attached(clients: &Slab<Client>, slot: SlotId) -> impl Iterator<Item = &Attac
         Work::Attached(_)
         | Work::Nothing
         | Work::Pending(_)
+        | Work::Sampling(_)
         | Work::Stream(_)
         | Work::Logs(_)
         | Work::Metrics(_) => None,

@@ -1,7 +1,6 @@
 //! What clients ask for is carried out: a command becomes events for the supervisor, and its answer waits until it is
 //! so.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::unistd::{getpid, getppid};
@@ -12,6 +11,7 @@ use super::control::goal::{Goal, Pending};
 use super::control::http::{Reply, Status};
 use super::control::logs::Logs;
 use super::control::metrics::Metrics;
+use super::control::stats::Sampling;
 use super::control::status::View;
 use super::control::stream::Stream;
 use super::control::{problems, selectors};
@@ -20,7 +20,7 @@ use super::report::{ReloadError, RunEvent};
 use super::serving::{Answer, is_wanted, is_well, json};
 use crate::plan::LoadError;
 use crate::plan::text::signal;
-use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
+use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish, WorkerId};
 use crate::sys::sealed::outer_pid;
 use crate::wire::openapi;
 use crate::wire::{
@@ -47,8 +47,11 @@ impl Reactor {
             }
             Call::Status { slots, stats } => {
                 let slots = self.resolve_or_all(&slots)?;
-                let stats = if stats { self.stats(&slots) } else { BTreeMap::new() };
-                Ok(Answer::Reply(json(&self.run_status(&slots, stats))))
+                if stats {
+                    self.control.samples.expire(self.clock.now());
+                    return Ok(Answer::Sampling(Sampling::of(slots)));
+                }
+                Ok(Answer::Reply(json(&self.run_status(&Sampling::skipped(slots)))))
             }
             Call::Slot(name) => {
                 let slots = self.resolve(&[name])?;
@@ -102,28 +105,23 @@ impl Reactor {
         self.resolve(words)
     }
 
-    /// What the workers of these slots use, if there is one.
-    fn stats(&mut self, slots: &[SlotId]) -> BTreeMap<SlotId, Stats> {
-        let Self { supervisor, slots: facts, clock, control, children, .. } = self;
+    /// The worker of this slot and what it uses, if there is one.
+    pub(super) fn sample(&mut self, slot: SlotId) -> Option<(WorkerId, Stats)> {
+        let Self { supervisor, slots, clock, control, children, .. } = self;
         let now = clock.now();
-        control.samples.expire(now);
-        let of_slot = |id: &SlotId| {
-            let slot = supervisor.slot(*id).filter(|slot| slot.phase().has_worker())?;
-            let worker = slot.worker();
-            let stats = control.samples.of(worker, now, || {
-                let usage = children.usage(worker)?;
-                let (cpu, age) = (usage.cpu.as_secs_f64(), facts.facts(worker, now).age);
-                Some(Stats {
-                    sampled_at: clock.time(),
-                    cpu_seconds: cpu,
-                    cpu_cores: if age.is_zero() { 0.0 } else { cpu / age.as_secs_f64() },
-                    memory_bytes: usage.resident_bytes,
-                    processes: usage.processes,
-                })
-            });
-            Some((*id, stats?))
-        };
-        slots.iter().filter_map(of_slot).collect()
+        let worker = supervisor.slot(slot).filter(|slot| slot.phase().has_worker())?.worker();
+        let stats = control.samples.of(worker, now, || {
+            let usage = children.usage(worker)?;
+            let (cpu, age) = (usage.cpu.as_secs_f64(), slots.facts(worker, now).age);
+            Some(Stats {
+                sampled_at: clock.time(),
+                cpu_seconds: cpu,
+                cpu_cores: if age.is_zero() { 0.0 } else { cpu / age.as_secs_f64() },
+                memory_bytes: usage.resident_bytes,
+                processes: usage.processes,
+            })
+        });
+        Some((worker, stats?))
     }
 
     /// Where the older lines of these slots are, or of all if there is none.
@@ -138,9 +136,13 @@ impl Reactor {
         slots.iter().chain(&all).filter_map(of_slot).collect()
     }
 
-    fn run_status(&self, slots: &[SlotId], mut stats: BTreeMap<SlotId, Stats>) -> RunStatus {
+    pub(super) fn run_status(&self, sampling: &Sampling) -> RunStatus {
         let view = self.view();
-        let of_slot = |id: &SlotId| Some(SlotStatus { stats: stats.remove(id), ..view.slot(*id)? });
+        let of_slot = |id: &SlotId| {
+            let slot = self.supervisor.slot(*id).filter(|slot| slot.phase().has_worker());
+            let stats = slot.and_then(|slot| sampling.stats(slot.worker()));
+            Some(SlotStatus { stats, ..view.slot(*id)? })
+        };
         RunStatus {
             seq: self.control.events.last(),
             now: self.clock.time(),
@@ -151,7 +153,7 @@ impl Reactor {
                 plan: self.control.plan.clone(),
                 draining: self.supervisor.is_draining(),
             },
-            slots: slots.iter().filter_map(of_slot).collect(),
+            slots: sampling.slots.iter().filter_map(of_slot).collect(),
         }
     }
 

@@ -5,21 +5,27 @@
 use super::Reactor;
 use super::control::ClientId;
 use super::control::call::{AttachCall, Call, Refused};
-use super::control::client::{Left, Work};
+use super::control::client::{Client, Left, Work};
 use super::control::goal::{Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
 use super::control::logs::{Logs, More};
 use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
+use super::control::stats::Sampling;
 use super::control::status::View;
 use super::control::stream::Stream;
 use crate::supervisor::{Exit, Phase, Slot, SlotId, Wanted};
 use crate::wire::{Done, EventKind, Problem};
 
+/// The reading of /proc for one of them takes about 60 us.
+const SAMPLES_PER_WAKEUP: usize = 32;
+
 /// What a client is answered, now or later.
 pub(super) enum Answer {
     Reply(Reply),
     Pending(Pending),
+    /// A status with what the workers use.
+    Sampling(Sampling),
     Stream(Stream),
     Logs(Logs),
     Metrics(Metrics),
@@ -50,7 +56,7 @@ impl Reactor {
             }
         }
         ids.iter().for_each(|id| self.look_at_pending(*id));
-        let more = [self.take_keys(), self.fill_streams()];
+        let more = [self.sample_workers(&ids), self.take_keys(), self.fill_streams()];
         let Self { control, poller, .. } = self;
         control.close_clients(now, &mut poller.registrar());
         self.settle_screens();
@@ -120,7 +126,7 @@ impl Reactor {
                     }
                 }
                 Work::Attached(attachment) => attachment.fill(output, connection),
-                Work::Nothing | Work::Pending(_) => {}
+                Work::Nothing | Work::Pending(_) | Work::Sampling(_) => {}
             }
             client.end_work();
             client.write();
@@ -143,6 +149,7 @@ impl Reactor {
         match answer {
             Answer::Reply(reply) => client.connection.reply(&reply),
             Answer::Pending(pending) => client.work = Work::Pending(Box::new(pending)),
+            Answer::Sampling(sampling) => client.work = Work::Sampling(Box::new(sampling)),
             Answer::Logs(logs) => {
                 client.connection.begin_stream(&logs.head());
                 client.work = Work::Logs(Box::new(logs));
@@ -157,6 +164,34 @@ impl Reactor {
                 client.work = Work::Stream(Box::new(stream));
             }
         }
+    }
+
+    /// Samples some of the workers of which a client asks what they use. Answers those that have all.
+    fn sample_workers(&mut self, ids: &[ClientId]) -> More {
+        let mut budget = SAMPLES_PER_WAKEUP;
+        let mut more = More::No;
+        for id in ids {
+            let client = self.control.clients.get_mut(*id);
+            let Some(mut sampling) = client.and_then(Client::take_sampling) else { continue };
+            while budget > 0
+                && let Some(slot) = sampling.take_next()
+            {
+                budget -= 1;
+                if let Some((worker, stats)) = self.sample(slot) {
+                    sampling.add(worker, stats);
+                }
+            }
+            let reply = sampling.is_over().then(|| json(&self.run_status(&sampling)));
+            let Some(client) = self.control.clients.get_mut(*id) else { continue };
+            match reply {
+                Some(reply) => client.connection.reply(&reply),
+                None => {
+                    client.work = Work::Sampling(sampling);
+                    more = More::Yes;
+                }
+            }
+        }
+        more
     }
 
     /// Answers a client that waits, if what it waits for is so or cannot be any more.

@@ -21,14 +21,21 @@ struct Asked {
 
 /// One worker: a shell that runs this.
 fn run(script: &str) -> Asked {
+    run_several(1, script)
+}
+
+fn run_several(workers: usize, script: &str) -> Asked {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[pool.POOL]\ncommand = ['sh', '-c', '''{script}''']\nready = {{ after = '0s' }}\n"
+        "[pool.POOL]\nworkers = {workers}\ncommand = ['sh', '-c', '''{script}''']\n\
+         ready = {{ after = '0s' }}\n"
     );
     let pool = Pool::of_file(folder.path(), "pm.toml", 0, &text);
     let socket = folder.path().join(".pm.sock");
     let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
-    pm.wait_slot_ready(".1", 1);
+    for n in 1..=workers {
+        pm.wait_slot_ready(&format!(".{n}"), 1);
+    }
     Asked { folder, pm, api: Api::at(&socket) }
 }
 
@@ -53,6 +60,18 @@ fn each_process_of_a_worker_counts_wherever_it_is() {
     let memory = stats["memory_bytes"].as_u64().unwrap();
     assert!((3 * 4096..64 * 1024 * 1024).contains(&memory), "{stats}");
     assert!(stats["sampled_at"].as_str().unwrap().ends_with('Z'), "{stats}");
+    run.pm.stop();
+}
+
+#[test]
+fn of_many_workers_each_one_is_sampled_though_not_in_one_wakeup() {
+    let run = run_several(100, "exec sleep 1000");
+    let counts = || {
+        let status = run.api.get("/v1/status?stats=1").json();
+        let slots = status["slots"].as_array().expect("a list").clone();
+        Vec::from_iter(slots.iter().map(|slot| slot["stats"]["processes"].as_u64()))
+    };
+    eventually("all are sampled", || (counts() == [Some(1); 100]).then_some(()));
     run.pm.stop();
 }
 

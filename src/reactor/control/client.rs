@@ -12,6 +12,7 @@ use super::goal::Pending;
 use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
 use super::logs::Logs;
 use super::metrics::Metrics;
+use super::stats::Sampling;
 use super::stream::Stream;
 
 /// Bytes that are written to one client in one wakeup.
@@ -35,6 +36,7 @@ pub struct Client {
 pub enum Work {
     Nothing,
     Pending(Box<Pending>),
+    Sampling(Box<Sampling>),
     Stream(Box<Stream>),
     Logs(Box<Logs>),
     Metrics(Box<Metrics>),
@@ -120,13 +122,24 @@ impl Client {
         if reads || writes || has_request { Left::Something } else { Left::Nothing }
     }
 
+    /// The status that waits for samples, if it asks for one. What it waits for is then nothing.
+    pub fn take_sampling(&mut self) -> Option<Box<Sampling>> {
+        match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Sampling(sampling) => Some(sampling),
+            other => {
+                self.work = other;
+                None
+            }
+        }
+    }
+
     /// Forgets a stream or frames that have ended.
     pub fn end_work(&mut self) {
         let awaiting = self.connection.awaiting();
         let has_ended = match self.work {
             Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => awaiting != Awaiting::Stream,
             Work::Attached(_) => awaiting != Awaiting::Frames,
-            Work::Nothing | Work::Pending(_) => false,
+            Work::Nothing | Work::Pending(_) | Work::Sampling(_) => false,
         };
         if has_ended {
             self.work = Work::Nothing;

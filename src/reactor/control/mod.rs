@@ -253,7 +253,8 @@ impl Control {
             let answer = match &client.work {
                 Work::Pending(pending) => Some(pending.deadline),
                 Work::Attached(attachment) => attachment.deadline(),
-                Work::Nothing | Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => None,
+                Work::Nothing | Work::Sampling(_) => None,
+                Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => None,
             };
             [client.deadline(), answer]
         });

@@ -1,7 +1,8 @@
 //! What workers use, for those that ask for it. A sample is used again until it is a quarter of a second old, so any
-//! number of clients costs four samples a second.
+//! number of clients costs four samples a second. Of many workers a wakeup samples a part, so that an exit never waits
+//! for the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::supervisor::{SlotId, WorkerId};
@@ -9,6 +10,43 @@ use crate::wire::Stats;
 
 /// A sample of this age is not used any more.
 const FRESH_FOR: Duration = Duration::from_millis(250);
+
+/// A status that waits until its workers are sampled.
+#[derive(Debug)]
+pub struct Sampling {
+    pub slots: Vec<SlotId>,
+    left: VecDeque<SlotId>,
+    taken: BTreeMap<WorkerId, Stats>,
+}
+
+impl Sampling {
+    pub fn of(slots: Vec<SlotId>) -> Self {
+        Self { left: slots.iter().copied().collect(), slots, taken: BTreeMap::new() }
+    }
+
+    /// A status of these slots without samples.
+    pub fn skipped(slots: Vec<SlotId>) -> Self {
+        Self { left: VecDeque::new(), slots, taken: BTreeMap::new() }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// The next slot to look at.
+    pub fn take_next(&mut self) -> Option<SlotId> {
+        self.left.pop_front()
+    }
+
+    pub fn add(&mut self, worker: WorkerId, stats: Stats) {
+        self.taken.insert(worker, stats);
+    }
+
+    /// What was taken of this worker, and not of another one of its slot.
+    pub fn stats(&self, worker: WorkerId) -> Option<Stats> {
+        self.taken.get(&worker).cloned()
+    }
+}
 
 /// The last sample of each slot.
 #[derive(Debug, Default)]
