@@ -1,6 +1,7 @@
 //! What workers use: asked for with `stats=1`, and shown by `pm status`.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -67,7 +68,10 @@ fn each_process_of_a_worker_counts_wherever_it_is() {
 fn of_many_workers_each_one_is_sampled_though_not_in_one_wakeup() {
     let run = run_several(100, "exec sleep 1000");
     let counts = || {
+        let asked = Instant::now();
         let status = run.api.get("/v1/status?stats=1").json();
+        // A part that nothing wakes pm for would come when the client is given up.
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         let slots = status["slots"].as_array().expect("a list").clone();
         Vec::from_iter(slots.iter().map(|slot| slot["stats"]["processes"].as_u64()))
     };
