@@ -20,6 +20,8 @@ pub struct Origin {
 pub struct Agenda {
     /// A SIGCHLD came, and not all exits are reaped since.
     pub has_exits: bool,
+    /// Clients have waited in the last wakeup, since a child had died.
+    pub has_broken_off: bool,
     /// A SIGUSR1 came. It waits until the exits are reaped, so that the plan meets the truth.
     pub is_reload_due: bool,
     /// `None` if the plan cannot be made again.
@@ -61,6 +63,7 @@ impl Agenda {
         // The program that became pm by exec may have left it children that are dead by now.
         Self {
             has_exits: true,
+            has_broken_off: false,
             is_reload_due: false,
             origin,
             counts: Counts::default(),

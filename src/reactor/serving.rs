@@ -20,6 +20,28 @@ use crate::wire::{Done, EventKind, Problem};
 /// The reading of /proc for one of them takes about 60 us.
 const SAMPLES_PER_WAKEUP: usize = 32;
 
+/// Rounds of filling and writing for one client in a wakeup, each of at most
+/// [`OUTPUT_BYTES_MAX`](super::control::http::OUTPUT_BYTES_MAX).
+const ROUNDS_MAX: usize = 4;
+
+/// How many of the clients were served in a wakeup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Served {
+    All,
+    /// The rest follows at once.
+    Some,
+}
+
+/// What has become of the output of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// There was none.
+    Idle,
+    Written,
+    /// It has taken all that it was given, and more may follow at once.
+    MayHaveMore,
+}
+
 /// What a client is answered, now or later.
 pub(super) enum Answer {
     Reply(Reply),
@@ -45,22 +67,56 @@ impl Reactor {
         if self.control.clients.is_empty() {
             return self.control.left();
         }
-        let mut buffer = vec![0; READ_BYTES_MAX];
         let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
-        for id in &ids {
-            let request =
-                self.control.clients.get_mut(*id).and_then(|client| client.read(&mut buffer));
-            if let Some(request) = request {
-                let answer = self.answer(&request);
-                self.begin_answer(*id, answer);
-            }
-        }
-        ids.iter().for_each(|id| self.look_at_pending(*id));
-        let more = [self.sample_workers(&ids), self.take_keys(), self.fill_streams()];
+        let served = self.serve_clients(&ids);
         let Self { control, poller, .. } = self;
         control.close_clients(now, &mut poller.registrar());
         self.settle_screens();
-        if more.contains(&More::Yes) { Left::Something } else { self.control.left() }
+        if served == Served::All { self.control.left() } else { Left::Something }
+    }
+
+    fn serve_clients(&mut self, ids: &[ClientId]) -> Served {
+        let mut buffer = vec![0; READ_BYTES_MAX];
+        for id in ids {
+            let Some(client) = self.control.clients.get_mut(*id) else { continue };
+            if client.left() == Left::Nothing {
+                continue;
+            }
+            if let Some(request) = client.read(&mut buffer) {
+                let answer = self.answer(&request);
+                self.begin_answer(*id, answer);
+            }
+            if self.has_to_reap() {
+                return Served::Some;
+            }
+        }
+        ids.iter().for_each(|id| self.look_at_pending(*id));
+        let parts = [self.sample_workers(ids), self.take_keys()];
+        let mut more = if parts.contains(&More::Yes) { More::Yes } else { More::No };
+        for id in ids {
+            match self.fill_and_write(*id) {
+                Filled::Idle => continue,
+                Filled::Written => {}
+                Filled::MayHaveMore => more = More::Yes,
+            }
+            if self.has_to_reap() {
+                return Served::Some;
+            }
+        }
+        self.agenda.has_broken_off = false;
+        if more == More::Yes { Served::Some } else { Served::All }
+    }
+
+    /// True if a child has died since the exits of this wakeup were reaped: the next worker does not wait for clients.
+    ///
+    /// Not twice in a row, so that clients are served even if there is always another exit.
+    fn has_to_reap(&mut self) -> bool {
+        if self.agenda.has_broken_off {
+            return false;
+        }
+        self.take_signals();
+        self.agenda.has_broken_off = self.agenda.has_exits;
+        self.agenda.has_exits
     }
 
     fn tell_parent(&mut self) {
@@ -82,8 +138,10 @@ impl Reactor {
         let bye = EventKind::Bye { words: "pm ends".into() };
         self.control.note(self.clock.time(), bye);
         let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
-        ids.into_iter().for_each(|id| self.look_at_pending(id));
-        self.fill_streams();
+        ids.iter().for_each(|id| self.look_at_pending(*id));
+        for id in ids {
+            self.fill_and_write(id);
+        }
         self.part_from_attached();
         for (_, client) in &mut self.control.clients {
             if let Work::Logs(_) = client.work {
@@ -94,44 +152,63 @@ impl Reactor {
         }
     }
 
-    /// Gives the readers of streams what is new, and writes what clients take.
-    fn fill_streams(&mut self) -> More {
+    /// Gives a client what is new, if it reads a stream, and writes as much as it takes.
+    ///
+    /// What workers write in one wakeup is more than a client is given at once. So one that takes all has more at once.
+    fn fill_and_write(&mut self, id: ClientId) -> Filled {
+        let mut filled = Filled::Idle;
+        for _ in 0..ROUNDS_MAX {
+            let more = self.fill(id);
+            let Some(client) = self.control.clients.get_mut(id) else { return filled };
+            client.end_work();
+            let had = client.connection.output().len();
+            client.write();
+            let is_taken = client.connection.output().is_empty();
+            filled = match (had, more) {
+                (0, More::No) => return filled,
+                (_, More::Yes) => return Filled::MayHaveMore,
+                (_, More::No) => Filled::Written,
+            };
+            if !is_taken {
+                return filled;
+            }
+        }
+        Filled::MayHaveMore
+    }
+
+    fn fill(&mut self, id: ClientId) -> More {
         let Self { control, clock, output, supervisor, slots, children, poller, .. } = self;
         let clients = control.clients.len();
-        let mut more = More::No;
-        for (_, client) in &mut control.clients {
-            let connection = &mut client.connection;
-            match &mut client.work {
-                Work::Stream(stream) => {
-                    stream.fill(&control.events, || clock.time(), connection);
-                }
-                Work::Logs(logs) => {
-                    if logs.fill(output.ring(), connection) == More::Yes {
-                        more = More::Yes;
-                    }
-                    control.missed_lines += logs.take_missed();
-                }
-                Work::Metrics(metrics) => {
-                    let source = Source {
-                        view: View { supervisor, slots, clock },
-                        output,
-                        children,
-                        requests: &control.requests,
-                        missed_lines: control.missed_lines,
-                        clients,
-                        wakeups: poller.wakeups(),
-                    };
-                    if metrics.fill(&source, connection) == More::Yes {
-                        more = More::Yes;
-                    }
-                }
-                Work::Attached(attachment) => attachment.fill(output, connection),
-                Work::Nothing | Work::Pending(_) | Work::Sampling(_) => {}
+        let Some(client) = control.clients.get_mut(id) else { return More::No };
+        let connection = &mut client.connection;
+        match &mut client.work {
+            Work::Stream(stream) => {
+                stream.fill(&control.events, || clock.time(), connection);
+                More::No
             }
-            client.end_work();
-            client.write();
+            Work::Logs(logs) => {
+                let more = logs.fill(output.ring(), connection);
+                control.missed_lines += logs.take_missed();
+                more
+            }
+            Work::Metrics(metrics) => {
+                let source = Source {
+                    view: View { supervisor, slots, clock },
+                    output,
+                    children,
+                    requests: &control.requests,
+                    missed_lines: control.missed_lines,
+                    clients,
+                    wakeups: poller.wakeups(),
+                };
+                metrics.fill(&source, connection)
+            }
+            Work::Attached(attachment) => {
+                attachment.fill(output, connection);
+                More::No
+            }
+            Work::Nothing | Work::Pending(_) | Work::Sampling(_) => More::No,
         }
-        more
     }
 
     fn answer(&mut self, request: &Request) -> Answer {

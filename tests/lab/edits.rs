@@ -9,11 +9,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use crate::rig::{Lab, PORTS, proof};
+use crate::rig::{Lab, PORTS};
 use crate::support::ports::is_free;
 use crate::support::processes;
 use crate::support::programs::worker_binary;
-use crate::support::run_mode::{size, skip_without_deno};
+use crate::support::run_mode::{proof, size, skip_without_deno};
 use crate::support::waiting::eventually;
 
 /// The content of the file.

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::rig::{Lab, PORTS, proof, sized};
+use crate::rig::{Lab, PORTS, sized};
 use crate::support::ports::is_free;
 use crate::support::proc_events::{ProcEvents, What};
 use crate::support::processes;
-use crate::support::run_mode::{is_proof, skip, skip_without_deno};
+use crate::support::run_mode::{is_proof, proof, skip, skip_without_deno};
 use crate::support::terminal::Terminal;
 use crate::support::waiting::{eventually, for_as_long_as};
 

@@ -27,11 +27,6 @@ pub fn sized(test: usize, proof: usize) -> usize {
     if is_proof() { proof } else { test }
 }
 
-/// Prints what was measured. cargo shows it with `--nocapture`.
-pub fn proof(what: &str, figure: &str) {
-    println!("proof: {what:<26} {}", figure.trim().replace('\n', "; "));
-}
-
 /// A running pm. Drop ends it.
 pub struct Lab {
     pm: Child,

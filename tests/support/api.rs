@@ -24,6 +24,10 @@ impl Api {
         Self { socket: socket.into() }
     }
 
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     pub fn connect(&self) -> UnixStream {
         UnixStream::connect(&self.socket).expect("a pm that listens")
     }

@@ -17,6 +17,11 @@ pub fn size(variable: &str, usual: u64, proof: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
+/// Prints what was measured. cargo shows it with `--nocapture`.
+pub fn proof(what: &str, figure: &str) {
+    println!("proof: {what:<26} {}", figure.trim().replace('\n', "; "));
+}
+
 /// Reports on stderr that the running test is skipped, and why. The test returns after this.
 ///
 /// With `PM_SKIP_NOTHING` set, as in continuous integration, the test fails instead.

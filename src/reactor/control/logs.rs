@@ -26,6 +26,8 @@ pub struct Logs {
     /// Text that had no room yet.
     rest: String,
     given: usize,
+    /// The time of the last line, as it is written.
+    time: (WallTime, Time),
 }
 
 /// Which lines are meant.
@@ -68,6 +70,7 @@ impl Logs {
             missed: 0,
             rest: String::new(),
             given: 0,
+            time: (WallTime::default(), time(WallTime::default())),
         };
         if let Some(count) = call.lines {
             let filter = &logs.filter;
@@ -124,7 +127,7 @@ impl Logs {
                 return More::Yes;
             }
             if filter.is_meant(&line) {
-                self.rest = self.written(&line);
+                self.write(&line);
                 self.cursor = line.n;
                 if !self.give_rest(connection) {
                     return More::No;
@@ -157,15 +160,26 @@ impl Logs {
         true
     }
 
-    fn written(&self, line: &Line<'_>) -> String {
-        self.formatted(&LogLine {
+    fn write(&mut self, line: &Line<'_>) {
+        if self.format == Format::Text {
+            let text = String::from_utf8_lossy(line.bytes);
+            for part in [line.slot, " | ", &text, "\n"] {
+                self.rest.push_str(part);
+            }
+            return;
+        }
+        // Many lines come at the same time, and it is long to write.
+        if self.time.0 != line.at {
+            self.time = (line.at, time(line.at));
+        }
+        self.rest = self.formatted(&LogLine {
             n: line.n,
-            at: time(line.at),
+            at: self.time.1.clone(),
             slot: line.slot.to_string(),
             generation: line.worker.generation,
             from_worker: line.kind != LineKind::Death,
             line: text(line),
-        })
+        });
     }
 
     fn lost(&self, count: u64) -> String {

@@ -45,8 +45,8 @@ use crate::wire::{EventKind, Time};
 /// At most this many clients at once.
 const CLIENTS_MAX: usize = 64;
 
-/// Clients that are accepted in one wakeup.
-const ACCEPTED_PER_WAKEUP: usize = 16;
+/// Clients that are accepted in one wakeup. Each is registered and closed, too, and an exit waits for that.
+const ACCEPTED_PER_WAKEUP: usize = 4;
 
 /// The number of a client, for as long as it is connected.
 pub type ClientId = usize;
