@@ -6,7 +6,7 @@ use super::Reactor;
 use super::control::ClientId;
 use super::control::call::{AttachCall, Call, Refused};
 use super::control::client::{Left, Work};
-use super::control::goal::{Pending, State};
+use super::control::goal::{Goal, Pending, State};
 use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
 use super::control::logs::{Logs, More};
 use super::control::metrics::{Metrics, Source};
@@ -177,14 +177,26 @@ impl Reactor {
         };
         let failed = reply.head.status != Status::Ok;
         let slots: Vec<_> = pending.slots.iter().map(|(slot, _)| *slot).collect();
-        let is_roll = pending.goal == super::control::goal::Goal::Rolled;
+        let is_roll = pending.goal == Goal::Rolled;
         if let Some(client) = self.control.clients.get_mut(id) {
             client.work = Work::Nothing;
             client.connection.reply(&reply);
         }
         if failed && is_roll {
-            self.withdraw(slots);
+            let alone = slots.into_iter().filter(|slot| !self.is_roll_awaited(*slot));
+            self.withdraw(alone.collect());
         }
+    }
+
+    /// True if some client waits for a roll that this slot is part of.
+    fn is_roll_awaited(&self, slot: SlotId) -> bool {
+        self.control.clients.iter().any(|(_, client)| match &client.work {
+            Work::Pending(pending) => {
+                pending.goal == Goal::Rolled && pending.slots.iter().any(|(id, _)| *id == slot)
+            }
+            Work::Nothing | Work::Stream(_) | Work::Logs(_) => false,
+            Work::Metrics(_) | Work::Attached(_) => false,
+        })
     }
 }
 
