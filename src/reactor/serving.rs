@@ -7,7 +7,7 @@ use super::control::ClientId;
 use super::control::call::{AttachCall, Call, Refused};
 use super::control::client::{Left, Work};
 use super::control::goal::{Goal, Pending, State};
-use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
+use super::control::http::{Awaiting, READ_BYTES_MAX, Reply, Request, Status};
 use super::control::logs::{Logs, More};
 use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
@@ -79,12 +79,20 @@ impl Reactor {
         ids.into_iter().for_each(|id| self.look_at_pending(id));
         self.fill_streams();
         self.part_from_attached();
+        let ring = self.output.ring();
         for (_, client) in &mut self.control.clients {
-            if let Work::Logs(_) = client.work {
-                client.connection.end_stream();
-            }
-            // What it does not take now it has not asked for in time.
             client.write();
+            // What it does not take now it has not asked for in time; then its stream has no end.
+            while let Work::Logs(logs) = &mut client.work
+                && client.connection.output().is_empty()
+                && client.connection.awaiting() == Awaiting::Stream
+            {
+                logs.fill(ring, &mut client.connection);
+                if logs.has_all(ring) {
+                    client.connection.end_stream();
+                }
+                client.write();
+            }
         }
     }
 
