@@ -6,8 +6,8 @@ use super::Reactor;
 use super::control::ClientId;
 use super::control::call::{AttachCall, Call, Refused};
 use super::control::client::{Client, Left, Work};
-use super::control::goal::{Pending, State};
-use super::control::http::{READ_BYTES_MAX, Reply, Request, Status};
+use super::control::goal::{Goal, Pending, State};
+use super::control::http::{Awaiting, READ_BYTES_MAX, Reply, Request, Status};
 use super::control::logs::{Logs, More};
 use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
@@ -93,7 +93,14 @@ impl Reactor {
         ids.iter().for_each(|id| self.look_at_pending(*id));
         let parts = [self.sample_workers(ids), self.take_keys()];
         let mut more = if parts.contains(&More::Yes) { More::Yes } else { More::No };
-        for id in ids {
+        // A command hears the reports of its slots before its answer.
+        let is_stream = |id: &&ClientId| {
+            let client = self.control.clients.get(**id);
+            client.is_some_and(|client| matches!(client.work, Work::Stream(_)))
+        };
+        let (mut ordered, others): (Vec<&ClientId>, Vec<_>) = ids.iter().partition(is_stream);
+        ordered.extend(others);
+        for id in ordered {
             match self.fill_and_write(*id) {
                 Filled::Idle => continue,
                 Filled::Written => {}
@@ -143,12 +150,20 @@ impl Reactor {
             self.fill_and_write(id);
         }
         self.part_from_attached();
+        let ring = self.output.ring();
         for (_, client) in &mut self.control.clients {
-            if let Work::Logs(_) = client.work {
-                client.connection.end_stream();
-            }
-            // What it does not take now it has not asked for in time.
             client.write();
+            // What it does not take now it has not asked for in time; then its stream has no end.
+            while let Work::Logs(logs) = &mut client.work
+                && client.connection.output().is_empty()
+                && client.connection.awaiting() == Awaiting::Stream
+            {
+                logs.fill(ring, &mut client.connection);
+                if logs.has_all(ring) {
+                    client.connection.end_stream();
+                }
+                client.write();
+            }
         }
     }
 
@@ -289,14 +304,26 @@ impl Reactor {
         };
         let failed = reply.head.status != Status::Ok;
         let slots: Vec<_> = pending.slots.iter().map(|(slot, _)| *slot).collect();
-        let is_roll = pending.goal == super::control::goal::Goal::Rolled;
+        let is_roll = pending.goal == Goal::Rolled;
         if let Some(client) = self.control.clients.get_mut(id) {
             client.work = Work::Nothing;
             client.connection.reply(&reply);
         }
         if failed && is_roll {
-            self.withdraw(slots);
+            let alone = slots.into_iter().filter(|slot| !self.is_roll_awaited(*slot));
+            self.withdraw(alone.collect());
         }
+    }
+
+    /// True if some client waits for a roll that this slot is part of.
+    fn is_roll_awaited(&self, slot: SlotId) -> bool {
+        self.control.clients.iter().any(|(_, client)| match &client.work {
+            Work::Pending(pending) => {
+                pending.goal == Goal::Rolled && pending.slots.iter().any(|(id, _)| *id == slot)
+            }
+            Work::Nothing | Work::Sampling(_) | Work::Stream(_) | Work::Logs(_) => false,
+            Work::Metrics(_) | Work::Attached(_) => false,
+        })
     }
 }
 

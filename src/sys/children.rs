@@ -37,7 +37,7 @@ use super::low_files::LowFiles;
 use super::proc::{self, ProcessInfo, SignalState};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
-use super::starting::{Awaiting, Starting};
+use super::starting::{Awaiting, GIVE_WAY, GIVE_WAY_BESIDE_ANOTHER, Starting};
 use super::usage::{TotalUsage, usage_of_all};
 use super::wait;
 use super::worker_tag::{ProbeId, WorkerTag};
@@ -157,7 +157,8 @@ impl Children {
         given: Inheritance<'_>,
     ) -> Result<(), SpawnError> {
         self.open_report().map_err(SpawnError::Watch)?;
-        let mut starting = launch.begin(tag, given, &self.low_files, &mut self.report)?;
+        let most = if self.starts.is_empty() { GIVE_WAY } else { GIVE_WAY_BESIDE_ANOTHER };
+        let mut starting = launch.begin(tag, given, &self.low_files, &mut self.report, most)?;
         let (pid, pidfd) = (starting.pid, starting.pidfd.take());
         self.watch.add(pid, pidfd.as_ref());
         let start = self.next_start;

@@ -15,6 +15,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -174,8 +175,9 @@ impl Launch {
         self.prepared.folder()
     }
 
-    /// Starts a worker or a probe in a process group of its own. As a rule it has exec'd or failed when this returns;
-    /// if not, it has taken `report`, the reading end of the report that is open in `low_files`.
+    /// Starts a worker or a probe in a process group of its own. As a rule it has exec'd or failed when this returns,
+    /// after `most` at the latest; if not, it has taken `report`, the reading end of the report that is open in
+    /// `low_files`.
     ///
     /// It has an empty signal mask and default dispositions, is killed when this thread ends (prctl(2),
     /// PR_SET_PDEATHSIG), and has no file descriptor but 0, 1 and 2.
@@ -188,6 +190,7 @@ impl Launch {
         given: Inheritance<'_>,
         low_files: &LowFiles,
         report: &mut Option<OwnedFd>,
+        most: Duration,
     ) -> Result<Starting, SpawnError> {
         let prepared = Rc::clone(&self.prepared);
         let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
@@ -212,7 +215,7 @@ impl Launch {
         };
         let memory = Memory::new(setup, prepared, own, candidates.paths);
         let files = [given.stdin, given.output, given.cgroup];
-        Starting::begin(memory, files, low_files, report).map_err(SpawnError::Fork)
+        Starting::begin(memory, files, low_files, report, most).map_err(SpawnError::Fork)
     }
 }
 

@@ -10,10 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
 use super::child::{self, ChildSetup, Progress, Step};
@@ -29,9 +31,10 @@ const STACK_BYTES: usize = 64 * 1024;
 static LOOK_AGAIN: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// How long pm waits at most for an exec, before it goes on with other work.
-static GIVE_WAY: libc::timespec =
-    libc::timespec { tv_sec: 0, tv_nsec: GIVE_WAY_MS as i64 * 1_000_000 };
-const GIVE_WAY_MS: u8 = 50;
+pub const GIVE_WAY: Duration = Duration::from_millis(50);
+
+/// The same while another child is on its way: hundreds may wait for the same file system.
+pub const GIVE_WAY_BESIDE_ANOTHER: Duration = Duration::from_millis(1);
 
 /// A child on its way to exec.
 #[derive(Debug)]
@@ -96,9 +99,9 @@ impl Memory {
 }
 
 impl Starting {
-    /// Makes the child with these files, and waits for a moment: on a busy machine it would wait for its turn while pm
-    /// goes on. `report` is the reading end of the report that is open in `low_files`; it is taken only if the child
-    /// needs longer.
+    /// Makes the child with these files, and waits `most` for its exec: as a rule that is enough, and on a busy machine
+    /// the child would not have its turn while pm goes on. `report` is the reading end of the report that is open in
+    /// `low_files`; it is taken only if the child needs longer.
     ///
     /// # Errors
     /// If the kernel refuses the clone. Then there is no child.
@@ -107,6 +110,7 @@ impl Starting {
         files: [Option<BorrowedFd<'_>>; 3],
         low_files: &LowFiles,
         report: &mut Option<OwnedFd>,
+        most: Duration,
     ) -> Result<Self, Errno> {
         let (pid, pidfd, place) = low_files.with(files, || {
             let mut before = SigSet::empty();
@@ -115,7 +119,7 @@ impl Starting {
             let made = memory.clone_child();
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
             let (pid, pidfd) = made?;
-            Ok((pid, pidfd, memory.give_way(pid)))
+            Ok((pid, pidfd, memory.give_way(pid, most)))
         })?;
         let report = match place {
             Place::Left => None,
@@ -127,7 +131,7 @@ impl Starting {
         };
         let starting = Self { pid, pidfd, report, memory: ManuallyDrop::new(memory) };
         if place == Place::Apart {
-            starting.await_report(GIVE_WAY_MS.into());
+            starting.await_report(most.try_into().unwrap_or(PollTimeout::ZERO));
         }
         Ok(starting)
     }
@@ -231,14 +235,15 @@ impl Memory {
     }
 
     /// Waits a moment for a child that shares pm's memory to leave it, and then until it has descriptors of its own.
-    fn give_way(&self, pid: Pid) -> Place {
+    fn give_way(&self, pid: Pid, most: Duration) -> Place {
         if self.is_copied() {
             return Place::Apart;
         }
         let Progress { is_inside, is_detached, .. } = &*self.setup.exec.progress;
+        let most = *TimeSpec::from_duration(most).as_ref();
         // The kernel wakes whatever waits for this word, not only threads of this process.
         while is_inside.load(Ordering::Acquire) != 0 {
-            match wait_while(is_inside, 1, libc::FUTEX_WAIT, &GIVE_WAY) {
+            match wait_while(is_inside, 1, libc::FUTEX_WAIT, &most) {
                 Ok(()) | Err(Errno::EAGAIN) => {}
                 // EINTR: the signal is more urgent, and the children of a storm exec side by side.
                 Err(_) => break,

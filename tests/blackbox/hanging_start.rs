@@ -46,6 +46,23 @@ fn a_folder_that_hangs_holds_up_only_its_own_slots() {
 }
 
 #[test]
+fn a_hundred_starts_that_hang_do_not_add_up() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let own = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[pool.POOL-hung]\ncommand = \"exec sleep 1000\"\ncwd = {:?}\nworkers = 100{GRACE}\
+         [pool.POOL-web]\ncommand = \"exec WORKER stay\"\nready = {{ after = \"0s\" }}\n",
+        hangs.folder()
+    );
+    let begun = Instant::now();
+    let pm = Pool::of_file(own.path(), "pm.toml", 0, &text).start();
+    let _ = pm.wait_slot_ready("-web.1", 1);
+    let lasted = begun.elapsed();
+    assert!(lasted < Duration::from_secs(4), "{lasted:?}");
+    pm.stop();
+}
+
+#[test]
 fn a_program_that_hangs_holds_up_only_its_own_slots() {
     let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
     let own = tempfile::tempdir().unwrap();

@@ -53,8 +53,12 @@ pub fn logs(args: &LogsArgs) -> Result<u8, Failure> {
         match next(&mut lines) {
             Ok(Some(line)) => page.print(&line)?,
             Ok(None) => break,
-            // A stream that is followed ends with pm.
-            Err(Failure::Client(ClientError::Ended)) if args.follow => break,
+            // A stream that is followed ends with pm, and then it may have no end.
+            Err(Failure::Client(ClientError::Ended)) if args.follow => {
+                page.printer.flush()?;
+                stderr_line("pm has ended; the last lines may be missing here");
+                return Ok(STOPPED);
+            }
             Err(other) => return Err(other),
         }
         if args.follow {
@@ -208,6 +212,12 @@ impl Page {
         match self.form {
             Form::Json => self.printer.json(line),
             Form::Raw if line.from_worker => self.printer.line(&line.line),
+            // What a reader has lost is no line of a worker.
+            Form::Raw if line.generation == 0 => {
+                self.printer.flush()?;
+                stderr_line(&line.line);
+                Ok(())
+            }
             Form::Raw => Ok(()),
             Form::Text => {
                 let text = self.text(line);

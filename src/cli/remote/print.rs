@@ -135,11 +135,14 @@ fn sequence(rest: &mut std::str::Chars<'_>) -> Option<String> {
     match rest.next()? {
         '[' => {
             let mut style = String::from("\u{1b}[");
+            let mut is_plain = true;
             for c in rest.by_ref() {
                 style.push(c);
                 if ('\u{40}'..='\u{7e}').contains(&c) {
-                    return (c == 'm').then_some(style);
+                    return (c == 'm' && is_plain).then_some(style);
                 }
+                // Any other parameter sets or asks something else, and a control character acts on its own.
+                is_plain &= matches!(c, '0'..='9' | ';' | ':');
             }
             None
         }
@@ -169,6 +172,12 @@ mod tests {
         let line = "\x1b[31mred\x1b[0m\tx\x1b[2Jy\x1b]0;title\x07z\r\x08!\x1b";
         assert_eq!(tame(line, Paint::Colour), "\x1b[31mred\x1b[0m\txyz!\x1b[0m");
         assert_eq!(tame(line, Paint::Plain), "red\txyz!");
+        for hidden in
+            ["[\x1b#8m", "[\x1b8m", "[\rm", "[\x08\x08m", "[>4;2m", "[?4m", "[\u{9d}0;1\u{7}m"]
+        {
+            assert_eq!(tame(&format!("a\x1b{hidden}b"), Paint::Colour), "ab", "{hidden:?}");
+        }
+        assert_eq!(tame("\x1b[38;5;9m\x1b[4:3mx", Paint::Colour), "\x1b[38;5;9m\x1b[4:3mx\x1b[0m");
         assert_eq!(tame("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", Paint::Colour), "link");
     }
 

@@ -141,6 +141,11 @@ impl Logs {
         More::No
     }
 
+    /// True if the client was given all that there is.
+    pub fn has_all(&self, ring: &Ring) -> bool {
+        self.rest.is_empty() && self.cursor >= ring.last()
+    }
+
     /// How many lines were gone since this was asked last.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)

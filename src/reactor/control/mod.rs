@@ -23,17 +23,20 @@ pub mod status;
 pub mod stream;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use mio::Interest;
+use mio::net::UnixStream;
 use mio::unix::SourceFd;
 use nix::unistd::{getpid, getppid};
 use slab::Slab;
 
 use self::client::{Client, Left, Work};
 use self::events::Events;
+use self::http::{Connection, Status};
 use self::parent::{Parent, Summary};
 use self::stats::Samples;
 use super::tokens::{Registrar, Source};
@@ -188,7 +191,7 @@ impl Control {
     }
 
     /// Takes the clients that have arrived. Where there are too many, the one that has waited longest without a request
-    /// makes room.
+    /// makes room; if each waits for pm, the new one is turned away.
     pub fn accept(&mut self, now: Instant, registrar: &mut Registrar<'_>) {
         let Some(listening) = self.listening.as_mut().filter(|listening| listening.is_ready) else {
             return;
@@ -200,7 +203,12 @@ impl Control {
                 return;
             };
             if self.clients.len() >= CLIENTS_MAX {
-                let Some(oldest) = idle_longest(&self.clients) else { continue };
+                let Some(oldest) = idle_longest(&self.clients) else {
+                    for status in turn_away(stream) {
+                        *self.requests.entry(status.code()).or_default() += 1;
+                    }
+                    continue;
+                };
                 let token = self.clients.remove(oldest).token;
                 registrar.release(token);
             }
@@ -266,6 +274,14 @@ impl Control {
     pub fn close(&mut self) {
         self.listening = None;
     }
+}
+
+/// A new connection takes an answer at once, and what its client may have sent is not read. Returns what was answered.
+fn turn_away(mut stream: UnixStream) -> Vec<Status> {
+    let mut connection = Connection::new();
+    connection.turn_away();
+    let _ = stream.write(connection.output());
+    connection.take_answered()
 }
 
 /// The client that is waited for and has waited longest.

@@ -7,6 +7,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use super::super::starting::GIVE_WAY;
 use super::*;
 use crate::supervisor::{SlotId, WorkerId};
 
@@ -56,7 +57,7 @@ fn spawn_by(
     let tag = WorkerTag { pm, worker, probe: None };
     let low_files = LowFiles::open().unwrap();
     let mut report = Some(low_files.open_report().unwrap());
-    let started = Launch::new(&exec, [], []).begin(tag, given, &low_files, &mut report);
+    let started = Launch::new(&exec, [], []).begin(tag, given, &low_files, &mut report, GIVE_WAY);
     let result = started.and_then(|starting| {
         let pid = starting.pid;
         if let Some(report) = starting.report() {

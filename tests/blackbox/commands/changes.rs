@@ -231,3 +231,19 @@ fn a_pm_that_is_stopping_starts_nothing_and_is_1() {
     run.pm(&["shutdown", "--now"]).ends(0).prints("pm has ended\n");
     run.pm.wait_exit(0);
 }
+
+#[test]
+fn a_roll_goes_on_for_one_command_when_it_is_too_late_for_another() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'stay']\nworkers = 2\nready = { after = '1s' }\n";
+    let run = started(0, text);
+    for slot in [".1", ".2"] {
+        run.pm.wait_slot_ready(slot, 1);
+    }
+    let mut roll = command(run.folder.path(), &["restart", "all", "--roll", "--timeout", "15s"]);
+    let roll = roll.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run.pm.says.wait_for(".1: replacing generation 1");
+    run.pm(&["restart", "all", "--roll", "--timeout", "0s"]).ends(1).notes("not ready in time");
+    let output = roll.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    run.pm.stop();
+}

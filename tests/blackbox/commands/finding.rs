@@ -1,6 +1,8 @@
 //! Which pm a command talks to, and that there is none.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal::SIGKILL;
 
@@ -168,4 +170,27 @@ fn ls_has_each_running_pm_of_the_user() {
     run.signal(SIGKILL);
     run.wait_end();
     eventually("it is listed no more", || ls(&["ls"]).stdout.is_empty().then_some(()));
+}
+
+#[test]
+fn a_command_for_which_pm_has_no_room_says_so() {
+    let run = started(0, ONE);
+    let socket = run.folder.path().join(".pm.sock");
+    let follow = |_| {
+        let mut client = UnixStream::connect(&socket).unwrap();
+        client.write_all(b"GET /v1/events?follow=1 HTTP/1.0\r\n\r\n").unwrap();
+        // The answer has begun.
+        client.read_exact(&mut [0; 12]).unwrap();
+        client
+    };
+    let clients: Vec<_> = (0..64).map(follow).collect();
+    let mut answer = String::new();
+    UnixStream::connect(&socket).unwrap().read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    for words in [&["status"][..], &["stop", "all"], &["logs", "-f"], &["wait", "all"]] {
+        run.pm(words).ends(1).without_result().notes("pm: as many clients as pm serves at once");
+    }
+    drop(clients);
+    eventually("there is room", || (run.pm(&["status"]).status == Some(0)).then_some(()));
+    run.pm.stop();
 }

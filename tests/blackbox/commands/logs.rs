@@ -185,3 +185,32 @@ fn the_lines_are_followed_across_generations_until_pm_ends() {
     assert_eq!(ended.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("pm has ended"));
 }
+
+#[test]
+fn lines_that_do_not_arrive_before_pm_ends_are_not_passed_over_in_silence() {
+    let flood = "trap 'seq 300000; exit' TERM; echo up; while :; do sleep 0.01; done";
+    let run = super::started(0, &format!("[pool.POOL]\ncommand = \"{flood}\"\n"));
+    run.pm.prints.wait_for("up");
+    let mut logs = command(run.folder.path(), &["logs", "-f", "--raw"]);
+    let logs = logs.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut logs = logs.spawn().unwrap();
+    let mut lines = BufReader::new(logs.stdout.take().unwrap());
+    assert_eq!(lines.by_line(), "up");
+    let reader = thread::spawn(move || lines.lines().map_while(Result::ok).last());
+    run.pm.stop();
+    let notes = logs.wait_with_output().unwrap().stderr;
+    let notes = String::from_utf8(notes).unwrap();
+    match reader.join().unwrap().as_deref() {
+        Some("300000") => assert_eq!(notes, "pm has ended\n"),
+        _ => assert_eq!(notes, "pm has ended; the last lines may be missing here\n"),
+    }
+}
+
+#[test]
+fn what_was_lost_is_a_note_where_only_the_lines_of_workers_are_printed() {
+    let lost = "{\"n\":0,\"at\":\"1970-01-01T00:00:00.000Z\",\"slot\":\"pm\",\"generation\":0,\
+                \"from_worker\":false,\"line\":\"7 lines were lost: pm keeps no more\"}";
+    let (said, _) = asked(&["logs", "--raw"], "200 OK", &format!("{lost}\n{LINES}"));
+    let said = said.ends(0).notes("7 lines were lost: pm keeps no more\n");
+    assert_eq!(said.stdout, "\x1b[31mGET /\n");
+}

@@ -211,6 +211,11 @@ impl Connection {
         std::mem::replace(shutdown, Shutdown::Done) == Shutdown::Due
     }
 
+    /// No room for this client: it is answered before its request has come.
+    pub fn turn_away(&mut self) {
+        self.refuse(Refusal::Busy);
+    }
+
     /// The deadline of [`Self::awaiting`] is over. A request that has begun is answered with 408; an answer that pm
     /// owes is still waited for; all else is closed.
     pub fn time_out(&mut self) {

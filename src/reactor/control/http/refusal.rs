@@ -52,6 +52,8 @@ pub enum Refusal {
     Incomplete,
     #[error("the request did not arrive in time")]
     Late,
+    #[error("as many clients as pm serves at once are connected, and each waits; end one of them")]
+    Busy,
 }
 
 impl Refusal {
@@ -75,6 +77,7 @@ impl Refusal {
             Self::Expectation => Status::ExpectationFailed,
             Self::HeadTooLarge | Self::TooManyHeaders => Status::RequestHeaderFieldsTooLarge,
             Self::Method | Self::Coding => Status::NotImplemented,
+            Self::Busy => Status::ServiceUnavailable,
             Self::Version => Status::HttpVersionNotSupported,
         }
     }
