@@ -123,6 +123,8 @@ fn fish_completes_for_the_pm_that_is_named() {
         fs::write(folder.join("line"), line).unwrap();
         let mut fish = Command::new("fish");
         fish.args(["--no-config", "-c", asked]).current_dir(folder).env_remove("PM_SOCKET");
+        // It keeps its history and variables there.
+        fish.env("HOME", folder).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         let path = pm_binary().parent().unwrap().display().to_string();
         fish.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
         fish.output().ok().map(|output| String::from_utf8(output.stdout).unwrap())
