@@ -101,14 +101,20 @@ fn leave(number: Pid, member: Pid) {
     eventually("the member has left the group", has_left);
 }
 
+/// A pm in the grace of a worker whose last process has left its group, and the number of that group.
+fn with_a_group_that_is_left() -> (Pm, Pid) {
+    let pm = Pool::of(worker(LEAVES_ONE)).of_size(1).option("--grace", "1h").start();
+    let member = pm.wait_introduced(1);
+    let number = getpgid(Some(member)).unwrap();
+    pm.signal(SIGTERM);
+    leave(number, member);
+    (pm, number)
+}
+
 #[test]
 fn a_process_that_has_the_number_of_a_former_group_is_neither_killed_nor_waited_for() {
     in_a_namespace(|| {
-        let pm = Pool::of(worker(LEAVES_ONE)).of_size(1).option("--grace", "1h").start();
-        let member = pm.wait_introduced(1);
-        let number = getpgid(Some(member)).unwrap();
-        pm.signal(SIGTERM);
-        leave(number, member);
+        let (pm, number) = with_a_group_that_is_left();
         let stranger = Stranger::with_number(number);
         pm.signal(SIGQUIT);
         pm.wait_stopped();
@@ -119,11 +125,7 @@ fn a_process_that_has_the_number_of_a_former_group_is_neither_killed_nor_waited_
 #[test]
 fn a_process_in_a_group_with_the_number_of_a_former_one_is_neither_killed_nor_waited_for() {
     in_a_namespace(|| {
-        let pm = Pool::of(worker(LEAVES_ONE)).of_size(1).option("--grace", "1h").start();
-        let member = pm.wait_introduced(1);
-        let number = getpgid(Some(member)).unwrap();
-        pm.signal(SIGTERM);
-        leave(number, member);
+        let (pm, number) = with_a_group_that_is_left();
         let leader = Stranger::with_number(number);
         let mut other = Command::new("sleep");
         other.arg("1000").stdin(Stdio::null()).process_group(number.as_raw());

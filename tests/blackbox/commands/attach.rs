@@ -229,6 +229,24 @@ fn a_signal_ends_it_after_the_terminal_is_given_back() {
 }
 
 #[test]
+fn while_it_is_stopped_the_terminal_is_as_it_was() {
+    let run = started(0, PROMPT);
+    let mut attached = Attached::to_prompt(&run);
+    let raw = attached.terminal.modes();
+    assert_ne!(raw, attached.before);
+    processes::send(Signal::SIGTSTP, attached.pid());
+    let is_stopped = || processes::state(attached.pid()).filter(|state| *state == 'T');
+    eventually("pm attach is stopped", is_stopped);
+    assert_eq!(attached.terminal.modes(), attached.before);
+    processes::send(Signal::SIGCONT, attached.pid());
+    eventually("keys go on", || (attached.terminal.modes() == raw).then_some(()));
+    attached.type_keys("again\r");
+    attached.lines.wait_for("got again");
+    attached.detaches();
+    run.pm.stop();
+}
+
+#[test]
 fn keys_may_come_from_a_pipe_whose_end_detaches() {
     let run = started(0, PROMPT);
     worker(&run.pm);

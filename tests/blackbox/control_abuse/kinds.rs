@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::api::Api;
-use crate::support::programs::pm_binary;
+use crate::support::programs::{open_copies, pm_binary};
 
 /// One kind of abuse.
 pub struct Kind {
@@ -152,11 +152,11 @@ fn stopped(api: &Api, is_over: &AtomicBool) {
 
 /// Programs of another user, one after another. Only root can start them; else they are the same user's.
 fn another_uid(api: &Api, is_over: &AtomicBool) {
+    let folder = tempfile::tempdir().unwrap();
+    let [program, _] = open_copies(folder.path());
     while !is_over.load(Ordering::Relaxed) {
-        let status = status_by_nobody(&pm_binary(), api)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        let status =
+            status_by_nobody(&program, api).stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.expect("a program");
         thread::park_timeout(Duration::from_millis(10));
     }
