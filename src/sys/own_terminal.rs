@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
@@ -33,6 +33,14 @@ impl RawTerminal {
         Ok(raw)
     }
 
+    /// Gives it back as it was, until [`RawTerminal::set`]: the command is about to be stopped.
+    ///
+    /// # Errors
+    /// EIO if the terminal is gone.
+    pub fn give_back(&self) -> io::Result<()> {
+        Ok(tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before)?)
+    }
+
     /// Sets it again: a shell may have changed it while the command was stopped.
     ///
     /// # Errors
@@ -49,7 +57,7 @@ impl RawTerminal {
 impl Drop for RawTerminal {
     fn drop(&mut self) {
         // It fails if the terminal is gone, and then nothing is to be given back.
-        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+        let _ = self.give_back();
     }
 }
 
@@ -58,6 +66,8 @@ impl Drop for RawTerminal {
 pub enum Told {
     /// SIGWINCH: the terminal has another size.
     Resized,
+    /// SIGTSTP: it is to stop.
+    Stop,
     /// SIGCONT: after a stop.
     Continued,
     /// It is to end by this signal.
@@ -77,7 +87,7 @@ impl Watch {
     pub fn begin() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
-        let signals = [SIGWINCH, SIGCONT, SIGTERM, SIGHUP, SIGINT, SIGQUIT];
+        let signals = [SIGWINCH, SIGTSTP, SIGCONT, SIGTERM, SIGHUP, SIGINT, SIGQUIT];
         let signals = signals.into_iter().filter(|signal| !is_ignored(*signal));
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         Ok(Self { delivery })
@@ -87,6 +97,7 @@ impl Watch {
     pub fn take(&mut self) -> Vec<Told> {
         let told = |signal| match signal {
             SIGWINCH => Told::Resized,
+            SIGTSTP => Told::Stop,
             SIGCONT => Told::Continued,
             other => Told::End(other),
         };
@@ -106,6 +117,12 @@ impl AsFd for Watch {
 /// If there is no such signal.
 pub fn end_by(signal: i32) -> io::Result<()> {
     emulate_default_handler(signal)
+}
+
+/// Stops this process, as SIGTSTP would have. Returns when it continues.
+pub fn stop() {
+    let stopped = emulate_default_handler(SIGTSTP);
+    debug_assert!(stopped.is_ok(), "SIGTSTP has a default action: {stopped:?}");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `pm attach`: the terminal of a worker at one's own. [`keys`] knows which key detaches.
 //!
-//! The command waits only for its own stdout: a worker that reads no keys, or a pm that is suspended, keeps nobody from
-//! detaching.
+//! The command waits only for its own stdout: one can detach from a worker that reads no keys, and from a pm that is
+//! suspended.
 
 mod keys;
 
@@ -22,7 +22,7 @@ use super::session::Session;
 use crate::cli::exit_status::{NOT_SO, STOPPED};
 use crate::client::{ClientError, Request, Terminal};
 use crate::plan::text::phrase;
-use crate::sys::own_terminal::{RawTerminal, Told, Watch, end_by};
+use crate::sys::own_terminal::{self, RawTerminal, Told, Watch, end_by};
 use crate::sys::pty;
 use crate::wire::terminal::{CLIENT_BYTES_MAX, FromClient, FromPm, PROTOCOL, Size};
 
@@ -216,7 +216,7 @@ impl Attached {
         None
     }
 
-    /// Those of a keyboard that nobody takes are lost, as on any terminal: the key that detaches has to be read.
+    /// Keys of a keyboard that pm does not take are lost, as on any terminal: the key that detaches has to be read.
     fn type_keys(&mut self, keys: &[u8]) {
         if keys.is_empty() {
             return;
@@ -235,6 +235,13 @@ impl Attached {
                 (Told::Continued, Keyboard::Terminal { raw, .. }) => {
                     // It fails if the terminal is gone; then stdin ends.
                     let _ = raw.set();
+                }
+                (Told::Stop, keyboard) => {
+                    if let Keyboard::Terminal { raw, .. } = keyboard {
+                        // As above.
+                        let _ = raw.give_back();
+                    }
+                    own_terminal::stop();
                 }
                 (Told::Continued | Told::Resized, _) => {}
             }
