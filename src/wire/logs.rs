@@ -23,7 +23,7 @@ pub struct LogFile {
     /// Of the file that had this name when this was told; it may be rotated meanwhile.
     pub device: u64,
     pub inode: u64,
-    /// In bytes. Below 0 it is in the file that this one followed, so many bytes before its end. `null` if lines could
+    /// In bytes. Below 0: that many bytes before the end of the file that this one followed. `null` if lines could
     /// not be written, so that the place is not known.
     pub offset: Option<i64>,
     /// How the line at this place begins, with its newline if that is all of it; `null` if pm keeps none that is in the

@@ -74,8 +74,8 @@ pub enum Incident {
 pub struct Seam {
     pub device: u64,
     pub inode: u64,
-    /// In bytes; below 0 it is in the file that this one followed, so many before its end. `None` if lines are missing
-    /// in the file, so that it is not known.
+    /// In bytes; below 0: that many bytes before the end of the file that this one followed. `None` if lines are
+    /// missing in the file, so that it is not known.
     pub offset: Option<i64>,
     /// How the line there begins, with its newline if that is all of it.
     pub next: Option<String>,
