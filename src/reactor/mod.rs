@@ -28,6 +28,7 @@ mod slots;
 mod tokens;
 
 use std::io;
+use std::mem::ManuallyDrop;
 
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -181,6 +182,8 @@ impl Reactor {
             }
             if let Some(outcome) = self.outcome() {
                 self.say_goodbye();
+                // What was prepared for each slot goes with the process. To free it would delay the end.
+                let _ = ManuallyDrop::new(self.slots);
                 return Ok(outcome);
             }
         }
@@ -196,8 +199,9 @@ impl Reactor {
                 Source::Children => self.agenda.has_exits = true,
                 Source::Listener => self.control.mark_listener(),
                 Source::Client(client) => self.control.wake(client),
+                Source::Signals => self.signals.empty_pipe(),
                 // Worked at in every wakeup.
-                Source::Signals | Source::Stdout | Source::Stderr => {}
+                Source::Stdout | Source::Stderr => {}
                 // No worker has it.
                 Source::SpareOutput => {}
             }
