@@ -98,8 +98,7 @@ impl SlotTable {
         change(slot);
         let after = Entry::of(slot);
         if before != after {
-            self.index.remove(id, before);
-            self.index.add(id, after);
+            self.index.change(id, before, after);
         }
     }
 
@@ -206,6 +205,12 @@ impl Index {
         }
     }
 
+    /// Only what is different is looked up.
+    fn change(&mut self, id: SlotId, before: Entry, after: Entry) {
+        self.remove(id, before.without(after));
+        self.add(id, after.without(before));
+    }
+
     /// How many slots of its pool are like this one.
     fn count_in_pool(&mut self, entry: Entry) -> &mut usize {
         let tally = self.pools.entry(entry.pool).or_default();
@@ -222,6 +227,16 @@ impl Entry {
             is_ending: slot.phase().is_ending(),
             is_idle: slot.phase() == Phase::Idle,
             going: slot.going(),
+        }
+    }
+
+    /// The same, but without its places in the sets of the index that the other has too.
+    fn without(self, other: Self) -> Self {
+        Self {
+            deadline: self.deadline.filter(|at| other.deadline != Some(*at)),
+            flags: std::array::from_fn(|n| self.flags[n] && !other.flags[n]),
+            is_ending: self.is_ending && !other.is_ending,
+            ..self
         }
     }
 
