@@ -11,6 +11,7 @@
 use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::ptr::null;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
@@ -18,6 +19,7 @@ use nix::errno::Errno;
 use super::low_files::LowNumbers;
 use super::raw;
 use super::shared::Shared;
+use super::spawn::Prepared;
 
 /// What the child has to set up. It does not change while the child is there.
 pub struct ChildSetup {
@@ -32,27 +34,51 @@ pub struct ChildSetup {
     pub exec: ExecSetup,
 }
 
-/// The program that a process becomes, and by which rules.
+/// How a process becomes a program.
 pub struct ExecSetup {
+    pub prepared: Rc<Prepared>,
+    /// A script among the files is passed over ([`crate::plan::wrapper`]).
+    pub is_wrapped: bool,
+    /// Ended by null, as exec(2) takes them.
+    pub env: Vec<*const libc::c_char>,
+    /// Set before those of the program.
+    pub first_limits: Vec<(libc::c_uint, libc::rlimit)>,
+    pub progress: Shared<Progress>,
+}
+
+/// The program that a process becomes, and by which rules: the same for each worker of a slot.
+#[derive(Debug)]
+pub struct Program {
     /// The files to try one after another.
     pub files: Vec<CString>,
     /// They were found on PATH: one that is missing is passed over.
     pub is_searched: bool,
-    /// A script among the files is passed over ([`crate::plan::wrapper`]).
-    pub is_wrapped: bool,
-    /// Ended by null, as exec(2) takes them.
-    pub argv: Vec<*const libc::c_char>,
-    pub env: Vec<*const libc::c_char>,
+    pub argv: Arguments,
     /// The folder to change to.
     pub folder: Option<CString>,
     pub limits: Vec<(libc::c_uint, libc::rlimit)>,
     pub umask: Option<libc::mode_t>,
     pub nice: Option<libc::c_int>,
     pub identity: Option<Ids>,
-    pub progress: Shared<Progress>,
+}
+
+/// A list of texts as exec(2) takes it.
+#[derive(Debug)]
+pub struct Arguments {
+    /// Ended by null.
+    pointers: Vec<*const libc::c_char>,
+    /// What they point to.
+    _texts: Vec<CString>,
+}
+
+impl Arguments {
+    pub fn new(texts: Vec<CString>) -> Self {
+        Self { pointers: pointers(texts.iter()), _texts: texts }
+    }
 }
 
 /// The user and groups that the worker runs as.
+#[derive(Debug)]
 pub struct Ids {
     pub uid: libc::uid_t,
     pub gid: libc::gid_t,
@@ -211,17 +237,17 @@ fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
 
 /// Priority and limits before the change of user: only root may raise them.
 fn follow_rules(setup: &ExecSetup) -> Result<(), i32> {
-    let progress = &*setup.progress;
-    if let Some(nice) = setup.nice {
+    let (progress, program) = (&*setup.progress, &setup.prepared.program);
+    if let Some(nice) = program.nice {
         progress.enter(Step::Nice);
         call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, nice as usize, 0])?;
     }
     progress.enter(Step::Limits);
-    for (resource, limit) in &setup.limits {
+    for (resource, limit) in setup.first_limits.iter().chain(&program.limits) {
         let limit: *const libc::rlimit = limit;
         call(libc::SYS_prlimit64, [0, *resource as usize, limit as usize, 0])?;
     }
-    if let Some(Ids { uid, gid, groups }) = &setup.identity {
+    if let Some(Ids { uid, gid, groups }) = &program.identity {
         progress.enter(Step::Identity);
         let (uid, gid) = (*uid as usize, *gid as usize);
         call(libc::SYS_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0])?;
@@ -232,10 +258,11 @@ fn follow_rules(setup: &ExecSetup) -> Result<(), i32> {
 }
 
 fn enter_folder(setup: &ExecSetup) -> Result<(), i32> {
-    if let Some(umask) = setup.umask {
+    let program = &setup.prepared.program;
+    if let Some(umask) = program.umask {
         call(libc::SYS_umask, [umask as usize, 0, 0, 0])?;
     }
-    if let Some(folder) = &setup.folder {
+    if let Some(folder) = &program.folder {
         setup.progress.enter(Step::Folder);
         call(libc::SYS_chdir, [folder.as_ptr() as usize, 0, 0, 0])?;
     }
@@ -288,11 +315,11 @@ fn reset_signals(setup: &ChildSetup) {
 
 /// As execvp(3): the first of the files that is there and may be executed.
 fn execute(setup: &ExecSetup) -> Result<Never, i32> {
-    let progress = &*setup.progress;
-    let is_searched = setup.is_searched;
+    let (progress, program) = (&*setup.progress, &setup.prepared.program);
+    let is_searched = program.is_searched;
     // What is told if no file can be executed.
     let mut failure = (Step::Find, 0, libc::ENOENT);
-    for (n, file) in (0_u32..).zip(&setup.files) {
+    for (n, file) in (0_u32..).zip(&program.files) {
         let file = file.as_ptr() as usize;
         progress.file.store(n, Ordering::Relaxed);
         progress.enter(Step::Exec);
@@ -303,7 +330,7 @@ fn execute(setup: &ExecSetup) -> Result<Never, i32> {
             continue;
         }
         let variables = setup.env.as_ptr() as usize;
-        let executed = [file, setup.argv.as_ptr() as usize, variables, 0];
+        let executed = [file, program.argv.pointers.as_ptr() as usize, variables, 0];
         let Err(errno) = call(libc::SYS_execve, executed) else { continue };
         match errno {
             libc::ENOENT if is_there(file) => {

@@ -10,16 +10,18 @@
 //! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
 use crate::sys::errno_words;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::child::{self, ChildSetup, ExecSetup, Ids, Progress, Step, pointers};
+use super::child::{
+    self, Arguments, ChildSetup, ExecSetup, Ids, Program, Progress, Step, pointers,
+};
 use super::low_files::LowFiles;
 use super::own_process::{self, OwnProcess};
 use super::program::{self, Candidates};
@@ -28,7 +30,7 @@ use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
 use super::{guard, raw};
 use crate::plan::environment::PM_GENERATION;
-use crate::plan::{ExecSpec, Identity, Limits};
+use crate::plan::{ExecSpec, Limits};
 
 /// Why a worker or a probe could not be spawned.
 #[derive(Debug, thiserror::Error)]
@@ -108,18 +110,17 @@ pub struct Launch {
 }
 
 /// What does not change from one worker of a slot to the next.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Prepared {
-    program: OsString,
-    path: Option<OsString>,
-    argv: Vec<CString>,
+    pub program: Program,
+    /// As the plan names it.
+    name: OsString,
+    /// A script among its files is passed over ([`crate::plan::wrapper`]).
+    is_wrapped: bool,
     env: Vec<CString>,
     folder: Option<PathBuf>,
     has_terminal: bool,
-    umask: Option<libc::mode_t>,
-    nice: Option<libc::c_int>,
-    limits: Vec<(libc::c_uint, libc::rlimit)>,
-    identity: Option<Identity>,
+    user: Option<String>,
 }
 
 /// What a worker inherits from pm at its spawn.
@@ -163,10 +164,10 @@ impl Launch {
         Self { prepared: Rc::new(prepared) }
     }
 
-    /// Drops RLIMIT_AS, for workers whose memory a control group limits.
+    /// Drops RLIMIT_AS, for workers whose memory a control group limits. Before the first start.
     pub fn without_memory_limit(mut self) -> Self {
-        let prepared = Rc::make_mut(&mut self.prepared);
-        prepared.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
+        let prepared = Rc::get_mut(&mut self.prepared).expect("no child uses it yet");
+        prepared.program.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
         self
     }
 
@@ -192,14 +193,13 @@ impl Launch {
         report: &mut Option<OwnedFd>,
         most: Duration,
     ) -> Result<Starting, SpawnError> {
-        let prepared = Rc::clone(&self.prepared);
-        let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
+        let prepared = &self.prepared;
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
-        let first = [(libc::RLIMIT_NOFILE, given.own.open_files)]
+        let first_limits = [Some((libc::RLIMIT_NOFILE, given.own.open_files))]
             .into_iter()
-            .chain(tag.limit(given.own.file_locks));
+            .chain([tag.limit(given.own.file_locks)]);
         let progress = if prepared.must_be_copied(&given) {
             Shared::Mapped(Mapping::new(Progress::default()).map_err(SpawnError::Fork)?)
         } else {
@@ -211,9 +211,15 @@ impl Launch {
             has_terminal: prepared.has_terminal,
             cgroup: given.cgroup.map(|_| low_files.numbers().cgroup),
             altered_signals: given.altered_signals.to_vec(),
-            exec: prepared.exec_setup(&candidates, &own, first, progress),
+            exec: ExecSetup {
+                prepared: Rc::clone(prepared),
+                is_wrapped: prepared.is_wrapped,
+                env: pointers(prepared.env.iter().chain(&own)),
+                first_limits: first_limits.flatten().collect(),
+                progress,
+            },
         };
-        let memory = Memory::new(setup, prepared, own, candidates.paths);
+        let memory = Memory::new(setup, own);
         let files = [given.stdin, given.output, given.cgroup];
         Starting::begin(memory, files, low_files, report, most).map_err(SpawnError::Fork)
     }
@@ -223,16 +229,18 @@ impl Launch {
     /// Becomes the program in this very process, which has one thread. It keeps its descriptors, process group, signal
     /// mask and ignored signals. Returns only if that fails; then some of the rules hold for this process.
     pub fn become_program(&self) -> SpawnError {
-        let prepared = &self.prepared;
-        let candidates = program::candidates(&prepared.program, prepared.path.as_deref());
-        // What a wrapper leaves behind when it is stopped is no concern of pm's here.
-        let candidates = Candidates { is_wrapped: false, ..candidates };
-        let progress = Shared::InPlace(Progress::default());
-        let setup = prepared.exec_setup(&candidates, &[], [], progress);
+        let setup = ExecSetup {
+            prepared: Rc::clone(&self.prepared),
+            // What a wrapper leaves behind when it is stopped is no concern of pm's here.
+            is_wrapped: false,
+            env: pointers(self.prepared.env.iter()),
+            first_limits: Vec::new(),
+            progress: Shared::InPlace(Progress::default()),
+        };
         own_process::restore_sigpipe();
         let Err(errno) = child::become_program(&setup);
-        let path = candidates.paths.get(setup.progress.file()).cloned().unwrap_or_default();
-        prepared.error(setup.progress.step(), Errno::from_raw(errno), path)
+        let step = setup.progress.step();
+        self.prepared.error(step, Errno::from_raw(errno), setup.progress.file())
     }
 }
 
@@ -259,46 +267,32 @@ impl Prepared {
             text.push(value);
             c_string(text)
         };
+        let name = argv.first().expect("an argv names its program").clone();
+        let path = program::path_of(variables);
+        let Candidates { paths, is_searched, is_wrapped } =
+            program::candidates(&name, path.as_deref());
+        let identity = exec.identity.as_ref();
         Self {
-            program: argv.first().expect("an argv names its program").clone(),
-            path: program::path_of(variables),
-            argv: argv.iter().cloned().map(c_string).collect(),
+            program: Program {
+                files: paths.into_iter().map(|path| c_string(path.into_os_string())).collect(),
+                is_searched,
+                argv: Arguments::new(argv.iter().cloned().map(c_string).collect()),
+                folder: exec.cwd.clone().map(|folder| c_string(folder.into_os_string())),
+                limits: limits(&exec.limits),
+                umask: exec.umask,
+                nice: exec.nice,
+                identity: identity.map(|identity| Ids {
+                    uid: identity.uid,
+                    gid: identity.gid,
+                    groups: identity.groups.clone(),
+                }),
+            },
+            name,
+            is_wrapped,
             env: variables.iter().map(joined).collect(),
             folder: exec.cwd.clone(),
             has_terminal: exec.pty,
-            umask: exec.umask,
-            nice: exec.nice,
-            limits: limits(&exec.limits),
-            identity: exec.identity.clone(),
-        }
-    }
-
-    /// What a process has to do to become this program, as one of these files. `own` are variables and `first` limits
-    /// besides those that are prepared; these limits are set first.
-    fn exec_setup(
-        &self,
-        candidates: &Candidates,
-        own: &[CString],
-        first: impl IntoIterator<Item = (libc::c_uint, libc::rlimit)>,
-        progress: Shared<Progress>,
-    ) -> ExecSetup {
-        let Candidates { paths, is_searched, is_wrapped } = candidates;
-        ExecSetup {
-            files: paths.iter().map(|path| c_string(path.clone().into_os_string())).collect(),
-            is_searched: *is_searched,
-            is_wrapped: *is_wrapped,
-            argv: pointers(self.argv.iter()),
-            env: pointers(self.env.iter().chain(own)),
-            folder: self.folder.clone().map(|folder| c_string(folder.into_os_string())),
-            limits: first.into_iter().chain(self.limits.iter().copied()).collect(),
-            umask: self.umask,
-            nice: self.nice,
-            identity: self.identity.as_ref().map(|identity| Ids {
-                uid: identity.uid,
-                gid: identity.gid,
-                groups: identity.groups.clone(),
-            }),
-            progress,
+            user: identity.map(|identity| identity.user.clone()),
         }
     }
 
@@ -308,41 +302,40 @@ impl Prepared {
     /// own dumpable flag (ptrace(2), prctl(2)). And where a control group has no memory left for an exec, the kernel
     /// kills every process that shares the memory of the child.
     fn must_be_copied(&self, given: &Inheritance<'_>) -> bool {
-        raw::SHARES_ERRNO || self.identity.is_some() || given.cgroup.is_some()
+        raw::SHARES_ERRNO || self.program.identity.is_some() || given.cgroup.is_some()
     }
 
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// Where a file that is named from its folder is.
-    pub fn located(&self, path: PathBuf) -> PathBuf {
-        match &self.folder {
-            Some(folder) => program::located(folder, &path),
-            None => path,
-        }
+    /// The file of this number, if there is one: it is named from the folder.
+    pub fn file(&self, number: usize) -> Option<PathBuf> {
+        let file = Path::new(OsStr::from_bytes(self.program.files.get(number)?.to_bytes()));
+        Some(match &self.folder {
+            Some(folder) => program::located(folder, file),
+            None => file.to_owned(),
+        })
     }
 
-    /// The error of a child that was at this step, with this file.
-    pub fn error(&self, step: Step, errno: Errno, path: PathBuf) -> SpawnError {
+    /// The error of a child that was at this step, with the file of this number.
+    pub fn error(&self, step: Step, errno: Errno, file: usize) -> SpawnError {
+        let path = || self.file(file).unwrap_or_default();
         let preparation = match step {
             Step::Detach => Preparation::Descriptors,
             Step::Group if self.has_terminal => Preparation::Session,
             Step::Group => Preparation::Group,
             Step::Cgroup => Preparation::Cgroup,
-            Step::Nice => Preparation::Nice(self.nice.unwrap_or_default()),
+            Step::Nice => Preparation::Nice(self.program.nice.unwrap_or_default()),
             Step::Limits => Preparation::Limits,
-            Step::Identity => {
-                let user = self.identity.as_ref().map(|identity| identity.user.clone());
-                Preparation::Identity { user: user.unwrap_or_default() }
-            }
+            Step::Identity => Preparation::Identity { user: self.user.clone().unwrap_or_default() },
             Step::DeathSignal => Preparation::DeathSignal,
             Step::Output => Preparation::Output,
             Step::Folder => Preparation::Folder(self.folder().unwrap_or(Path::new("")).to_owned()),
-            Step::Find => return SpawnError::NotFound { program: self.program.clone() },
-            Step::PassOver => return SpawnError::Script { path: self.located(path) },
-            Step::Exec => return SpawnError::Exec { path: self.located(path), errno },
-            Step::Interpreter => return SpawnError::Interpreter { path: self.located(path) },
+            Step::Find => return SpawnError::NotFound { program: self.name.clone() },
+            Step::PassOver => return SpawnError::Script { path: path() },
+            Step::Exec => return SpawnError::Exec { path: path(), errno },
+            Step::Interpreter => return SpawnError::Interpreter { path: path() },
         };
         SpawnError::Prepare { preparation, errno }
     }

@@ -8,7 +8,6 @@ use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
-use super::child::{self, ChildSetup, Progress, Step};
+use super::child::{self, ChildSetup, ExecSetup, Progress, Step};
 use super::low_files::LowFiles;
 use super::shared::Shared;
-use super::spawn::{Prepared, SpawnError};
+use super::spawn::SpawnError;
 use super::wait;
 
 /// Room for the child's system calls. A debug build without optimisation needs about 4 KiB.
@@ -52,10 +51,7 @@ pub struct Starting {
 pub struct Memory {
     pub setup: ChildSetup,
     /// What `setup` points to.
-    pub prepared: Rc<Prepared>,
     _variables: Vec<CString>,
-    /// The files of `setup`, for messages.
-    pub paths: Vec<PathBuf>,
     stack: Vec<u128>,
 }
 
@@ -81,20 +77,17 @@ pub enum Awaiting {
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Memory").field("paths", &self.paths).finish_non_exhaustive()
+        let prepared = &self.setup.exec.prepared;
+        out.debug_struct("Memory").field("prepared", prepared).finish_non_exhaustive()
     }
 }
 
 impl Memory {
-    pub fn new(
-        setup: ChildSetup,
-        prepared: Rc<Prepared>,
-        variables: Vec<CString>,
-        paths: Vec<PathBuf>,
-    ) -> Box<Self> {
+    /// `variables` are what `setup` points to besides what is prepared.
+    pub fn new(setup: ChildSetup, variables: Vec<CString>) -> Box<Self> {
         // Never filled: only the pages that the child touches take up memory.
         let stack = Vec::with_capacity(STACK_BYTES / size_of::<u128>());
-        Box::new(Self { setup, prepared, _variables: variables, paths, stack })
+        Box::new(Self { setup, _variables: variables, stack })
     }
 }
 
@@ -159,14 +152,13 @@ impl Starting {
 
     /// What the child is waiting for, if it has not exec'd.
     pub fn awaiting(&self) -> Awaiting {
-        let Memory { setup, prepared, paths, .. } = &**self.memory;
-        match setup.exec.progress.step() {
+        let ExecSetup { prepared, progress, .. } = &self.memory.setup.exec;
+        match progress.step() {
             Step::Folder => prepared
                 .folder()
                 .map_or(Awaiting::Other, |folder| Awaiting::Folder(folder.to_owned())),
             Step::Find | Step::PassOver | Step::Exec | Step::Interpreter => {
-                let path = paths.get(setup.exec.progress.file()).cloned();
-                path.map_or(Awaiting::Other, |path| Awaiting::Program(prepared.located(path)))
+                prepared.file(progress.file()).map_or(Awaiting::Other, Awaiting::Program)
             }
             Step::Detach | Step::Group | Step::Cgroup | Step::Nice | Step::Limits => {
                 Awaiting::Other
@@ -181,13 +173,11 @@ impl Starting {
     /// Why it could not exec, if a step has failed.
     pub fn finish(self) -> Result<(), SpawnError> {
         let Self { memory, .. } = self;
-        let Memory { setup, prepared, paths, .. } = *ManuallyDrop::into_inner(memory);
-        match setup.exec.progress.error() {
+        let Memory { setup, .. } = *ManuallyDrop::into_inner(memory);
+        let ExecSetup { prepared, progress, .. } = &setup.exec;
+        match progress.error() {
             None => Ok(()),
-            Some(errno) => {
-                let path = paths.get(setup.exec.progress.file()).cloned().unwrap_or_default();
-                Err(prepared.error(setup.exec.progress.step(), errno, path))
-            }
+            Some(errno) => Err(prepared.error(progress.step(), errno, progress.file())),
         }
     }
 }

@@ -9,6 +9,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::super::starting::GIVE_WAY;
 use super::*;
+use crate::plan::Identity;
 use crate::supervisor::{SlotId, WorkerId};
 
 fn spawn(argv: &[&str]) -> (Result<Pid, SpawnError>, String) {
