@@ -21,7 +21,6 @@ mod terminal;
 mod view;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -32,7 +31,7 @@ pub use self::attached::Before;
 pub use self::console::{Colour, Label, label_colour};
 pub use self::files::Incident as FileIncident;
 pub use self::lines::LastOutput;
-pub use self::pipes::{Progress, Typed};
+pub use self::pipes::{Opened, Progress, Typed};
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
 pub use self::ring::{Kind as LineKind, Line, Ring};
 pub use self::screens::Shown;
@@ -103,17 +102,37 @@ impl Output {
 
     // Workers.
 
-    /// Opens a pipe or terminal for the output of a worker, and returns the worker's end.
+    /// Opens a pipe or terminal for the output of a worker, or takes the one that is ready.
     ///
     /// # Errors
     /// EMFILE or ENFILE: too many files are open.
     pub fn open_pipe(
         &mut self,
+        device: Device,
+        registrar: &mut Registrar<'_>,
+    ) -> io::Result<Opened> {
+        self.pipes.open(device, registrar)
+    }
+
+    /// The worker was spawned with this pipe.
+    pub fn add_pipe(
+        &mut self,
         worker: WorkerId,
         spec: OutputSpec,
+        opened: Opened,
         registrar: &mut Registrar<'_>,
-    ) -> io::Result<OwnedFd> {
-        self.pipes.open(worker, spec, registrar)
+    ) {
+        self.pipes.add(worker, spec, opened, registrar);
+    }
+
+    /// No worker was spawned with this pipe.
+    pub fn take_back_pipe(
+        &mut self,
+        device: Device,
+        opened: Opened,
+        registrar: &mut Registrar<'_>,
+    ) {
+        self.pipes.take_back(device, opened, registrar);
     }
 
     /// Opens a pipe for the next worker, which then does not wait for that.

@@ -64,9 +64,10 @@ struct Pipe {
 
 /// A pipe or terminal that no worker has yet.
 #[derive(Debug)]
-struct Opened {
+pub struct Opened {
     reader: File,
-    writer: OwnedFd,
+    /// What the worker gets.
+    pub writer: OwnedFd,
     token: Token,
 }
 
@@ -126,19 +127,24 @@ impl Pipes {
         Self { pipes: BTreeMap::new(), readable: BTreeSet::new(), spare: None, chunk }
     }
 
-    /// Opens a pipe or terminal for the output of a worker. The reading end stays here; the worker gets the other.
+    /// Opens a pipe or terminal for the output of a worker, or takes the one that is ready.
     ///
     /// # Errors
     /// EMFILE or ENFILE: too many files are open.
-    pub fn open(
+    pub fn open(&mut self, device: Device, registrar: &mut Registrar<'_>) -> io::Result<Opened> {
+        let spare = self.spare.take_if(|_| matches!(device, Device::Pipe));
+        spare.map_or_else(|| Opened::of(device, registrar), Ok)
+    }
+
+    /// The worker was spawned with the writing end. The reading end stays here.
+    pub fn add(
         &mut self,
         worker: WorkerId,
         spec: OutputSpec,
+        opened: Opened,
         registrar: &mut Registrar<'_>,
-    ) -> io::Result<OwnedFd> {
-        let spare = self.spare.take_if(|_| matches!(spec.device, Device::Pipe));
-        let opened = spare.map_or_else(|| Opened::of(spec.device, registrar), Ok);
-        let Opened { reader, writer, token } = opened?;
+    ) {
+        let Opened { reader, writer: _, token } = opened;
         registrar.rename(token, Source::Output(worker));
         let pipe = Pipe {
             reader,
@@ -150,7 +156,14 @@ impl Pipes {
             reported: Reported::NotYet,
         };
         self.pipes.insert(worker, pipe);
-        Ok(writer)
+    }
+
+    /// No worker was spawned with it: the next one takes it, or it is closed.
+    pub fn take_back(&mut self, device: Device, opened: Opened, registrar: &mut Registrar<'_>) {
+        match device {
+            Device::Pipe if self.spare.is_none() => self.spare = Some(opened),
+            Device::Pipe | Device::Terminal(_) => registrar.release(opened.token),
+        }
     }
 
     /// Opens a pipe for the next worker, which then does not wait for that.

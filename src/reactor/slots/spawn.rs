@@ -145,6 +145,20 @@ impl Slots {
         } else {
             Device::Pipe
         };
+        let opened = parts.output.open_pipe(device, &mut parts.registrar);
+        let opened = opened.map_err(SpawnFailure::Output)?;
+        let stdin = match &stdin {
+            WorkerStdin::Null => None,
+            WorkerStdin::Pipe(reader) => Some(reader.as_fd()),
+            WorkerStdin::Output => Some(opened.writer.as_fd()),
+        };
+        let cgroup = cgroup.as_ref().map(AsFd::as_fd);
+        let given = inherited.given(stdin, Some(opened.writer.as_fd()), cgroup);
+        if let Err(error) = parts.children.spawn(worker, &spec.launch, spec.stop, given) {
+            parts.output.take_back_pipe(device, opened, &mut parts.registrar);
+            return Err(error.into());
+        }
+        // The worker does not wait for what follows.
         let output = OutputSpec {
             label: parts.output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label),
             file: plan.log.clone(),
@@ -152,20 +166,8 @@ impl Slots {
             device,
             terminal_output: plan.terminal_output,
         };
-        let opened = parts.output.open_pipe(worker, output, &mut parts.registrar);
-        let writer = opened.map_err(SpawnFailure::Output)?;
-        let stdin = match &stdin {
-            WorkerStdin::Null => None,
-            WorkerStdin::Pipe(reader) => Some(reader.as_fd()),
-            WorkerStdin::Output => Some(writer.as_fd()),
-        };
-        let cgroup = cgroup.as_ref().map(AsFd::as_fd);
-        let given = inherited.given(stdin, Some(writer.as_fd()), cgroup);
-        let spawned = parts.children.spawn(worker, &spec.launch, spec.stop, given);
-        spawned.map_err(|error| {
-            parts.output.close_pipe(worker, &mut parts.registrar);
-            error.into()
-        })
+        parts.output.add_pipe(worker, output, opened, &mut parts.registrar);
+        Ok(())
     }
 
     /// Starts the probe command of a worker.

@@ -79,7 +79,9 @@ fn output_into(
         device: Device::Pipe,
         terminal_output: TerminalOutput::Raw,
     };
-    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
+    let opened = pipes.open(spec.device, &mut registrar).unwrap();
+    let mut writer = File::from(opened.writer.try_clone().unwrap());
+    pipes.add(WORKER, spec, opened, &mut registrar);
     for bytes in writes {
         for part in bytes.chunks(4096) {
             writer.write_all(part).unwrap();
@@ -145,7 +147,9 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
         device: Device::Pipe,
         terminal_output: TerminalOutput::Raw,
     };
-    let mut writer = File::from(pipes.open(WORKER, spec, &mut registrar).unwrap());
+    let opened = pipes.open(spec.device, &mut registrar).unwrap();
+    let mut writer = File::from(opened.writer.try_clone().unwrap());
+    pipes.add(WORKER, spec, opened, &mut registrar);
     writer.write_all(b"the reason\n").unwrap();
     drop(writer);
     pipes.mark_readable(WORKER);
