@@ -4,6 +4,7 @@ mod kinds;
 mod readers;
 mod respawns;
 mod starts;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

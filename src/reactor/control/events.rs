@@ -7,10 +7,15 @@ use crate::wire::{Event, EventKind, Time};
 /// How many events are kept.
 pub const EVENTS_MAX: usize = 4096;
 
+/// How many bytes of text they have at most. It is reached only by long reports, as that of a file with many faults.
+pub const TEXT_BYTES_MAX: usize = 4 << 20;
+
 /// The last events of the run.
 #[derive(Debug, Default)]
 pub struct Events {
     kept: VecDeque<Event>,
+    /// Of all that are kept.
+    text_bytes: usize,
     /// The number of the last event; 0 before the first.
     last: u64,
 }
@@ -27,10 +32,15 @@ impl Events {
     /// Something happened.
     pub fn add(&mut self, at: Time, kind: EventKind) {
         self.last += 1;
-        if self.kept.len() == EVENTS_MAX {
-            self.kept.pop_front();
-        }
+        self.text_bytes += text_bytes(&kind);
         self.kept.push_back(Event { seq: self.last, at, kind });
+        // The last one is kept in any case.
+        while self.kept.len() > EVENTS_MAX
+            || self.text_bytes > TEXT_BYTES_MAX && self.kept.len() > 1
+        {
+            let first = self.kept.pop_front();
+            self.text_bytes -= first.map_or(0, |event| text_bytes(&event.kind));
+        }
     }
 
     /// The number of the last event.
@@ -49,6 +59,13 @@ impl Events {
             let index = usize::try_from(seq + 1 - first).unwrap_or(usize::MAX);
             self.kept.get(index).map_or(After::Nothing, After::Event)
         }
+    }
+}
+
+fn text_bytes(kind: &EventKind) -> usize {
+    match kind {
+        EventKind::Report { words, .. } | EventKind::Bye { words } => words.len(),
+        EventKind::Phase { .. } | EventKind::Gap { .. } => 0,
     }
 }
 
@@ -81,5 +98,22 @@ mod tests {
         assert!(matches!(events.after(4), After::Gap(6)));
         let After::Event(first) = events.after(10) else { panic!("no event") };
         assert_eq!(first.seq, 11);
+    }
+
+    #[test]
+    fn long_reports_are_kept_up_to_a_number_of_bytes() {
+        let mut events = Events::default();
+        let words = "x".repeat(TEXT_BYTES_MAX / 4);
+        let long = || EventKind::Report { slot: None, generation: None, words: words.clone() };
+        (0..10).for_each(|_| events.add(Time(String::new()), long()));
+        assert!(matches!(events.after(0), After::Gap(6)));
+        let longest = "x".repeat(TEXT_BYTES_MAX + 1);
+        events.add(Time(String::new()), EventKind::Bye { words: longest });
+        assert!(matches!(events.after(0), After::Gap(10)));
+        assert!(matches!(events.after(10), After::Event(_)));
+        events.add(Time(String::new()), event(12));
+        assert!(matches!(events.after(0), After::Gap(11)), "it is forgotten in its turn");
+        events.add(Time(String::new()), event(13));
+        assert!(matches!(events.after(0), After::Gap(11)));
     }
 }

@@ -16,15 +16,17 @@ pub struct Stream {
     slots: Vec<String>,
     follow: bool,
     format: Format,
+    /// An event for which there was not enough room, and how much of it the client was given.
+    rest: String,
+    given: usize,
 }
-
-/// Room that one event may need: what has less waits.
-const ROOM_MIN: usize = 8 * 1024;
 
 impl Stream {
     /// `slots` are the names of those that the client has selected; empty for all.
     pub fn new(call: &EventsCall, slots: Vec<String>) -> Self {
-        Self { cursor: call.after.unwrap_or(0), slots, follow: call.follow, format: call.format }
+        let EventsCall { after, follow, format, .. } = *call;
+        let (rest, given) = (String::new(), 0);
+        Self { cursor: after.unwrap_or(0), slots, follow, format, rest, given }
     }
 
     pub fn head(&self) -> Head {
@@ -40,30 +42,41 @@ impl Stream {
     }
 
     /// Gives the client what has happened, as far as there is room. `now` is the time of a gap.
+    ///
+    /// An event may be longer than what waits for a client at most. Its rest follows when the client has read.
     pub fn fill(&mut self, events: &Events, now: impl Fn() -> Time, connection: &mut Connection) {
-        while connection.output_room() >= ROOM_MIN {
+        while self.give_rest(connection) {
             match events.after(self.cursor) {
                 After::Gap(dropped) => {
                     self.cursor += dropped;
                     let kind = EventKind::Gap { dropped };
-                    let gap = Event { seq: self.cursor, at: now(), kind };
-                    connection.stream(self.written(&gap).as_bytes());
+                    self.rest = self.written(&Event { seq: self.cursor, at: now(), kind });
                 }
                 After::Event(event) => {
                     self.cursor = event.seq;
                     if self.is_meant(event) {
-                        let text = self.written(event);
-                        let room = connection.output_room();
-                        connection.stream(&text.as_bytes()[..text.len().min(room)]);
+                        self.rest = self.written(event);
                     }
-                    if let EventKind::Bye { .. } = event.kind {
-                        return connection.end_stream();
-                    }
+                    // It is the last one.
+                    self.follow &= !matches!(event.kind, EventKind::Bye { .. });
                 }
                 After::Nothing if self.follow => return,
                 After::Nothing => return connection.end_stream(),
             }
         }
+    }
+
+    /// Gives the rest of an event. True if nothing is left of it.
+    fn give_rest(&mut self, connection: &mut Connection) -> bool {
+        let rest = &self.rest.as_bytes()[self.given..];
+        let count = rest.len().min(connection.output_room());
+        connection.stream(&rest[..count]);
+        self.given += count;
+        if self.given < self.rest.len() {
+            return false;
+        }
+        (self.rest, self.given) = (String::new(), 0);
+        true
     }
 
     fn is_meant(&self, event: &Event) -> bool {

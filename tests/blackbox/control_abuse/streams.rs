@@ -1,0 +1,134 @@
+//! Streams of events: whole, however long an event is and however long the reader sleeps.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::{calm, memory, storm};
+use crate::support::processes::{send, state};
+use crate::support::programs::pm_binary;
+use crate::support::run_mode::{proof, size};
+use crate::support::waiting::eventually;
+
+#[test]
+fn an_event_that_is_longer_than_what_waits_for_a_client_is_given_whole() {
+    let (_folder, pm, api) = calm();
+    // Each of these keys is unknown, and named in the report. Two of the reports are more than waits for a client.
+    let faults: String = (0..100).map(|n| format!("{}{n} = 1\n", "x".repeat(3_000))).collect();
+    for n in 1..=4 {
+        pm.reload(&faults);
+        pm.says.wait_for_many(n, "reload refused");
+    }
+    // It comes behind the long ones.
+    pm.signal(Signal::SIGUSR2);
+    pm.says.wait_for("SIGUSR2");
+    let events = api.get("/v1/events?after=0").body;
+    let events = Vec::from_iter(events.lines().map(|line| {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: it is cut"))
+    }));
+    let long = |event: &&Value| event["words"].as_str().is_some_and(|words| words.len() > 32_000);
+    assert_eq!(events.iter().filter(long).count(), 4);
+    assert_eq!(events.last().unwrap()["words"], "SIGUSR2: ignored");
+    for (n, event) in (1_u64..).zip(&events) {
+        assert_eq!(event["seq"], n);
+    }
+    let same = api.ask(
+        "GET /v1/events?after=0 HTTP/1.1\r\nHost: pm\r\nAccept: text/event-stream\r\n\
+         Connection: close\r\n\r\n",
+    );
+    let blocks: Vec<_> = same.body.split_terminator("\n\n").collect();
+    assert_eq!(blocks.len(), events.len());
+    for (block, event) in blocks.iter().zip(&events) {
+        let data = block.rsplit_once("\ndata: ").expect("data").1;
+        assert_eq!(&serde_json::from_str::<Value>(data).unwrap(), event);
+    }
+    let mut followed = api.follow("/v1/events?after=0&follow=1");
+    events.iter().for_each(|event| assert_eq!(&followed.next().unwrap(), event));
+    pm.stop();
+}
+
+/// curl, or a command of pm where there is none. It prints each event as a line.
+fn reader(socket: &str) -> Command {
+    let has_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if has_curl {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--no-buffer", "--unix-socket", socket]);
+        curl.arg("http://pm/v1/events?after=0&follow=1");
+        return curl;
+    }
+    let mut events = Command::new(pm_binary());
+    events.args(["events", "--json", "--socket", socket]);
+    events
+}
+
+#[test]
+fn a_reader_that_sleeps_through_many_exits_misses_none_or_is_told_how_many() {
+    let exits = size("PM_SLEPT_EXITS", 60, 500);
+    let (_folder, pm, api) = storm(10);
+    let mut reader = reader(api.socket().to_str().unwrap());
+    let mut reader = reader.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(reader.id().cast_signed());
+    let parsed = |line: Result<String, _>| serde_json::from_str::<Value>(&line.unwrap()).unwrap();
+    let mut slow = BufReader::new(reader.stdout.take().unwrap()).lines().map(parsed);
+    let first = slow.next().expect("an event");
+    send(Signal::SIGSTOP, pid);
+    eventually("it is stopped", || (state(pid) == Some('T')).then_some(()));
+    let before = memory(&pm);
+    let asleep_since = api.get("/v1/status").json()["seq"].as_u64().unwrap();
+    let mut most = before;
+    let mut slowest = Duration::ZERO;
+    let mut told: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut seen = 0;
+    for event in api.follow("/v1/events?after=0&follow=1") {
+        let seq = event["seq"].as_u64().unwrap();
+        let is_exit = event["words"].as_str().is_some_and(|words| words.contains(" exited 1 "));
+        // This reader may fall behind too.
+        if event["event"] != "gap" {
+            told.insert(seq, event);
+        }
+        if seq <= asleep_since || !is_exit {
+            continue;
+        }
+        seen += 1;
+        if seen % 20 == 0 {
+            let asked = Instant::now();
+            assert_eq!(api.get("/v1/status").status, 200);
+            slowest = slowest.max(asked.elapsed());
+            most = most.max(memory(&pm));
+        }
+        if seen == exits {
+            break;
+        }
+    }
+    let last = *told.last_key_value().expect("an event").0;
+    send(Signal::SIGCONT, pid);
+    let (mut next, mut lost) = (1, 0);
+    for event in std::iter::once(first).chain(slow) {
+        if event["event"] == "gap" {
+            let dropped = event["dropped"].as_u64().unwrap();
+            (next, lost) = (next + dropped, lost + dropped);
+            assert_eq!(event["seq"].as_u64().unwrap() + 1, next);
+        } else {
+            assert_eq!(event["seq"], next);
+            assert!(told.get(&next).is_none_or(|same| *same == event), "{event}");
+            next += 1;
+        }
+        if next > last {
+            break;
+        }
+    }
+    let slept =
+        format!("{seen} exits, {} events, of which {lost} were lost and told", last - asleep_since);
+    proof("a sleeping reader", &slept);
+    proof("answers meanwhile", &format!("the slowest status took {slowest:.1?}"));
+    proof("memory of pm meanwhile", &format!("{before} kB, at most {most} kB"));
+    assert!(most.saturating_sub(before) < 4_000, "{before} kB, then {most} kB");
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    pm.stop();
+}
