@@ -237,6 +237,26 @@ fn a_client_that_reads_nothing_costs_little_and_delays_nobody() {
     pm.stop();
 }
 
+#[test]
+fn the_last_lines_of_a_death_are_kept_without_their_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join(".pm.sock");
+    let (long, short) = (format!("{}é", "x".repeat(2_047)), "x".repeat(2_048));
+    let text = format!(
+        "[pool.POOL]\ncommand = ['WORKER', 'say', '{long}{long}', 'say', '{short}', 'exit', '1']\n\
+         backoff = {{ first = '1h', max = '1h' }}\n"
+    );
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, &text);
+    let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
+    pm.says.wait_for(" exited 1 ");
+    let slot = Api::at(&socket).slot(&pm.slot(1));
+    let lines = [format!("{}… (2051 bytes more)", "x".repeat(2_047)), short];
+    assert_eq!(slot["deaths"][0]["last_lines"], serde_json::json!(lines));
+    let logs = Api::at(&socket).get("/v1/logs").body;
+    assert!(logs.contains(&format!("{long}{long}\n")), "the line itself is whole");
+    pm.stop();
+}
+
 /// What the reactor has in memory of its own, in kB: pages of the program come and go.
 fn memory(pm: &Pm) -> u64 {
     let text = status(pm.reactor(), "RssAnon");

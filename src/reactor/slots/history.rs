@@ -14,6 +14,9 @@ use crate::wire::{Death, Phase, Reason, Time};
 /// How many deaths of a slot are kept.
 pub const DEATHS_MAX: usize = 20;
 
+/// How much of each line before a death is kept, so that a slot takes at most 800 KiB for them.
+const LINE_BYTES_MAX: usize = 2048;
+
 /// What became of one slot.
 #[derive(Debug, Default)]
 pub struct History {
@@ -130,7 +133,10 @@ impl History {
     ) {
         let What::Worker(facts, event) = &report.what else { return };
         let is_silent = self.is_silent;
-        let last_lines = || if is_silent { Vec::new() } else { last_lines() };
+        let last_lines = || {
+            let lines = if is_silent { Vec::new() } else { last_lines() };
+            lines.into_iter().map(shortened).collect()
+        };
         let (reason, exit, cause) = match event {
             WorkerEvent::Crashed { death, .. } => (Reason::Crash, Some(death.exit), death.cause),
             WorkerEvent::FailedStart { death, .. } => {
@@ -177,6 +183,15 @@ impl History {
         self.deaths.truncate(DEATHS_MAX - 1);
         self.deaths.push_front(death);
     }
+}
+
+/// What is kept of a line, with a mark at the end if that is not all.
+fn shortened(line: String) -> String {
+    if line.len() <= LINE_BYTES_MAX {
+        return line;
+    }
+    let end = line.floor_char_boundary(LINE_BYTES_MAX);
+    format!("{}… ({} bytes more)", &line[..end], line.len() - end)
 }
 
 /// `web.2 was stopped after 91ms, by SIGTERM`
