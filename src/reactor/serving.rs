@@ -14,6 +14,7 @@ use super::control::parent::Summary;
 use super::control::stats::Sampling;
 use super::control::status::View;
 use super::control::stream::Stream;
+use super::report::RunEvent;
 use crate::supervisor::{Exit, Phase, Slot, SlotId, Wanted};
 use crate::wire::{Done, EventKind, Problem};
 
@@ -63,7 +64,9 @@ impl Reactor {
     pub(super) fn serve(&mut self) -> Left {
         let now = self.clock.now();
         self.tell_parent();
-        self.control.accept(now, &mut self.poller.registrar());
+        if let Err(error) = self.control.accept(now, &mut self.poller.registrar()) {
+            self.say(RunEvent::NoControl(error));
+        }
         if self.control.clients.is_empty() {
             return self.control.left();
         }

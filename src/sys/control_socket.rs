@@ -14,7 +14,7 @@ mod probe;
 pub mod registry;
 pub mod search;
 
-use crate::sys::errno_words;
+use crate::sys::{errno_words, limit_on};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -69,9 +69,15 @@ pub enum ControlSocketError {
     #[error("{}: its folder does not exist", .0.display())]
     NoFolder(PathBuf),
     /// The folder, or its file system, does not allow a socket.
-    #[error("{}: no socket can be made there: {}", .path.display(), errno_words(*.errno))]
+    #[error(
+        "{}: no socket can be made there: {}; use another path with `--socket`",
+        .path.display(), errno_words(*.errno)
+    )]
     NotWritable { path: PathBuf, errno: Errno },
-    #[error("{}: cannot {step}: {}", .path.display(), errno_words(*.errno))]
+    #[error(
+        "{}: cannot {step}: {}{}",
+        .path.display(), errno_words(*.errno), limit_on(*.errno)
+    )]
     Os { path: PathBuf, step: &'static str, errno: Errno },
 }
 
@@ -114,7 +120,11 @@ impl ControlSocket {
     ///
     /// # Errors
     /// As accept4(2). EMFILE and ENFILE: the client stays in the backlog, and no new event tells of it.
-    pub fn accept(&self) -> Result<Option<(UnixStream, Peer)>, Errno> {
+    pub fn accept(&self) -> Result<Option<(UnixStream, Peer)>, ControlSocketError> {
+        self.next().map_err(|errno| ControlSocketError::of(&self.path, "accept a client", errno))
+    }
+
+    fn next(&self) -> Result<Option<(UnixStream, Peer)>, Errno> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         loop {
             match accept4(self.listener.as_raw_fd(), flags) {
@@ -173,6 +183,12 @@ impl Peer {
 }
 
 impl ControlSocketError {
+    /// Clients would arrive at a socket that the poll does not watch.
+    pub fn not_watched(path: &Path, error: &std::io::Error) -> Self {
+        let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+        Self::Os { path: path.into(), step: "watch it", errno }
+    }
+
     fn of(path: &Path, step: &'static str, errno: Errno) -> Self {
         let path = path.into();
         match errno {

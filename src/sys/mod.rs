@@ -70,5 +70,5 @@ pub use own_process::hold_requests;
 pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;
-pub(crate) use strerror::{strerror, words as errno_words};
+pub(crate) use strerror::{limit_on, strerror, words as errno_words};
 pub(crate) use worker_tag::{ProbeId, low_hard_limit};

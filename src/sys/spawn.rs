@@ -9,7 +9,7 @@
 //! [`super::children`]. Where to look next: [`super::child`] is what happens between fork and exec,
 //! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
-use crate::sys::errno_words;
+use crate::sys::{errno_words, limit_on};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -75,19 +75,6 @@ pub enum Preparation {
     Output,
     #[error("change to its folder {}", .0.display())]
     Folder(PathBuf),
-}
-
-/// Which limit of the kernel that is, and how to lift it.
-fn limit_on(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EAGAIN => {
-            " (too many processes: see `ulimit -u`, pids.max of the control group, kernel.pid_max)"
-        }
-        Errno::EMFILE => " (each worker needs two: raise the hard limit, `ulimit -Hn`)",
-        Errno::ENFILE => " (on the whole machine: raise fs.file-max)",
-        Errno::ENOSPC => " (too many watched descriptors: raise fs.epoll.max_user_watches)",
-        _ => "",
-    }
 }
 
 fn describe_exec(errno: Errno) -> String {

@@ -20,6 +20,21 @@ pub fn words(errno: Errno) -> String {
     if is_word { text[..1].to_lowercase() + &text[1..] } else { text.to_owned() }
 }
 
+/// Which limit of the kernel that is, and how to lift it: what stands behind the [`words`]. Empty for another error.
+pub fn limit_on(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => {
+            " (too many processes: see `ulimit -u`, pids.max of the control group, kernel.pid_max)"
+        }
+        Errno::EMFILE => {
+            " (each worker needs two, each client one: raise the hard limit, `ulimit -Hn`)"
+        }
+        Errno::ENFILE => " (on the whole machine: raise fs.file-max)",
+        Errno::ENOSPC => " (too many watched descriptors: raise fs.epoll.max_user_watches)",
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! The control socket under clients that hurry, dawdle, send nonsense or never read, while workers die.
 
+mod descriptors;
 mod kinds;
 mod readers;
 mod respawns;

@@ -327,7 +327,9 @@ fn a_file_that_is_not_executable_is_a_failed_start() {
 fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
     let pool = Pool::of(worker("stay")).of_size(12).after("ulimit -n 30");
     let pm = pool.start();
-    let line = pm.says.wait_for("too many open files (each worker needs two: raise the hard limit");
+    let line = pm.says.wait_for(
+        "too many open files (each worker needs two, each client one: raise the hard limit",
+    );
     assert!(line.ends_with("; trying again") || line.contains("; next try in "), "{line}");
     // There is room for one worker again, and a slot uses it.
     let worker = pm.members()[0].clone();

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::Interest;
 use mio::net::UnixStream;
@@ -47,6 +47,9 @@ use crate::wire::{EventKind, Time};
 
 /// At most this many clients at once.
 const CLIENTS_MAX: usize = 64;
+
+/// A lack of descriptors is not reported more often.
+const REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Clients that are accepted in one wakeup. Each is registered and closed, too, and an exit waits for that.
 const ACCEPTED_PER_WAKEUP: usize = 4;
@@ -69,7 +72,7 @@ pub struct Control {
     pub plan: Option<String>,
     pub started_at: Option<Time>,
     /// Why there is no socket where one should be.
-    pub refused: Option<String>,
+    pub refused: Option<ControlSocketError>,
     /// The service manager that has started pm.
     parent: Option<Parent>,
     /// A slot is at another phase than when the service manager was told last.
@@ -97,7 +100,18 @@ pub struct Listening {
     socket: ControlSocket,
     /// For `pm ls`. It is removed when this is dropped.
     _registration: Option<Registration>,
-    is_ready: bool,
+    arrivals: Arrivals,
+    /// When it was reported last that no client can be taken.
+    reported_at: Option<Instant>,
+}
+
+/// Whether clients have arrived that are not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrivals {
+    Nothing,
+    Some,
+    /// The kernel refuses a descriptor for the next one. No event tells when it would have one.
+    Refused,
 }
 
 impl Control {
@@ -126,13 +140,14 @@ impl Control {
                 let registration = registry.and_then(|registry| {
                     registry.register(outer_pid(getpid()), socket.path()).ok()
                 });
-                control.listen(socket, registration, registrar).err().map(|error| error.to_string())
+                let listening = control.listen(socket, registration, registrar);
+                listening.err().map(|error| ControlSocketError::not_watched(&path, &error))
             }
             (Err(error @ ControlSocketError::Live { .. }), _)
             | (Err(error), PlaceOrigin::Asked) => {
                 return Err(error);
             }
-            (Err(error), PlaceOrigin::Default) => Some(error.to_string()),
+            (Err(error), PlaceOrigin::Default) => Some(error),
         };
         control.refused = refused;
         Ok(control)
@@ -150,14 +165,19 @@ impl Control {
     ) -> std::io::Result<()> {
         let descriptor = socket.as_raw_fd();
         registrar.register(&mut SourceFd(&descriptor), Source::Listener, Interest::READABLE)?;
-        self.listening = Some(Listening { socket, _registration: registration, is_ready: true });
+        self.listening = Some(Listening {
+            socket,
+            _registration: registration,
+            arrivals: Arrivals::Some,
+            reported_at: None,
+        });
         Ok(())
     }
 
     /// Clients may have arrived.
     pub fn mark_listener(&mut self) {
         if let Some(listening) = &mut self.listening {
-            listening.is_ready = true;
+            listening.arrivals = Arrivals::Some;
         }
     }
 
@@ -192,16 +212,37 @@ impl Control {
 
     /// Takes the clients that have arrived. Where there are too many, the one that has waited longest without a request
     /// makes room; if each waits for pm, the new one is turned away.
-    pub fn accept(&mut self, now: Instant, registrar: &mut Registrar<'_>) {
-        let Some(listening) = self.listening.as_mut().filter(|listening| listening.is_ready) else {
-            return;
-        };
+    ///
+    /// # Errors
+    /// If the kernel gives no descriptor for a client, and that was not reported within the last minute. The client
+    /// waits, and each wakeup tries again: what it has done may have closed one.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        registrar: &mut Registrar<'_>,
+    ) -> Result<(), ControlSocketError> {
+        let Some(listening) = &mut self.listening else { return Ok(()) };
+        if listening.arrivals == Arrivals::Nothing {
+            return Ok(());
+        }
         for _ in 0..ACCEPTED_PER_WAKEUP {
-            // EMFILE: it is tried again at the next event, or when a client leaves.
-            let Ok(Some((mut stream, _))) = listening.socket.accept() else {
-                listening.is_ready = false;
-                return;
+            let mut stream = match listening.socket.accept() {
+                Ok(Some((stream, _))) => stream,
+                Ok(None) => {
+                    listening.arrivals = Arrivals::Nothing;
+                    return Ok(());
+                }
+                Err(error) => {
+                    listening.arrivals = Arrivals::Refused;
+                    let last = listening.reported_at;
+                    if last.is_some_and(|last| now < last + REPORTED_AGAIN_AFTER) {
+                        return Ok(());
+                    }
+                    listening.reported_at = Some(now);
+                    return Err(error);
+                }
             };
+            listening.arrivals = Arrivals::Some;
             if self.clients.len() >= CLIENTS_MAX {
                 let Some(oldest) = idle_longest(&self.clients) else {
                     for status in turn_away(stream) {
@@ -220,6 +261,7 @@ impl Control {
                 entry.insert(Client::new(stream, token, now));
             }
         }
+        Ok(())
     }
 
     /// Closes the clients that are done or late.
@@ -250,7 +292,8 @@ impl Control {
 
     /// Whether some client can go on without a new event.
     pub fn left(&self) -> Left {
-        let is_ready = self.listening.as_ref().is_some_and(|listening| listening.is_ready);
+        let is_ready =
+            self.listening.as_ref().is_some_and(|listening| listening.arrivals == Arrivals::Some);
         let any = self.clients.iter().any(|(_, client)| client.left() == Left::Something);
         if is_ready || any { Left::Something } else { Left::Nothing }
     }

@@ -30,6 +30,7 @@ use crate::plan::{LoadError, MissingHint, ReadyBy};
 pub use crate::supervisor::SlotFailure;
 use crate::supervisor::{Exit, Next, Phase, Slot, Stop, Wanted, Wish, WorkerId};
 use crate::sys::cgroup::NoCgroup;
+use crate::sys::control_socket::ControlSocketError;
 use crate::sys::proc::ProcessInfo;
 use crate::sys::{Awaiting, strerror};
 
@@ -169,8 +170,8 @@ pub struct Retry {
 #[derive(Debug)]
 pub enum RunEvent {
     Started(Vec<PoolFacts>),
-    /// There is no control socket, for this reason.
-    NoControl(String),
+    /// There is no control socket, or no client can be taken there.
+    NoControl(ControlSocketError),
     /// This hard limit on file locks leaves no room for the tags of workers.
     LowLocksLimit(u64),
     /// How the memory of this pool's workers is limited.

@@ -6,7 +6,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::sys::ports::Holder;
-use crate::sys::{SpawnError, strerror};
+use crate::sys::{SpawnError, limit_on, strerror};
 
 /// Why a worker could not be spawned. Its `Display` is a clause for the end of a sentence.
 #[derive(Debug)]
@@ -67,15 +67,12 @@ impl fmt::Display for SpawnFailure {
                 | SpawnError::Fork(_)),
             ) => error.fmt(out),
             Self::Output(error) => {
-                write!(out, "cannot open a pipe for its output: {}", strerror(error))?;
-                match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::EMFILE) => out
-                        .write_str(" (each worker needs two: raise the hard limit, `ulimit -Hn`)"),
-                    Some(_) | None => Ok(()),
-                }
+                let limit = error.raw_os_error().map_or("", |n| limit_on(Errno::from_raw(n)));
+                write!(out, "cannot open a pipe for its output: {}{limit}", strerror(error))
             }
             Self::Stdin(error) => {
-                write!(out, "cannot open a pipe for its stdin: {}", strerror(error))
+                let limit = error.raw_os_error().map_or("", |n| limit_on(Errno::from_raw(n)));
+                write!(out, "cannot open a pipe for its stdin: {}{limit}", strerror(error))
             }
             Self::Cgroup(error) => {
                 write!(out, "cannot limit its memory by a control group: {}", strerror(error))

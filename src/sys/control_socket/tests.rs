@@ -374,9 +374,14 @@ fn an_accept_without_a_free_descriptor_is_an_error() {
     let _client = connect(&path).unwrap();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
-    assert_eq!(socket.accept().unwrap_err(), Errno::EMFILE);
+    let errors = [socket.accept().unwrap_err(), ControlSocket::bind(&path).unwrap_err()];
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
     assert!(socket.accept().unwrap().is_some());
+    // Both name the limit, and how to lift it.
+    for error in errors.map(|error| error.to_string()) {
+        let (_, limit) = error.split_once(": too many open files").expect(&error);
+        assert!(limit.contains("raise the hard limit, `ulimit -Hn`"), "{error}");
+    }
 }
 
 #[test]

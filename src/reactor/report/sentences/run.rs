@@ -18,11 +18,7 @@ use crate::sys::errno_words;
 pub fn sentence(event: &RunEvent) -> String {
     match event {
         RunEvent::Started(pools) => started(pools),
-        RunEvent::NoControl(why) => {
-            format!(
-                "commands cannot reach this pm: {why}; `--socket PATH` makes the socket elsewhere"
-            )
-        }
+        RunEvent::NoControl(error) => format!("commands cannot reach this pm: {error}"),
         RunEvent::LowLocksLimit(limit) => format!(
             "the hard limit on file locks is {limit}, too low for the mark by which pm finds processes: \
              a daemon that leaves the session of its worker and has no PM_WORKER lives on until all \
