@@ -254,6 +254,9 @@ impl EventKind {
     }
 }
 
+/// The name of the problem that more clients want a stream than pm gives one.
+pub const TOO_MANY_STREAMS: &str = "too-many-streams";
+
 /// Which slots a command is about, and whether it waits. The body of `POST /v1/start`, `/v1/stop` and `/v1/restart`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -376,4 +379,11 @@ pub struct Problem {
     /// The slots that the command is about, as they are now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<SlotStatus>,
+}
+
+impl Problem {
+    /// True if its type has this name.
+    pub fn is(&self, name: &str) -> bool {
+        self.kind.strip_prefix("/errors/") == Some(name)
+    }
 }

@@ -231,7 +231,11 @@ impl Reactor {
 
     fn answer(&mut self, request: &Request) -> Answer {
         match Call::of(request) {
-            Ok(call) => self.carry_out_call(call).unwrap_or_else(|problem| refusal(&problem)),
+            Ok(call) => {
+                let admitted = self.control.admit(&call);
+                let answer = admitted.and_then(|()| self.carry_out_call(call));
+                answer.unwrap_or_else(|problem| refusal(&problem))
+            }
             Err(Refused { problem, header: None }) => refusal(&problem),
             Err(Refused { problem, header: Some((name, value)) }) => {
                 Answer::Reply(problem_reply(&problem).with(name, value))

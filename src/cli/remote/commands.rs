@@ -151,9 +151,11 @@ pub fn shutdown(args: &ShutdownArgs) -> Result<u8, Failure> {
     let request = Request::post("/v1/shutdown", &Shutdown { now: args.now }).within(DAY);
     let (status, _) = session.status(&[])?;
     let mut progress = Progress::after(&session, &status, Shown::All)?;
+    let is_shown = progress.is_shown();
     let answer = progress.until_answer_or_end(&session, &request)?;
     let mut printer = Printer::new();
-    if args.no_wait {
+    // Without events its end cannot be seen.
+    if args.no_wait || !is_shown {
         printer.line("pm is stopping")?;
     } else {
         progress.until_end()?;

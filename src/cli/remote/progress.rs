@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::print::{printable, stderr_line};
 use super::session::{Session, event, understood};
 use crate::client::{Answer, ClientError, Exchange, Lines, Request};
-use crate::wire::{Done, Event, EventKind, SlotStatus, Status};
+use crate::wire::{Done, Event, EventKind, SlotStatus, Status, TOO_MANY_STREAMS};
 
 /// The answer and the events that it follows may come in either order; so long after it they are waited for.
 const LATE_MILLIS: u16 = 100;
@@ -48,7 +48,7 @@ impl Shown {
 /// What happens while a command waits.
 #[derive(Debug)]
 pub struct Progress {
-    /// `None` once it has ended.
+    /// `None` once it has ended, or if pm gives none.
     events: Option<Lines>,
     shown: Shown,
     /// The last event that was read.
@@ -61,8 +61,21 @@ impl Progress {
     /// # Errors
     /// As [`Session::events_after`].
     pub fn after(session: &Session, status: &Status, shown: Shown) -> Result<Self, Failure> {
-        let events = Some(session.events_after(status.seq)?);
+        let events = match session.events_after(status.seq) {
+            Ok(events) => Some(events),
+            // The command can do without.
+            Err(Failure::Problem(problem)) if problem.is(TOO_MANY_STREAMS) => {
+                stderr_line(&format!("what happens is not shown: {}", printable(&problem.detail)));
+                None
+            }
+            Err(other) => return Err(other),
+        };
         Ok(Self { events, shown, seq: status.seq })
+    }
+
+    /// True if what happens can be shown.
+    pub fn is_shown(&self) -> bool {
+        self.events.is_some()
     }
 
     /// Sends a command, and shows what happens until its answer comes.

@@ -14,7 +14,7 @@ use super::metrics::Dialect;
 use super::problems;
 use crate::plan::text::suggest::Suggestion;
 use crate::wire::terminal::{PROTOCOL, Size};
-use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown};
+use crate::wire::{Command, Kill, Problem, Reload, Scale, Shutdown, WaitFor};
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -91,6 +91,16 @@ pub enum Until {
     Ready,
     Stopped,
     Exit,
+}
+
+/// Whether the answer to a call keeps its connection for as long as the client likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    No,
+    /// What happens, as it happens, without an end.
+    Stream,
+    /// Until something is so.
+    Wait,
 }
 
 /// Each path, the methods that it has, and its queries.
@@ -190,6 +200,27 @@ impl Call {
             "/v1/attach" => Self::Attach(attach(request)?),
             _ => Self::Shutdown(body(request)?),
         })
+    }
+}
+
+impl Call {
+    pub fn lasting(&self) -> Lasting {
+        match self {
+            Self::Events(EventsCall { follow: true, .. })
+            | Self::Logs(LogsCall { follow: true, .. })
+            | Self::Attach(_) => Lasting::Stream,
+            Self::Wait { .. } => Lasting::Wait,
+            Self::Start(Command { wait, .. })
+            | Self::Stop(Command { wait, .. })
+            | Self::Restart(Command { wait, .. })
+            | Self::Scale(Scale { wait, .. }) => match wait {
+                WaitFor::Done => Lasting::Wait,
+                WaitFor::Nothing => Lasting::No,
+            },
+            Self::Version | Self::Health | Self::OpenApi | Self::Metrics { .. } => Lasting::No,
+            Self::Status { .. } | Self::Slot(_) | Self::Events(_) | Self::Logs(_) => Lasting::No,
+            Self::Kill(_) | Self::Reload(_) | Self::Shutdown(_) => Lasting::No,
+        }
     }
 }
 

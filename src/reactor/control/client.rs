@@ -8,6 +8,7 @@ use mio::Token;
 use mio::net::UnixStream;
 
 use super::attachment::Attachment;
+use super::call::Lasting;
 use super::goal::Pending;
 use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
 use super::logs::Logs;
@@ -143,6 +144,18 @@ impl Client {
         };
         if has_ended {
             self.work = Work::Nothing;
+        }
+    }
+
+    /// Whether its answer lasts until the client ends it, or until something is so.
+    pub fn lasting(&self) -> Lasting {
+        match &self.work {
+            Work::Stream(stream) if stream.follows() => Lasting::Stream,
+            Work::Logs(logs) if logs.follows() => Lasting::Stream,
+            Work::Attached(_) => Lasting::Stream,
+            Work::Pending(_) => Lasting::Wait,
+            Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => Lasting::No,
+            Work::Nothing | Work::Sampling(_) => Lasting::No,
         }
     }
 

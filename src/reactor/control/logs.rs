@@ -92,6 +92,11 @@ impl Logs {
         self
     }
 
+    /// True if it goes on with what is new.
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+
     pub fn head(&self) -> Head {
         let content_type = match self.format {
             Format::Text => "text/plain; charset=utf-8",

@@ -34,6 +34,7 @@ use mio::unix::SourceFd;
 use nix::unistd::{getpid, getppid};
 use slab::Slab;
 
+use self::call::{Call, Lasting};
 use self::client::{Client, Left, Work};
 use self::events::Events;
 use self::http::{Connection, Status};
@@ -43,10 +44,16 @@ use super::tokens::{Registrar, Source};
 use crate::sys::control_socket::registry::{Registration, Registry};
 use crate::sys::control_socket::{ControlSocket, ControlSocketError};
 use crate::sys::sealed::outer_pid;
-use crate::wire::{EventKind, Time};
+use crate::wire::{EventKind, Problem, Time};
 
 /// At most this many clients at once.
 const CLIENTS_MAX: usize = 64;
+
+/// How many of them may have a stream without an end, so that these never keep the others out.
+const STREAMS_MAX: usize = 32;
+
+/// How many of them may wait until something is so. With the streams they leave a few for whatever is answered at once.
+const WAITS_MAX: usize = 28;
 
 /// A lack of descriptors is not reported more often.
 const REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -262,6 +269,20 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what would last until its client ends it, or is told, if too many clients have such an answer.
+    ///
+    /// # Errors
+    /// What the client is answered.
+    pub fn admit(&self, call: &Call) -> Result<(), Box<Problem>> {
+        let kind = call.lasting();
+        let count = self.clients.iter().filter(|(_, client)| client.lasting() == kind).count();
+        match kind {
+            Lasting::Stream if count >= STREAMS_MAX => Err(problems::too_many_streams(count)),
+            Lasting::Wait if count >= WAITS_MAX => Err(problems::too_many_waits(count)),
+            Lasting::Stream | Lasting::Wait | Lasting::No => Ok(()),
+        }
     }
 
     /// Closes the clients that are done or late.

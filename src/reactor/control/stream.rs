@@ -29,6 +29,11 @@ impl Stream {
         Self { cursor: after.unwrap_or(0), slots, follow, format, rest, given }
     }
 
+    /// True if it goes on with what is new.
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+
     pub fn head(&self) -> Head {
         let content_type = match self.format {
             Format::Text | Format::Lines => "application/x-ndjson",

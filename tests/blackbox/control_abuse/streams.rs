@@ -1,7 +1,8 @@
 //! Streams of events: whole, however long an event is and however long the reader sleeps.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::{calm, memory, storm};
+use crate::support::api::Api;
 use crate::support::processes::{send, state};
 use crate::support::programs::pm_binary;
 use crate::support::run_mode::{proof, size};
-use crate::support::waiting::eventually;
+use crate::support::waiting::{DEADLINE, eventually};
 
 #[test]
 fn an_event_that_is_longer_than_what_waits_for_a_client_is_given_whole() {
@@ -130,5 +132,62 @@ fn a_reader_that_sleeps_through_many_exits_misses_none_or_is_told_how_many() {
     assert!(most.saturating_sub(before) < 4_000, "{before} kB, then {most} kB");
     reader.kill().unwrap();
     reader.wait().unwrap();
+    pm.stop();
+}
+
+/// Asks for this. A read of the answer fails if it does not come.
+fn asked(api: &Api, path: &str) -> UnixStream {
+    let mut client = api.connect();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(client, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    client
+}
+
+/// The request is refused with 503 and these words.
+#[track_caller]
+fn is_refused(api: &Api, path: &str, words: &str) {
+    let mut client = asked(api, path);
+    assert_eq!(answered(&client), "503");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(words), "{answer}");
+}
+
+/// The status of an answer that has begun.
+fn answered(mut client: &UnixStream) -> String {
+    let mut start = [0; 12];
+    client.read_exact(&mut start).unwrap();
+    String::from_utf8_lossy(&start[9..]).into_owned()
+}
+
+#[test]
+fn neither_streams_nor_waits_keep_other_clients_out() {
+    let (_folder, pm, api) = calm();
+    let paths = ["/v1/events?follow=1", "/v1/logs?follow=1"];
+    let mut streams: Vec<_> = (0..32).map(|n| asked(&api, paths[n % 2])).collect();
+    for stream in &streams {
+        assert_eq!(answered(stream), "200");
+    }
+    for path in paths {
+        is_refused(&api, path, "32 clients read events or lines of this pm or are attached");
+    }
+    let wait = "/v1/wait?slots=all&for=stopped&timeout_seconds=600";
+    let _waits: Vec<_> = (0..28).map(|_| asked(&api, wait)).collect();
+    // They are all read before this is, which comes after them.
+    is_refused(&api, wait, "28 clients wait for this pm, and no more can");
+    let pool = &pm.name;
+    api.command("stop", &[pool]).refuses(503, "28 clients wait");
+    for _ in 0..100 {
+        let _idle = api.connect();
+        for path in ["/v1/status", "/v1/events", "/v1/logs"] {
+            assert_eq!(api.get(path).status, 200);
+        }
+    }
+    drop(streams.pop());
+    let more = eventually("there is room for a stream", || {
+        let more = asked(&api, paths[0]);
+        (answered(&more) == "200").then_some(more)
+    });
+    drop(more);
     pm.stop();
 }
