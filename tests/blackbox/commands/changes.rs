@@ -57,6 +57,19 @@ fn what_fails_is_1_and_says_why() {
 }
 
 #[test]
+fn why_a_command_fails_is_the_last_that_it_says() {
+    let run = settled();
+    for _ in 0..5 {
+        let said = run.pm(&["restart", "@-bad"]).ends(1).without_result();
+        let lines = Vec::from_iter(said.stderr.lines());
+        let [.., report, failure] = lines[..] else { panic!("{said:#?}") };
+        assert!(report.ends_with("giving up; its last line: no config"), "{said:#?}");
+        assert!(failure.starts_with("pm: @-bad.1 exited 3 after "), "{said:#?}");
+    }
+    run.pm.stop();
+}
+
+#[test]
 fn a_command_names_its_slots() {
     let run = settled();
     for name in ["start", "stop", "restart", "kill", "wait", "scale"] {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{calm, memory, storm};
 use crate::support::api::Api;
+use crate::support::pool::Pool;
 use crate::support::processes::{send, state};
 use crate::support::programs::pm_binary;
 use crate::support::run_mode::{proof, size};
@@ -189,5 +190,37 @@ fn neither_streams_nor_waits_keep_other_clients_out() {
         (answered(&more) == "200").then_some(more)
     });
     drop(more);
+    pm.stop();
+}
+
+#[test]
+fn what_has_happened_is_told_before_the_answer_that_depends_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join(".pm.sock");
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'exit', '3']\n\
+        backoff = { first = '1ms', max = '1ms', give_up_after = 1 }\n\
+        [pool.POOL-stays]\ncommand = ['WORKER', 'stay']\n";
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, text);
+    let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
+    pm.says.wait_for("giving up");
+    let api = Api::at(&socket);
+    let after = api.get("/v1/status").json()["seq"].as_u64().unwrap();
+    // With each stream that is written behind the answer, it would be earlier.
+    let path = format!("/v1/events?after={after}&follow=1");
+    let mut streams: Vec<_> = (0..30).map(|_| asked(&api, &path)).collect();
+    for stream in &streams {
+        assert_eq!(answered(stream), "200");
+        stream.set_nonblocking(true).unwrap();
+    }
+    for round in 1..=size("PM_REFUSALS", 20, 200) {
+        let failed = api.command("restart", &[&pm.name]);
+        for (n, stream) in (0..).zip(&mut streams) {
+            let mut text = String::new();
+            // It ends where nothing more has come.
+            let _ = stream.read_to_string(&mut text);
+            assert!(text.contains("giving up"), "round {round}, stream {n}: {text}");
+        }
+        failed.refuses(409, "giving up");
+    }
     pm.stop();
 }
