@@ -81,10 +81,13 @@ impl Children {
 
     /// Takes all workers that have exec'd by now and of which that is not told, whatever else waits.
     pub fn take_execd(&mut self) -> Vec<WorkerId> {
-        let starts = self.starts.iter().filter(|(_, (_, starting))| starting.is_reported());
-        let reported = Vec::from_iter(starts.map(|(start, _)| *start));
-        reported.into_iter().for_each(|start| self.on_reported(start));
-        std::mem::take(&mut self.execd).into()
+        loop {
+            let pending = self.starts.len();
+            self.watch.reported().into_iter().for_each(|start| self.on_reported(start));
+            if self.starts.len() == pending {
+                return std::mem::take(&mut self.execd).into();
+            }
+        }
     }
 
     /// Finds children that have exec'd or died: some of the workers and probes, and all orphans.
