@@ -64,6 +64,9 @@ pub struct SlotStatus {
     pub pool: String,
     pub number: usize,
     pub port: Option<u16>,
+    /// Its workers have a terminal (`pty = true`), to which a client can attach.
+    #[serde(default)]
+    pub terminal: bool,
     pub wanted: Wanted,
     pub phase: Phase,
     pub phase_since: Time,

@@ -47,14 +47,16 @@ pub fn filled_in(text: &str) -> String {
         .replace("@OPTIONS@", &OPTIONS.join("|"))
 }
 
-/// `-f` is a file but for `logs`. A pool is completed beside its slots; in `web=5` the pool is.
+/// `-f` is a file but for `logs`. A pool is completed beside its slots; in `web=5` the pool is. `attach` takes one slot
+/// that has a terminal.
 ///
 /// A word is as it was typed: quotes are taken from those in which nothing is expanded. `=` is a word of its own.
 const BASH: &str = "    \
     local own=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD - 1]}
     if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == @(@COMMANDS@) && $own != [-=]* && $last != @(@OPTIONS@|=) ]] &&
         [[ $last != -f || ${COMP_WORDS[1]} == logs ]]; then
-        local slot slots pools= at word option= target=()
+        local slot slots pools= at word option= target=() only=()
+        [[ ${COMP_WORDS[1]} != attach ]] || only=(--terminal)
         for ((at = 2; at < COMP_CWORD; at++)); do
             word=${COMP_WORDS[at]}
             [[ $word == *[\\$\\`\\(\\)\\<\\>\\;\\&\\|]* ]] || eval \"word=$word\"
@@ -72,13 +74,15 @@ const BASH: &str = "    \
                     ;;
             esac
         done
-        slots=$(\"${COMP_WORDS[0]}\" status -q \"${target[@]}\" 2>/dev/null)
+        slots=$(\"${COMP_WORDS[0]}\" status -q \"${only[@]}\" \"${target[@]}\" 2>/dev/null)
         for slot in $slots; do
             pools+=\" ${slot%.*}\"
         done
         if [[ ${COMP_WORDS[1]} == scale ]]; then
             compopt -o nospace 2>/dev/null
             COMPREPLY=($(compgen -S = -W \"$pools\" -- \"$own\" | sort -u))
+        elif [[ ${COMP_WORDS[1]} == attach ]]; then
+            COMPREPLY=($(compgen -W \"$slots\" -- \"$own\"))
         else
             COMPREPLY=($(compgen -W \"$slots $pools all\" -- \"$own\" | sort -u))
         fi
@@ -90,8 +94,9 @@ const ZSH: &str = "    \
     if (( CURRENT > 2 )) && [[ ${words[2]} == (@COMMANDS@) && ${words[CURRENT]} != -* &&
         ${words[CURRENT-1]} != (@OPTIONS@) && ( ${words[CURRENT-1]} != -f || ${words[2]} == logs ) ]]; then
         local -aU slots
-        local -a target
+        local -a target only
         local word option named
+        [[ ${words[2]} != attach ]] || only=(--terminal)
         for word in ${words[3,CURRENT-1]}; do
             word=${(Q)word/#\\~\\//$HOME/}
             case ${words[2]}:$word in
@@ -113,10 +118,12 @@ const ZSH: &str = "    \
             esac
         done
         [[ -z $named ]] || local -x PM_SOCKET=$named
-        slots=(${(f)\"$(${(Q)words[1]} status -q $target 2>/dev/null)\"})
+        slots=(${(f)\"$(${(Q)words[1]} status -q $only $target 2>/dev/null)\"})
         if [[ ${words[2]} == scale ]]; then
             slots=(${slots%.*})
             compadd -S = -a slots
+        elif [[ ${words[2]} == attach ]]; then
+            compadd -a slots
         else
             slots+=(${slots%.*} all)
             compadd -a slots
@@ -130,6 +137,8 @@ function __fish_pm_slots
     set -l words (commandline -opc)
     set -l option
     set -l target
+    set -l only
+    test \"$words[2]\" = attach; and set only --terminal
     for word in $words[3..]
         switch \"$words[2]:$word\"
             case '*:--socket' '*:--file'
@@ -146,10 +155,12 @@ function __fish_pm_slots
                 set option
         end
     end
-    set -l slots (command $words[1] status -q $target 2>/dev/null)
+    set -l slots (command $words[1] status -q $only $target 2>/dev/null)
     set -l pools (string replace -r '[.][0-9]+$' '' -- $slots | sort -u)
     if contains -- scale (commandline -opc)
         test -n \"$pools\"; and printf '%s=\\n' $pools
+    else if test -n \"$only\"
+        test -n \"$slots\"; and printf '%s\\n' $slots
     else
         printf '%s\\n' $slots $pools all
     end

@@ -34,6 +34,7 @@ impl View<'_> {
             pool: facts.pool.to_owned(),
             number: facts.number,
             port: facts.port,
+            terminal: self.slots.next_spec(id).is_some_and(|spec| spec.plan.exec.pty),
             wanted: wanted(slot),
             phase: phase_of(phase),
             phase_since: history.since().cloned().unwrap_or_else(|| self.clock.time()),

@@ -113,22 +113,25 @@ fn bash_completes_for_the_pm_that_is_named() {
     assert_eq!(bash(folder, "stop --socket '=' t"), "\n", "this is a path");
 }
 
+/// What fish completes in this folder: the last word of this line. `None` if there is no fish.
+fn fish(folder: &Path, line: &str) -> Option<String> {
+    fs::write(folder.join("pm.fish"), script("fish")).unwrap();
+    fs::write(folder.join("line"), line).unwrap();
+    let asked = "source pm.fish; complete -C (cat line)";
+    let mut fish = Command::new("fish");
+    fish.args(["--no-config", "-c", asked]).current_dir(folder).env_remove("PM_SOCKET");
+    // It keeps its history and variables there.
+    fish.env("HOME", folder).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+    let path = pm_binary().parent().unwrap().display().to_string();
+    fish.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
+    fish.output().ok().map(|output| String::from_utf8(output.stdout).unwrap())
+}
+
 #[test]
 fn fish_completes_for_the_pm_that_is_named() {
     let two = two();
     let folder = two.run.folder.path();
-    fs::write(folder.join("pm.fish"), script("fish")).unwrap();
-    let completed = |line: &str| {
-        let asked = "source pm.fish; complete -C (cat line)";
-        fs::write(folder.join("line"), line).unwrap();
-        let mut fish = Command::new("fish");
-        fish.args(["--no-config", "-c", asked]).current_dir(folder).env_remove("PM_SOCKET");
-        // It keeps its history and variables there.
-        fish.env("HOME", folder).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
-        let path = pm_binary().parent().unwrap().display().to_string();
-        fish.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()));
-        fish.output().ok().map(|output| String::from_utf8(output.stdout).unwrap())
-    };
+    let completed = |line: &str| fish(folder, line);
     let slot = two.other.slot(1);
     let of_other = format!("{}\n{slot}\n", two.other.name);
     for words in OTHER {
@@ -143,12 +146,34 @@ fn fish_completes_for_the_pm_that_is_named() {
 }
 
 #[test]
-fn zsh_completes_for_the_pm_that_is_named() {
-    if Command::new("zsh").args(["-fc", "true"]).status().is_err() {
-        return skip("there is no zsh");
+fn attach_is_completed_with_the_slots_that_have_a_terminal() {
+    let text = "[pool.POOL-no]\ncommand = ['WORKER', 'stay']\nready = { after = '0s' }\n\
+        [pool.POOL-tty]\ncommand = ['WORKER', 'stay']\npty = true\nworkers = 2\n";
+    let run = started(0, text);
+    let folder = run.folder.path();
+    let named = |text: String| text.replace(&run.pm.name, "@");
+    run.pm(&["status", "-q", "--terminal"]).ends(0).prints("@-tty.1\n@-tty.2\n");
+    let listed = run.pm(&["status", "--json", "--terminal"]).ends(0).json();
+    assert_eq!(listed["slots"].as_array().unwrap().len(), 2);
+    assert_eq!(named(bash(folder, "attach ''")), "@-tty.1 @-tty.2\n");
+    assert_eq!(bash(folder, "attach a"), "\n", "`all` is not one slot");
+    assert_eq!(named(bash(folder, &format!("stop {}-n", run.pm.name))), "@-no @-no.1\n");
+    if let Some(completed) = fish(folder, "pm attach ") {
+        assert_eq!(named(completed), "@-tty.1\n@-tty.2\n");
     }
-    let two = two();
-    let folder = two.run.folder.path();
+    // Up to where the two slots differ; the other pool begins as they do.
+    let before = [format!("{} attach", pm_binary().display())];
+    let typed = format!("{}-", run.pm.name);
+    zsh_completes(folder, &before, &typed, &format!("{typed}tty."));
+    run.pm.stop();
+}
+
+/// In this folder zsh completes `typed` behind each of these beginnings of a line, to something with `wanted` in it.
+/// False if there is no zsh.
+fn zsh_completes(folder: &Path, before: &[String], typed: &str, wanted: &str) -> bool {
+    if Command::new("zsh").args(["-fc", "true"]).status().is_err() {
+        return false;
+    }
     fs::write(folder.join("_pm"), script("zsh")).unwrap();
     let terminal = Terminal::open();
     terminal.resize(24, 250);
@@ -161,17 +186,24 @@ fn zsh_completes_for_the_pm_that_is_named() {
         .type_keys("PS1=; unsetopt zle_bracketed_paste; autoload -U compinit; compinit -u -D\n");
     terminal.type_keys("bindkey -e; source ./_pm; print rea''dy\n");
     lines.wait_for("ready");
-    let slot = two.other.slot(1);
-    let typed = format!("{}.", two.other.name);
-    let program = pm_binary();
-    let before = OTHER.map(|words| format!("{} {words}", program.display()));
-    let by_variable = format!("PM_SOCKET='.a b.pm.sock' {} stop", program.display());
-    for (n, words) in (0..).zip(before.iter().chain([&by_variable])) {
+    for (n, words) in (0..).zip(before) {
         // What was completed is printed.
         terminal.type_keys(&format!("{words} {typed}\t\x01print -r -- line {n}: \n"));
-        let printed = lines.wait_for_all(&[&format!("line {n}: "), &slot]);
-        assert!(printed.contains(&slot), "{printed}");
+        lines.wait_for_all(&[&format!("line {n}: "), wanted]);
     }
     terminal.type_keys("exit\n");
     zsh.wait().unwrap();
+    true
+}
+
+#[test]
+fn zsh_completes_for_the_pm_that_is_named() {
+    let two = two();
+    let program = pm_binary();
+    let mut before = OTHER.map(|words| format!("{} {words}", program.display())).to_vec();
+    before.push(format!("PM_SOCKET='.a b.pm.sock' {} stop", program.display()));
+    let typed = format!("{}.", two.other.name);
+    if !zsh_completes(two.run.folder.path(), &before, &typed, &two.other.slot(1)) {
+        skip("there is no zsh");
+    }
 }

@@ -7,6 +7,7 @@ use super::TargetArgs;
 use crate::wire::Phase;
 
 #[derive(Clone, Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct StatusArgs {
     /// Only these: a pool, a slot as web.2, or a port as :8081
     #[arg(value_name = "SEL", value_hint = ValueHint::Other)]
@@ -22,6 +23,9 @@ pub struct StatusArgs {
     #[arg(long, value_name = "PHASES", value_delimiter = ',', hide_possible_values = true)]
     #[arg(value_parser = phases())]
     pub phase: Vec<Phase>,
+    /// Only slots whose workers have a terminal, as `pm attach` needs one
+    #[arg(long)]
+    pub terminal: bool,
     /// Exit with 1 if a slot that is wanted is not ready
     #[arg(long, conflicts_with = "watch")]
     pub check: bool,

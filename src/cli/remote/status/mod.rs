@@ -57,7 +57,7 @@ fn show(
     text: &str,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    if args.target.json && args.phase.is_empty() {
+    if args.target.json && args.phase.is_empty() && !args.terminal {
         return printer.line(text.trim_end());
     }
     let slots: Vec<_> = status.slots.iter().filter(|slot| is_meant(args, slot)).cloned().collect();
@@ -74,7 +74,8 @@ fn show(
 }
 
 fn is_meant(args: &StatusArgs, slot: &SlotStatus) -> bool {
-    args.phase.is_empty() || args.phase.contains(&slot.phase)
+    let is_of_phase = args.phase.is_empty() || args.phase.contains(&slot.phase);
+    is_of_phase && (slot.terminal || !args.terminal)
 }
 
 /// What fits the height of the terminal, and how much does not.
