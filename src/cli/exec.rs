@@ -11,7 +11,7 @@ use crate::plan::load_error::OptionFault;
 use crate::plan::procfile::Options;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{ExecSpec, LoadError, Plan, SlotPlan};
-use crate::sys::Launch;
+use crate::sys::{Launch, Texts};
 
 /// Returns only if the command cannot be executed.
 pub fn exec(args: &ExecArgs) -> Ending {
@@ -27,7 +27,7 @@ fn prepare(args: &ExecArgs) -> Result<Launch, LoadError> {
     let plan = of_file(args.file.as_deref(), FileKind::FileOrPipe, &options, &RealHost)?.plan;
     let slot = slot(&plan, &args.name)?;
     let exec = ExecSpec { argv: args.command.clone(), ..slot.exec.clone() };
-    Ok(Launch::new(&exec, std::env::vars_os(), []))
+    Ok(Launch::new(&exec, std::env::vars_os(), [], &mut Texts::default()))
 }
 
 /// The slot of this name, or the first slot of the pool of this name.

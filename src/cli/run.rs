@@ -40,16 +40,16 @@ pub fn run(args: RunArgs) -> Ending {
         Err(why) => return refuse(&why.into(), colour),
     };
     let enclosure = enclosure(&plan);
-    match guard::start(enclosure) {
+    let (loaded, plan) = match guard::start(enclosure, (loaded, plan)) {
         Ok(Role::Guard(status)) => return Ending::GuardEnded(status),
-        Ok(Role::Reactor) => {}
+        Ok(Role::Reactor(plans)) => plans,
         Err(error) => return Ending::GuardFailed(error),
-    }
+    };
     let stale_workers = if args.take_over { StaleWorkers::Kill } else { StaleWorkers::Keep };
     let ended = own_process::run_apart(move || {
         let origin = Some(origin(args, loaded, enclosure));
         let options = RunOptions { view, stale_workers, origin, control };
-        Reactor::new(options).and_then(|reactor| reactor.run(&plan))
+        Reactor::new(options).and_then(|reactor| reactor.run(plan))
     });
     sealed::resume_process_1();
     match ended.unwrap_or_else(|error| Err(ReactorError::Thread(error))) {

@@ -140,17 +140,17 @@ impl Reactor {
     ///
     /// # Errors
     /// If a notify socket cannot be opened at the start, or if the poll fails, which is a bug (epoll_wait(2)).
-    pub fn run(mut self, plan: &Plan) -> Result<Outcome, ReactorError> {
+    pub fn run(mut self, plan: Plan) -> Result<Outcome, ReactorError> {
         self.start(plan)?;
         // Much of what has run until now does not run again.
-        own_process::release_code_pages();
+        own_process::release_memory();
         let mut progress = Progress::MayHaveMore;
         let mut has_rested = false;
         loop {
             let timeout = self.timeout(progress);
             if timeout.is_none() && !std::mem::replace(&mut has_rested, true) {
                 // All is ready: the rest of the start does not run again either.
-                own_process::release_code_pages();
+                own_process::release_memory();
             }
             self.clock.begin_wait(timeout);
             let wakeup = self.poller.wait(timeout).map_err(ReactorError::Poll)?;

@@ -20,7 +20,7 @@ use crate::wire::Problem;
 
 impl Reactor {
     /// Starts the first plan.
-    pub(super) fn start(&mut self, plan: &Plan) -> Result<(), ReactorError> {
+    pub(super) fn start(&mut self, plan: Plan) -> Result<(), ReactorError> {
         let what = "the sockets on which workers notify";
         let revised = self.take_in(plan).map_err(|source| ReactorError::SetUp { what, source })?;
         self.relabel();
@@ -44,7 +44,7 @@ impl Reactor {
     /// They are reported, too.
     pub(super) fn reload(&mut self) -> Result<Changes, Rc<ReloadError>> {
         self.control.tell_parent_of_reload();
-        let reread = self.reread().and_then(|plan| self.take_in(&plan).map_err(not_opened));
+        let reread = self.reread().and_then(|plan| self.take_in(plan).map_err(not_opened));
         let result = match reread {
             Ok(revised) => {
                 let (changes, given_up) = (revised.changes.clone(), revised.given_up.clone());
@@ -64,7 +64,7 @@ impl Reactor {
         // As nginx does on this signal, whether or not the file is good: logrotate(8) sends it.
         self.output.reopen_files();
         self.close_unused_files();
-        own_process::release_code_pages();
+        own_process::release_memory();
         result
     }
 
@@ -108,7 +108,7 @@ impl Reactor {
             }
         }
         let revised =
-            self.take_in(&plan).map_err(|error| bad_plan(not_opened(error).to_string()))?;
+            self.take_in(plan).map_err(|error| bad_plan(not_opened(error).to_string()))?;
         self.agenda.counts = counts;
         let changes = revised.changes.clone();
         self.relabel();
@@ -128,10 +128,11 @@ impl Reactor {
         Ok((origin.make)(&self.agenda.counts)?)
     }
 
-    fn take_in(&mut self, plan: &Plan) -> io::Result<Revised> {
+    fn take_in(&mut self, plan: Plan) -> io::Result<Revised> {
         let Self { slots, supervisor, health, output, poller, .. } = self;
+        let ring_bytes = usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX);
         let revised = slots.take_in(plan, supervisor, health, &mut poller.registrar())?;
-        output.resize_ring(usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX));
+        output.resize_ring(ring_bytes);
         Ok(revised)
     }
 

@@ -8,7 +8,7 @@
 //! [`super::spawn`] prepares the setup; [`super::starting`] keeps it until the child has left it. [`become_program`]
 //! does in pm's own process what needs no child, for `pm exec`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::ptr::null;
 use std::rc::Rc;
@@ -50,7 +50,7 @@ pub struct ExecSetup {
 #[derive(Debug)]
 pub struct Program {
     /// The files to try one after another.
-    pub files: Vec<CString>,
+    pub files: Vec<Rc<CStr>>,
     /// They were found on PATH: one that is missing is passed over.
     pub is_searched: bool,
     pub argv: Arguments,
@@ -73,7 +73,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn new(texts: Vec<CString>) -> Self {
-        Self { pointers: pointers(texts.iter()), _texts: texts }
+        Self { pointers: pointers(texts.iter().map(CString::as_c_str)), _texts: texts }
     }
 }
 
@@ -379,6 +379,6 @@ fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
 }
 
 /// A pointer list as exec(2) takes it.
-pub fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::c_char> {
+pub fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const libc::c_char> {
     strings.map(|text| text.as_ptr()).chain([null()]).collect()
 }

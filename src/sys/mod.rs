@@ -68,7 +68,7 @@ pub(crate) use children::{ChildEvent, Children};
 pub(crate) use own_process::OwnProcess;
 pub use own_process::hold_requests;
 pub(crate) use signals::{Caught, Continued, Signals};
-pub(crate) use spawn::{Inheritance, Launch, SpawnError};
+pub(crate) use spawn::{Inheritance, Launch, SpawnError, Texts};
 pub(crate) use starting::Awaiting;
 pub(crate) use strerror::{limit_on, strerror, words as errno_words};
 pub(crate) use worker_tag::{ProbeId, low_hard_limit};

@@ -79,9 +79,27 @@ fn share_heap() {
 #[cfg(not(target_env = "gnu"))]
 fn share_heap() {}
 
+/// Releases memory that was needed for the start, or for a change of the plan, and is not needed any more.
+pub fn release_memory() {
+    trim_heap();
+    release_code_pages();
+}
+
+/// Gives free pages of the heap back to the kernel, also those between pages that are used (malloc_trim(3)).
+#[cfg(target_env = "gnu")]
+fn trim_heap() {
+    // SAFETY: it changes nothing that the program can see.
+    // WHY: there is no safe way to say it.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other libcs do it by themselves.
+#[cfg(not(target_env = "gnu"))]
+fn trim_heap() {}
+
 /// Releases the pages of the program's code. Most of it is for the start: reading the command line and the file. The
 /// rest is mapped again when it runs, page by page from the page cache, which other processes share.
-pub fn release_code_pages() {
+fn release_code_pages() {
     let maps = Process::myself().and_then(|me| me.maps());
     for map in maps.into_iter().flatten() {
         let is_code = map.perms.contains(MMPermissions::EXECUTE | MMPermissions::PRIVATE)

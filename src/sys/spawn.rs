@@ -10,7 +10,8 @@
 //! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
 use crate::sys::{errno_words, limit_on};
-use std::ffi::{CString, OsStr, OsString};
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -104,10 +105,26 @@ pub struct Prepared {
     name: OsString,
     /// A script among its files is passed over ([`crate::plan::wrapper`]).
     is_wrapped: bool,
-    env: Vec<CString>,
+    env: Vec<Rc<CStr>>,
     folder: Option<PathBuf>,
     has_terminal: bool,
     user: Option<String>,
+}
+
+/// Texts that many slots have in common, such as pm's own environment: each is kept once.
+#[derive(Debug, Default)]
+pub struct Texts(BTreeSet<Rc<CStr>>);
+
+impl Texts {
+    fn keep(&mut self, text: OsString) -> Rc<CStr> {
+        let text = c_string(text);
+        if let Some(kept) = self.0.get(text.as_c_str()) {
+            return Rc::clone(kept);
+        }
+        let kept = Rc::from(text);
+        self.0.insert(Rc::clone(&kept));
+        kept
+    }
 }
 
 /// What a worker inherits from pm at its spawn.
@@ -127,17 +144,18 @@ pub struct Inheritance<'a> {
 
 impl Launch {
     /// Prepares the command of `exec`. `inherited` is pm's own environment; `added` are variables that the plan cannot
-    /// know.
+    /// know. What `texts` has already is shared.
     ///
     /// An argument or variable with a NUL byte ends there, as it would in any exec.
     pub fn new(
         exec: &ExecSpec,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
         added: impl IntoIterator<Item = (&'static str, String)>,
+        texts: &mut Texts,
     ) -> Self {
         let mut variables = exec.environment(inherited);
         variables.extend(added.into_iter().map(|(name, value)| (name.into(), value.into())));
-        Self { prepared: Rc::new(Prepared::new(exec, &exec.argv, &variables)) }
+        Self { prepared: Rc::new(Prepared::new(exec, &exec.argv, &variables, texts)) }
     }
 
     /// Prepares an exec probe of the workers of `exec`: the command `argv`, run as a worker is but without a terminal.
@@ -145,9 +163,11 @@ impl Launch {
         exec: &ExecSpec,
         argv: &[OsString],
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        texts: &mut Texts,
     ) -> Self {
         let variables = exec.environment(inherited);
-        let prepared = Prepared { has_terminal: false, ..Prepared::new(exec, argv, &variables) };
+        let prepared = Prepared::new(exec, argv, &variables, texts);
+        let prepared = Prepared { has_terminal: false, ..prepared };
         Self { prepared: Rc::new(prepared) }
     }
 
@@ -192,6 +212,7 @@ impl Launch {
         } else {
             Shared::InPlace(Progress::default())
         };
+        let env = prepared.env.iter().map(|text| &**text);
         let setup = ChildSetup {
             parent: tag.pm.as_raw(),
             descriptors: low_files.numbers(),
@@ -201,7 +222,7 @@ impl Launch {
             exec: ExecSetup {
                 prepared: Rc::clone(prepared),
                 is_wrapped: prepared.is_wrapped,
-                env: pointers(prepared.env.iter().chain(&own)),
+                env: pointers(env.chain(own.iter().map(CString::as_c_str))),
                 first_limits: first_limits.flatten().collect(),
                 progress,
             },
@@ -220,7 +241,7 @@ impl Launch {
             prepared: Rc::clone(&self.prepared),
             // What a wrapper leaves behind when it is stopped is no concern of pm's here.
             is_wrapped: false,
-            env: pointers(self.prepared.env.iter()),
+            env: pointers(self.prepared.env.iter().map(|text| &**text)),
             first_limits: Vec::new(),
             progress: Shared::InPlace(Progress::default()),
         };
@@ -247,12 +268,17 @@ impl SpawnError {
 }
 
 impl Prepared {
-    fn new(exec: &ExecSpec, argv: &[OsString], variables: &[(OsString, OsString)]) -> Self {
+    fn new(
+        exec: &ExecSpec,
+        argv: &[OsString],
+        variables: &[(OsString, OsString)],
+        texts: &mut Texts,
+    ) -> Self {
         let joined = |(name, value): &(OsString, OsString)| {
             let mut text = name.clone();
             text.push("=");
             text.push(value);
-            c_string(text)
+            text
         };
         let name = argv.first().expect("an argv names its program").clone();
         let path = program::path_of(variables);
@@ -261,7 +287,7 @@ impl Prepared {
         let identity = exec.identity.as_ref();
         Self {
             program: Program {
-                files: paths.into_iter().map(|path| c_string(path.into_os_string())).collect(),
+                files: paths.into_iter().map(|path| texts.keep(path.into_os_string())).collect(),
                 is_searched,
                 argv: Arguments::new(argv.iter().cloned().map(c_string).collect()),
                 folder: exec.cwd.clone().map(|folder| c_string(folder.into_os_string())),
@@ -276,7 +302,7 @@ impl Prepared {
             },
             name,
             is_wrapped,
-            env: variables.iter().map(joined).collect(),
+            env: variables.iter().map(|variable| texts.keep(joined(variable))).collect(),
             folder: exec.cwd.clone(),
             has_terminal: exec.pty,
             user: identity.map(|identity| identity.user.clone()),

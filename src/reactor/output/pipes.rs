@@ -43,7 +43,8 @@ const LAST_CHUNKS_MAX: usize = 5;
 /// The pipes of all workers.
 #[derive(Debug)]
 pub struct Pipes {
-    pipes: BTreeMap<WorkerId, Pipe>,
+    /// Boxed, since a map has room for up to twice as many entries.
+    pipes: BTreeMap<WorkerId, Box<Pipe>>,
     /// Those that may have something to read.
     readable: BTreeSet<WorkerId>,
     spare: Option<Opened>,
@@ -155,7 +156,7 @@ impl Pipes {
             state: State::Empty,
             reported: Reported::NotYet,
         };
-        self.pipes.insert(worker, pipe);
+        self.pipes.insert(worker, Box::new(pipe));
     }
 
     /// No worker was spawned with it: the next one takes it, or it is closed.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use nix::unistd::Pid;
 
 use super::history::{History, PhaseChange};
-use super::record::{FailureKind, Record};
+use super::record::FailureKind;
 use super::{LaunchSpec, Slots};
 use crate::plan::LabelStyle;
 use crate::reactor::report::{
@@ -49,7 +49,7 @@ impl Slots {
 
     /// What the next worker of this slot runs.
     pub fn next_spec(&self, slot: SlotId) -> Option<&LaunchSpec> {
-        self.records.get(&slot).map(Record::wanted)
+        self.records.get(&slot).map(|record| record.wanted())
     }
 
     /// The history of this slot, to be written on.
@@ -143,7 +143,7 @@ impl Slots {
 
     /// True if a worker or the plan writes its lines to this file.
     pub fn is_log(&self, path: &Path) -> bool {
-        let mut specs = self.records.values().flat_map(Record::specs);
+        let mut specs = self.records.values().flat_map(|record| record.specs());
         specs.any(|spec| spec.plan.log.as_ref().is_some_and(|log| log.path == path))
     }
 
@@ -170,7 +170,7 @@ impl Slots {
 
     /// How memory is limited, if it is.
     pub fn memory_limit(&self) -> Option<RunEvent> {
-        let specs = self.records.values().map(Record::wanted);
+        let specs = self.records.values().map(|record| record.wanted());
         let (pool, bytes) =
             specs.filter_map(|spec| Some((spec.pool_name.clone(), spec.memory_bytes()?))).next()?;
         let by = LimitedBy::from(self.memory_limit.why_not_by_cgroups());

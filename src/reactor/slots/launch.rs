@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan, StopSpec};
 use crate::reactor::report::SpawnFailure;
-use crate::sys::{Launch, SpawnError};
+use crate::sys::{Launch, SpawnError, Texts};
 
 /// One version of a slot: what is run there, and how it is watched. Named by its slot and its revision.
 #[derive(Debug)]
@@ -21,20 +21,22 @@ pub struct LaunchSpec {
 }
 
 impl LaunchSpec {
-    /// `variables` is pm's own environment; `notify_socket` is given to a worker that uses it.
+    /// `variables` is pm's own environment; `notify_socket` is given to a worker that uses it; `texts` are those of the
+    /// other slots.
     pub fn new(
         pool: &Pool,
-        plan: &SlotPlan,
+        plan: SlotPlan,
         variables: &[(OsString, OsString)],
         notify_socket: Option<String>,
+        texts: &mut Texts,
     ) -> Self {
         let inherited = || variables.iter().cloned();
         let exec = &plan.exec;
         let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
         let given = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let command = |probe: &Probe| match probe {
-            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, inherited())),
+        let mut command = |probe: &Probe| match probe {
+            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, inherited(), texts)),
             Probe::Tcp { .. } | Probe::Http { .. } => None,
         };
         let ready_probe = match &plan.ready.by {
@@ -45,12 +47,13 @@ impl LaunchSpec {
             Some(Alive { by: AliveBy::Probe(probe), .. }) => command(probe),
             Some(Alive { by: AliveBy::Notify, .. }) | None => None,
         };
+        let launch = Launch::new(exec, inherited(), given, texts);
         Self {
             pool_name: pool.name.clone(),
-            plan: plan.clone(),
+            plan,
             stop: pool.stop,
             missing_hint: pool.missing_hint,
-            launch: Launch::new(exec, inherited(), given),
+            launch,
             ready_probe,
             alive_probe,
         }

@@ -38,11 +38,13 @@ use crate::plan::{Plan, Pool, SlotPlan};
 use crate::supervisor::{
     Phase, PoolEntry, PoolId, SlotEntry, SlotId, Supervisor, TableSpec, Wanted, WorkerId,
 };
+use crate::sys::Texts;
 
 /// All slots that the plan has, and those that it has no longer and whose workers are not gone yet.
 #[derive(Debug)]
 pub struct Slots {
-    records: BTreeMap<SlotId, Record>,
+    /// Boxed, since a map has room for up to twice as many entries.
+    records: BTreeMap<SlotId, Box<Record>>,
     /// The names of the pools that there are or were.
     pools: BTreeMap<PoolId, String>,
     times: BTreeMap<PoolId, PoolTimes>,
@@ -123,12 +125,14 @@ impl Slots {
     /// If there is no notify socket for a slot. Then nothing has changed.
     pub fn take_in(
         &mut self,
-        plan: &Plan,
+        mut plan: Plan,
         supervisor: &Supervisor,
         health: &mut Health,
         registrar: &mut Registrar<'_>,
     ) -> io::Result<Revised> {
-        self.memory_limit.prepare(plan);
+        self.memory_limit.prepare(&plan);
+        let pools = self.pool_entries(&plan);
+        let mut texts = Texts::default();
         let mut known: BTreeMap<Key, SlotId> = BTreeMap::new();
         for (slot, record) in &self.records {
             let LaunchSpec { pool_name, plan, .. } = record.wanted();
@@ -136,13 +140,18 @@ impl Slots {
         }
         let mut specs = Vec::new();
         let mut opened = Vec::new();
-        for (pool, slot) in plan.slots() {
-            let id = known.remove(&Key::of(&pool.name, slot)).unwrap_or_else(|| self.new_slot());
+        let slots_of = |pool: &mut Pool| std::mem::take(&mut pool.slots);
+        let planned = plan.pools.iter_mut().enumerate();
+        let planned =
+            planned.flat_map(|(n, pool)| slots_of(pool).into_iter().map(move |slot| (n, slot)));
+        for (n, slot) in Vec::from_iter(planned) {
+            let pool = &plan.pools[n];
+            let id = known.remove(&Key::of(&pool.name, &slot)).unwrap_or_else(|| self.new_slot());
             if slot.exec.notifies && !health.has_socket(id) {
                 opened.push(id);
             }
-            match self.launch_spec(id, pool, slot, health, registrar) {
-                Ok(spec) => specs.push((id, pool, spec)),
+            match self.launch_spec(id, pool, slot, &mut texts, health, registrar) {
+                Ok(spec) => specs.push((id, n, spec)),
                 Err(error) => {
                     opened.into_iter().for_each(|id| health.close_socket(id, registrar));
                     return Err(error);
@@ -150,7 +159,7 @@ impl Slots {
             }
         }
         let mut revised = Revised {
-            table: TableSpec { pools: self.pool_entries(plan), slots: Vec::new() },
+            table: TableSpec { pools, slots: Vec::new() },
             changes: Changes::default(),
             added: Vec::new(),
             given_up: Vec::new(),
@@ -161,8 +170,8 @@ impl Slots {
         let removed = known.values().filter(|slot| is_there(**slot));
         revised.changes.removed =
             removed.map(|slot| self.records[slot].wanted().plan.name.clone()).collect();
-        for (slot, pool, spec) in specs {
-            self.place(slot, pool, spec, supervisor, &mut revised);
+        for (slot, n, spec) in specs {
+            self.place(slot, &plan.pools[n], spec, supervisor, &mut revised);
         }
         Ok(revised)
     }
@@ -176,13 +185,14 @@ impl Slots {
         &self,
         id: SlotId,
         pool: &Pool,
-        slot: &SlotPlan,
+        slot: SlotPlan,
+        texts: &mut Texts,
         health: &mut Health,
         registrar: &mut Registrar<'_>,
     ) -> io::Result<LaunchSpec> {
         let socket =
             if slot.exec.notifies { Some(health.open_socket(id, registrar)?) } else { None };
-        let spec = LaunchSpec::new(pool, slot, &self.variables, socket);
+        let spec = LaunchSpec::new(pool, slot, &self.variables, socket, texts);
         let is_by_cgroups = self.memory_limit.is_by_cgroups();
         Ok(if is_by_cgroups { spec.without_address_space_limit() } else { spec })
     }
@@ -224,7 +234,7 @@ impl Slots {
             (spec.plan.ready.by.clone(), spec.plan.alive.clone())
         });
         let record = match self.records.entry(slot) {
-            Entry::Vacant(entry) => entry.insert(Record::new(pool_id, spec)),
+            Entry::Vacant(entry) => entry.insert(Box::new(Record::new(pool_id, spec))),
             Entry::Occupied(entry) => {
                 let record = entry.into_mut();
                 record.pool = pool_id;

@@ -1,6 +1,5 @@
 //! What is known of one slot besides what the supervisor knows: its launch specs, and its latest workers.
 
-use std::collections::BTreeMap;
 use std::io::PipeWriter;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -21,7 +20,8 @@ pub struct Record {
     pub history: History,
     pub measures: Measures,
     /// Those that a worker or the plan still needs: at most that of the worker that is there and that of the next one.
-    specs: BTreeMap<Revision, LaunchSpec>,
+    /// In the order of the revisions.
+    specs: Vec<(Revision, LaunchSpec)>,
     /// The revision that the plan wants.
     wanted: Revision,
     latest: Option<WorkerRecord>,
@@ -64,7 +64,7 @@ impl Record {
             pool,
             history: History::default(),
             measures: Measures::default(),
-            specs: BTreeMap::from([(wanted, spec)]),
+            specs: vec![(wanted, spec)],
             wanted,
             latest: None,
             previous: None,
@@ -85,18 +85,22 @@ impl Record {
     }
 
     pub fn spec(&self, revision: Revision) -> &LaunchSpec {
-        self.specs.get(&revision).expect("a revision in use has its spec")
+        self.known_spec(revision).expect("a revision in use has its spec")
+    }
+
+    fn known_spec(&self, revision: Revision) -> Option<&LaunchSpec> {
+        self.specs.iter().find(|(known, _)| *known == revision).map(|(_, spec)| spec)
     }
 
     /// The spec of this worker, while it is its slot's latest.
     pub fn spec_of(&self, worker: WorkerId) -> Option<&LaunchSpec> {
         let record = self.latest.as_ref().filter(|record| record.id == worker)?;
-        self.specs.get(&record.revision)
+        self.known_spec(record.revision)
     }
 
     /// The spec of this revision, or the one that the plan wants.
     pub fn spec_or_wanted(&self, revision: Option<Revision>) -> &LaunchSpec {
-        revision.and_then(|revision| self.specs.get(&revision)).unwrap_or_else(|| self.wanted())
+        revision.and_then(|revision| self.known_spec(revision)).unwrap_or_else(|| self.wanted())
     }
 
     /// The name that the latest worker has, or that the next one will have.
@@ -109,10 +113,18 @@ impl Record {
 
     /// Takes in what a changed plan wants: the revision whose workers are started alike, or a new one.
     pub fn want(&mut self, spec: LaunchSpec) {
-        let alike = self.specs.iter().find(|(_, known)| known.plan.exec == spec.plan.exec);
-        let newest = self.specs.keys().next_back().copied().unwrap_or_default();
-        self.wanted = alike.map_or(Revision(newest.0 + 1), |(revision, _)| *revision);
-        self.specs.insert(self.wanted, spec);
+        let newest = self.specs.last().map(|(revision, _)| *revision).unwrap_or_default();
+        let alike = self.specs.iter_mut().find(|(_, known)| known.plan.exec == spec.plan.exec);
+        match alike {
+            Some((revision, known)) => {
+                self.wanted = *revision;
+                *known = spec;
+            }
+            None => {
+                self.wanted = Revision(newest.0 + 1);
+                self.specs.push((self.wanted, spec));
+            }
+        }
         self.forget_unused_specs();
     }
 
@@ -120,7 +132,7 @@ impl Record {
     fn forget_unused_specs(&mut self) -> Vec<PathBuf> {
         let needed = [Some(self.wanted), self.latest.as_ref().map(|worker| worker.revision)];
         let mut logs = Vec::new();
-        self.specs.retain(|revision, spec| {
+        self.specs.retain(|(revision, spec)| {
             let is_needed = needed.contains(&Some(*revision));
             if !is_needed {
                 logs.extend(spec.plan.log.as_ref().map(|log| log.path.clone()));
@@ -132,7 +144,7 @@ impl Record {
 
     /// All specs that are kept.
     pub fn specs(&self) -> impl Iterator<Item = &LaunchSpec> {
-        self.specs.values()
+        self.specs.iter().map(|(_, spec)| spec)
     }
 
     // Workers.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::plan::ExecSpec;
 use crate::supervisor::{Exit, Remains, SlotId};
-use crate::sys::OwnProcess;
+use crate::sys::{OwnProcess, Texts};
 
 /// All of them see the orphans of this process, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -19,7 +19,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn launch(argv: &[&str]) -> Launch {
     let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
     let env = vec![("PATH".into(), "/bin:/usr/bin".into())];
-    Launch::new(&ExecSpec { argv, env, ..ExecSpec::default() }, [], [])
+    Launch::new(&ExecSpec { argv, env, ..ExecSpec::default() }, [], [], &mut Texts::default())
 }
 
 fn worker(generation: u64) -> WorkerId {

@@ -43,9 +43,9 @@ use super::wait::Waiter;
 
 /// What this process is after [`start`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum Role<T> {
     /// The child: it does the work.
-    Reactor,
+    Reactor(T),
     /// The parent, and everything has ended: the reactor's exit status, or 128 + n if signal n killed it.
     Guard(u8),
 }
@@ -121,11 +121,12 @@ pub fn is_alive() -> bool {
     poll(&mut ended, PollTimeout::ZERO) != Ok(1)
 }
 
-/// Starts the guard: forks, and continues as the reactor in the child and as the guard in the parent.
+/// Starts the guard: forks, and continues as the reactor in the child and as the guard in the parent. `for_reactor` is
+/// what only the reactor needs: the guard frees it.
 ///
 /// # Errors
 /// If the kernel refuses the fork, or another system call that a guard needs.
-pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
+pub fn start<T>(enclosure: Enclosure, for_reactor: T) -> Result<Role<T>, GuardError> {
     match split(enclosure)? {
         Side::Child { guard, seal, life, .. } => {
             LIFE.set(life).expect("a process becomes the reactor once");
@@ -134,9 +135,11 @@ pub fn start(enclosure: Enclosure) -> Result<Role, GuardError> {
                 seal.enter()?;
             }
             // Signals stay blocked until the reactor has caught them (`OwnProcess::set_up`).
-            Ok(Role::Reactor)
+            Ok(Role::Reactor(for_reactor))
         }
         Side::Guard { child, waiter, inherited, _life } => {
+            drop(for_reactor);
+            own_process::release_memory();
             Ok(Role::Guard(Guarded::new(child, Kind::Reactor, inherited).outlive(&waiter)))
         }
     }
@@ -195,7 +198,7 @@ fn split(enclosure: Enclosure) -> Result<Side, GuardError> {
         Usable::Missing => return Err(GuardError::NoProc),
         Usable::Foreign => return Err(GuardError::ForeignProc),
     }
-    own_process::release_code_pages();
+    own_process::release_memory();
     prctl::set_child_subreaper(true)?;
     let inherited = Inherited::find();
     let mut mask = SigSet::empty();
