@@ -120,6 +120,7 @@ proof: build deno-at-hand search
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
 	cargo bench --locked --bench respawn
 	cargo bench --locked --bench storm
+	cargo bench --locked --bench logs
 
 # Each state of small tables: no random run, and no state is left out.
 .PHONY: search
@@ -148,6 +149,7 @@ bench:
 	cargo build --release --locked --example worker
 	cargo bench --locked --bench respawn
 	cargo bench --locked --bench storm
+	cargo bench --locked --bench logs
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript
