@@ -53,7 +53,7 @@ help:
 	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
-	@echo "make bench             what the death of a worker costs, beside a bare C loop; needs root and a C compiler"
+	@echo "make bench             what a death and a line of output cost, beside bare C loops and cat; needs root and a C compiler"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 

@@ -9,6 +9,7 @@ mod rotation;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 pub use self::extent::Extent;
@@ -59,11 +60,26 @@ pub enum Incident {
 impl LogFiles {
     /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
     pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
-        let output = match self.files.get_mut(&plan.path) {
-            Some(output) => output,
-            None => self.files.entry(plan.path.clone()).or_insert_with(|| LogOutput::new(plan)),
-        };
-        output.writer.push(plan, worker, n, piece);
+        self.writer(plan).push(plan, worker, n, piece);
+    }
+
+    /// Adds whole lines of a worker, each with its newline; `numbers` are theirs in the ring.
+    pub fn push_lines(
+        &mut self,
+        plan: &LogFile,
+        worker: WorkerId,
+        numbers: RangeInclusive<u64>,
+        lines: &[u8],
+    ) {
+        self.writer(plan).push_lines(plan, worker, numbers, lines);
+    }
+
+    fn writer(&mut self, plan: &LogFile) -> &mut Writer {
+        if !self.files.contains_key(&plan.path) {
+            self.files.insert(plan.path.clone(), LogOutput::new(plan));
+        }
+        let output = self.files.get_mut(&plan.path).expect("it is there by now");
+        &mut output.writer
     }
 
     /// Writes what was collected, but for what needs too many files to be renamed: [`LogFiles::are_behind`].

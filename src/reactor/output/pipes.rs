@@ -11,6 +11,7 @@ mod terminals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
@@ -31,13 +32,16 @@ use crate::reactor::tokens::{Registrar, Source};
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::pty;
 
-/// Read from one worker before the next has its turn.
+/// Read from one worker before the next has its turn, if none has written much yet.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Rounds of reading in one wakeup, so that signals and exits never wait long.
-const ROUNDS_MAX: usize = 8;
+/// The same once a chunk was full: what a pipe holds (pipe(7)).
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// More than a pipe holds (pipe(7)): this many chunks empty the pipe of a worker that is dead.
+/// When this much was read in one wakeup, signals and exits have their turn: each millisecond.
+const WAKEUP_BYTES_MAX: usize = 1024 * 1024;
+
+/// More than a pipe or a terminal holds: this many chunks empty that of a worker that is dead.
 const LAST_CHUNKS_MAX: usize = 5;
 
 /// The pipes of all workers.
@@ -47,6 +51,8 @@ pub struct Pipes {
     pipes: BTreeMap<WorkerId, Box<Pipe>>,
     /// Those that may have something to read.
     readable: BTreeSet<WorkerId>,
+    /// The one that had the last turn.
+    turn: Option<WorkerId>,
     spare: Option<Opened>,
     chunk: Vec<u8>,
 }
@@ -125,7 +131,8 @@ impl Opened {
 impl Pipes {
     pub fn new() -> Self {
         let chunk = vec![0; CHUNK_BYTES];
-        Self { pipes: BTreeMap::new(), readable: BTreeSet::new(), spare: None, chunk }
+        let (pipes, readable) = Default::default();
+        Self { pipes, readable, turn: None, spare: None, chunk }
     }
 
     /// Opens a pipe or terminal for the output of a worker, or takes the one that is ready.
@@ -210,29 +217,43 @@ impl Pipes {
         }
     }
 
-    /// Reads what has come, as long as stdout's queue and the log files have room for it.
+    /// Reads what has come, a chunk from each worker in turn, as long as stdout's queue and the log files have room.
     pub fn read(&mut self, sink: &mut Sink<'_>, registrar: &mut Registrar<'_>) -> Progress {
-        let Self { pipes, readable, chunk, .. } = self;
-        for _ in 0..ROUNDS_MAX {
-            let mut is_idle = true;
-            readable.retain(|worker| {
-                let Some(pipe) = pipes.get_mut(worker) else { return false };
-                if pipe.state == State::Readable && pipe.lines.spec.has_room(sink) {
-                    pipe.read(chunk, sink);
-                    is_idle = false;
+        let (mut bytes, mut waiting) = (0, 0);
+        while bytes < WAKEUP_BYTES_MAX {
+            let Some(worker) = self.next_turn() else { return Progress::Idle };
+            let Some(pipe) = self.pipes.get_mut(&worker) else {
+                self.readable.remove(&worker);
+                continue;
+            };
+            if pipe.state == State::Readable && !pipe.lines.spec.has_room(sink) {
+                waiting += 1;
+                if waiting >= self.readable.len() {
+                    return Progress::Idle;
                 }
-                if pipe.state == State::Ended && pipe.reported == Reported::Done {
-                    registrar.release(pipe.token);
-                    pipes.remove(worker);
-                    return false;
-                }
-                pipe.state == State::Readable
-            });
-            if is_idle {
-                return Progress::Idle;
+                continue;
+            }
+            waiting = 0;
+            if pipe.state == State::Readable {
+                bytes += pipe.read(&mut self.chunk, sink);
+            }
+            let is_over = pipe.state == State::Ended && pipe.reported == Reported::Done;
+            if pipe.state != State::Readable {
+                self.readable.remove(&worker);
+            }
+            if is_over {
+                self.close(worker, registrar);
             }
         }
         Progress::MayHaveMore
+    }
+
+    /// Of the workers that may have something to read, the one after that of the last turn.
+    fn next_turn(&mut self) -> Option<WorkerId> {
+        let after = self.turn.map_or(Unbounded, Excluded);
+        let next = self.readable.range((after, Unbounded)).next();
+        self.turn = next.or_else(|| self.readable.first()).copied();
+        self.turn
     }
 
     /// Reads what a dead worker has left in its pipe, so that its last lines stand before the report of its end, and
@@ -270,19 +291,16 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn read(&mut self, chunk: &mut [u8], sink: &mut Sink<'_>) {
+    /// Reads a chunk, which is larger from then on if it was full. Returns how many bytes were read.
+    fn read(&mut self, chunk: &mut Vec<u8>, sink: &mut Sink<'_>) -> usize {
         match self.reader.read(chunk) {
             Ok(0) => self.end(sink),
             Ok(count) => {
-                let (bytes, spec) = (&chunk[..count], &self.lines.spec);
-                if let Device::Terminal(_) = spec.device {
-                    sink.screens.show(self.lines.author.worker.slot, bytes);
+                self.take(&chunk[..count], sink);
+                if count == chunk.len() {
+                    chunk.resize(CHUNK_BYTES_MAX, 0);
                 }
-                let bytes = match (spec.device, spec.terminal_output) {
-                    (Device::Terminal(_), TerminalOutput::Filtered) => self.filter.push(bytes),
-                    (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => bytes,
-                };
-                self.lines.take(bytes, sink);
+                return count;
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {}
@@ -294,6 +312,19 @@ impl Pipe {
                 _ => self.end(sink),
             },
         }
+        0
+    }
+
+    fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+        let spec = &self.lines.spec;
+        if let Device::Terminal(_) = spec.device {
+            sink.screens.show(self.lines.author.worker.slot, bytes);
+        }
+        let bytes = match (spec.device, spec.terminal_output) {
+            (Device::Terminal(_), TerminalOutput::Filtered) => self.filter.push(bytes),
+            (Device::Terminal(_), TerminalOutput::Raw) | (Device::Pipe, _) => bytes,
+        };
+        self.lines.take(bytes, sink);
     }
 
     /// There is nothing more to read for now, and perhaps a prompt stands at the end.
@@ -326,32 +357,17 @@ impl Lines {
         }
     }
 
-    /// Cuts the next bytes and passes on each piece. The ring takes lines that stand together at once.
+    /// Cuts the next bytes and passes on what they complete.
     fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
         let Self { author, spec, cutter, tail, last } = self;
         last.push(bytes);
-        let lines = &bytes[cutter.lines_in_place(bytes)];
-        let mut count = 0;
-        cutter.push(bytes, |piece| {
-            let n = if piece.is_in_place() {
-                count += 1;
-                sink.ring.last() + count as u64
-            } else {
-                sink.keep_lines(author, lines, std::mem::take(&mut count));
-                sink.keep_piece(author, &piece)
-            };
-            spec.pass_on(author, n, &piece, tail, sink);
-        });
-        sink.keep_lines(author, lines, count);
+        cutter.push(bytes, |handed_on| spec.pass_on(author, handed_on, tail, sink));
     }
 
     /// Nothing more comes.
     fn finish(&mut self, sink: &mut Sink<'_>) {
         let Self { author, spec, cutter, tail, .. } = self;
-        cutter.finish(|piece| {
-            let n = sink.keep_piece(author, &piece);
-            spec.pass_on(author, n, &piece, tail, sink);
-        });
+        cutter.finish(|handed_on| spec.pass_on(author, handed_on, tail, sink));
     }
 }
 

@@ -15,6 +15,9 @@ use nix::errno::Errno;
 use crate::reactor::tokens::{Registrar, Source};
 use crate::sys::stream::Stream;
 
+/// Lines are written when there are more, even in the middle of a wakeup. No more memory is kept for those to come.
+const WRITE_BYTES: usize = 64 * 1024;
+
 /// A full queue: the reactor reads no more from workers until some of it has been written.
 const QUEUED_BYTES_MAX: usize = 256 * 1024;
 
@@ -119,22 +122,40 @@ impl LineQueue {
 
     /// Appends one line, given in pieces without its newline.
     pub fn push(&mut self, pieces: &[&[u8]], now: Instant) {
-        if self.is_closed() {
-            self.lost += 1;
-            return;
+        let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + 1;
+        if self.takes(bytes, now) {
+            for piece in pieces {
+                self.pending.bytes.extend_from_slice(piece);
+            }
+            self.pending.bytes.push(b'\n');
         }
-        for piece in pieces {
-            self.pending.bytes.extend_from_slice(piece);
+    }
+
+    /// Appends lines, each with its newline, behind a label.
+    pub fn push_lines(&mut self, label: &[u8], lines: &[u8], now: Instant) {
+        let mut from = 0;
+        for newline in memchr::memchr_iter(b'\n', lines) {
+            let line = &lines[from..=newline];
+            from = newline + 1;
+            if self.takes(label.len() + line.len(), now) {
+                self.pending.bytes.extend_from_slice(label);
+                self.pending.bytes.extend_from_slice(line);
+            }
         }
-        self.pending.bytes.push(b'\n');
-        // What is broken is tried again by each flush only.
-        if self.pending.len() >= QUEUED_BYTES_MAX && self.failure == Failure::None {
+    }
+
+    /// Makes room for a line of this length, with its newline. False if there is no reader: then it counts as lost.
+    fn takes(&mut self, bytes: usize, now: Instant) -> bool {
+        // What a reader has not taken, or what is broken, is tried again by each flush only.
+        if self.pending.len() + bytes > WRITE_BYTES && self.reader == Reader::Moving {
             self.write(now);
         }
         // Down to half at once, so that dropping costs little per line.
-        if self.pending.len() > 2 * QUEUED_BYTES_MAX {
+        if self.pending.len() > 2 * QUEUED_BYTES_MAX && self.is_stalled(now) {
             self.lost += self.pending.drop_oldest(QUEUED_BYTES_MAX);
         }
+        self.lost += u64::from(self.is_closed());
+        !self.is_closed()
     }
 
     /// Writes what the reader takes now, without waiting.
@@ -244,7 +265,7 @@ impl Pending {
         self.written += count;
         if self.written == self.bytes.len() {
             self.bytes.clear();
-            self.bytes.shrink_to(8 * 1024);
+            self.bytes.shrink_to(WRITE_BYTES);
             self.written = 0;
         } else if self.written >= QUEUED_BYTES_MAX {
             self.bytes.drain(..self.written);

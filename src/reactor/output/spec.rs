@@ -7,7 +7,7 @@ use nix::pty::Winsize;
 
 use super::console::{Label, Shown};
 use super::files::LogFiles;
-use super::lines::{End, Piece, Start};
+use super::lines::{End, HandedOn, Piece, Start};
 use super::queue::LineQueue;
 use super::ring::{Author, Kind, Origin, Ring};
 use super::screens::Screens;
@@ -76,16 +76,64 @@ impl OutputSpec {
         }
     }
 
-    /// Passes a piece of a line on to stdout and the log file, and looks for the awaited line in it. `n` is its number
-    /// in the ring.
+    /// Passes lines, or a piece of one, on to the ring, the log file and stdout, and looks for the awaited line there.
     pub fn pass_on(
         &mut self,
-        author: &Author,
-        n: u64,
+        author: &Rc<Author>,
+        handed_on: HandedOn<'_>,
+        tail: &mut Tail,
+        sink: &mut Sink<'_>,
+    ) {
+        match handed_on {
+            HandedOn::Lines(lines) => self.pass_on_lines(author, lines, sink),
+            HandedOn::Piece(piece) => self.pass_on_piece(author, &piece, tail, sink),
+        }
+    }
+
+    fn pass_on_lines(&mut self, author: &Rc<Author>, lines: &[u8], sink: &mut Sink<'_>) {
+        let at = sink.at;
+        let first = sink.ring.last() + 1;
+        let count = memchr::memchr_iter(b'\n', lines).count();
+        sink.ring.push_lines(sink.origin(author, Kind::Output), lines, count);
+        if let Some(awaited) = &self.awaited
+            && each_of(lines).any(|line| is_in(awaited, without_return(line)))
+        {
+            sink.ready.push(author.worker);
+            self.awaited = None;
+        }
+        if let Some(file) = &self.file {
+            sink.files.push_lines(file, author.worker, first..=sink.ring.last(), lines);
+        }
+        match (self.label.shown, &mut *sink.writer) {
+            (Shown::No, _) => {}
+            (Shown::Yes, Writer::Plain) => {
+                sink.stdout.push_lines(&self.label.line, lines, at.now);
+            }
+            (Shown::Yes, Writer::Timestamps(time)) => {
+                let label = [time.written(at.wall).as_bytes(), &self.label.line].concat();
+                sink.stdout.push_lines(&label, lines, at.now);
+            }
+            (Shown::Yes, Writer::Json(out)) => {
+                for (n, line) in (first..).zip(each_of(lines)) {
+                    let object = view::json_of_line(out, n, at.wall, author, [b"", line]);
+                    sink.stdout.push(&[object], at.now);
+                }
+            }
+        }
+    }
+
+    fn pass_on_piece(
+        &mut self,
+        author: &Rc<Author>,
         piece: &Piece<'_>,
         tail: &mut Tail,
         sink: &mut Sink<'_>,
     ) {
+        let (kind, label) = match piece.start {
+            Start::Line => (Kind::Output, &self.label.line),
+            Start::Continuation => (Kind::Continuation, &self.label.continuation),
+        };
+        let n = sink.ring.push(sink.origin(author, kind), piece.parts);
         if let Some(awaited) = &self.awaited
             && tail.completes(awaited, piece)
         {
@@ -95,10 +143,6 @@ impl OutputSpec {
         if let Some(file) = &self.file {
             sink.files.push(file, author.worker, n, piece);
         }
-        let label = match piece.start {
-            Start::Line => &self.label.line,
-            Start::Continuation => &self.label.continuation,
-        };
         let (at, [start, rest]) = (sink.at, piece.parts);
         match (self.label.shown, &mut *sink.writer) {
             (Shown::No, _) => {}
@@ -108,7 +152,7 @@ impl OutputSpec {
                 sink.stdout.push(&[time, label, start, rest], at.now);
             }
             (Shown::Yes, Writer::Json(out)) => {
-                let object = view::json_of_line(out, n, at.wall, author, piece);
+                let object = view::json_of_line(out, n, at.wall, author, piece.parts);
                 sink.stdout.push(&[object], at.now);
             }
         }
@@ -116,33 +160,19 @@ impl OutputSpec {
 }
 
 impl Sink<'_> {
-    /// Keeps whole lines of a worker in the ring.
-    pub fn keep_lines(&mut self, author: &Rc<Author>, lines: &[u8], count: usize) {
-        if count > 0 {
-            self.ring.push_lines(self.origin(author, Kind::Output), lines, count);
-        }
-    }
-
-    /// Keeps a line, or a piece of one, in the ring, and returns its number.
-    pub fn keep_piece(&mut self, author: &Rc<Author>, piece: &Piece<'_>) -> u64 {
-        let kind = match piece.start {
-            Start::Line => Kind::Output,
-            Start::Continuation => Kind::Continuation,
-        };
-        self.ring.push(self.origin(author, kind), piece.parts)
-    }
-
     fn origin(&self, author: &Rc<Author>, kind: Kind) -> Origin {
         Origin { author: author.clone(), kind, at: self.at.wall }
     }
 }
 
+/// Each of these lines, without its newline.
+fn each_of(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    lines.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+}
+
 impl Tail {
     /// True if the awaited line is in this piece, or begins in the piece before.
     fn completes(&mut self, awaited: &Line, piece: &Piece<'_>) -> bool {
-        if let (Start::Line, End::Line, [[], rest]) = (piece.start, piece.end, piece.parts) {
-            return is_in(awaited, without_return(rest));
-        }
         let mut bytes = match piece.start {
             Start::Line => Vec::new(),
             Start::Continuation => std::mem::take(&mut self.0),

@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 use serde_json::to_writer;
 
 use super::console::Colour;
-use super::lines::Piece;
 use super::ring::Author;
 use crate::reactor::clock::WallTime;
 
@@ -116,9 +115,8 @@ pub fn json_of_line<'a>(
     n: u64,
     at: WallTime,
     author: &Author,
-    piece: &Piece<'_>,
+    [start, rest]: [&[u8]; 2],
 ) -> &'a [u8] {
-    let [start, rest] = piece.parts;
     let line = if start.is_empty() { rest } else { &[start, rest].concat() };
     let (at, generation) = (rfc_3339(at), author.worker.generation);
     out.clear();
@@ -157,7 +155,6 @@ fn timestamp(at: WallTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::output::lines::{End, Start};
     use crate::supervisor::{SlotId, WorkerId};
 
     const AT: WallTime = WallTime(1_764_032_523_004);
@@ -171,9 +168,8 @@ mod tests {
         let worker = WorkerId { slot: SlotId(4), generation: 7 };
         let author = Author { worker, slot: "web.2".into() };
         let parts: [&[u8]; 2] = [b"\x1b[1m\"", b"\\ \xff\t"];
-        let piece = Piece { parts, start: Start::Line, end: End::Line };
         let mut out = b"before".to_vec();
-        let text = json_of_line(&mut out, 9, AT, &author, &piece);
+        let text = json_of_line(&mut out, 9, AT, &author, parts);
         assert!(text.starts_with(br#"{"n":9,"at":"2025-11-25T01:02:03.004Z","slot":"web.2","#));
         let expected = serde_json::json!({
             "n": 9, "at": "2025-11-25T01:02:03.004Z", "slot": "web.2", "generation": 7,

@@ -7,17 +7,18 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::extent::{Extent, Lines};
 use super::rotation::{NotRenamed, Renames, RotateError, open, rotate};
 use crate::plan::LogFile;
-use crate::reactor::output::lines::{End, LINE_BYTES_MAX, Piece};
+use crate::reactor::output::lines::{COPIED_BYTES_MAX, End, LINE_BYTES_MAX, Piece};
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::folder::FolderError;
 
 /// Collected lines are written when there are more, even in the middle of a wakeup.
-const COLLECTED_BYTES_MAX: usize = 256 * 1024;
+const COLLECTED_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub struct Writer {
@@ -143,17 +144,8 @@ impl Writer {
 
     /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
     pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
-        if self.plan != *plan {
-            self.plan = plan.clone();
-        }
         let bytes = piece.parts.iter().map(|part| part.len()).sum::<usize>() + 1;
-        if self.collected.len() + bytes > COLLECTED_BYTES_MAX {
-            // A failure is reported by the next flush, which meets it too.
-            let _ = self.write_out(&mut Renames::unlimited());
-        }
-        self.lines.first.get_or_insert(n);
-        self.lines.last = n;
-        self.slot = Some(worker.slot);
+        self.prepare(plan, worker, n..=n, bytes);
         let is_lost = self.line == LastLine::Lost(worker);
         if is_lost {
             self.lines.lost = Some(n);
@@ -173,6 +165,39 @@ impl Writer {
                 LastLine::Ended
             }
         };
+    }
+
+    /// Adds whole lines of a worker, each with its newline; `numbers` are theirs in the ring.
+    pub fn push_lines(
+        &mut self,
+        plan: &LogFile,
+        worker: WorkerId,
+        numbers: RangeInclusive<u64>,
+        lines: &[u8],
+    ) {
+        self.prepare(plan, worker, numbers, lines.len());
+        self.end_line();
+        lines.chunks(COPIED_BYTES_MAX).for_each(|part| self.collected.extend_from_slice(part));
+    }
+
+    /// The lines with these numbers are collected next: makes room for them.
+    fn prepare(
+        &mut self,
+        plan: &LogFile,
+        worker: WorkerId,
+        numbers: RangeInclusive<u64>,
+        bytes: usize,
+    ) {
+        if self.plan != *plan {
+            self.plan = plan.clone();
+        }
+        if self.collected.len() + bytes > COLLECTED_BYTES_MAX {
+            // A failure is reported by the next flush, which meets it too.
+            let _ = self.write_out(&mut Renames::unlimited());
+        }
+        self.lines.first.get_or_insert(*numbers.start());
+        self.lines.last = *numbers.end();
+        self.slot = Some(worker.slot);
     }
 
     /// Ends the last line, because the next one is of another worker.

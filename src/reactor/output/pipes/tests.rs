@@ -202,3 +202,61 @@ fn the_ring_keeps_each_line_as_it_was_written() {
         assert_eq!(text, format!("\none\ntwo\n\nthree\nfour\n{long}y\nfive"));
     }
 }
+
+#[test]
+fn each_worker_has_its_turn_while_the_reader_of_stdout_is_slow() {
+    const WORKERS: usize = 10;
+    let mut poller = Poller::open().unwrap();
+    let mut registrar = poller.registrar();
+    let (mut reader, stdout) = io::pipe().unwrap();
+    let mut stdout = LineQueue::to(stdout.as_fd(), Source::Stdout, &mut registrar).unwrap();
+    let now = Instant::now();
+    let sink = &mut Sink {
+        writer: &mut Writer::Plain,
+        stdout: &mut stdout,
+        files: &mut LogFiles::default(),
+        ring: &mut Ring::default(),
+        screens: &mut Screens::default(),
+        ready: &mut Vec::new(),
+        at: Moment { now, wall: WallTime(7) },
+    };
+    let mut pipes = Pipes::new();
+    let mut writers = Vec::new();
+    for n in 0..WORKERS {
+        let worker = WorkerId { slot: SlotId(n), generation: 1 };
+        let name = format!("web.{n}");
+        let label = Label {
+            slot: name.as_str().into(),
+            line: format!("{name} | ").into_bytes(),
+            continuation: Vec::new(),
+            shown: Shown::Yes,
+        };
+        let spec = OutputSpec {
+            label,
+            file: None,
+            awaited: None,
+            device: Device::Pipe,
+            terminal_output: TerminalOutput::Raw,
+        };
+        let writer = pipes.open(worker, spec, &mut registrar).unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        writers.push((worker, File::from(writer)));
+    }
+    let mut text = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    for _ in 0..4 * WORKERS {
+        for (worker, writer) in &mut writers {
+            // Until its pipe is full.
+            while writer.write(&b"a line of a worker that has many\n".repeat(124)).is_ok() {}
+            pipes.mark_readable(*worker);
+        }
+        pipes.read(sink, &mut registrar);
+        sink.stdout.flush(now);
+        let count = reader.read(&mut chunk).unwrap();
+        text.extend_from_slice(&chunk[..count]);
+    }
+    let text = String::from_utf8(text).unwrap();
+    for n in 0..WORKERS {
+        assert!(text.contains(&format!("\nweb.{n} | ")), "web.{n} had no turn");
+    }
+}

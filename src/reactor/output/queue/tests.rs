@@ -64,6 +64,29 @@ fn a_slow_reader_gets_every_line() {
 }
 
 #[test]
+fn a_slow_reader_gets_every_line_however_long_one_read_becomes_behind_its_labels() {
+    let mut piped = piped();
+    let pushed = piped.fill();
+    let label = "l".repeat(1_000);
+    let lines = "\n".repeat(2_000);
+    piped.queue.push_lines(label.as_bytes(), lines.as_bytes(), piped.now);
+    assert!(piped.queue.pending.len() > 1024 * 1024);
+    let mut text = Vec::new();
+    while piped.queue.pending.len() > 0 {
+        let mut chunk = [0; 65536];
+        let count = piped.reader.read(&mut chunk).unwrap();
+        text.extend_from_slice(&chunk[..count]);
+        assert_eq!(piped.queue.flush(piped.now), None);
+    }
+    assert!(piped.queue.pending.bytes.capacity() <= WRITE_BYTES, "the memory is given back");
+    drop(piped.queue);
+    piped.reader.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(text.lines().filter(|line| *line == label).count(), 2_000);
+    assert_eq!(text.lines().count() as u64, pushed + 2_000);
+}
+
+#[test]
 fn a_stalled_reader_loses_the_oldest_whole_lines_and_the_count_is_reported() {
     let mut piped = piped();
     let pushed = piped.fill();

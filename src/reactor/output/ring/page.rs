@@ -4,6 +4,7 @@
 //! by their newlines, when they are asked for.
 
 use super::{Author, Line, Origin};
+use crate::reactor::output::lines::COPIED_BYTES_MAX;
 use crate::supervisor::WorkerId;
 
 /// A page has room for this many runs, or for as many as take no more memory than its bytes.
@@ -74,7 +75,7 @@ impl Page {
     /// Appends `count` lines, of which the first has the number `first`. There is room for them.
     pub fn push(&mut self, origin: Origin, first: u64, count: usize, parts: &[&[u8]]) {
         let start = self.used;
-        for part in parts {
+        for part in parts.iter().flat_map(|part| part.chunks(COPIED_BYTES_MAX)) {
             self.memory[self.used..self.used + part.len()].copy_from_slice(part);
             self.used += part.len();
         }
