@@ -101,7 +101,11 @@ fn lines_that_do_not_fit_on_a_full_disk_are_counted_at_the_end() {
     pm.wait_exit(0);
     let file = read_to_string(disk.path().join(format!("{}.log", pm.slot(1)))).unwrap();
     let kept: Vec<_> = file.lines().filter_map(number).collect();
-    assert_eq!(kept, Vec::from_iter(0..kept.len() as u64), "whole lines, as many as fit");
+    assert_eq!(kept.len(), file.lines().count(), "whole lines, as many as fit");
+    // Where a long line does not fit any more, a later one that is shorter may.
+    let (first, last) = kept.split_at(kept.len() - 10);
+    assert_eq!(first, Vec::from_iter(0..first.len() as u64));
+    assert!(last.is_sorted_by(|a, b| a < b), "{last:?}");
     assert!(file.ends_with('\n') && file.len() > 65_536 - 300, "{}", file.len());
     let lost = format!("could not be written until the end; lost {} lines", 3_000 - kept.len());
     assert_eq!(pm.says.with(&lost).len(), 1);
