@@ -5,6 +5,7 @@
 //! written again, or when pm is done with the file.
 
 mod extent;
+mod open_file;
 mod rotation;
 mod writer;
 

@@ -6,8 +6,8 @@
 /// A longer line is handed on in pieces that are not longer, each of whole characters.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Many lines are copied in parts of this size. For 2 KiB and more glibc takes the instruction `rep movsb`, which on AMD's
-/// processors is ten times slower where the target stands a little behind the source in its page.
+/// Many lines are copied in parts of this size. For 2 KiB and more glibc takes the instruction `rep movsb`, which on
+/// AMD's processors is ten times slower where the target stands a little behind the source in its page.
 pub const COPIED_BYTES_MAX: usize = 1024;
 
 /// The end of a worker's output is kept up to this length.

@@ -5,15 +5,14 @@
 //! (logrotate's copytruncate): its length is asked for, not remembered. Only a regular file is written: rotation would
 //! rename a device or a pipe away, and a pipe could block; how it is opened is in [`crate::sys::folder`].
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::extent::{Extent, Lines};
+use super::open_file::{Name, OpenFile, first_line};
 use super::rotation::{NotRenamed, Renames, RotateError, open, rotate};
 use crate::plan::LogFile;
-use crate::reactor::output::lines::{COPIED_BYTES_MAX, End, LINE_BYTES_MAX, Piece};
+use crate::reactor::output::lines::{COPIED_BYTES_MAX, End, Piece};
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::folder::FolderError;
 
@@ -54,24 +53,6 @@ pub enum Progress {
     Done,
     /// The next line needs a new file, and as many files were renamed as may be at once.
     Behind,
-}
-
-#[derive(Debug)]
-struct OpenFile {
-    file: File,
-    /// Its length when it was last asked for, and what was written since.
-    length: u64,
-    /// How much of its end belongs to a line that goes on.
-    open_bytes: u64,
-    name: Name,
-}
-
-/// Whether the file is the one that its name leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    Current,
-    /// It may have been renamed: to be opened again when its last line has ended.
-    Doubtful,
 }
 
 /// Where a line stands.
@@ -336,89 +317,4 @@ impl Writer {
         };
         Ok(Some((self.file.insert(file), fitting)))
     }
-}
-
-impl OpenFile {
-    fn of(file: File) -> io::Result<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self { file, length, open_bytes: 0, name: Name::Current })
-    }
-
-    /// The length that the file really has.
-    fn ask_length(&mut self) {
-        if let Ok(metadata) = self.file.metadata() {
-            self.length = metadata.len();
-            self.open_bytes = self.open_bytes.min(self.length);
-        }
-    }
-
-    /// How many bytes may be written to the file as it is: whole lines, or the next part of a line that comes in
-    /// pieces. The first line always fits into an empty file.
-    fn fitting(&self, lines: &[u8], max_bytes: u64) -> usize {
-        let room = usize::try_from(max_bytes.saturating_sub(self.length)).unwrap_or(usize::MAX);
-        if self.open_bytes > 0 {
-            if lines.len() <= room && self.name == Name::Current {
-                return lines.len();
-            }
-            let line = first_line(lines);
-            let line_max = max_bytes.max(LINE_BYTES_MAX as u64);
-            return if self.open_bytes + line as u64 <= line_max { line } else { 0 };
-        }
-        if lines.len() <= room {
-            return lines.len();
-        }
-        match memchr::memrchr(b'\n', &lines[..room]) {
-            Some(end) => end + 1,
-            None if self.length == 0 => first_line(lines),
-            None => 0,
-        }
-    }
-
-    /// Writes this part. Returns how many bytes of it stand in the file: all, or after an error those of whole lines.
-    fn write(&mut self, part: &[u8]) -> (usize, io::Result<()>) {
-        let mut written = 0;
-        while written < part.len() {
-            match self.file.write(&part[written..]) {
-                Ok(0) => return (self.cut(&part[..written]), Err(ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return (self.cut(&part[..written]), Err(error)),
-            }
-        }
-        self.length += part.len() as u64;
-        self.open_bytes = match memchr::memrchr(b'\n', part) {
-            Some(end) => (part.len() - end - 1) as u64,
-            None => self.open_bytes + part.len() as u64,
-        };
-        (part.len(), Ok(()))
-    }
-
-    /// A part of a line must not stand before the next one: cuts off the line that `written` does not end. If that
-    /// fails too, it stays. Returns how many bytes of `written` are whole lines.
-    fn cut(&mut self, written: &[u8]) -> usize {
-        let (whole, open_bytes) = match memchr::memrchr(b'\n', written) {
-            Some(end) => (end + 1, 0),
-            None => (0, self.open_bytes),
-        };
-        let torn = open_bytes + (written.len() - whole) as u64;
-        if torn > 0
-            && let Ok(metadata) = self.file.metadata()
-        {
-            let _ = self.file.set_len(metadata.len().saturating_sub(torn));
-        }
-        whole
-    }
-
-    /// Ends a line that goes on in the next file, since it is longer than a file may be.
-    fn end_cut_line(&mut self) {
-        if self.open_bytes > 0 {
-            // What is written next reports what is wrong.
-            let _ = self.file.write_all(b"\n");
-        }
-    }
-}
-
-/// The length of the first line.
-fn first_line(lines: &[u8]) -> usize {
-    memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1)
 }
