@@ -238,7 +238,9 @@ fn each_worker_has_its_turn_while_the_reader_of_stdout_is_slow() {
             device: Device::Pipe,
             terminal_output: TerminalOutput::Raw,
         };
-        let writer = pipes.open(worker, spec, &mut registrar).unwrap();
+        let opened = pipes.open(spec.device, &mut registrar).unwrap();
+        let writer = opened.writer.try_clone().unwrap();
+        pipes.add(worker, spec, opened, &mut registrar);
         fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         writers.push((worker, File::from(writer)));
     }
