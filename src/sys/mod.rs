@@ -12,7 +12,7 @@
 //! - [`child_list`]: the kernel's list of pm's children
 //! - [`worker_tag`]: the worker that an orphan came from; [`stale_worker`]: what an earlier pm has left
 //! - [`sealed`]: a pid namespace for the reactor and all its descendants
-//! - [`own_process`]: what pm changes in itself; [`signals`]: the self-pipe
+//! - [`own_process`]: what pm changes in itself; [`signals`]: those that pm acts on; [`self_pipe`]: they end a wait
 //!
 //! What workers use:
 //! - [`stream`]: stdout and stderr without waiting; [`pty`]: a terminal for a worker
@@ -51,6 +51,7 @@ pub(crate) mod program;
 pub mod pty;
 mod raw;
 pub mod sealed;
+mod self_pipe;
 pub(crate) mod service_manager;
 mod shared;
 pub(crate) mod signals;

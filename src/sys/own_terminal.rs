@@ -3,14 +3,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 
 use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
 use signal_hook::low_level::emulate_default_handler;
 
+use super::self_pipe::SelfPipe;
 use super::signals::is_ignored;
 
 /// A terminal that passes each key on at once. Its drop, also that of a panic, gives it back as it was.
@@ -76,7 +74,7 @@ pub enum Told {
 
 /// The signals that such a command takes, as a descriptor to poll.
 pub struct Watch {
-    delivery: SignalDelivery<UnixStream, SignalOnly>,
+    pipe: SelfPipe,
 }
 
 impl Watch {
@@ -85,12 +83,9 @@ impl Watch {
     /// # Errors
     /// If the kernel refuses a pipe or a handler.
     pub fn begin() -> io::Result<Self> {
-        let (read, write) = UnixStream::pair()?;
-        read.set_nonblocking(true)?;
         let signals = [SIGWINCH, SIGTSTP, SIGCONT, SIGTERM, SIGHUP, SIGINT, SIGQUIT];
         let signals = signals.into_iter().filter(|signal| !is_ignored(*signal));
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        Ok(Self { delivery })
+        Ok(Self { pipe: SelfPipe::catch(signals)? })
     }
 
     /// What has come since the last call. Never waits.
@@ -101,13 +96,14 @@ impl Watch {
             SIGCONT => Told::Continued,
             other => Told::End(other),
         };
-        self.delivery.pending().map(told).collect()
+        self.pipe.empty();
+        self.pipe.take().map(told).collect()
     }
 }
 
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.delivery.get_read().as_fd()
+        self.pipe.as_fd()
     }
 }
 

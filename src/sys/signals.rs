@@ -1,21 +1,17 @@
-//! The self-pipe: signals as events of the poll loop, by signal-hook. What a signal means is not decided here.
+//! Signals as events of the poll loop, by a self-pipe. What a signal means is not decided here.
 //!
-//! A handler notes its signal and writes a byte, which ends the wait of the loop. Signals of one kind coalesce, as the
-//! kernel's own do (signal(7)); none is lost. The guard has no self-pipe: it waits with [`super::wait`].
+//! The pipe itself is in [`super::self_pipe`]. The guard has none: it waits with [`super::wait`].
 //!
 //! SIGTSTP and SIGCONT have no handler, since flags would lose their order. They are blocked, and wait in the kernel,
 //! where each of the two removes the other (signal(7)): only the later one is there.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{
     SIG_DFL, SIG_IGN, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
     SIGWINCH,
@@ -23,9 +19,8 @@ use nix::libc::{
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use signal_hook::SigId;
-use signal_hook::low_level;
 
+use super::self_pipe::SelfPipe;
 use super::{guard, wait};
 
 /// A signal that pm acts on.
@@ -69,20 +64,10 @@ pub enum Continued {
 
 /// The signals that pm catches, as one source of the poll loop.
 pub struct Signals {
-    arrived: Arc<Arrived>,
-    /// Readable when a signal was noted since it was emptied.
-    pipe: PipeReader,
-    handlers: Vec<SigId>,
+    pipe: SelfPipe,
     /// Readable when one of [`Signals::blocked`] waits.
     waiting: SignalFd,
     guard: Guard,
-}
-
-/// What the handlers have noted.
-struct Arrived {
-    /// The bit of each signal that has arrived and is not taken.
-    signals: AtomicU64,
-    pipe: PipeWriter,
 }
 
 /// What is known of the guard.
@@ -102,13 +87,8 @@ impl Signals {
         let others = CAUGHT_UNLESS_IGNORED.into_iter().filter(|signal| !is_ignored(*signal));
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let waiting = SignalFd::with_flags(&Self::blocked(), flags)?;
-        let (pipe, writer) = io::pipe()?;
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let arrived = Arc::new(Arrived { signals: AtomicU64::new(0), pipe: writer });
-        let handlers = others.chain([SIGCHLD]).map(|signal| arrived.catch(signal));
-        let handlers = handlers.collect::<io::Result<_>>()?;
-        Ok(Self { arrived, pipe, handlers, waiting, guard: Guard::Alive })
+        let pipe = SelfPipe::catch(others.chain([SIGCHLD]))?;
+        Ok(Self { pipe, waiting, guard: Guard::Alive })
     }
 
     /// The signals that stay blocked while the reactor runs.
@@ -118,9 +98,7 @@ impl Signals {
 
     /// The poll has reported this source: it reports the next signal again.
     pub fn empty_pipe(&mut self) {
-        let mut bytes = [0; 64];
-        // A pipe that gives less is empty, and so is one that gives EAGAIN.
-        while self.pipe.read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+        self.pipe.empty();
     }
 
     /// Takes the signals that have arrived since the last call. Never waits.
@@ -128,7 +106,7 @@ impl Signals {
     /// [`Caught::Suspend`] is the last one. It is not taken from the kernel: [`Signals::suspend`] does that. There is
     /// none without a guard, since nothing would continue pm.
     pub fn take(&mut self) -> Vec<Caught> {
-        let mut caught = self.arrived.take();
+        let mut caught: Vec<_> = self.pipe.take().map(Caught::of).collect();
         let pending = wait::pending();
         let may_be_death = pending.contains(Signal::SIGCONT) || pending.contains(Signal::SIGTSTP);
         if may_be_death && self.guard == Guard::Alive && !guard::is_alive() {
@@ -163,38 +141,6 @@ impl Signals {
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
-        for handler in self.handlers.drain(..) {
-            low_level::unregister(handler);
-        }
-    }
-}
-
-impl Arrived {
-    fn catch(self: &Arc<Self>, signal: i32) -> io::Result<SigId> {
-        let arrived = Arc::clone(self);
-        // SAFETY: all that the handler does is a store and a write(2), which are allowed in one (signal-safety(7)).
-        // signal-hook keeps errno.
-        // WHY: the safe handlers of signal-hook have a descriptor each, and copies of those would be made for each
-        // child.
-        unsafe { low_level::register(signal, move || arrived.note(signal)) }
-    }
-
-    fn note(&self, signal: i32) {
-        self.signals.fetch_or(1 << signal, Ordering::SeqCst);
-        // A pipe that is full is readable all the same.
-        let _ = (&self.pipe).write(&[0]);
-    }
-
-    /// In the order of their numbers.
-    fn take(&self) -> Vec<Caught> {
-        let signals = self.signals.swap(0, Ordering::SeqCst);
-        let arrived = (1..64).filter(|signal| signals >> signal & 1 == 1);
-        if signals == 0 { Vec::new() } else { arrived.map(Caught::of).collect() }
-    }
-}
-
 impl Caught {
     fn of(signal: i32) -> Self {
         match signal {
@@ -213,17 +159,17 @@ impl Caught {
 
 impl Source for Signals {
     fn register(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        SourceFd(&self.pipe.as_raw_fd()).register(at, token, interest)?;
+        SourceFd(&self.pipe.as_fd().as_raw_fd()).register(at, token, interest)?;
         SourceFd(&self.waiting.as_fd().as_raw_fd()).register(at, token, interest)
     }
 
     fn reregister(&mut self, at: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        SourceFd(&self.pipe.as_raw_fd()).reregister(at, token, interest)?;
+        SourceFd(&self.pipe.as_fd().as_raw_fd()).reregister(at, token, interest)?;
         SourceFd(&self.waiting.as_fd().as_raw_fd()).reregister(at, token, interest)
     }
 
     fn deregister(&mut self, at: &Registry) -> io::Result<()> {
-        SourceFd(&self.pipe.as_raw_fd()).deregister(at)?;
+        SourceFd(&self.pipe.as_fd().as_raw_fd()).deregister(at)?;
         SourceFd(&self.waiting.as_fd().as_raw_fd()).deregister(at)
     }
 }
