@@ -10,6 +10,7 @@ use super::super::clock::WallTime;
 use super::super::output::{Line, LineKind, Ring};
 use super::call::{Format, LogsCall};
 use super::http::{Connection, Head, Status};
+use super::rest::Rest;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::wire::{LogFile, LogLine, LogStart, Time};
 
@@ -24,8 +25,7 @@ pub struct Logs {
     /// Lines that were gone before the client could be given them, and are not counted yet.
     missed: u64,
     /// Text that had no room yet.
-    rest: String,
-    given: usize,
+    rest: Rest,
     /// The time of the last line, as it is written.
     time: (WallTime, Time),
 }
@@ -68,8 +68,7 @@ impl Logs {
             follow: call.follow,
             format: call.format,
             missed: 0,
-            rest: String::new(),
-            given: 0,
+            rest: Rest::default(),
             time: (WallTime::default(), time(WallTime::default())),
         };
         if let Some(count) = call.lines {
@@ -88,7 +87,8 @@ impl Logs {
         let filter = &self.filter;
         let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
         let kept = lines.filter(|line| filter.is_meant(line)).count() as u64;
-        self.rest = serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n";
+        *self.rest.text() =
+            serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n";
         self
     }
 
@@ -108,15 +108,15 @@ impl Logs {
 
     /// Gives the client what it asks for, as far as there is room.
     pub fn fill(&mut self, ring: &Ring, connection: &mut Connection) -> More {
-        if !self.give_rest(connection) {
+        if !self.rest.give(connection) {
             return More::No;
         }
         let lost = ring.lost_after(self.cursor);
         if lost > 0 {
             self.cursor += lost;
             self.missed += lost;
-            self.rest = self.lost(lost);
-            if !self.give_rest(connection) {
+            *self.rest.text() = self.lost(lost);
+            if !self.rest.give(connection) {
                 return More::No;
             }
         }
@@ -134,7 +134,7 @@ impl Logs {
             if filter.is_meant(&line) {
                 self.write(&line);
                 self.cursor = line.n;
-                if !self.give_rest(connection) {
+                if !self.rest.give(connection) {
                     return More::No;
                 }
             }
@@ -156,25 +156,11 @@ impl Logs {
         std::mem::take(&mut self.missed)
     }
 
-    /// Gives the rest of a line. True if nothing is left of it.
-    fn give_rest(&mut self, connection: &mut Connection) -> bool {
-        let rest = &self.rest.as_bytes()[self.given..];
-        let count = rest.len().min(connection.output_room());
-        connection.stream(&rest[..count]);
-        self.given += count;
-        if self.given < self.rest.len() {
-            return false;
-        }
-        self.rest.clear();
-        self.given = 0;
-        true
-    }
-
     fn write(&mut self, line: &Line<'_>) {
         if self.format == Format::Text {
             let text = String::from_utf8_lossy(line.bytes);
             for part in [line.slot, " | ", &text, "\n"] {
-                self.rest.push_str(part);
+                self.rest.text().push_str(part);
             }
             return;
         }
@@ -182,7 +168,7 @@ impl Logs {
         if self.time.0 != line.at {
             self.time = (line.at, time(line.at));
         }
-        self.rest = self.formatted(&LogLine {
+        *self.rest.text() = self.formatted(&LogLine {
             n: line.n,
             at: self.time.1.clone(),
             slot: line.slot.to_string(),

@@ -5,7 +5,7 @@
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
 //! [`status`] what a slot is at, [`stats`] what its worker uses, [`goal`] what an answer waits for, [`events`] what has
 //! happened, [`stream`] a reader of that, [`logs`] a reader of lines, [`metrics`] one of counts, [`attachment`] one
-//! that has a terminal; [`parent`] is the service manager above pm.
+//! that has a terminal, [`rest`] what a reader is given; [`parent`] is the service manager above pm.
 
 pub mod attachment;
 pub mod call;
@@ -17,6 +17,7 @@ pub mod logs;
 pub mod metrics;
 pub mod parent;
 pub mod problems;
+mod rest;
 pub mod selectors;
 pub mod stats;
 pub mod status;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::call::{EventsCall, Format};
 use super::events::{After, Events};
 use super::http::{Connection, Head, Status};
+use super::rest::Rest;
 use crate::wire::{Event, EventKind, Time};
 
 /// The stream of one client.
@@ -16,17 +17,15 @@ pub struct Stream {
     slots: Vec<String>,
     follow: bool,
     format: Format,
-    /// An event for which there was not enough room, and how much of it the client was given.
-    rest: String,
-    given: usize,
+    /// The event that the client is given.
+    rest: Rest,
 }
 
 impl Stream {
     /// `slots` are the names of those that the client has selected; empty for all.
     pub fn new(call: &EventsCall, slots: Vec<String>) -> Self {
         let EventsCall { after, follow, format, .. } = *call;
-        let (rest, given) = (String::new(), 0);
-        Self { cursor: after.unwrap_or(0), slots, follow, format, rest, given }
+        Self { cursor: after.unwrap_or(0), slots, follow, format, rest: Rest::default() }
     }
 
     /// True if it goes on with what is new.
@@ -47,20 +46,18 @@ impl Stream {
     }
 
     /// Gives the client what has happened, as far as there is room. `now` is the time of a gap.
-    ///
-    /// An event may be longer than what waits for a client at most. Its rest follows when the client has read.
     pub fn fill(&mut self, events: &Events, now: impl Fn() -> Time, connection: &mut Connection) {
-        while self.give_rest(connection) {
+        while self.rest.give(connection) {
             match events.after(self.cursor) {
                 After::Gap(dropped) => {
                     self.cursor += dropped;
                     let kind = EventKind::Gap { dropped };
-                    self.rest = self.written(&Event { seq: self.cursor, at: now(), kind });
+                    *self.rest.text() = self.written(&Event { seq: self.cursor, at: now(), kind });
                 }
                 After::Event(event) => {
                     self.cursor = event.seq;
                     if self.is_meant(event) {
-                        self.rest = self.written(event);
+                        *self.rest.text() = self.written(event);
                     }
                     // It is the last one.
                     self.follow &= !matches!(event.kind, EventKind::Bye { .. });
@@ -69,19 +66,6 @@ impl Stream {
                 After::Nothing => return connection.end_stream(),
             }
         }
-    }
-
-    /// Gives the rest of an event. True if nothing is left of it.
-    fn give_rest(&mut self, connection: &mut Connection) -> bool {
-        let rest = &self.rest.as_bytes()[self.given..];
-        let count = rest.len().min(connection.output_room());
-        connection.stream(&rest[..count]);
-        self.given += count;
-        if self.given < self.rest.len() {
-            return false;
-        }
-        (self.rest, self.given) = (String::new(), 0);
-        true
     }
 
     fn is_meant(&self, event: &Event) -> bool {

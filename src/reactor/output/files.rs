@@ -10,15 +10,13 @@ mod rotation;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 pub use self::extent::Extent;
 use self::rotation::{NotRenamed, Renames};
 use self::writer::{Progress, Writer};
-use super::lines::Piece;
 use crate::plan::LogFile;
-use crate::supervisor::{SlotId, WorkerId};
+use crate::supervisor::SlotId;
 use crate::sys::folder::FolderError;
 
 /// All files, by path.
@@ -59,23 +57,8 @@ pub enum Incident {
 }
 
 impl LogFiles {
-    /// Adds a line of a worker, or a piece of one; `n` is its number in the ring.
-    pub fn push(&mut self, plan: &LogFile, worker: WorkerId, n: u64, piece: &Piece<'_>) {
-        self.writer(plan).push(plan, worker, n, piece);
-    }
-
-    /// Adds whole lines of a worker, each with its newline; `numbers` are theirs in the ring.
-    pub fn push_lines(
-        &mut self,
-        plan: &LogFile,
-        worker: WorkerId,
-        numbers: RangeInclusive<u64>,
-        lines: &[u8],
-    ) {
-        self.writer(plan).push_lines(plan, worker, numbers, lines);
-    }
-
-    fn writer(&mut self, plan: &LogFile) -> &mut Writer {
+    /// What collects the lines for this file.
+    pub fn writer(&mut self, plan: &LogFile) -> &mut Writer {
         if !self.files.contains_key(&plan.path) {
             self.files.insert(plan.path.clone(), LogOutput::new(plan));
         }

@@ -102,7 +102,8 @@ impl OutputSpec {
             self.awaited = None;
         }
         if let Some(file) = &self.file {
-            sink.files.push_lines(file, author.worker, first..=sink.ring.last(), lines);
+            let numbers = first..=sink.ring.last();
+            sink.files.writer(file).push_lines(file, author.worker, numbers, lines);
         }
         match (self.label.shown, &mut *sink.writer) {
             (Shown::No, _) => {}
@@ -141,7 +142,7 @@ impl OutputSpec {
             self.awaited = None;
         }
         if let Some(file) = &self.file {
-            sink.files.push(file, author.worker, n, piece);
+            sink.files.writer(file).push(file, author.worker, n, piece);
         }
         let (at, [start, rest]) = (sink.at, piece.parts);
         match (self.label.shown, &mut *sink.writer) {

@@ -72,6 +72,10 @@ impl Head {
         if after == After::Close {
             push_header(&mut text, "Connection", "close");
         }
+        if status == Status::ServiceUnavailable {
+            // In seconds (RFC 9110, section 10.2.3).
+            push_header(&mut text, "Retry-After", 1);
+        }
         for (name, value) in &self.headers {
             push_header(&mut text, name, value);
         }

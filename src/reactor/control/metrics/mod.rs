@@ -16,6 +16,7 @@ use super::super::slots::measures::PURPOSES;
 use super::http::{Connection, Head, Status};
 use super::logs::More;
 use super::problems;
+use super::rest::Rest;
 use super::status::View;
 use crate::plan::text::suggest::Suggestion;
 use crate::supervisor::{PoolId, SlotId, Wanted};
@@ -33,8 +34,7 @@ pub struct Metrics {
     /// The family that is written next, and how many of its slots or pools are written.
     next: (usize, usize),
     /// Text that had no room yet.
-    rest: String,
-    given: usize,
+    rest: Rest,
 }
 
 /// A slot, and its labels.
@@ -87,7 +87,7 @@ impl Metrics {
         }
         known.retain(|_, name| pools.is_empty() || pools.contains(name));
         let pools = known.into_iter().collect();
-        Ok(Self { dialect, slots, pools, next: (0, 0), rest: String::new(), given: 0 })
+        Ok(Self { dialect, slots, pools, next: (0, 0), rest: Rest::default() })
     }
 
     pub fn head(&self) -> Head {
@@ -100,15 +100,9 @@ impl Metrics {
     pub fn fill(&mut self, source: &Source<'_>, connection: &mut Connection) -> More {
         let mut more = More::No;
         loop {
-            let rest = &self.rest.as_bytes()[self.given..];
-            let count = rest.len().min(connection.output_room());
-            connection.stream(&rest[..count]);
-            self.given += count;
-            if self.given < self.rest.len() {
+            if !self.rest.give(connection) {
                 return more;
             }
-            self.rest.clear();
-            self.given = 0;
             if !self.write_next(source) {
                 connection.end_stream();
                 return More::No;
@@ -124,12 +118,12 @@ impl Metrics {
             // Its line is the last one, once.
             let is_due = self.next.1 == 0 && self.dialect == Dialect::OpenMetrics;
             if is_due {
-                self.rest.push_str("# EOF\n");
+                self.rest.text().push_str("# EOF\n");
                 self.next.1 = 1;
             }
             return is_due;
         };
-        let mut text = Text { dialect: self.dialect, family: *family, written: &mut self.rest };
+        let mut text = Text { dialect: self.dialect, family: *family, written: self.rest.text() };
         if item == 0 {
             text.head();
         }

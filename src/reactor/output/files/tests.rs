@@ -8,8 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::*;
+use crate::reactor::output::lines::Piece;
 use crate::reactor::output::lines::{End, Start};
 use crate::supervisor::SlotId;
+use crate::supervisor::WorkerId;
 
 const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
 
@@ -29,7 +31,12 @@ fn lines_go_whole_into_files_of_at_most_max_size() {
     let plan = plan(folder.path(), 40, 2);
     let mut files = LogFiles::default();
     for n in 0..20 {
-        files.push(&plan, WORKER, 1, &piece(&[b"line ", format!("{n:02}").as_bytes()], End::Line));
+        files.writer(&plan).push(
+            &plan,
+            WORKER,
+            1,
+            &piece(&[b"line ", format!("{n:02}").as_bytes()], End::Line),
+        );
     }
     assert!(files.flush().is_empty());
     let read = |name: &str| read_to_string(folder.path().join("logs").join(name)).unwrap();
@@ -52,8 +59,8 @@ fn only_files_that_are_there_are_renamed() {
         std::fs::write(numbered(n), n.to_string()).unwrap();
     }
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"former"], End::Line));
-    files.push(&plan, WORKER, 1, &piece(&[b"last"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"former"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"last"], End::Line));
     files.flush();
     assert_eq!([1, 2, 3].map(|n| read_to_string(numbered(n)).unwrap()), ["former\n", "1", "3"]);
     assert!(!numbered(4).exists());
@@ -65,9 +72,9 @@ fn one_flush_renames_only_so_many_files_and_the_next_one_goes_on() {
     let plan = plan(folder.path(), 8, 1_000);
     let mut files = LogFiles::default();
     let lines: Vec<_> = (0..100).map(|n| format!("line {n:02}")).collect();
-    lines
-        .iter()
-        .for_each(|line| files.push(&plan, WORKER, 1, &piece(&[line.as_bytes()], End::Line)));
+    lines.iter().for_each(|line| {
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[line.as_bytes()], End::Line))
+    });
     let count = || std::fs::read_dir(folder.path().join("logs")).unwrap().count();
     assert!(files.flush().is_empty());
     assert!((10..60).contains(&count()), "{}", count());
@@ -96,7 +103,7 @@ fn a_file_that_cannot_be_rotated_goes_on_and_is_tried_again_at_each_size() {
         let mut push = |range: std::ops::Range<u32>| {
             for n in range {
                 let line = format!("line {n:02} {}", "x".repeat(if n % 10 == 9 { 50 } else { 0 }));
-                files.push(&plan, WORKER, 0, &piece(&[line.as_bytes()], End::Line));
+                files.writer(&plan).push(&plan, WORKER, 0, &piece(&[line.as_bytes()], End::Line));
                 said.extend(files.flush());
             }
         };
@@ -121,8 +128,8 @@ fn a_line_longer_than_max_size_gets_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 4, 0);
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"much too long"], End::Line));
-    files.push(&plan, WORKER, 1, &piece(&[b"x"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"much too long"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"x"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&plan.path).unwrap(), "x\n");
 }
@@ -133,7 +140,7 @@ fn an_existing_file_is_appended_to() {
     let plan = plan(folder.path(), 1_000, 1);
     for _ in 0..2 {
         let mut files = LogFiles::default();
-        files.push(&plan, WORKER, 1, &piece(&[b"again"], End::Line));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"again"], End::Line));
         files.flush();
     }
     assert_eq!(read_to_string(&plan.path).unwrap(), "again\nagain\n");
@@ -148,12 +155,12 @@ fn a_file_that_cannot_be_written_is_reported_once_and_the_loss_when_it_can() {
     let mut files = LogFiles::default();
     let mut said = Vec::new();
     for _ in 0..3 {
-        files.push(&plan, WORKER, 1, &piece(&[b"lost"], End::Line));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"lost"], End::Line));
         said.extend(files.flush());
     }
     assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
     remove_file(folder.path().join("logs")).unwrap();
-    files.push(&plan, WORKER, 1, &piece(&[b"kept"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"kept"], End::Line));
     let said = files.flush();
     assert!(matches!(said[..], [Incident::Restored { lost: 3, .. }]), "{said:?}");
     assert_eq!(read_to_string(&plan.path).unwrap(), "kept\n");
@@ -174,7 +181,7 @@ fn only_a_regular_file_is_written() {
         put();
         let mut files = LogFiles::default();
         for _ in 0..20 {
-            files.push(&plan, WORKER, 1, &piece(&[b"a line"], End::Line));
+            files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"a line"], End::Line));
         }
         let said = files.flush();
         assert!(matches!(said[..], [Incident::Broken { .. }]), "{said:?}");
@@ -194,7 +201,7 @@ fn a_pipe_in_the_place_of_a_file_is_not_opened() {
     let mut options = std::fs::OpenOptions::new();
     let reader = options.read(true).custom_flags(libc::O_NONBLOCK).open(&plan.path).unwrap();
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"a line"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"a line"], End::Line));
     assert!(matches!(files.flush()[..], [Incident::Broken { .. }]));
     // A pipe that was opened for writing and closed again is hung up (poll(2)).
     let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
@@ -207,12 +214,12 @@ fn a_line_that_comes_in_pieces_is_rotated_as_a_whole() {
     let plan = plan(folder.path(), 250_000, 2);
     let mut files = LogFiles::default();
     let long = vec![b'x'; 60_000];
-    files.push(&plan, WORKER, 1, &piece(&[&long[..20_000]], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[&long[..20_000]], End::Line));
     for end in [End::Continued, End::Continued, End::Continued, End::Line] {
-        files.push(&plan, WORKER, 1, &piece(&[&long], end));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[&long], end));
         files.flush();
     }
-    files.push(&plan, WORKER, 1, &piece(&[b"last"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"last"], End::Line));
     files.flush();
     let rotated = read_to_string(folder.path().join("logs/web.1.log.1")).unwrap();
     let lengths: Vec<_> = rotated.lines().map(str::len).collect();
@@ -226,7 +233,7 @@ fn a_line_without_an_end_does_not_grow_a_file_for_ever() {
     let plan = plan(folder.path(), 100_000, 9);
     let mut files = LogFiles::default();
     for _ in 0..10 {
-        files.push(&plan, WORKER, 1, &piece(&[&[b'x'; 65_536]], End::Continued));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[&[b'x'; 65_536]], End::Continued));
         files.flush();
     }
     let names = std::fs::read_dir(folder.path().join("logs")).unwrap();
@@ -242,10 +249,10 @@ fn a_line_that_a_worker_left_open_is_ended_before_the_line_of_the_next() {
     let plan = plan(folder.path(), 1_000, 1);
     let mut files = LogFiles::default();
     let next = WorkerId { generation: 2, ..WORKER };
-    files.push(&plan, WORKER, 1, &piece(&[b"left open"], End::Continued));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"left open"], End::Continued));
     files.flush();
-    files.push(&plan, next, 2, &piece(&[b"of the next"], End::Line));
-    files.push(&plan, WORKER, 1, &piece(&[b", its rest"], End::Continued));
+    files.writer(&plan).push(&plan, next, 2, &piece(&[b"of the next"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b", its rest"], End::Continued));
     files.close();
     assert_eq!(read_to_string(&plan.path).unwrap(), "left open\nof the next\n, its rest\n");
 }
@@ -255,13 +262,13 @@ fn a_long_line_ends_in_the_file_that_was_renamed_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1_000, 1);
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"the start, "], End::Continued));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"the start, "], End::Continued));
     files.flush();
     let moved = folder.path().join("moved");
     rename(&plan.path, &moved).unwrap();
     files.reopen();
-    files.push(&plan, WORKER, 1, &piece(&[b"the end"], End::Line));
-    files.push(&plan, WORKER, 1, &piece(&[b"another"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"the end"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"another"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&moved).unwrap(), "the start, the end\n");
     assert_eq!(read_to_string(&plan.path).unwrap(), "another\n");
@@ -272,10 +279,10 @@ fn a_file_that_was_truncated_meanwhile_is_not_rotated_for_its_former_length() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 20, 1);
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"0123456789"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"0123456789"], End::Line));
     files.flush();
     std::fs::OpenOptions::new().write(true).open(&plan.path).unwrap().set_len(0).unwrap();
-    files.push(&plan, WORKER, 1, &piece(&[b"abcdefghij"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"abcdefghij"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&plan.path).unwrap(), "abcdefghij\n");
     assert!(!folder.path().join("logs/web.1.log.1").exists());
@@ -310,7 +317,12 @@ fn whole_lines_of_a_failed_write_stay_and_only_the_others_are_lost() {
     let plan = LogFile { path: disk.0.path().join("web.1.log"), max_bytes: 1 << 20, keep: 1 };
     let mut files = LogFiles::default();
     for n in 0..1_000 {
-        files.push(&plan, WORKER, 1, &piece(&[format!("line {n:024}").as_bytes()], End::Line));
+        files.writer(&plan).push(
+            &plan,
+            WORKER,
+            1,
+            &piece(&[format!("line {n:024}").as_bytes()], End::Line),
+        );
     }
     assert!(matches!(files.flush()[..], [Incident::Broken { .. }]));
     let text = read_to_string(&plan.path).unwrap();
@@ -321,7 +333,7 @@ fn whole_lines_of_a_failed_write_stay_and_only_the_others_are_lost() {
     // Truncated by another process while it cannot be written: no hole is left.
     let file = std::fs::OpenOptions::new().write(true).open(&plan.path).unwrap();
     file.set_len(0).unwrap();
-    files.push(&plan, WORKER, 1, &piece(&[b"again"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"again"], End::Line));
     let said = files.flush();
     assert!(
         matches!(said[..], [Incident::Restored { lost, .. }] if lost == 1_000 - kept),
@@ -338,12 +350,12 @@ fn a_long_line_of_which_a_piece_is_lost_is_lost_as_a_whole() {
     };
     let plan = LogFile { path: disk.0.path().join("web.1.log"), max_bytes: 1 << 20, keep: 1 };
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"before"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"before"], End::Line));
     for end in [End::Continued, End::Continued, End::Continued, End::Line] {
-        files.push(&plan, WORKER, 1, &piece(&[&[b'x'; 50_000]], end));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[&[b'x'; 50_000]], end));
         files.flush();
     }
-    files.push(&plan, WORKER, 1, &piece(&[b"after"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"after"], End::Line));
     let said = files.flush();
     assert!(matches!(said[..], [Incident::Restored { lost: 1, .. }]), "{said:?}");
     assert_eq!(read_to_string(&plan.path).unwrap(), "before\nafter\n");
@@ -356,7 +368,7 @@ fn lines_that_are_lost_until_the_end_are_counted_there() {
     std::fs::write(folder.path().join("logs"), "").unwrap();
     let mut files = LogFiles::default();
     for _ in 0..7 {
-        files.push(&plan, WORKER, 1, &piece(&[b"lost"], End::Line));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"lost"], End::Line));
     }
     let said = files.close();
     assert!(
@@ -370,10 +382,10 @@ fn a_line_that_comes_in_pieces_is_one_line_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(folder.path(), 1_000, 1);
     let mut files = LogFiles::default();
-    files.push(&plan, WORKER, 1, &piece(&[b"the start, "], End::Continued));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"the start, "], End::Continued));
     files.flush();
-    files.push(&plan, WORKER, 1, &piece(&[b"the end"], End::Line));
-    files.push(&plan, WORKER, 1, &piece(&[b"another"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"the end"], End::Line));
+    files.writer(&plan).push(&plan, WORKER, 1, &piece(&[b"another"], End::Line));
     files.flush();
     assert_eq!(read_to_string(&plan.path).unwrap(), "the start, the end\nanother\n");
 }
@@ -385,7 +397,7 @@ fn a_file_that_was_moved_away_is_created_again_after_reopen() {
     let mut files = LogFiles::default();
     let moved = folder.path().join("moved");
     for line in ["one", "two", "three"] {
-        files.push(&plan, WORKER, 1, &piece(&[line.as_bytes()], End::Line));
+        files.writer(&plan).push(&plan, WORKER, 1, &piece(&[line.as_bytes()], End::Line));
         files.flush();
         if line == "one" {
             rename(&plan.path, &moved).unwrap();

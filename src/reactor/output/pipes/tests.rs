@@ -16,6 +16,23 @@ use crate::reactor::tokens::Poller;
 
 const WORKER: WorkerId = WorkerId { slot: SlotId(0), generation: 1 };
 
+/// A pipe whose lines go to stdout.
+fn spec(slot: &str) -> OutputSpec {
+    let label = Label {
+        slot: slot.into(),
+        line: format!("{slot} | ").into_bytes(),
+        continuation: format!("{slot} + ").into_bytes(),
+        shown: Shown::Yes,
+    };
+    OutputSpec {
+        label,
+        file: None,
+        awaited: None,
+        device: Device::Pipe,
+        terminal_output: TerminalOutput::Raw,
+    }
+}
+
 /// What stdout shows of these writes of one worker, read after each, and the end that is kept of them.
 fn output(writes: &[&[u8]]) -> (String, LastOutput) {
     let (text, last, _) = output_and_ready(None, writes);
@@ -66,19 +83,7 @@ fn output_into(
         at,
     };
     let mut pipes = Pipes::new();
-    let label = Label {
-        slot: "web.1".into(),
-        line: b"web.1 | ".into(),
-        continuation: b"web.1 + ".into(),
-        shown: Shown::Yes,
-    };
-    let spec = OutputSpec {
-        label,
-        file: None,
-        awaited,
-        device: Device::Pipe,
-        terminal_output: TerminalOutput::Raw,
-    };
+    let spec = OutputSpec { awaited, ..spec("web.1") };
     let opened = pipes.open(spec.device, &mut registrar).unwrap();
     let mut writer = File::from(opened.writer.try_clone().unwrap());
     pipes.add(WORKER, spec, opened, &mut registrar);
@@ -134,19 +139,7 @@ fn a_pipe_that_ends_before_its_worker_is_reported_keeps_its_last_lines() {
         at,
     };
     let mut pipes = Pipes::new();
-    let label = Label {
-        slot: "web.1".into(),
-        line: Vec::new(),
-        continuation: Vec::new(),
-        shown: Shown::Yes,
-    };
-    let spec = OutputSpec {
-        label,
-        file: None,
-        awaited: None,
-        device: Device::Pipe,
-        terminal_output: TerminalOutput::Raw,
-    };
+    let spec = spec("web.1");
     let opened = pipes.open(spec.device, &mut registrar).unwrap();
     let mut writer = File::from(opened.writer.try_clone().unwrap());
     pipes.add(WORKER, spec, opened, &mut registrar);
@@ -224,20 +217,7 @@ fn each_worker_has_its_turn_while_the_reader_of_stdout_is_slow() {
     let mut writers = Vec::new();
     for n in 0..WORKERS {
         let worker = WorkerId { slot: SlotId(n), generation: 1 };
-        let name = format!("web.{n}");
-        let label = Label {
-            slot: name.as_str().into(),
-            line: format!("{name} | ").into_bytes(),
-            continuation: Vec::new(),
-            shown: Shown::Yes,
-        };
-        let spec = OutputSpec {
-            label,
-            file: None,
-            awaited: None,
-            device: Device::Pipe,
-            terminal_output: TerminalOutput::Raw,
-        };
+        let spec = spec(&format!("web.{n}"));
         let opened = pipes.open(spec.device, &mut registrar).unwrap();
         let writer = opened.writer.try_clone().unwrap();
         pipes.add(worker, spec, opened, &mut registrar);

@@ -45,6 +45,14 @@ fn an_answer_has_its_length_and_its_headers() {
 }
 
 #[test]
+fn an_answer_that_will_be_another_one_soon_says_when_to_ask_again() {
+    let busy = Problem::new("busy", "Busy", Status::ServiceUnavailable, "too many").reply();
+    assert!(head_of(&answer(GET, &busy)).contains("\r\nRetry-After: 1"));
+    let reply = Reply::json(Status::Ok, &json!({}));
+    assert!(!head_of(&answer(GET, &reply)).contains("Retry-After"));
+}
+
+#[test]
 fn a_problem_has_its_members() {
     let problem = Problem::new("no-such-slot", "No such slot", Status::NotFound, "no web.9");
     let answer = answer(GET, &problem.with("candidates", vec!["web.1"]).reply());
