@@ -79,7 +79,7 @@ impl Reactor {
     /// Gives pools other numbers of workers: `5`, `+1` or `-1`.
     ///
     /// # Errors
-    /// If there is no such pool, or if it cannot have so many. Then nothing has changed.
+    /// If there is no such pool, or if it cannot have that many workers. Then nothing has changed.
     pub(super) fn scale_to(
         &mut self,
         pools: &BTreeMap<String, String>,

@@ -140,21 +140,19 @@ impl Slots {
         }
         let mut specs = Vec::new();
         let mut opened = Vec::new();
-        let slots_of = |pool: &mut Pool| std::mem::take(&mut pool.slots);
-        let planned = plan.pools.iter_mut().enumerate();
-        let planned =
-            planned.flat_map(|(n, pool)| slots_of(pool).into_iter().map(move |slot| (n, slot)));
-        for (n, slot) in Vec::from_iter(planned) {
-            let pool = &plan.pools[n];
-            let id = known.remove(&Key::of(&pool.name, &slot)).unwrap_or_else(|| self.new_slot());
-            if slot.exec.notifies && !health.has_socket(id) {
-                opened.push(id);
-            }
-            match self.launch_spec(id, pool, slot, &mut texts, health, registrar) {
-                Ok(spec) => specs.push((id, n, spec)),
-                Err(error) => {
-                    opened.into_iter().for_each(|id| health.close_socket(id, registrar));
-                    return Err(error);
+        for (n, pool) in plan.pools.iter_mut().enumerate() {
+            for slot in std::mem::take(&mut pool.slots) {
+                let key = Key::of(&pool.name, &slot);
+                let id = known.remove(&key).unwrap_or_else(|| self.new_slot());
+                if slot.exec.notifies && !health.has_socket(id) {
+                    opened.push(id);
+                }
+                match self.launch_spec(id, pool, slot, &mut texts, health, registrar) {
+                    Ok(spec) => specs.push((id, n, spec)),
+                    Err(error) => {
+                        opened.into_iter().for_each(|id| health.close_socket(id, registrar));
+                        return Err(error);
+                    }
                 }
             }
         }
