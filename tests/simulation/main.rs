@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Where to look next: `laws/` is what must hold; `kernel.rs` is the fake kernel; `plans.rs` makes plans; `rig/` plays
-//! the reactor; `record.rs`, `facts.rs` and `life.rs` are what an observer knows; `coverage.rs` checks that everything
+//! the reactor; `record.rs`, `facts/` and `life.rs` are what an observer knows; `coverage.rs` checks that everything
 //! happens often enough; `exhaustive/` leaves nothing to chance.
 
 mod coverage;

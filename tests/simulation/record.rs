@@ -2,7 +2,7 @@
 //! end.
 //!
 //! The laws compare this with what the supervisor answers. Nothing here is asked of the supervisor under test; only its
-//! actions are noted, when they have been carried out. What is known of one slot is in `facts.rs`.
+//! actions are noted, when they have been carried out. What is known of one slot is in `facts/`.
 
 use std::time::{Duration, Instant};
 
