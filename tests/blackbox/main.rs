@@ -1,7 +1,7 @@
 //! The real binary with real workers: what a user of pm sees, and that no process is left when pm has ended.
 //!
 //! Each test starts its own pm ([`support::pool`]) on its own ports. Its workers obey orders
-//! (`tests/fixtures/worker.rs`). A test waits for facts, not for time to pass. A test that fails ends everything that
+//! (`tests/fixtures/worker/`). A test waits for facts, not for time to pass. A test that fails ends everything that
 //! it has started.
 //!
 //! `PM_TEST_BIN` names another pm to test, such as the release build; only there the memory of an idle pm is asserted.
