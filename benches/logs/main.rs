@@ -4,8 +4,8 @@
 //!
 //! All take turns, so that all else that the machine does falls on all. Each line of each worker is looked for in the
 //! file. Where there are many workers, one more writes a line now and then: its longest wait is shown.
-//! With `PM_BESIDE=FILE` an older pm takes part too. The file is in `TMPDIR`; with `TMPDIR=/dev/shm` no disk takes part.
-//! Needs a C compiler.
+//! With `PM_BESIDE=FILE` an older pm takes part too. The file is in `TMPDIR`; with `TMPDIR=/dev/shm` no disk takes
+//! part. Needs a C compiler.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench storm
 //!
-//! All workers are killed at once, and then some of them one after another; at last pm is stopped. `PM_STORM_SIZES` is a
-//! list of numbers of workers. With `PM_BESIDE=FILE` an older pm takes part too, where it can keep that number. Needs
+//! All workers are killed at once, and then some of them one after another; at last pm is stopped. `PM_STORM_SIZES` is
+//! a list of numbers of workers. With `PM_BESIDE=FILE` an older pm takes part too, where it can keep that number. Needs
 //! root (see `proc_events`) and a C compiler.
 
 #[path = "../../tests/support/proc_events.rs"]

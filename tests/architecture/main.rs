@@ -1,7 +1,9 @@
-//! The floors, and what each floor does without, checked on the syntax tree of every file in `src`.
+//! The floors, and what each floor does without, checked on the syntax tree of every file in `src`; and how long each
+//! file may be, tests and benchmarks too.
 //!
-//! One test a rule; `self_test` breaks each rule once. A rule reads the program only: items under `#[cfg(test)]` are
-//! left out. What a lint can hold is not here: see `[lints]` in Cargo.toml, `clippy.toml` and the head of `src/lib.rs`.
+//! One test a rule; `self_test` breaks each rule once. A rule of syntax reads the program only: items under
+//! `#[cfg(test)]` are left out. What a lint can hold is not here: see `[lints]` in Cargo.toml, `clippy.toml` and the
+//! head of `src/lib.rs`.
 
 mod comparisons;
 mod self_test;
@@ -12,7 +14,7 @@ use std::path::Path;
 
 use syn::Item;
 
-use crate::source::{Source, sources};
+use crate::source::{Source, sources, texts};
 
 /// Each name in `src/` and its floor. Of two floors with one number, neither uses the other. `main` may use `cli`.
 const FLOORS: [(&str, usize); 9] = [
@@ -163,31 +165,40 @@ fn no_comparison_with_english_text_decides_anything() {
 
 #[test]
 fn a_file_begins_with_what_it_is() {
-    uphold("src", |source| {
-        let advice = "begin with `//!`: what it is, what it never does, where to look next";
-        if source.text.starts_with("//! ") { Vec::new() } else { vec![(1, advice.into())] }
-    });
+    uphold("src", |source| lacks_a_head(&source.text));
+    for root in ["tests", "benches"] {
+        uphold_of_text(root, lacks_a_head);
+    }
 }
 
 #[test]
 fn a_file_is_short_and_its_comments_are_narrow() {
-    uphold("src", |source| {
-        let is_wide = |line: &str| {
-            line.trim_start().starts_with("//") && line.chars().count() > COMMENT_COLUMNS_MAX
-        };
-        let lines = (1..).zip(source.text.lines());
-        let wide = lines.clone().filter(|(_, line)| is_wide(line));
-        let wide = wide
-            .map(|(number, _)| (number, format!("over {COMMENT_COLUMNS_MAX} columns of comment")));
-        let long = lines.skip(FILE_LINES_MAX).take(1);
-        let long = long
-            .map(|(number, _)| (number, format!("over {FILE_LINES_MAX} lines: split the file")));
-        wide.chain(long).collect()
-    });
+    for root in ["src", "tests", "benches"] {
+        uphold_of_text(root, is_too_long_or_wide);
+    }
 }
 
 /// A line, from 1, and what is wrong with it.
 type Finding = (usize, String);
+
+fn lacks_a_head(text: &str) -> Vec<Finding> {
+    let advice = "begin with `//!`: what it is, what it never does, where to look next";
+    if text.starts_with("//! ") { Vec::new() } else { vec![(1, advice.into())] }
+}
+
+fn is_too_long_or_wide(text: &str) -> Vec<Finding> {
+    let is_wide = |line: &str| {
+        line.trim_start().starts_with("//") && line.chars().count() > COMMENT_COLUMNS_MAX
+    };
+    let lines = (1..).zip(text.lines());
+    let wide = lines.clone().filter(|(_, line)| is_wide(line));
+    let wide =
+        wide.map(|(number, _)| (number, format!("over {COMMENT_COLUMNS_MAX} columns of comment")));
+    let long = lines.skip(FILE_LINES_MAX).take(1);
+    let long =
+        long.map(|(number, _)| (number, format!("over {FILE_LINES_MAX} lines: split the file")));
+    wide.chain(long).collect()
+}
 
 fn uses_lower_floors(source: &Source) -> Vec<Finding> {
     let height =
@@ -260,13 +271,22 @@ fn explains_each_unsafe(source: &Source) -> Vec<Finding> {
     unsafes.iter().filter(is_wrong).map(|line| (*line, advice.into())).collect()
 }
 
-/// Applies a rule to each file in `root` and fails with everything that it finds.
+/// Applies a rule to each file of the program in `root`.
 fn uphold(root: &str, rule: impl Fn(&Source) -> Vec<Finding>) {
-    let found = sources(root).into_iter().flat_map(|source| {
-        let lines = rule(&source).into_iter();
-        lines
-            .map(move |(line, advice)| format!("{}:{line}: {advice}", source.path))
-            .collect::<Vec<_>>()
+    let sources = sources(root).into_iter();
+    fail_with(sources.map(|source| (rule(&source), source.path)).collect());
+}
+
+/// The same for a rule that needs the text alone, which unit tests obey too.
+fn uphold_of_text(root: &str, rule: impl Fn(&str) -> Vec<Finding>) {
+    fail_with(texts(root).into_iter().map(|(path, text)| (rule(&text), path)).collect());
+}
+
+/// Fails with everything that was found, if there is something.
+fn fail_with(found: Vec<(Vec<Finding>, String)>) {
+    let found = found.into_iter().flat_map(|(lines, path)| {
+        let line = move |(line, advice)| format!("{path}:{line}: {advice}");
+        lines.into_iter().map(line).collect::<Vec<_>>()
     });
     let mut found: Vec<_> = found.collect();
     found.dedup();

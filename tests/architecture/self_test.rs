@@ -2,8 +2,8 @@
 
 use crate::source::Source;
 use crate::{
-    Finding, comparisons, explains_each_unsafe, lacks, uses_lower_floors, uses_lower_parts,
-    variants,
+    Finding, comparisons, explains_each_unsafe, is_too_long_or_wide, lacks, uses_lower_floors,
+    uses_lower_parts, variants,
 };
 
 #[test]
@@ -88,6 +88,11 @@ fn the_rules_can_be_broken() {
     assert_eq!(matched("Phase::Idle => 1,\n_ => 2,"), [3]);
     assert_eq!(matched("(Phase::Idle, 1) => 1,\n_ if b => 2,"), [3]);
     assert_eq!(matched("Errno::EIO => 1,\n_ => 2,"), []);
+
+    let sizes = |text: &str| lines(is_too_long_or_wide(text));
+    assert_eq!(sizes(&"\n".repeat(400)), []);
+    assert_eq!(sizes(&"\n".repeat(402)), [401]);
+    assert_eq!(sizes(&format!("mod a;\n// {0}\n// a{0}", "é".repeat(117))), [3]);
 
     let compared = |text: &str| {
         let text = format!("const A: &str = \"a word\";\nfn f() {{ {text} }}");

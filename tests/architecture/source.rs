@@ -19,10 +19,19 @@ pub struct Source {
     tests: Vec<String>,
 }
 
-/// Every file in a folder, or the one file.
+/// Every file of the program in a folder, or the one file.
 pub fn sources(root: &str) -> Vec<Source> {
+    let mut sources: Vec<_> =
+        texts(root).into_iter().map(|(path, text)| Source::of(&path, &text)).collect();
+    let tests: Vec<_> = sources.iter().flat_map(|source| source.tests.clone()).collect();
+    sources.retain(|source| !tests.iter().any(|test| source.path.starts_with(test)));
+    sources
+}
+
+/// The path and the text of every file in a folder, or of the one file; unit tests are among them.
+pub fn texts(root: &str) -> Vec<(String, String)> {
     let mut paths = vec![root.to_owned()];
-    let mut sources = Vec::new();
+    let mut texts = Vec::new();
     while let Some(path) = paths.pop() {
         let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
         if full.is_dir() {
@@ -32,13 +41,11 @@ pub fn sources(root: &str) -> Vec<Source> {
                 .map(|entry| entry.expect("an entry").file_name());
             paths.extend(entries.map(|name| format!("{path}/{}", name.to_str().expect("UTF-8"))));
         } else if path.ends_with(".rs") {
-            sources.push(Source::of(&path, &std::fs::read_to_string(full).expect("UTF-8")));
+            texts.push((path, std::fs::read_to_string(full).expect("UTF-8")));
         }
     }
-    let tests: Vec<_> = sources.iter().flat_map(|source| source.tests.clone()).collect();
-    sources.retain(|source| !tests.iter().any(|test| source.path.starts_with(test)));
-    assert!(!sources.is_empty(), "there is no file in {root}: the rule would always hold");
-    sources
+    assert!(!texts.is_empty(), "there is no file in {root}: the rule would always hold");
+    texts
 }
 
 impl Source {

@@ -1,5 +1,5 @@
-//! Programs as users install them. Each test needs one that this project does not fetch, and names the variable that says
-//! where it is. Without the variable the test reports that, and passes.
+//! Programs as users install them. Each test needs one that this project does not fetch, and names the variable that
+//! says where it is. Without the variable the test reports that, and passes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

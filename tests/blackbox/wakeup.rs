@@ -1,5 +1,5 @@
-//! The order of work in one wakeup: signals, exits, notifications, deadlines. The reactor is suspended until all of them
-//! wait for it.
+//! The order of work in one wakeup: signals, exits, notifications, deadlines. The reactor is suspended until all of
+//! them wait for it.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};

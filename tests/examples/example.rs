@@ -166,8 +166,8 @@ impl Running {
         self.wait_stopped()
     }
 
-    /// Waits until it has stopped: with status 0, no process left, its ports free, and no worker killed at the end of its
-    /// grace. Returns the messages of pm.
+    /// Waits until it has stopped: with status 0, no process left, its ports free, and no worker killed at the end of
+    /// its grace. Returns the messages of pm.
     pub fn wait_stopped(mut self) -> Vec<String> {
         let status = self.wait_end();
         assert_eq!(status.code(), Some(0), "{status}");

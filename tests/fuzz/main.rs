@@ -1,5 +1,5 @@
-//! Random texts for the readers of `pm.toml`, Procfile, `.env`, notifications (sd_notify) and requests (HTTP): no panic,
-//! no long wait, and each fault within its text.
+//! Random texts for the readers of `pm.toml`, Procfile, `.env`, notifications (sd_notify) and requests (HTTP): no
+//! panic, no long wait, and each fault within its text.
 //!
 //! A seed changes a right text at random places, with words of a dictionary and with random bytes. Each reader is given
 //! 20,000 texts, a million with PM_PROOF=1, N with PM_FUZZ=N. A failure names its seed; PM_SEED=N tries that one alone.

@@ -122,7 +122,8 @@ impl Pm {
         status
     }
 
-    /// Waits for its end. It must have this exit status, no process of its pool may be left, and its ports must be free.
+    /// Waits for its end. It must have this exit status, no process of its pool may be left, and its ports must be
+    /// free.
     pub fn wait_exit(&mut self, status: i32) {
         let ended = self.wait_end();
         let left = self.members();
@@ -151,7 +152,8 @@ impl Pm {
 impl Drop for Pm {
     fn drop(&mut self) {
         if !self.has_ended {
-            // The reactor first: if the guard were killed first, the reactor would stop within its grace, up to an hour.
+            // The reactor first: if the guard were killed first, the reactor would stop within its grace, up to an
+            // hour.
             for reactor in processes::children_of(self.pid()) {
                 let _ = kill(reactor, Signal::SIGKILL);
             }

@@ -61,8 +61,8 @@ impl Pool {
         }
     }
 
-    /// The pools of a file with this name and text. In the text, `POOL` stands for a name that no other test has, `PORT1`,
-    /// `PORT2` ... for ports, and `WORKER` for the path of the fixture worker.
+    /// The pools of a file with this name and text. In the text, `POOL` stands for a name that no other test has,
+    /// `PORT1`, `PORT2` ... for ports, and `WORKER` for the path of the fixture worker.
     pub fn of_file(folder: &Path, file: &str, ports: usize, text: &str) -> Self {
         let mut pool = Self::of(Vec::new());
         pool.options.clear();

@@ -21,8 +21,8 @@ const LINES: &str = "{\"n\":1,\"at\":\"2026-11-25T11:59:00.000Z\",\"slot\":\"web
     {\"n\":2,\"at\":\"2026-11-25T11:59:01.000Z\",\"slot\":\"web.1\",\"generation\":7,\
     \"from_worker\":false,\"line\":\"web.1 exited 1\"}\n";
 
-/// What a command says that asks a server with this answer to all but `/v1/status`, and the first thing that it asked for
-/// beside that.
+/// What a command says that asks a server with this answer to all but `/v1/status`, and the first thing that it asked
+/// for beside that.
 fn asked(words: &[&str], status: &str, answer: &str) -> (Said, String) {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join(".pm.sock")).unwrap();

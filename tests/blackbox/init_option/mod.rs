@@ -1,7 +1,7 @@
 //! The option `--init`: pm runs one command, as process 1 of a container does; and pm as process 1.
 //!
-//! The suites of dumb-init and tini have asked the same of those: each signal is passed on once, the exit status is that
-//! of the command, orphans are reaped, the terminal is the command's.
+//! The suites of dumb-init and tini have asked the same of those: each signal is passed on once, the exit status is
+//! that of the command, orphans are reaped, the terminal is the command's.
 //!
 //! | file | what it proves |
 //! |---|---|
@@ -55,8 +55,8 @@ const HARMLESS: [i32; 8] = [
     libc::SIGWINCH,
 ];
 
-/// The first real-time signal for programs. The C library keeps 32 and 33 for itself (signal(7)), and they may have been
-/// ignored already when the test was started.
+/// The first real-time signal for programs. The C library keeps 32 and 33 for itself (signal(7)), and they may have
+/// been ignored already when the test was started.
 const FIRST_REAL_TIME: i32 = 34;
 const LAST: i32 = 64;
 

@@ -1,8 +1,8 @@
 //! Breadth first through every state of a table. The way to a broken law is therefore as short as possible, and it is
 //! printed step by step.
 //!
-//! A course (how a run goes on when nothing unexpected happens) is one edge out of each state. When all edges are known,
-//! no course may go round in a circle: so each one ends, and where it ends its laws hold.
+//! A course (how a run goes on when nothing unexpected happens) is one edge out of each state. When all edges are
+//! known, no course may go round in a circle: so each one ends, and where it ends its laws hold.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! The small tables that are searched: their pools, slots, rules and plans, and what may happen in them.
 //!
-//! All times are one unit, [`UNIT`], or too short to count, so that the clock has two moments between two events: before
-//! the next deadline, and at it. One unit is the time after which SIGKILL is repeated.
+//! All times are one unit, [`UNIT`], or too short to count, so that the clock has two moments between two events:
+//! before the next deadline, and at it. One unit is the time after which SIGKILL is repeated.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

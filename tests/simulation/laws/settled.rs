@@ -171,8 +171,8 @@ fn a_slot_needs_its_own_and_the_planned_revision(settled: &Settled) -> Verdict {
     })
 }
 
-/// After a tick at `now` the next deadline is later than `now`: the loop cannot spin. Only what follows from the tick can
-/// make another one due at once, which ends the run.
+/// After a tick at `now` the next deadline is later than `now`: the loop cannot spin. Only what follows from the tick
+/// can make another one due at once, which ends the run.
 fn a_tick_moves_the_next_deadline_on(settled: &Settled) -> Verdict {
     match settled.supervisor.next_deadline() {
         Some(deadline) if settled.is_tick() && deadline <= settled.now && !settled.is_ending() => {

@@ -127,8 +127,8 @@ fn a_hang_is_answered_with_a_signal(answer: &Answer) -> Verdict {
     ensure(is_ready == is_signalled, || format!("ready: {is_ready}, signalled: {is_signalled}"))
 }
 
-/// The worker that is there is signalled, and an empty slot is filled: neither a backoff nor earlier failures count. Only
-/// an idle slot whose pool comes after others may wait for them.
+/// The worker that is there is signalled, and an empty slot is filled: neither a backoff nor earlier failures count.
+/// Only an idle slot whose pool comes after others may wait for them.
 fn a_restart_is_answered_with_a_signal_or_a_spawn(answer: &Answer) -> Verdict {
     let (slot, is_roll) = match answer.event() {
         Some(Event::Restart(slot)) => (slot, false),
