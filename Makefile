@@ -48,8 +48,8 @@ help:
 	@echo "make test              all tests: test-rust and test-typescript"
 	@echo "make test-rust         needs no Deno and no fixed port"
 	@echo "make test-typescript   web.ts, proxy.ts, and pm with both; needs the ports 8080-8082 and 1337"
-	@echo "make proof             measure every number of the README; four minutes on an idle machine"
-	@echo "make search            the laws of the supervisor in every state of small tables; two minutes"
+	@echo "make proof             measure every number of the README; fifteen minutes on an idle machine"
+	@echo "make search            the laws of the supervisor in every state of small tables; four minutes"
 	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
@@ -118,9 +118,7 @@ test-typescript: deno-at-hand
 proof: build deno-at-hand search
 	PM_PROOF=1 cargo test --release --locked --test lab -- --nocapture --test-threads=1
 	PM_PROOF=1 cargo test --release --locked --test blackbox -- --nocapture --test-threads=1
-	cargo bench --locked --bench respawn
-	cargo bench --locked --bench storm
-	cargo bench --locked --bench logs
+	$(MAKE) bench
 
 # Each state of small tables: no random run, and no state is left out.
 .PHONY: search
