@@ -62,10 +62,15 @@ impl Text {
         (1..).zip(&self.ports).map(|(n, port)| (*port, (n, self.mode))).collect()
     }
 
-    /// Changes one thing.
-    fn edit(&mut self) {
+    /// Changes one thing: the first edit keeps all workers, the second replaces them all, later ones are random.
+    fn edit(&mut self, edit: u64) {
         self.comment += 1;
-        match fastrand::u32(0..6) {
+        let kind = match edit {
+            0 => 3,
+            1 => 0,
+            _ => fastrand::u32(0..6),
+        };
+        match kind {
             0 => self.mode += 1,
             1 | 2 => {
                 let port = PORTS[fastrand::usize(0..PORTS.len())];
@@ -129,13 +134,13 @@ fn edits_under_load_lose_no_request_and_keep_unchanged_workers() {
                 // The next edit replaces this file.
             }
             let before = text.noticed();
-            text.edit();
+            text.edit(edit);
             let after = text.noticed();
             touched.extend(PORTS.into_iter().filter(|port| before.get(port) != after.get(port)));
             file.write(&text.written());
             processes::send(Signal::SIGUSR1, lab.pid());
             // Some edits come while the roll of the last one is still going on.
-            if fastrand::u32(0..3) > 0 || edit + 1 == edits {
+            if edit < 2 || fastrand::u32(0..3) > 0 || edit + 1 == edits {
                 let now = settled(&lab, &text);
                 for (port, pid) in &now {
                     if touched.contains(port) {
