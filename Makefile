@@ -53,7 +53,7 @@ help:
 	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
-	@echo "make bench             what a death and a line of output cost, beside bare C loops and cat; needs root and a C compiler"
+	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 
@@ -142,12 +142,14 @@ matrix:
 fuzz:
 	PM_PROOF=1 cargo test --release --locked --test fuzz -- --nocapture
 
+# Each is a program of its own: `cargo bench --bench storm`. See docs/performance.md.
+BENCHES := respawn storm start idle memory crash_loop reload logs scale
+BENCH_RESULTS := $${CARGO_TARGET_DIR:-target}/bench
+
 .PHONY: bench
 bench:
-	cargo build --release --locked --example worker
-	cargo bench --locked --bench respawn
-	cargo bench --locked --bench storm
-	cargo bench --locked --bench logs
+	cargo bench --locked $(addprefix --bench ,$(BENCHES))
+	@cat "$(BENCH_RESULTS)/report.md"
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript

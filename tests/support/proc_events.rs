@@ -40,7 +40,7 @@ impl ProcEvents {
     pub fn listen() -> io::Result<Self> {
         let protocol = Some(Protocol::from(NETLINK_CONNECTOR));
         let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::DGRAM, protocol)?;
-        nix::sys::socket::setsockopt(&socket, sockopt::RcvBufForce, &(8 << 20))?;
+        nix::sys::socket::setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20))?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, PROC[0]))?;
         let mut message = Vec::new();
         let length = (EVENT_BYTES + size_of::<u32>()) as u32;

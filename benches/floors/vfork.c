@@ -1,8 +1,7 @@
 /*
- * The yardstick: the least that any process manager must do when many workers die at once.
+ * The first floor: the least that any process manager must do.
  *
- *     loop COUNT PROGRAM ARGS...     keeps COUNT of PROGRAM alive: waitpid, vfork, execve, and nothing else
- *     loop 0                         is a worker: it does nothing
+ *     vfork COUNT PROGRAM ARGS...     keeps COUNT of PROGRAM alive: waitpid, vfork, execve, and nothing else
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -23,12 +22,9 @@ static void start(char **argv)
 
 int main(int argc, char **argv)
 {
-	int count = argc > 1 ? atoi(argv[1]) : 0;
-
-	if (count == 0)
-		for (;;)
-			pause();
-	for (int n = 0; n < count; n++)
+	if (argc < 3)
+		return 2;
+	for (int n = 0; n < atoi(argv[1]); n++)
 		start(argv + 2);
 	while (waitpid(-1, NULL, 0) > 0)
 		start(argv + 2);

@@ -1,35 +1,34 @@
-//! Lines from workers through pm into a file: pm beside `cat`, which gets the same lines through one pipe, in one run.
+//! Lines from workers through pm into a file: pm beside `cat`, which gets the same lines through one pipe.
 //!
-//!     make bench
+//!     cargo bench --bench logs
 //!
-//! All take turns, so that all else that the machine does falls on all. Each line of each worker is looked for in the
-//! file. Where there are many workers, one more writes a line now and then: its longest wait is shown.
-//! With `PM_BESIDE=FILE` an older pm takes part too. The file is in `TMPDIR`; with `TMPDIR=/dev/shm` no disk takes
-//! part. Needs a C compiler.
+//! Each line of each worker is looked for in the file: if one is lost, torn or out of order, the benchmark ends with an
+//! error. Where there are many workers, one more writes a line now and then: its longest wait is shown. The file is in
+//! `TMPDIR`; with `TMPDIR=/dev/shm` no disk takes part. Needs a C compiler.
+
+mod support;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use support::processes::Usage;
+use support::programs::{Contender, compiled, pm_on};
+use support::report::{Bound, Figure, Report, Row, What};
+use support::statistics::median;
+use support::{Anything, settings, turns, wait_until};
 
-const ROUNDS: usize = 11;
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Of all workers of a run together.
-const LINES: usize = 2_000_000;
 const LINE_BYTES: usize = 100;
 /// What a worker that does not flood writes, and its pause between two lines.
 const QUIET_LINES: usize = 100;
 const QUIET_PAUSE: &str = "1000";
 /// With this many workers there is one that does not flood.
 const MANY: usize = 100;
-
-type Anything<T> = Result<T, Box<dyn Error>>;
 
 /// What takes the lines of workers to a file.
 #[derive(Clone)]
@@ -39,67 +38,78 @@ enum Carrier {
 }
 
 fn main() -> Anything<()> {
-    let arguments: Vec<_> = std::env::args().collect();
-    let rounds = arguments.iter().position(|argument| argument == "--rounds");
-    let rounds = rounds.map(|at| arguments[at + 1].parse()).transpose()?.unwrap_or(ROUNDS);
-    let sizes = std::env::var("PM_LOGS_SIZES").unwrap_or("1 4 100".into());
-    let writer = compiled_writer()?;
-    let pm = |program, settings| Carrier::Pm { program, settings };
-    let own = PathBuf::from(env!("CARGO_BIN_EXE_pm"));
-    let mut carriers = vec![
-        ("cat", Carrier::Cat),
-        ("pm", pm(own.clone(), "")),
-        ("pm, no ring", pm(own, "[log]\nring = \"0\"\n")),
-    ];
-    if let Some(older) = std::env::var_os("PM_BESIDE") {
-        carriers.push(("older pm", pm(older.into(), "")));
+    let (rounds, lines) = (settings::rounds(7)?, settings::lines(2_000_000)?);
+    let writer = compiled("writer")?;
+    let mut carriers = vec![("cat", Carrier::Cat)];
+    for contender in Contender::pms() {
+        let (name, Contender::Pm { program, .. }) = (contender.name(), contender) else { continue };
+        carriers.push((name, Carrier::Pm { program: program.clone(), settings: "" }));
+        if name == "pm" {
+            let settings = "[log]\nring = \"0\"\n";
+            carriers.push(("pm, no ring", Carrier::Pm { program, settings }));
+        }
     }
-    println!("lines of {LINE_BYTES} bytes into a file, {LINES} of them {rounds} times, by turns:");
-    for size in sizes.split_whitespace() {
-        let workers = size.parse()?;
+    let mut report = Report::new(
+        "logs",
+        &format!(
+            "{lines} lines of {LINE_BYTES} bytes into a file, from all workers together; each is looked for. Medians; \
+             of the longest writes the longest."
+        ),
+    )?;
+    for workers in settings::sizes(&[1, 4, MANY])? {
         let mut runs: Vec<Vec<Figures>> = carriers.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
-            for n in 0..carriers.len() {
-                let turn = (round + n) % carriers.len();
+            for turn in turns(round, carriers.len()) {
                 let (name, carrier) = &carriers[turn];
-                let figures = run(carrier, workers, &writer);
+                let figures = run(carrier, workers, lines / workers, &writer);
                 runs[turn].push(figures.map_err(|error| format!("{name}: {error}"))?);
             }
         }
-        let floor = Figures::medians(&runs[0]);
-        for ((name, _), runs) in carriers.iter().zip(&runs) {
-            let one = Figures::medians(runs);
-            println!(
-                "  workers {workers:>3}  {name:<12} {:>5.2}x  {:>6.2} M lines/s  CPU {:>4.0} ns a line  \
-                 longest write {:>6.1} ms  of a quiet worker {:>5.1} ms",
-                one.rate / floor.rate,
-                one.rate / 1e6,
-                one.cpu,
-                one.longest / 1e3,
-                one.longest_of_quiet / 1e3,
-            );
-        }
+        let names: Vec<_> = carriers.iter().map(|(name, _)| *name).collect();
+        add_figures(&mut report, workers, &names, &runs);
     }
-    Ok(())
+    report.finish()
 }
 
+fn add_figures(report: &mut Report, workers: usize, names: &[&str], runs: &[Vec<Figures>]) {
+    let all: Vec<_> = runs.iter().map(|runs| Figures::of_all(runs)).collect();
+    for (name, one) in names.iter().zip(&all) {
+        let figure =
+            Figure::new("lines a second", name, one.rate / 1e6, "million").of_size(workers);
+        report.add(match *name {
+            "cat" => figure,
+            _ => {
+                let figure = figure.beside(all[0].rate / 1e6, "cat");
+                figure.goal(What::Ratio, Bound::AtLeast, 0.75)
+            }
+        });
+    }
+    let rows: [Row<Figures>; 3] = [
+        ("CPU of a line", "ns", |one| one.cpu),
+        ("longest write", "ms", |one| one.longest / 1e3),
+        ("longest write of a quiet worker", "ms", |one| one.longest_of_quiet / 1e3),
+    ];
+    for (what, unit, value) in rows {
+        for (name, one) in names.iter().zip(&all).filter(|(_, one)| value(one) > 0.0) {
+            report.add(Figure::new(what, name, value(one), unit).of_size(workers));
+        }
+    }
+}
+
+#[derive(Default)]
 struct Figures {
     /// Lines a second.
     rate: f64,
     /// What the carrier used for each line, in nanoseconds.
     cpu: f64,
-    /// The longest write of all workers that flood, in microseconds, and of the one that does not.
+    /// The longest write of all workers that flood, in microseconds, and of the one that does not; 0 if not known.
     longest: f64,
     longest_of_quiet: f64,
 }
 
 impl Figures {
-    fn medians(runs: &[Self]) -> Self {
-        let median = |of: fn(&Self) -> f64| {
-            let mut values: Vec<_> = runs.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
+    fn of_all(runs: &[Self]) -> Self {
+        let median = |of: fn(&Self) -> f64| median(&runs.iter().map(of).collect::<Vec<_>>());
         Self {
             rate: median(|one| one.rate),
             cpu: median(|one| one.cpu),
@@ -110,17 +120,13 @@ impl Figures {
     }
 }
 
-fn run(carrier: &Carrier, workers: usize, writer: &Path) -> Anything<Figures> {
+fn run(carrier: &Carrier, workers: usize, lines: usize, writer: &Path) -> Anything<Figures> {
     let folder = tempfile::tempdir()?;
-    let gate_path = folder.path().join("gate");
-    mkfifo(&gate_path, Mode::S_IRWXU)?;
-    // Open for both, so that no worker waits for the other end.
-    let mut gate = OpenOptions::new().read(true).write(true).open(&gate_path)?;
+    let [mut begin, mut end] = [gate(folder.path(), "begin")?, gate(folder.path(), "end")?];
     let out = folder.path().join("out");
-    let lines = LINES / workers;
     // `cat` has one pipe for all: a worker that does not flood would show nothing.
     let quiet = usize::from(workers >= MANY && !matches!(carrier, Carrier::Cat));
-    let flood = [lines.to_string(), gate_path.display().to_string(), "0".into()];
+    let flood = [lines.to_string(), folder.path().display().to_string(), "0".into()];
     let mut running = match carrier {
         Carrier::Cat => Running::cat(&out, writer, workers, &flood)?,
         Carrier::Pm { program, settings } => {
@@ -139,13 +145,13 @@ fn run(carrier: &Carrier, workers: usize, writer: &Path) -> Anything<Figures> {
     wait_until("all workers write", || Ok(newlines(&std::fs::read(&out)?) == all))?;
     let label = std::fs::metadata(&out)?.len() as usize / all - LINE_BYTES;
     let expected = (workers * (lines + 2) + quiet * (QUIET_LINES + 2)) * (label + LINE_BYTES);
-    let cpu = running.processor_time()?;
+    let before = running.usage();
     let began = Instant::now();
-    gate.write_all(&vec![0; all])?;
+    begin.write_all(&vec![0; all])?;
     wait_until("all lines are there", || Ok(std::fs::metadata(&out)?.len() >= expected as u64))?;
     let took = began.elapsed().as_secs_f64();
-    let cpu = running.processor_time()? - cpu;
-    gate.write_all(&vec![0; all])?;
+    let cpu = (running.usage() - before).cpu_nanoseconds as f64;
+    end.write_all(&vec![0; all])?;
     running.child.wait()?;
     let longest = match carrier {
         // The lines of several writers of one pipe are torn.
@@ -157,11 +163,19 @@ fn run(carrier: &Carrier, workers: usize, writer: &Path) -> Anything<Figures> {
     Ok(Figures { rate: lines / took, cpu: cpu / lines, longest, longest_of_quiet })
 }
 
+/// A pipe that lets a writer through for each byte.
+fn gate(folder: &Path, name: &str) -> Anything<File> {
+    let path = folder.join(name);
+    mkfifo(&path, Mode::S_IRWXU)?;
+    // Open for both, so that no worker waits for the other end.
+    Ok(OpenOptions::new().read(true).write(true).open(path)?)
+}
+
 /// A pool of writers.
 fn pool(name: &str, writer: &Path, workers: usize, arguments: &[String]) -> String {
-    let [lines, gate, pause] = arguments else { unreachable!("a writer has three") };
+    let [lines, folder, pause] = arguments else { unreachable!("a writer has three") };
     format!(
-        "[pool.{name}]\ncommand = [{writer:?}, \"{{slot}}\", \"{lines}\", {gate:?}, \"{pause}\"]\n\
+        "[pool.{name}]\ncommand = [{writer:?}, \"{{slot}}\", \"{lines}\", {folder:?}, \"{pause}\"]\n\
          workers = {workers}\nrestart = \"never\"\nready = {{ after = \"0s\" }}\n"
     )
 }
@@ -169,16 +183,20 @@ fn pool(name: &str, writer: &Path, workers: usize, arguments: &[String]) -> Stri
 /// A carrier at work.
 struct Running {
     child: Child,
-    /// The process that moves the bytes: pm is two processes.
-    mover: u32,
+    /// Those that move the bytes: pm is two processes.
+    processes: Vec<i32>,
     writers: Vec<Child>,
 }
 
 impl Running {
+    fn of(child: Child) -> Anything<Self> {
+        Ok(Self { processes: vec![child.id().try_into()?], child, writers: Vec::new() })
+    }
+
     fn cat(out: &Path, writer: &Path, workers: usize, arguments: &[String]) -> Anything<Self> {
         let (reader, pipe) = std::io::pipe()?;
         let child = Command::new("cat").stdin(reader).stdout(File::create(out)?).spawn()?;
-        let mut running = Self { mover: child.id(), child, writers: Vec::new() };
+        let mut running = Self::of(child)?;
         for n in 1..=workers {
             let mut command = Command::new(writer);
             command.arg(format!("w.{n}")).args(arguments).stdout(pipe.try_clone()?);
@@ -188,29 +206,23 @@ impl Running {
     }
 
     fn pm(program: &Path, file: &Path, out: &Path) -> Anything<Self> {
-        let mut command = Command::new(program);
-        command.env("PM_SOCKET", "none").args(["run", "-f"]).arg(file);
+        let mut command = pm_on(program, file);
         command.stdin(Stdio::null()).stdout(File::create(out)?).stderr(Stdio::null());
         let child = command.spawn()?;
-        let mut running = Self { mover: child.id(), child, writers: Vec::new() };
-        let guard = running.child.id();
+        let mut running = Self::of(child)?;
+        let guard = running.processes[0];
         let children = format!("/proc/{guard}/task/{guard}/children");
         wait_until("pm starts", || {
             let text = std::fs::read_to_string(&children)?;
-            running.mover = text.trim().parse().unwrap_or(guard);
-            Ok(running.mover != guard)
+            let children = text.split_whitespace().map(str::parse);
+            running.processes.splice(1.., children.collect::<Result<Vec<_>, _>>()?);
+            Ok(running.processes.len() > 1)
         })?;
         Ok(running)
     }
 
-    /// What the process that moves the bytes has used, in nanoseconds.
-    fn processor_time(&self) -> Anything<f64> {
-        let mut nanoseconds = 0;
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.mover))? {
-            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-            nanoseconds += text.split(' ').next().ok_or("no time")?.parse::<u64>()?;
-        }
-        Ok(nanoseconds as f64)
+    fn usage(&self) -> Usage {
+        Usage::of(&self.processes)
     }
 }
 
@@ -273,25 +285,4 @@ fn longest_writes(
 
 fn newlines(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count()
-}
-
-/// Asks again and again, for a while.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> Anything<bool>) -> Anything<()> {
-    let until = Instant::now() + PATIENCE;
-    while !is_so()? {
-        if Instant::now() > until {
-            return Err(format!("not in time: {what}").into());
-        }
-        std::thread::park_timeout(Duration::from_micros(500));
-    }
-    Ok(())
-}
-
-fn compiled_writer() -> Anything<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/logs/writer.c");
-    let program = Path::new(env!("CARGO_BIN_EXE_pm")).with_file_name("bare-writer");
-    let compiler = std::env::var_os("CC").unwrap_or("cc".into());
-    let mut command = Command::new(compiler);
-    let status = command.args(["-O2", "-static"]).arg(&source).arg("-o").arg(&program).status()?;
-    if status.success() { Ok(program) } else { Err("cannot compile writer.c".into()) }
 }

@@ -1,11 +1,11 @@
 /*
  * A worker that writes lines of 100 bytes, numbered from 1.
  *
- *     writer NAME LINES GATE PAUSE
+ *     writer NAME LINES FOLDER PAUSE
  *
- * It writes one line and waits for a byte from the pipe GATE. Then it writes LINES lines: as fast as it can if PAUSE is 0,
+ * It writes one line and waits for a byte from the pipe FOLDER/begin. Then it writes LINES lines: as fast as it can if PAUSE is 0,
  * else one by one with PAUSE microseconds between two. Its last line tells its longest write in microseconds. It ends
- * when there is another byte.
+ * when there is a byte in the pipe FOLDER/end.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,6 +49,15 @@ static void fill(char *line, const char *name, const char *word, long n)
 	line[LINE - 1] = '\n';
 }
 
+/* Waits for a byte from a pipe in the working folder. */
+static int wait_for(const char *gate)
+{
+	char byte;
+	int pipe = open(gate, O_RDONLY);
+
+	return read(pipe, &byte, 1) == 1 ? 0 : 1;
+}
+
 /* Adds 1 to the number that ends before `end`. */
 static void count_up(char *end)
 {
@@ -60,8 +69,7 @@ static void count_up(char *end)
 int main(int argc, char **argv)
 {
 	static char block[BLOCK_LINES * LINE];
-	char line[LINE], byte;
-	int gate;
+	char line[LINE];
 	long lines;
 	useconds_t pause;
 	size_t number_end;
@@ -70,10 +78,11 @@ int main(int argc, char **argv)
 		return 2;
 	lines = atol(argv[2]);
 	pause = atol(argv[4]);
-	gate = open(argv[3], O_RDONLY);
+	if (chdir(argv[3]) < 0)
+		return 1;
 	fill(line, argv[1], "starts", 0);
 	write_all(line, LINE);
-	if (read(gate, &byte, 1) != 1)
+	if (wait_for("begin"))
 		return 1;
 	longest = 0;
 	fill(line, argv[1], "line", 0);
@@ -92,5 +101,5 @@ int main(int argc, char **argv)
 	}
 	fill(line, argv[1], "ends", longest);
 	write_all(line, LINE);
-	return read(gate, &byte, 1) != 1;
+	return wait_for("end");
 }

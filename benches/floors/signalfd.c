@@ -1,9 +1,10 @@
 /*
- * The yardstick of an event loop: what a process manager must do that also has other things to wait for.
+ * The floor of an event loop: what a process manager must do that also has other things to wait for.
  *
- *     signalfd PROGRAM ARGS...     keeps one PROGRAM alive: epoll, signalfd, waitpid, vfork, execve, and nothing else
+ *     signalfd COUNT PROGRAM ARGS...     keeps COUNT of PROGRAM alive: epoll, signalfd, waitpid, vfork, execve
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -12,17 +13,15 @@
 
 extern char **environ;
 
-static pid_t start(char **argv, const sigset_t *before)
+static void start(char **argv, const sigset_t *before)
 {
-	pid_t worker = vfork();
-	if (worker == 0) {
+	if (vfork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpgid(0, 0);
 		sigprocmask(SIG_SETMASK, before, NULL);
 		execve(argv[0], argv, environ);
 		_exit(127);
 	}
-	return worker;
 }
 
 int main(int argc, char **argv)
@@ -31,9 +30,8 @@ int main(int argc, char **argv)
 	struct signalfd_siginfo end;
 	struct epoll_event event = { .events = EPOLLIN };
 	int signals, poll;
-	pid_t worker, dead;
 
-	if (argc < 2)
+	if (argc < 3)
 		return 2;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGCHLD);
@@ -42,15 +40,14 @@ int main(int argc, char **argv)
 	poll = epoll_create1(EPOLL_CLOEXEC);
 	if (signals < 0 || poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, signals, &event) < 0)
 		return 1;
-	worker = start(argv + 1, &before);
-	while (worker > 0) {
+	for (int n = 0; n < atoi(argv[1]); n++)
+		start(argv + 2, &before);
+	for (;;) {
 		if (epoll_wait(poll, &event, 1, -1) != 1)
 			continue;
 		while (read(signals, &end, sizeof end) == sizeof end)
 			;
-		while ((dead = waitpid(-1, NULL, WNOHANG)) > 0)
-			if (dead == worker)
-				worker = start(argv + 1, &before);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			start(argv + 2, &before);
 	}
-	return 1;
 }
