@@ -54,6 +54,7 @@ help:
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
+	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 
@@ -150,6 +151,11 @@ BENCH_RESULTS := $${CARGO_TARGET_DIR:-target}/bench
 bench:
 	cargo bench --locked $(addprefix --bench ,$(BENCHES))
 	@cat "$(BENCH_RESULTS)/report.md"
+
+# Those that are on PATH.
+.PHONY: bench-peers
+bench-peers:
+	cargo bench --locked --bench peers
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript
