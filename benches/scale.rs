@@ -26,7 +26,8 @@ fn main() -> Anything<()> {
         "scale",
         &format!(
             "One pm with more and more slots. Start: to the exec of the last worker. Storm: all workers are killed at \
-             once. Reload: one that changes nothing. Idle: for {seconds} s. Stop: from SIGTERM to its end."
+             once. Reload: one that changes nothing. Idle: for {seconds} s. \
+             Stop: from SIGTERM to its end. PSS: after the start."
         ),
     )?;
     for size in settings::sizes(&[100, 1_000, 5_000, 10_000])? {
@@ -48,6 +49,7 @@ fn row(
 ) -> Anything<Vec<Figure>> {
     let mut pm = Reloadable::start(program, programs, size, events)?;
     let start = pm.keeper.start_seconds()? * 1e3;
+    let memory = Memory::of(&pm.keeper.processes())?;
     let (mut storms, mut deaths, mut reloads) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let before = pm.keeper.usage();
@@ -59,7 +61,6 @@ fn row(
     let before = pm.keeper.usage();
     pm.keeper.watch_for(events, Duration::from_secs_f64(seconds))?;
     let idle = pm.keeper.usage() - before;
-    let memory = Memory::of(&pm.keeper.processes())?;
     let stop = pm.keeper.stop(Signal::SIGTERM, events)?.keeper_ended * 1e3;
     let figure = |name, value, unit| Figure::new(name, "pm", value, unit);
     Ok(vec![
@@ -70,7 +71,6 @@ fn row(
         figure("idle, context switches", idle.switches as f64, "switches"),
         figure("idle, CPU time", idle.cpu_microseconds(), "us"),
         figure("PSS", memory.pss as f64 / 1e6, "MB"),
-        figure("PSS of a slot", memory.pss as f64 / 1e3 / size as f64, "KB"),
         figure("stop", stop, "ms"),
     ])
 }

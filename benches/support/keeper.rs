@@ -159,8 +159,7 @@ impl Keeper {
         let until = Instant::now() + patience;
         let (mut first, mut execs) = (None, 0);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let (when, what) = events.next(left)?.ok_or("a worker is not replaced")?;
+            let (when, what) = next_before(until, events)?.ok_or("a worker is not replaced")?;
             match self.note(when, what) {
                 News::Ended(_) => drop(first.get_or_insert(when)),
                 News::Started(last) => {
@@ -183,8 +182,9 @@ impl Keeper {
 
     /// Waits until a descendant execs, whatever becomes of it.
     pub fn wait_for_exec(&mut self, events: &ProcEvents) -> Anything<()> {
+        let until = Instant::now() + PATIENCE;
         loop {
-            let (when, what) = events.next(PATIENCE)?.ok_or("it starts nothing")?;
+            let (when, what) = next_before(until, events)?.ok_or("it starts nothing")?;
             match self.note(when, what) {
                 News::Started(_) | News::Execd => return Ok(()),
                 News::KeeperEnded => return Err("it has ended".into()),
@@ -201,8 +201,7 @@ impl Keeper {
     fn watch(&mut self, events: &ProcEvents, time: Duration, restart: Restart) -> Anything<usize> {
         let mut until = Instant::now() + time;
         let mut execs = 0;
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            let Some((when, what)) = events.next(left)? else { continue };
+        while let Some((when, what)) = next_before(until, events)? {
             let news = self.note(when, what);
             execs += usize::from(matches!(news, News::Started(_) | News::Execd));
             if news != News::Nothing && restart == Restart::OnNews {
@@ -216,9 +215,10 @@ impl Keeper {
     pub fn stop(&mut self, signal: Signal, events: &ProcEvents) -> Anything<Stopped> {
         let asked = now()?;
         kill(Pid::from_raw(self.pid), signal)?;
+        let until = Instant::now() + PATIENCE;
         let (mut keeper_ended, mut last) = (None, asked);
         while keeper_ended.is_none() || !self.workers.is_empty() {
-            let (when, what) = events.next(PATIENCE)?.ok_or("it does not stop")?;
+            let (when, what) = next_before(until, events)?.ok_or("it does not stop")?;
             match self.note(when, what) {
                 News::KeeperEnded => keeper_ended = Some(when),
                 News::Ended(_) => {}
@@ -304,6 +304,14 @@ impl Mark {
                 let _ = kill(Pid::from_raw(process.pid()), Signal::SIGKILL);
             }
         }
+    }
+}
+
+/// The next event, of whatever process: others go on all the time. `None` once the time is over.
+fn next_before(until: Instant, events: &ProcEvents) -> Anything<Option<(u64, What)>> {
+    match until.checked_duration_since(Instant::now()) {
+        Some(left) => Ok(events.next(left)?),
+        None => Ok(None),
     }
 }
 

@@ -1,15 +1,23 @@
 //! A pm that is told over its control socket to read its file again.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Instant;
 
 use pm::client::{Exchange, Request};
 use pm::wire::Reload;
 
-use super::Anything;
 use super::keeper::Keeper;
 use super::proc_events::ProcEvents;
 use super::programs::{Programs, Work, pm_on, pool};
+use super::{Anything, wait_until};
+
+/// In its folder.
+const FILE: &str = "pm.toml";
+const SOCKET: &str = "socket";
+/// Its stderr.
+const SAID: &str = "said";
 
 /// A pool of many slots, and one of a single slot.
 pub struct Reloadable {
@@ -32,18 +40,11 @@ impl Reloadable {
         size: usize,
         events: &ProcEvents,
     ) -> Anything<Self> {
-        let folder = tempfile::tempdir()?;
-        let mut command = pm_on(program, &folder.path().join("pm.toml"));
-        command.env("PM_SOCKET", folder.path().join("socket"));
-        let said = std::fs::File::create(folder.path().join("said"))?;
-        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(said);
         let (worker, many) = (programs.worker.clone(), size.saturating_sub(1));
-        std::fs::write(folder.path().join("pm.toml"), text(&worker, many, 0))?;
-        let mut keeper = Keeper::launch(command, &worker, folder)?;
+        let mut keeper = launch(program, &worker, many, &[])?;
         if let Err(error) = keeper.wait_for_workers(size, events) {
-            let said = std::fs::read_to_string(keeper.folder().join("said"))?;
-            let last = said.lines().next_back().unwrap_or("nothing");
-            return Err(format!("{error}; it said: {last}").into());
+            drop(keeper);
+            return Err(format!("{error}; pm: {}", complaint(program, &worker, many)?).into());
         }
         keeper.wait_until_quiet(events)?;
         Ok(Self { keeper, worker, many, changes: 0 })
@@ -62,7 +63,7 @@ impl Reloadable {
     /// The slot of its own pool gets another command.
     pub fn reload_one_changed(&mut self, events: &ProcEvents) -> Anything<Reloaded> {
         self.changes += 1;
-        let file = self.keeper.folder().join("pm.toml");
+        let file = self.keeper.folder().join(FILE);
         std::fs::write(file, text(&self.worker, self.many, self.changes))?;
         let before = self.keeper.usage();
         let asked = Instant::now();
@@ -75,11 +76,34 @@ impl Reloadable {
     }
 
     fn ask(&self) -> Anything<()> {
-        let socket = self.keeper.folder().join("socket");
+        let socket = self.keeper.folder().join(SOCKET);
         let request = Request::post("/v1/reload", &Reload { dry_run: false });
         let answer = Exchange::begin(&socket, &request)?.answer()?;
         if answer.is_success() { Ok(()) } else { Err(answer.text().into()) }
     }
+}
+
+fn launch(program: &Path, worker: &Path, many: usize, options: &[&str]) -> Anything<Keeper> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join(FILE);
+    std::fs::write(&file, text(worker, many, 0))?;
+    let said = File::create(folder.path().join(SAID))?;
+    let mut command = pm_on(program, &file);
+    command.args(options).env("PM_SOCKET", folder.path().join(SOCKET));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    Keeper::launch(command, worker, folder)
+}
+
+/// What stands in the way of so many slots, in the words of pm: the first failure that it reports.
+fn complaint(program: &Path, worker: &Path, many: usize) -> Anything<String> {
+    let keeper = launch(program, worker, many, &["--quiet"])?;
+    let mut said = String::new();
+    wait_until("pm reports a failure", || {
+        said = std::fs::read_to_string(keeper.folder().join(SAID))?;
+        Ok(said.contains('\n'))
+    })?;
+    let (_, line) = said.lines().next().and_then(|line| line.split_once("| ")).unwrap_or_default();
+    Ok(line.into())
 }
 
 /// A `change` is an argument that the worker of the single slot does not read.

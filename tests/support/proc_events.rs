@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, sockopt};
@@ -59,8 +59,11 @@ impl ProcEvents {
     /// The next event and its time, in nanoseconds of the kernel's monotonic clock. `None` if there is none within this
     /// time.
     pub fn next(&self, within: Duration) -> io::Result<Option<(u64, What)>> {
+        let until = Instant::now() + within;
         loop {
-            let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+            // Threads begin and end all the time, on a busy machine: they are no events of a process.
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut asked =
                 [PollFd::new(std::os::fd::AsFd::as_fd(&self.socket), PollFlags::POLLIN)];
             if poll(&mut asked, timeout)? == 0 {
