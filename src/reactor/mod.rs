@@ -37,6 +37,9 @@ pub use self::agenda::{MakePlan, Origin};
 pub use self::control::{Place, PlaceOrigin, http};
 pub use self::output::{Colour, Form, OwnLines, View, label_colour};
 pub use self::report::{NoFile, StaleWorkers};
+// For `benches/micro.rs`.
+#[doc(hidden)]
+pub use self::output::{Cutter, HandedOn};
 
 use self::agenda::Agenda;
 use self::clock::Clock;

@@ -30,7 +30,7 @@ use nix::pty::Winsize;
 pub use self::attached::Before;
 pub use self::console::{Colour, Label, label_colour};
 pub use self::files::Incident as FileIncident;
-pub use self::lines::LastOutput;
+pub use self::lines::{Cutter, HandedOn, LastOutput};
 pub use self::pipes::{Opened, Progress, Typed};
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
 pub use self::ring::{Kind as LineKind, Line, Ring};
