@@ -55,6 +55,7 @@ help:
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
 	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
+	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 
@@ -156,6 +157,11 @@ bench:
 .PHONY: bench-peers
 bench-peers:
 	cargo bench --locked --bench peers
+
+# From what the benchmarks have left in target/bench.
+.PHONY: plots
+plots: deno-at-hand
+	deno run --allow-read --allow-write scripts/plots.ts "$(BENCH_RESULTS)" docs/plots
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript
