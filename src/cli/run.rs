@@ -17,7 +17,7 @@ use crate::reactor::{
 };
 use crate::supervisor::Policy;
 use crate::sys::guard::{self, Enclosure, Role};
-use crate::sys::spawn::c_string;
+use crate::sys::environment::c_string;
 use crate::sys::{own_process, sealed};
 
 /// Makes the plan and runs it to its end.
