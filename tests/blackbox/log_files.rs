@@ -45,7 +45,7 @@ fn a_flood_into_many_small_files_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
         [pool.POOL]
-        command = ['WORKER', 'flood', '20000']
+        command = ['WORKER', 'flood', '8000']
         workers = 2
         restart = 'never'
         log     = { file = '{n}.log', max_size = '4KiB', keep = 1000 }
@@ -59,7 +59,7 @@ fn a_flood_into_many_small_files_is_complete() {
         files.reverse();
         files.extend(file(format!("{n}.log")));
         let numbers: Vec<_> = files.concat().lines().map(|line| number(line).unwrap()).collect();
-        assert_eq!(numbers, Vec::from_iter(0..20_000));
+        assert_eq!(numbers, Vec::from_iter(0..8_000));
     }
 }
 
