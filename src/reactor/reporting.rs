@@ -188,7 +188,7 @@ impl Reactor {
             self.say(RunEvent::Output(incident));
         }
         self.output.flush_own(now);
-        self.output.files_progress()
+        self.output.progress(now)
     }
 
     /// A port that the same process still holds is not reported again, unless that ends the tries.
