@@ -16,8 +16,8 @@ use crate::reactor::{
     StaleWorkers, View,
 };
 use crate::supervisor::Policy;
+use crate::sys::environment::c_string;
 use crate::sys::guard::{self, Enclosure, Role};
-use crate::sys::spawn::c_string;
 use crate::sys::{own_process, sealed};
 
 /// Makes the plan and runs it to its end.

@@ -103,6 +103,7 @@ impl Reactor {
     /// The worker could not exec.
     pub(super) fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
         self.agenda.kept_dead.on_reaped(worker);
+        self.stop_probes(worker);
         self.output.close_pipe(worker, &mut self.poller.registrar());
         self.slots.on_not_execd(worker, error);
         self.handle(Event::SpawnFailed(worker));

@@ -165,7 +165,7 @@ impl Reactor {
         });
         self.health.heed(worker, ready, alive);
         // One that has not is watched by the new rules once it has.
-        let has_execd = self.children.awaiting(worker).is_none();
+        let has_execd = self.children.has_execd(worker);
         let (now, registrar) = (self.clock.now(), &mut self.poller.registrar());
         let probe = if has_new_alive && self.supervisor.is_serving(worker) {
             self.health.on_ready(worker, alive, now, registrar)

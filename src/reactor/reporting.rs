@@ -21,7 +21,7 @@ impl Reactor {
     pub(super) fn say(&mut self, event: RunEvent) {
         let report = Report::of_run(self.clock.moment(), event);
         report.write(&mut self.output);
-        let kind = EventKind::Report { slot: None, generation: None, words: report.words() };
+        let kind = EventKind::Report { slot: None, generation: None, words: report.words };
         self.control.note(self.clock.time(), kind);
     }
 
@@ -188,7 +188,7 @@ impl Reactor {
             self.say(RunEvent::Output(incident));
         }
         self.output.flush_own(now);
-        self.output.files_progress()
+        self.output.progress(now)
     }
 
     /// A port that the same process still holds is not reported again, unless that ends the tries.
@@ -236,7 +236,7 @@ impl Reactor {
             let last_lines = || output.last_lines(worker, before, LAST_LINES);
             history.note_report(&report, stopped_by, &time, last_lines);
         }
-        let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words());
+        let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words);
         self.output.note_on_screen(worker.slot, &words);
         self.control.note(time, EventKind::Report { slot, generation, words });
     }

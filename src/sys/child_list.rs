@@ -35,7 +35,8 @@ impl ChildList {
         let Some(file) = &self.file else {
             return proc::children_of(getpid()).into_iter().for_each(each);
         };
-        let mut bytes = [0; 4096];
+        // As a rule the list is empty, and more would have to be zeroed.
+        let mut bytes = [0; 512];
         let mut number = 0_i32;
         let mut offset = 0;
         while let Ok(count @ 1..) = file.read_at(&mut bytes, offset) {

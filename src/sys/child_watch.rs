@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::wait;
 
 /// At most this much is found at once; the rest is found next time.
-const FOUND_MAX: usize = 128;
+const FOUND_MAX: usize = 32;
 
 /// Stands for all starts, where the others are pids.
 const STARTS: u64 = 1 << 63;

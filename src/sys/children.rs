@@ -189,6 +189,13 @@ impl Children {
         self.starts.get(&start).map(|(_, starting)| starting.awaiting())
     }
 
+    /// True if this worker is known to have exec'd, and is not reaped.
+    pub fn has_execd(&self, worker: WorkerId) -> bool {
+        let is_on_its_way = |group: &Group| group.start().is_some();
+        let has_failed = self.failed.contains_key(&Owner::Worker(worker));
+        self.group(worker).is_some_and(|group| !is_on_its_way(group)) && !has_failed
+    }
+
     /// A new wakeup begins: orphans may have arrived since the last one.
     pub fn begin_wakeup(&mut self) {
         self.orphans.expire();

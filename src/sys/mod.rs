@@ -5,7 +5,8 @@
 //! Processes:
 //! - [`guard`]: the outer process, which leaves no process behind
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
-//! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there
+//! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there; [`environment`]:
+//!   its variables
 //! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`raw`]: system calls without libc
 //! - [`shared`]: memory that a child and pm both see
 //! - [`child_watch`]: which children have exec'd or died; [`wait`]: waitpid(2) and its relatives
@@ -36,6 +37,7 @@ mod child_list;
 mod child_watch;
 pub(crate) mod children;
 pub mod control_socket;
+pub(crate) mod environment;
 pub(crate) mod folder;
 pub mod guard;
 pub(crate) mod listener;
@@ -66,10 +68,11 @@ mod wait;
 mod worker_tag;
 
 pub(crate) use children::{ChildEvent, Children};
+pub(crate) use environment::Texts;
 pub(crate) use own_process::OwnProcess;
 pub use own_process::hold_requests;
 pub(crate) use signals::{Caught, Continued, Signals};
-pub(crate) use spawn::{Inheritance, Launch, SpawnError, Texts};
+pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;
 pub(crate) use strerror::{limit_on, strerror, words as errno_words};
 pub(crate) use worker_tag::{ProbeId, low_hard_limit};

@@ -10,10 +10,9 @@
 //! [`super::starting`] keeps what it needs, [`super::program`] names the files to try.
 
 use crate::sys::{errno_words, limit_on};
-use std::collections::BTreeSet;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use nix::errno::Errno;
 use super::child::{
     self, Arguments, ChildSetup, ExecSetup, Ids, Program, Progress, Step, pointers,
 };
+use super::environment::{Env, Texts, c_string};
 use super::low_files::LowFiles;
 use super::own_process::{self, OwnProcess};
 use super::program::{self, Candidates};
@@ -105,26 +105,10 @@ pub struct Prepared {
     name: OsString,
     /// A script among its files is passed over ([`crate::plan::wrapper`]).
     is_wrapped: bool,
-    env: Vec<Rc<CStr>>,
+    env: Env,
     folder: Option<PathBuf>,
     has_terminal: bool,
     user: Option<String>,
-}
-
-/// Texts that many slots have in common, such as pm's own environment: each is kept once.
-#[derive(Debug, Default)]
-pub struct Texts(BTreeSet<Rc<CStr>>);
-
-impl Texts {
-    fn keep(&mut self, text: OsString) -> Rc<CStr> {
-        let text = c_string(text);
-        if let Some(kept) = self.0.get(text.as_c_str()) {
-            return Rc::clone(kept);
-        }
-        let kept = Rc::from(text);
-        self.0.insert(Rc::clone(&kept));
-        kept
-    }
 }
 
 /// What a worker inherits from pm at its spawn.
@@ -212,7 +196,7 @@ impl Launch {
         } else {
             Shared::InPlace(Progress::default())
         };
-        let env = prepared.env.iter().map(|text| &**text);
+        let env = prepared.env.texts();
         let setup = ChildSetup {
             parent: tag.pm.as_raw(),
             descriptors: low_files.numbers(),
@@ -241,7 +225,7 @@ impl Launch {
             prepared: Rc::clone(&self.prepared),
             // What a wrapper leaves behind when it is stopped is no concern of pm's here.
             is_wrapped: false,
-            env: pointers(self.prepared.env.iter().map(|text| &**text)),
+            env: pointers(self.prepared.env.texts()),
             first_limits: Vec::new(),
             progress: Shared::InPlace(Progress::default()),
         };
@@ -274,12 +258,6 @@ impl Prepared {
         variables: &[(OsString, OsString)],
         texts: &mut Texts,
     ) -> Self {
-        let joined = |(name, value): &(OsString, OsString)| {
-            let mut text = name.clone();
-            text.push("=");
-            text.push(value);
-            text
-        };
         let name = argv.first().expect("an argv names its program").clone();
         let path = program::path_of(variables);
         let Candidates { paths, is_searched, is_wrapped } =
@@ -287,7 +265,10 @@ impl Prepared {
         let identity = exec.identity.as_ref();
         Self {
             program: Program {
-                files: paths.into_iter().map(|path| texts.keep(path.into_os_string())).collect(),
+                files: paths
+                    .into_iter()
+                    .map(|path| texts.keep(path.into_os_string()).text())
+                    .collect(),
                 is_searched,
                 argv: Arguments::new(argv.iter().cloned().map(c_string).collect()),
                 folder: exec.cwd.clone().map(|folder| c_string(folder.into_os_string())),
@@ -302,7 +283,7 @@ impl Prepared {
             },
             name,
             is_wrapped,
-            env: variables.iter().map(|variable| texts.keep(joined(variable))).collect(),
+            env: Env::new(variables, texts),
             folder: exec.cwd.clone(),
             has_terminal: exec.pty,
             user: identity.map(|identity| identity.user.clone()),
@@ -369,13 +350,6 @@ fn limits(limits: &Limits) -> Vec<(libc::c_uint, libc::rlimit)> {
     let set = wanted.into_iter().filter_map(|(resource, limit)| Some((resource, (*limit)?)));
     set.map(|(resource, limit)| (resource, libc::rlimit { rlim_cur: limit, rlim_max: limit }))
         .collect()
-}
-
-/// The text up to its first NUL byte, as exec(2) takes it.
-pub fn c_string(text: OsString) -> CString {
-    let mut bytes = text.into_vec();
-    bytes.truncate(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
-    CString::new(bytes).expect("cut at the first NUL")
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::child::{self, ChildSetup, ExecSetup, Progress, Step};
 use super::low_files::LowFiles;
 use super::shared::Shared;
 use super::spawn::SpawnError;
-use super::wait;
+use super::{signals, wait};
 
 /// Room for the child's system calls. A debug build without optimisation needs about 4 KiB.
 const STACK_BYTES: usize = 64 * 1024;
@@ -242,13 +242,19 @@ impl Memory {
         if is_inside.load(Ordering::Acquire) == 0 {
             return Place::Left;
         }
-        // On its way there is nothing that can hang.
+        // On its way there is nothing that can hang. But any process may stop it there (SIGSTOP), and pm with it: it is
+        // continued. A child that runs does not notice, since its signals are blocked and SIGCONT has its default
+        // action.
         let private = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
         while is_detached.load(Ordering::Acquire) == 0 {
-            let waited = wait_while(is_detached, 0, private, &LOOK_AGAIN);
-            if waited == Err(Errno::ETIMEDOUT) && wait::is_dead(pid) {
+            if wait_while(is_detached, 0, private, &LOOK_AGAIN) != Err(Errno::ETIMEDOUT) {
+                continue;
+            }
+            if wait::is_dead(pid) {
                 break;
             }
+            let continued = signals::send(pid, libc::SIGCONT);
+            debug_assert_eq!(continued, Ok(()), "a child that is not reaped is there");
         }
         Place::Inside
     }

@@ -1,16 +1,21 @@
 //! Starts that hang in the kernel: only the slot of such a worker waits.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::support::api::Api;
 use crate::support::hanging_mount::HangingMount;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::processes::send;
+use crate::support::processes::{name, send};
 use crate::support::run_mode::skip;
-use crate::support::waiting::eventually;
+use crate::support::waiting::{DEADLINE, eventually};
 
 const GRACE: &str = "\nstop = { grace = \"300ms\" }\n";
 
@@ -128,5 +133,50 @@ fn a_start_that_hangs_does_not_take_the_grace_to_stop() {
     let pm = Pool::of_file(own.path(), "pm.toml", 0, &text).start();
     pm.says.wait_for(".1 has not started yet");
     // Long before the grace is over.
+    pm.stop();
+}
+
+#[test]
+fn a_worker_that_is_stopped_on_its_way_to_exec_does_not_stop_pm() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join(".pm.sock");
+    let text =
+        "[pool.POOL]\ncommand = ['WORKER', 'exit', '1']\nworkers = 10\nready = { after = '0s' }\n";
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, text);
+    let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
+    pm.says.wait_for("keeping");
+    let reactor = pm.reactor();
+    let threads = std::fs::read_dir(format!("/proc/{reactor}/task")).unwrap();
+    let open = |thread: std::fs::DirEntry| File::open(thread.path().join("children")).unwrap();
+    let lists: Vec<_> = threads.map(|thread| open(thread.unwrap())).collect();
+    // A look at all processes would take longer than a start.
+    let children = || {
+        let mut text = [0; 4096];
+        let read = |list: &File| {
+            let count = list.read_at(&mut text, 0).unwrap();
+            String::from_utf8_lossy(&text[..count]).into_owned()
+        };
+        let pids = lists.iter().map(read).collect::<String>();
+        pids.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect::<Vec<_>>()
+    };
+    // One that has not exec'd has pm's name still.
+    let has_execd = |child| name(child) != name(reactor);
+    for _ in 0..20 {
+        for _ in 0..1_000 {
+            children().into_iter().for_each(|child| {
+                let _ = kill(child, Signal::SIGSTOP);
+            });
+        }
+        let mut client = Api::at(&socket).connect();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.write_all(b"GET /v1/status HTTP/1.0\r\n\r\n").unwrap();
+        let mut start = [0; 12];
+        client.read_exact(&mut start).expect("pm does not stop");
+        assert_eq!(&start[9..], b"200");
+        for child in children() {
+            let signal = if has_execd(child) { Signal::SIGKILL } else { Signal::SIGCONT };
+            let _ = kill(child, signal);
+        }
+    }
     pm.stop();
 }

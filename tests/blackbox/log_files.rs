@@ -41,6 +41,29 @@ fn lines_go_to_a_file_too_and_the_oldest_files_are_deleted() {
 }
 
 #[test]
+fn a_flood_into_many_small_files_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = ['WORKER', 'flood', '8000']
+        workers = 2
+        restart = 'never'
+        log     = { file = '{n}.log', max_size = '4KiB', keep = 1000 }
+    ";
+    let mut pm = start(folder.path(), text);
+    pm.wait_exit(0);
+    for n in 1..=2 {
+        let file = |name: String| read_to_string(folder.path().join(name)).ok();
+        let older = (1..).map_while(|older| file(format!("{n}.log.{older}")));
+        let mut files: Vec<_> = older.collect();
+        files.reverse();
+        files.extend(file(format!("{n}.log")));
+        let numbers: Vec<_> = files.concat().lines().map(|line| number(line).unwrap()).collect();
+        assert_eq!(numbers, Vec::from_iter(0..8_000));
+    }
+}
+
+#[test]
 fn a_folder_at_the_name_of_an_older_file_loses_no_line_and_is_named_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join("log").join(name);

@@ -1,10 +1,13 @@
 //! The output of workers: it arrives complete and in order, and a reader that does not read blocks no worker.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use crate::support::pm::ask;
@@ -14,7 +17,7 @@ use crate::support::processes::send;
 use crate::support::programs::{shell, worker};
 use crate::support::run_mode::size;
 use crate::support::terminal::Terminal;
-use crate::support::waiting::eventually;
+use crate::support::waiting::{DEADLINE, eventually};
 
 /// How many numbered lines of the fixture worker there are in this many bytes.
 fn lines_in(bytes: u64) -> u64 {
@@ -126,6 +129,37 @@ fn a_flood_through_a_slow_pipe_is_complete() {
     assert_eq!(flood.next, count);
     pm.wait_exit(0);
     assert_eq!(pm.says.with("dropped"), [""; 0]);
+}
+
+#[test]
+fn a_flood_through_a_large_pipe_that_is_emptied_at_once_is_complete() {
+    let count = lines_in(20_000_000);
+    let (reader, writer) = std::io::pipe().unwrap();
+    // More than pm keeps for its reader. So pm gets rid of all that waits without an EAGAIN.
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1 << 20)).unwrap();
+    let pool = Pool::of(worker(&format!("flood {count}"))).of_size(1);
+    let pool = pool.option("--restart", "never").into_file(File::from(OwnedFd::from(writer)));
+    let mut pm = pool.start();
+    let prefix = format!("{} | ", pm.slot(1));
+    let slow = Slow(Timed(reader), Duration::from_millis(20));
+    let mut flood = Flood::default();
+    for line in BufReader::with_capacity(4 << 20, slow).lines() {
+        flood.take(line.unwrap().strip_prefix(&prefix).expect("the slot"));
+    }
+    assert_eq!(flood.next, count);
+    pm.wait_exit(0);
+}
+
+/// A pipe in which something comes in time.
+struct Timed(PipeReader);
+
+impl Read for Timed {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let most = PollTimeout::try_from(DEADLINE).unwrap();
+        let ready = poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], most);
+        assert_eq!(ready, Ok(1), "pm writes no more");
+        self.0.read(bytes)
+    }
 }
 
 #[test]

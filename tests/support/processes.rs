@@ -45,11 +45,14 @@ fn member(process: &Process, pool: &str) -> Option<Member> {
     })
 }
 
-/// The living children of a process.
+/// The living children of a process, of all its threads: as the kernel lists them, since a walk over all processes takes
+/// long where there are many.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
-    let stats = all_processes().expect("/proc").flatten().filter_map(|process| process.stat().ok());
-    let children = stats.filter(|stat| stat.ppid == parent.as_raw() && stat.state != 'Z');
-    children.map(|stat| Pid::from_raw(stat.pid)).collect()
+    let process = Process::new(parent.as_raw()).ok();
+    let tasks = process.and_then(|process| process.tasks().ok()).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| task.children().ok()).flatten();
+    let pids = children.map(|pid| Pid::from_raw(pid.cast_signed()));
+    pids.filter(|pid| is_alive(*pid)).collect()
 }
 
 /// False for a dead process, reaped or not.

@@ -4,6 +4,10 @@
 /// The text without an effect on a terminal: control characters, line feeds too, are written as escape sequences, and
 /// so are the characters that turn or break lines (Unicode Standard Annex #9, section 2).
 pub fn printable(text: &str) -> String {
+    // Most texts are such, and this is quicker to see.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         if has_effect(c) { line.extend(c.escape_default()) } else { line.push(c) }

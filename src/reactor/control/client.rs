@@ -30,6 +30,8 @@ pub struct Client {
     is_writable: bool,
     /// What it keeps its connection waiting for, and since when.
     awaiting: (Awaiting, Instant),
+    /// It has taken something since that was noted last.
+    has_taken: bool,
 }
 
 /// What the answer in work waits for.
@@ -62,6 +64,7 @@ impl Client {
             is_readable: true,
             is_writable: true,
             awaiting: (Awaiting::Head, now),
+            has_taken: false,
         }
     }
 
@@ -100,6 +103,7 @@ impl Client {
             match send(&mut self.stream, output) {
                 Ok(count) => {
                     written += count;
+                    self.has_taken = true;
                     self.connection.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_writable = false,
@@ -167,8 +171,9 @@ impl Client {
     pub fn note_wait(&mut self, now: Instant) {
         let awaiting = self.connection.awaiting();
         let goes_on = matches!(awaiting, Awaiting::Stream | Awaiting::Writing);
-        // A stream that is read has all the time that it wants.
-        let is_read = goes_on && self.connection.output().is_empty();
+        // An answer that is read has all the time that it wants.
+        let has_taken = std::mem::take(&mut self.has_taken);
+        let is_read = goes_on && (has_taken || self.connection.output().is_empty());
         if awaiting != self.awaiting.0 || is_read {
             self.awaiting = (awaiting, now);
         }
@@ -196,5 +201,54 @@ fn send(stream: &mut UnixStream, bytes: &[u8]) -> io::Result<usize> {
     match stream.write(bytes)? {
         0 => Err(ErrorKind::WriteZero.into()),
         count => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream as Peer;
+
+    use super::*;
+    use crate::reactor::control::http::{Head, OUTPUT_BYTES_MAX, Status};
+
+    /// A client with a stream that always has more for it, and its other end.
+    fn streaming(now: Instant) -> (Client, Peer) {
+        let (stream, peer) = Peer::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut client = Client::new(UnixStream::from_std(stream), Token(0), now);
+        client.connection.on_bytes(b"GET /v1/logs?follow=1 HTTP/1.1\r\nHost: pm\r\n\r\n");
+        assert!(client.connection.next_request().is_some());
+        client.connection.begin_stream(&Head::new(Status::Ok, "text/plain"));
+        (client, peer)
+    }
+
+    /// What a wakeup does for it.
+    fn serve(client: &mut Client, now: Instant) {
+        client.wake();
+        while client.is_writable {
+            let room = client.connection.output_room();
+            client.connection.stream(&vec![b'x'; room.min(OUTPUT_BYTES_MAX)]);
+            client.write();
+        }
+        client.note_wait(now);
+    }
+
+    #[test]
+    fn a_stream_that_is_read_slowly_has_all_the_time_and_one_that_is_not_read_has_a_minute() {
+        let start = Instant::now();
+        let (mut client, mut peer) = streaming(start);
+        let mut chunk = [0; 64 * 1024];
+        for seconds in 0..300 {
+            let now = start + Duration::from_secs(seconds);
+            serve(&mut client, now);
+            assert!(client.deadline().is_some_and(|deadline| deadline > now), "{seconds}");
+            assert!(peer.read(&mut chunk).unwrap() > 0);
+        }
+        let last = start + Duration::from_secs(300);
+        serve(&mut client, last);
+        for seconds in 1..60 {
+            serve(&mut client, last + Duration::from_secs(seconds));
+        }
+        assert_eq!(client.deadline(), Some(last + Duration::from_secs(60)));
     }
 }

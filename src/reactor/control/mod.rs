@@ -234,6 +234,13 @@ impl Control {
             return Ok(());
         }
         for _ in 0..ACCEPTED_PER_WAKEUP {
+            let is_full = self.clients.len() >= CLIENTS_MAX;
+            let oldest = idle_longest(&self.clients);
+            if is_full && oldest.is_none() && may_become_idle(&self.clients) {
+                // What these have sent is read in this wakeup. The next client waits for that.
+                listening.arrivals = Arrivals::Some;
+                return Ok(());
+            }
             let mut stream = match listening.socket.accept() {
                 Ok(Some((stream, _))) => stream,
                 Ok(None) => {
@@ -251,8 +258,8 @@ impl Control {
                 }
             };
             listening.arrivals = Arrivals::Some;
-            if self.clients.len() >= CLIENTS_MAX {
-                let Some(oldest) = idle_longest(&self.clients) else {
+            if is_full {
+                let Some(oldest) = oldest else {
                     for status in turn_away(stream) {
                         *self.requests.entry(status.code()).or_default() += 1;
                     }
@@ -349,8 +356,14 @@ fn turn_away(mut stream: UnixStream) -> Vec<Status> {
     connection.take_answered()
 }
 
-/// The client that is waited for and has waited longest.
+/// The client that is waited for and has waited longest. None that may have sent something that is not read.
 fn idle_longest(clients: &Slab<Client>) -> Option<ClientId> {
-    let waiting = clients.iter().filter_map(|(id, client)| Some((client.deadline()?, id)));
+    let read = clients.iter().filter(|(_, client)| client.left() == Left::Nothing);
+    let waiting = read.filter_map(|(id, client)| Some((client.deadline()?, id)));
     waiting.min().map(|(_, id)| id)
+}
+
+/// True if a client is waited for that may have sent something.
+fn may_become_idle(clients: &Slab<Client>) -> bool {
+    clients.iter().any(|(_, client)| client.deadline().is_some())
 }

@@ -130,6 +130,11 @@ impl Console {
         (&mut self.stdout, &mut self.writer)
     }
 
+    /// The lines that wait for the reader of stdout.
+    pub fn waiting_for_stdout(&self) -> &LineQueue {
+        &self.stdout
+    }
+
     /// How many lines the reader of stdout was not given since the start.
     pub fn lost(&self) -> u64 {
         self.stdout.lost()

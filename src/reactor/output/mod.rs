@@ -240,9 +240,15 @@ impl Output {
         self.console.flush_own(now);
     }
 
-    /// Whether the last flush has left lines for the log files, which the next one writes.
-    pub fn files_progress(&self) -> Progress {
-        if self.files.are_behind() { Progress::MayHaveMore } else { Progress::Idle }
+    /// Whether the last flush has left lines for the log files, which the next one writes, or has made room for what
+    /// workers have written.
+    pub fn progress(&self, now: Instant) -> Progress {
+        let Self { pipes, files, console, .. } = self;
+        if files.are_behind() || pipes.may_read(console.waiting_for_stdout(), files, now) {
+            Progress::MayHaveMore
+        } else {
+            Progress::Idle
+        }
     }
 
     /// True if no line waits for a reader or for a log file, or waiting is of no use.

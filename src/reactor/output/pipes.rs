@@ -14,6 +14,7 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -22,7 +23,9 @@ use nix::pty::Winsize;
 
 pub use self::terminals::Typed;
 use self::terminals::{Reports, all_of};
+use super::files::LogFiles;
 use super::lines::{Cutter, LastOutput};
+use super::queue::LineQueue;
 use super::ring::Author;
 use super::screens::Screens;
 use super::spec::{Device, OutputSpec, Sink, Tail};
@@ -226,7 +229,8 @@ impl Pipes {
                 self.readable.remove(&worker);
                 continue;
             };
-            if pipe.state == State::Readable && !pipe.lines.spec.has_room(sink) {
+            if pipe.state == State::Readable && !pipe.has_room(sink.stdout, sink.files, sink.at.now)
+            {
                 waiting += 1;
                 if waiting >= self.readable.len() {
                     return Progress::Idle;
@@ -246,6 +250,12 @@ impl Pipes {
             }
         }
         Progress::MayHaveMore
+    }
+
+    /// True if [`Pipes::read`] would read now. Of what it has left the poll tells nothing more.
+    pub fn may_read(&self, stdout: &LineQueue, files: &LogFiles, now: Instant) -> bool {
+        let mut readable = self.readable.iter().filter_map(|worker| self.pipes.get(worker));
+        stdout.has_room(now) && readable.any(|pipe| pipe.has_room(stdout, files, now))
     }
 
     /// Of the workers that may have something to read, the one after that of the last turn.
@@ -291,6 +301,10 @@ impl Pipes {
 }
 
 impl Pipe {
+    fn has_room(&self, stdout: &LineQueue, files: &LogFiles, now: Instant) -> bool {
+        self.lines.spec.has_room(stdout, files, now)
+    }
+
     /// Reads a chunk, which is larger from then on if it was full. Returns how many bytes were read.
     fn read(&mut self, chunk: &mut Vec<u8>, sink: &mut Sink<'_>) -> usize {
         match self.reader.read(chunk) {

@@ -268,9 +268,15 @@ impl Pending {
             self.bytes.shrink_to(WRITE_BYTES);
             self.written = 0;
         } else if self.written >= QUEUED_BYTES_MAX {
-            self.bytes.drain(..self.written);
-            self.written = 0;
+            self.free_written();
         }
+    }
+
+    /// Frees the bytes that are written, except the last: it tells whether a line is partly written.
+    fn free_written(&mut self) {
+        let spent = self.written.saturating_sub(1);
+        self.bytes.drain(..spent);
+        self.written -= spent;
     }
 
     /// Drops the oldest lines until at most `most` bytes wait, and returns how many. A line that is partly written
@@ -293,10 +299,7 @@ impl Pending {
         }
         self.bytes.drain(from..to);
         self.dropped += count;
-        // Written bytes are not needed any more, except the last: it tells whether a line is partly written.
-        let spent = self.written.saturating_sub(1);
-        self.bytes.drain(..spent);
-        self.written -= spent;
+        self.free_written();
         count
     }
 }

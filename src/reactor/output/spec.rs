@@ -2,6 +2,7 @@
 //! one of them may make it ready.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use nix::pty::Winsize;
 
@@ -59,10 +60,9 @@ pub struct Tail(Vec<u8>);
 
 impl OutputSpec {
     /// True if more may be read: stdout's queue is not full, and the log file has what was read before.
-    pub fn has_room(&self, sink: &Sink<'_>) -> bool {
+    pub fn has_room(&self, stdout: &LineQueue, files: &LogFiles, now: Instant) -> bool {
         let file = self.file.as_ref();
-        sink.stdout.has_room(sink.at.now)
-            && !file.is_some_and(|file| sink.files.is_behind(&file.path))
+        stdout.has_room(now) && !file.is_some_and(|file| files.is_behind(&file.path))
     }
 
     /// Looks for the awaited line in one that has no end yet, and no more of it to be read now: a prompt.

@@ -39,6 +39,8 @@ use crate::sys::{Awaiting, strerror};
 pub struct Report {
     pub at: Moment,
     pub what: What,
+    /// What is said of it: one sentence, or more on lines of their own.
+    pub words: String,
 }
 
 /// What happened: to one worker, or to the run.
@@ -329,26 +331,26 @@ impl RunEvent {
 
 impl Report {
     pub fn of_worker(at: Moment, worker: WorkerFacts, event: WorkerEvent) -> Self {
-        Self { at, what: What::Worker(worker, event) }
+        Self::of(at, What::Worker(worker, event))
     }
 
     pub fn of_run(at: Moment, event: RunEvent) -> Self {
-        Self { at, what: What::Run(event) }
+        Self::of(at, What::Run(event))
     }
 
-    /// What is said of it: one sentence, or more on lines of their own.
-    pub fn words(&self) -> String {
-        sentences::of(&self.what)
+    fn of(at: Moment, what: What) -> Self {
+        let words = sentences::of(&what);
+        Self { at, what, words }
     }
 
     /// Writes the sentences of this report to pm's own output, if they are asked for. That of a death stands among the
     /// worker's lines too.
     pub fn write(&self, output: &mut Output) {
-        let (words, at) = (self.words(), self.at);
+        let (words, at) = (self.words.as_str(), self.at);
         let worker = match &self.what {
             What::Worker(worker, event) => {
                 if event.is_end() {
-                    output.keep_death(worker.id, &worker.name, &words, at);
+                    output.keep_death(worker.id, &worker.name, words, at);
                 }
                 Some(worker)
             }
@@ -361,7 +363,7 @@ impl Report {
         if is_shown {
             let slot = worker.map(|worker| worker.name.as_str());
             let event = self.what.event();
-            output.say(OwnLine { at: at.wall, slot, event, words: &words }, at);
+            output.say(OwnLine { at: at.wall, slot, event, words }, at);
         }
     }
 }

@@ -172,11 +172,11 @@ impl History {
             | WorkerEvent::NotWatched(_)
             | WorkerEvent::Rejected(_) => return,
         };
-        self.add(death(facts, reason, exit, cause, report.words(), last_lines(), now));
+        self.add(death(facts, reason, exit, cause, report.words.clone(), last_lines(), now));
     }
 
     fn begin_to_end(&mut self, reason: Reason, report: &Report) {
-        self.ending = Some(Ending { reason, words: Some(report.words()) });
+        self.ending = Some(Ending { reason, words: Some(report.words.clone()) });
     }
 
     fn add(&mut self, death: Death) {

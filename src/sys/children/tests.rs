@@ -50,6 +50,7 @@ fn a_child_that_cannot_exec_is_told_once_and_is_gone() {
     let _alone = alone();
     let mut children = Children::open().unwrap();
     spawn(&mut children, 1, &["/dev/null"]);
+    assert!(!children.has_execd(worker(1)), "it is not reaped yet");
     assert!(
         matches!(next(&mut children), ChildEvent::NotExecd { worker, .. } if worker == self::worker(1))
     );

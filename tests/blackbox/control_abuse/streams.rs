@@ -194,6 +194,34 @@ fn neither_streams_nor_waits_keep_other_clients_out() {
 }
 
 #[test]
+fn clients_that_arrive_at_once_are_answered_one_after_another_where_few_more_can_be_taken() {
+    let (_folder, pm, api) = calm();
+    let streams: Vec<_> = (0..32).map(|_| asked(&api, "/v1/events?follow=1")).collect();
+    for stream in &streams {
+        assert_eq!(answered(stream), "200");
+    }
+    let wait = "/v1/wait?slots=all&for=stopped&timeout_seconds=600";
+    let _waits: Vec<_> = (0..28).map(|_| asked(&api, wait)).collect();
+    is_refused(&api, wait, "28 clients wait for this pm, and no more can");
+    send(Signal::SIGSTOP, pm.reactor());
+    eventually("it is stopped", || (state(pm.reactor()) == Some('T')).then_some(()));
+    // Each stays connected after its answer.
+    let request = "GET /v1/status HTTP/1.1\r\nHost: pm\r\n\r\n";
+    let burst = (0..30).map(|_| {
+        let mut client = api.connect();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        client
+    });
+    let burst: Vec<_> = burst.collect();
+    send(Signal::SIGCONT, pm.reactor());
+    for client in &burst {
+        assert_eq!(answered(client), "200");
+    }
+    pm.stop();
+}
+
+#[test]
 fn what_has_happened_is_told_before_the_answer_that_depends_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join(".pm.sock");

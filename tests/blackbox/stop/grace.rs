@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{self, SIGSTOP, SIGTERM};
 use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
@@ -11,17 +12,21 @@ use crate::support::processes::{is_alive, send, state};
 use crate::support::programs::worker;
 use crate::support::waiting::{eventually, for_as_long_as};
 
-/// Stops guard, reactor and workers by SIGSTOP for this long.
-fn freeze(pm: &Pm, time: Duration) {
-    let mut all = vec![pm.pid(), pm.reactor()];
-    all.extend(pm.members().iter().map(|member| member.pid));
+/// Guard, reactor and workers.
+fn processes_of(pm: &Pm) -> Vec<Pid> {
+    let workers = pm.members().into_iter().map(|member| member.pid);
+    [pm.pid(), pm.reactor()].into_iter().chain(workers).collect()
+}
+
+/// Stops these processes by SIGSTOP for this long.
+fn freeze(all: &[Pid], time: Duration) {
     all.iter().for_each(|pid| send(SIGSTOP, *pid));
     let are_stopped = || all.iter().all(|pid| state(*pid) == Some('T'));
     eventually("all are stopped", || are_stopped().then_some(()));
     for_as_long_as(time, || assert!(are_stopped()));
     for pid in all {
         // pm continues its workers too, so a worker may have ended by now.
-        let _ = kill(pid, Signal::SIGCONT);
+        let _ = kill(*pid, Signal::SIGCONT);
     }
 }
 
@@ -30,9 +35,11 @@ fn a_grace_is_not_over_while_pm_and_its_workers_are_stopped() {
     let pool = Pool::of(worker("drain 700 say up stay")).of_size(1);
     let mut pm = pool.option("--grace", "2s").start();
     pm.prints.wait_for("up");
+    // To find them takes long where the machine has many processes.
+    let all = processes_of(&pm);
     pm.signal(SIGTERM);
     pm.says.wait_for("SIGTERM: stopping 1 worker");
-    freeze(&pm, Duration::from_millis(2_500));
+    freeze(&all, Duration::from_millis(2_500));
     pm.wait_exit(0);
     assert_eq!(pm.says.with("did not stop within"), [""; 0]);
     assert_eq!(pm.prints.with("drained").len(), 1);

@@ -37,8 +37,13 @@ impl Piped {
     }
 
     /// Reads and flushes until nothing waits; returns the numbers of the lines and the incidents.
-    fn read_all(mut self) -> (Vec<u64>, Vec<Incident>) {
-        let (mut text, mut incidents) = (Vec::new(), Vec::new());
+    fn read_all(self) -> (Vec<u64>, Vec<Incident>) {
+        self.read_all_after(Vec::new())
+    }
+
+    /// As [`Piped::read_all`], with what was read before.
+    fn read_all_after(mut self, mut text: Vec<u8>) -> (Vec<u64>, Vec<Incident>) {
+        let mut incidents = Vec::new();
         let mut chunk = [0; 65536];
         while self.queue.pending.len() > 0 {
             let count = self.reader.read(&mut chunk).unwrap();
@@ -104,6 +109,33 @@ fn a_stalled_reader_loses_the_oldest_whole_lines_and_the_count_is_reported() {
     assert_eq!(lines.last(), Some(&(pushed + 9_999)));
     let gaps = lines.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
     assert_eq!(gaps, 1, "one gap where the oldest were dropped");
+}
+
+#[test]
+fn a_line_that_is_partly_written_keeps_its_rest_however_much_was_written_before() {
+    for taken in 1..=8 {
+        let mut piped = piped();
+        let mut pushed = piped.fill();
+        // What one read adds behind its labels goes beyond a full queue.
+        for _ in 0..4_000 {
+            piped.push(pushed);
+            pushed += 1;
+        }
+        let mut text = Vec::new();
+        let mut chunk = [0; 65536];
+        for _ in 0..taken {
+            let count = piped.reader.read(&mut chunk).unwrap();
+            text.extend_from_slice(&chunk[..count]);
+            assert_eq!(piped.queue.flush(piped.now), None);
+        }
+        piped.now += STALLED_AFTER;
+        for n in pushed..pushed + 10_000 {
+            piped.push(n);
+        }
+        let (lines, incidents) = piped.read_all_after(text);
+        let dropped = pushed + 10_000 - lines.len() as u64;
+        assert_eq!(incidents, [Incident::Dropped(dropped)], "{taken}");
+    }
 }
 
 #[test]
