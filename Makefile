@@ -54,6 +54,7 @@ help:
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
+	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
 	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
@@ -152,6 +153,16 @@ BENCH_RESULTS := $${CARGO_TARGET_DIR:-target}/bench
 bench:
 	cargo bench --locked $(addprefix --bench ,$(BENCHES))
 	@cat "$(BENCH_RESULTS)/report.md"
+
+# Instructions of pm's own code for a death, a storm and the cutting of lines, counted by valgrind. Fails if there are
+# more than benches/speed/baseline.json says.
+.PHONY: check-speed speed-baseline
+check-speed:
+	cargo bench --locked --profile counted --bench speed
+
+# Where more are meant, or fewer: commit the new baseline with what has changed them.
+speed-baseline:
+	cargo bench --locked --profile counted --bench speed -- --write-baseline
 
 # Those that are on PATH.
 .PHONY: bench-peers

@@ -9,6 +9,7 @@
 //! | [`keeper`] | a running process that keeps workers alive, followed by the kernel's own events |
 //! | [`processes`] | what processes have used, from /proc |
 //! | [`statistics`] | medians and percentiles |
+//! | [`steps`] | single steps inside pm, without a process |
 //! | [`settings`] | the size of a run, from the environment |
 //! | [`report`] | figures as JSON and as a table |
 
@@ -23,6 +24,7 @@ pub mod reloadable;
 pub mod report;
 pub mod settings;
 pub mod statistics;
+pub mod steps;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
