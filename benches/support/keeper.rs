@@ -131,12 +131,18 @@ impl Keeper {
     }
 
     pub fn wait_for_workers(&mut self, count: usize, events: &ProcEvents) -> Anything<()> {
+        let mut until = Instant::now() + PATIENCE;
+        let mut most = 0;
         while self.workers.len() < count {
-            let (when, what) = events
-                .next(PATIENCE)?
-                .ok_or_else(|| format!("{} of {count} workers have started", self.workers.len()))?;
+            let too_few = || format!("{} of {count} workers are there", self.workers.len());
+            let (when, what) = next_before(until, events)?.ok_or_else(too_few)?;
             if self.note(when, what) == News::KeeperEnded {
                 return Err(format!("it cannot keep {count} workers").into());
+            }
+            // One that starts where another ends is no progress.
+            if self.workers.len() > most {
+                most = self.workers.len();
+                until = Instant::now() + PATIENCE;
             }
         }
         Ok(())
