@@ -27,7 +27,7 @@ fn main() -> Anything<()> {
         &format!(
             "One pm with more and more slots. Start: to the exec of the last worker. Storm: all workers are killed at \
              once. Reload: one that changes nothing. Idle: for {seconds} s. \
-             Stop: from SIGTERM to its end. PSS: after the start."
+             Stop: from SIGTERM to the end of all. PSS: after the start."
         ),
     )?;
     for size in settings::sizes(&[100, 1_000, 5_000, 10_000])? {
@@ -61,7 +61,7 @@ fn row(
     let before = pm.keeper.usage();
     pm.keeper.watch_for(events, Duration::from_secs_f64(seconds))?;
     let idle = pm.keeper.usage() - before;
-    let stop = pm.keeper.stop(Signal::SIGTERM, events)?.keeper_ended * 1e3;
+    let stop = pm.keeper.stop(Signal::SIGTERM, events)? * 1e3;
     let figure = |name, value, unit| Figure::new(name, "pm", value, unit);
     Ok(vec![
         figure("start", start, "ms"),

@@ -18,8 +18,8 @@ fn main() -> Anything<()> {
     let programs = Programs::compile()?;
     let mut report = Report::new(
         "start",
-        "Start: from the exec of the program to the exec of its last worker. Stop: from SIGTERM to its end; a floor \
-         ends at once, and the kernel kills its workers. \"All gone\": to the end of the last worker too. Medians.",
+        "Start: from the exec of the program to the exec of its last worker. Stop: from SIGTERM to the \
+         end of it and of all workers; a floor ends at once, and the kernel kills its workers. Medians.",
     )?;
     let rounds = settings::rounds(7)?;
     for size in settings::sizes(&[3, 100, 1_000])? {
@@ -30,9 +30,7 @@ fn main() -> Anything<()> {
                 let (contender, samples) = &mut sides[turn];
                 let mut keeper = Keeper::of(contender, &programs, size, Work::Nothing, &events)?;
                 samples.start.push(keeper.start_seconds()? * 1e3);
-                let stopped = keeper.stop(Signal::SIGTERM, &events)?;
-                samples.stop.push(stopped.keeper_ended * 1e3);
-                samples.all_gone.push(stopped.all_ended * 1e3);
+                samples.stop.push(keeper.stop(Signal::SIGTERM, &events)? * 1e3);
             }
         }
         add_figures(&mut report, size, &sides);
@@ -45,14 +43,12 @@ fn main() -> Anything<()> {
 struct Samples {
     start: Vec<f64>,
     stop: Vec<f64>,
-    all_gone: Vec<f64>,
 }
 
 fn add_figures(report: &mut Report, size: usize, sides: &[(Contender, Samples)]) {
-    let rows: [Row<Samples>; 3] = [
+    let rows: [Row<Samples>; 2] = [
         ("start", "ms", |samples| median(&samples.start)),
         ("stop", "ms", |samples| median(&samples.stop)),
-        ("stop, all gone", "ms", |samples| median(&samples.all_gone)),
     ];
     for (name, unit, value) in rows {
         for (contender, own) in sides {

@@ -131,7 +131,7 @@ fn measure(
             }
         }
         match keeper.stop(stop, events) {
-            Ok(stopped) => figures.stop.push(stopped.all_ended * 1e3),
+            Ok(seconds) => figures.stop.push(seconds * 1e3),
             Err(error) => figures.notes.push(format!("{name}, stop: {error}")),
         }
     }

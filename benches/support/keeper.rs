@@ -58,14 +58,6 @@ pub struct Replaced {
     pub last: i32,
 }
 
-/// From the signal, in seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopped {
-    pub keeper_ended: f64,
-    /// The keeper and all workers.
-    pub all_ended: f64,
-}
-
 impl Keeper {
     /// Starts a contender and waits until all of its workers are there and it rests.
     pub fn of(
@@ -131,12 +123,18 @@ impl Keeper {
     }
 
     pub fn wait_for_workers(&mut self, count: usize, events: &ProcEvents) -> Anything<()> {
+        let mut until = Instant::now() + PATIENCE;
+        let mut most = 0;
         while self.workers.len() < count {
-            let (when, what) = events
-                .next(PATIENCE)?
-                .ok_or_else(|| format!("{} of {count} workers have started", self.workers.len()))?;
+            let too_few = || format!("{} of {count} workers are there", self.workers.len());
+            let (when, what) = next_before(until, events)?.ok_or_else(too_few)?;
             if self.note(when, what) == News::KeeperEnded {
                 return Err(format!("it cannot keep {count} workers").into());
+            }
+            // One that starts where another ends is no progress.
+            if self.workers.len() > most {
+                most = self.workers.len();
+                until = Instant::now() + PATIENCE;
             }
         }
         Ok(())
@@ -211,16 +209,17 @@ impl Keeper {
         Ok(execs)
     }
 
-    /// Sends the signal that stops it, and waits until it and all workers are gone.
-    pub fn stop(&mut self, signal: Signal, events: &ProcEvents) -> Anything<Stopped> {
+    /// Sends the signal that stops it, and waits until it and all workers are gone. Returns how long that took, in
+    /// seconds. The kernel records the end of a process before it kills the children that asked for that.
+    pub fn stop(&mut self, signal: Signal, events: &ProcEvents) -> Anything<f64> {
         let asked = now()?;
         kill(Pid::from_raw(self.pid), signal)?;
         let until = Instant::now() + PATIENCE;
-        let (mut keeper_ended, mut last) = (None, asked);
-        while keeper_ended.is_none() || !self.workers.is_empty() {
+        let (mut has_ended, mut last) = (false, asked);
+        while !has_ended || !self.workers.is_empty() {
             let (when, what) = next_before(until, events)?.ok_or("it does not stop")?;
             match self.note(when, what) {
-                News::KeeperEnded => keeper_ended = Some(when),
+                News::KeeperEnded => has_ended = true,
                 News::Ended(_) => {}
                 News::Nothing | News::Execd | News::Started(_) => continue,
             }
@@ -228,8 +227,7 @@ impl Keeper {
         }
         self.child.wait()?;
         self.has_ended = true;
-        let keeper_ended = seconds(asked, keeper_ended.expect("the loop ends with it"))?;
-        Ok(Stopped { keeper_ended, all_ended: seconds(asked, last)? })
+        seconds(asked, last)
     }
 
     fn note(&mut self, when: u64, what: What) -> News {
