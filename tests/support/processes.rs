@@ -45,8 +45,8 @@ fn member(process: &Process, pool: &str) -> Option<Member> {
     })
 }
 
-/// The living children of a process, of all its threads: as the kernel lists them, since a walk over all processes takes
-/// long where there are many.
+/// The living children of a process, of all its threads, as the kernel lists them: a walk over all processes takes long
+/// where there are many.
 pub fn children_of(parent: Pid) -> Vec<Pid> {
     let process = Process::new(parent.as_raw()).ok();
     let tasks = process.and_then(|process| process.tasks().ok()).into_iter().flatten().flatten();
