@@ -48,6 +48,8 @@ enum By {
 enum Running {
     /// A worker is killed, with so many slots.
     Death(usize),
+    /// A worker is started and stopped.
+    Start,
     /// A worker writes a line of 100 bytes.
     Line,
 }
@@ -65,7 +67,7 @@ enum Step {
 const FEW: &str = "supervisor: a death, 100 slots";
 const MANY: &str = "supervisor: a death, 10,000 slots";
 
-const COUNTED: [Counted; 9] = [
+const COUNTED: [Counted; 10] = [
     Counted { name: FEW, by: By::Library(Step::Death(100)) },
     Counted { name: MANY, by: By::Library(Step::Death(10_000)) },
     Counted { name: "supervisor: a storm of 100", by: By::Library(Step::Storm(100)) },
@@ -74,6 +76,7 @@ const COUNTED: [Counted; 9] = [
     Counted { name: "output: 64 KiB of lines of 1,000 bytes", by: By::Library(Step::Cut(1_000)) },
     Counted { name: "pm: a death, 3 slots", by: By::Pm(Running::Death(3)) },
     Counted { name: "pm: a death, 100 slots", by: By::Pm(Running::Death(100)) },
+    Counted { name: "pm: a start and a stop", by: By::Pm(Running::Start) },
     Counted { name: "pm: a line of 100 bytes", by: By::Pm(Running::Line) },
 ];
 
@@ -141,6 +144,7 @@ fn measured() -> Anything<BTreeMap<String, u64>> {
             }
             By::Pm(_) if !is_root => continue,
             By::Pm(Running::Death(slots)) => running::of_a_death(*slots, folder.path())?,
+            By::Pm(Running::Start) => running::of_a_start(folder.path())?,
             By::Pm(Running::Line) => running::of_a_line(folder.path())?,
         };
         instructions.insert((*name).to_owned(), count);

@@ -15,6 +15,9 @@ use super::support::programs::{compiled, pm};
 /// Workers that are killed one after another, in the shorter and in the longer run.
 const KILLS: [usize; 2] = [20, 120];
 
+/// Workers that are started and stopped, in the smaller and in the larger run.
+const SLOTS: [usize; 2] = [20, 120];
+
 /// Lines that a worker writes, in the shorter and in the longer run.
 const LINES: [usize; 2] = [10_000, 110_000];
 
@@ -35,6 +38,12 @@ pub fn are_counted() -> Anything<bool> {
 pub fn of_a_death(slots: usize, folder: &Path) -> Anything<u64> {
     let [few, many] = KILLS.map(|kills| run(slots, kills, folder));
     Ok((many? - few?) / (KILLS[1] - KILLS[0]) as u64)
+}
+
+/// The instructions for the start and the stop of one more worker.
+pub fn of_a_start(folder: &Path) -> Anything<u64> {
+    let [few, many] = SLOTS.map(|slots| run(slots, 0, folder));
+    Ok((many? - few?) / (SLOTS[1] - SLOTS[0]) as u64)
 }
 
 /// The instructions for one line of 100 bytes, which goes to stdout behind its label.

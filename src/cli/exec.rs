@@ -27,7 +27,8 @@ fn prepare(args: &ExecArgs) -> Result<Launch, LoadError> {
     let plan = of_file(args.file.as_deref(), FileKind::FileOrPipe, &options, &RealHost)?.plan;
     let slot = slot(&plan, &args.name)?;
     let exec = ExecSpec { argv: args.command.clone(), ..slot.exec.clone() };
-    Ok(Launch::new(&exec, std::env::vars_os(), [], &mut Texts::default()))
+    let inherited: Vec<_> = std::env::vars_os().collect();
+    Ok(Launch::new(&exec, &inherited, [], &mut Texts::default()))
 }
 
 /// The slot of this name, or the first slot of the pool of this name.

@@ -80,9 +80,8 @@ fn missing_probe(pool: &Pool, variables: &Variables) -> Option<String> {
 }
 
 fn cannot_execute(exec: &ExecSpec, program: &OsStr, variables: &Variables) -> Option<SpawnError> {
-    let variables = exec.environment(variables.iter().cloned());
-    let path = program::path_of(&variables);
-    program::check(program, path.as_deref(), exec.cwd.as_deref()).err()
+    let variables = exec.environment(variables);
+    program::check(program, program::path_of(&variables), exec.cwd.as_deref()).err()
 }
 
 fn privileged_port(pool: &Pool) -> Option<String> {

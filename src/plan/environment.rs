@@ -1,5 +1,6 @@
 //! What a worker finds in its environment, and the names of the variables that pm sets and removes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
@@ -48,28 +49,30 @@ pub(crate) const NOT_FOR_WORKERS: [&str; 8] = [
 ];
 pub(crate) const NOT_FOR_WORKERS_PREFIX: &[u8] = b"LISTEN_";
 
+/// A name and a value.
+pub type Variable<'a> = (&'a OsStr, Cow<'a, OsStr>);
+
 impl ExecSpec {
     /// The environment of a worker, except `PM_GENERATION`, which changes with each worker.
     ///
     /// `inherited` is pm's own environment. The variables of `self` override it, and its folders are put before `PATH`.
-    pub fn environment(
-        &self,
-        inherited: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Vec<(OsString, OsString)> {
+    pub fn environment<'a>(&'a self, inherited: &'a [(OsString, OsString)]) -> Vec<Variable<'a>> {
         let is_set_here = |name: &OsStr| self.env.iter().any(|(own, _)| name == own.as_str());
-        let inherited = inherited.into_iter();
-        let mut variables: Vec<_> =
-            inherited.filter(|(name, _)| is_for_workers(name) && !is_set_here(name)).collect();
-        let own = self.env.iter().map(|(name, value)| (name.into(), value.into()));
+        let inherited = inherited.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let mut variables: Vec<Variable<'a>> = inherited
+            .filter(|(name, _)| is_for_workers(name) && !is_set_here(name))
+            .map(|(name, value)| (name, value.into()))
+            .collect();
+        let own = self.env.iter().map(|(name, value)| (name.as_ref(), OsStr::new(value).into()));
         variables.extend(own);
         for folder in self.path.iter().rev() {
-            let known = variables.iter().position(|(name, _)| name == PATH);
+            let known = variables.iter().position(|(name, _)| *name == PATH);
             let mut path = folder.clone().into_os_string();
             if let Some(known) = known {
                 path.push(":");
                 path.push(variables.swap_remove(known).1);
             }
-            variables.push((PATH.into(), path));
+            variables.push((PATH.as_ref(), path.into()));
         }
         variables
     }
@@ -114,9 +117,10 @@ mod tests {
         let env = of_slot("web", "web.2", Some(8081));
         let exec = ExecSpec { env, path: vec!["/srv/.deno/bin".into()], ..ExecSpec::default() };
         let inherited = inherited.iter().map(|(name, value)| (name.into(), value.into()));
-        let text = |os: OsString| os.into_string().expect("text");
-        let variables = exec.environment(inherited).into_iter();
-        variables.map(|(name, value)| (text(name), text(value))).collect()
+        let text = |os: &OsStr| os.to_str().expect("text").to_owned();
+        let inherited: Vec<_> = inherited.collect();
+        let variables = exec.environment(&inherited).into_iter();
+        variables.map(|(name, value)| (text(name), text(&value))).collect()
     }
 
     fn value<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {

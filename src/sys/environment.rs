@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
+
+use crate::plan::environment::Variable;
 
 /// The environment of a worker.
 #[derive(Debug)]
@@ -14,13 +16,10 @@ pub struct Env {
 }
 
 impl Env {
-    pub fn new(variables: &[(OsString, OsString)], texts: &mut Texts) -> Self {
-        let (mut common, mut own) = (Vec::new(), Vec::new());
+    pub fn new(variables: &[Variable<'_>], texts: &mut Texts) -> Self {
+        let (mut common, mut own) = (Vec::with_capacity(variables.len()), Vec::new());
         for (name, value) in variables {
-            let mut text = name.clone();
-            text.push("=");
-            text.push(value);
-            match texts.keep(text) {
+            match texts.keep(&[name.as_bytes(), b"=", value.as_bytes()]) {
                 Kept::Again(text) => common.push(text),
                 Kept::First(text) => own.push(text),
             }
@@ -39,6 +38,8 @@ impl Env {
 pub struct Texts {
     texts: BTreeSet<Rc<CStr>>,
     lists: BTreeSet<Rc<[Rc<CStr>]>>,
+    /// The one that is looked for.
+    text: Vec<u8>,
 }
 
 /// A text that is kept.
@@ -57,9 +58,13 @@ impl Kept {
 }
 
 impl Texts {
-    pub fn keep(&mut self, text: OsString) -> Kept {
-        let text = c_string(text);
-        if let Some(kept) = self.texts.get(text.as_c_str()) {
+    /// Keeps the text that these parts make, up to its first NUL byte, as exec(2) takes it.
+    pub fn keep(&mut self, parts: &[&[u8]]) -> Kept {
+        self.text.clear();
+        parts.iter().for_each(|part| self.text.extend_from_slice(part));
+        self.text.push(0);
+        let text = CStr::from_bytes_until_nul(&self.text).expect("it ends with NUL");
+        if let Some(kept) = self.texts.get(text) {
             return Kept::Again(Rc::clone(kept));
         }
         let kept = Rc::from(text);
@@ -86,11 +91,13 @@ pub fn c_string(text: OsString) -> CString {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
-    fn variables(port: &str) -> Vec<(OsString, OsString)> {
+    fn variables(port: &str) -> [Variable<'_>; 3] {
         let all = [("HOME", "/root"), ("PORT", port), ("PATH", "/bin")];
-        all.map(|(name, value)| (name.into(), value.into())).to_vec()
+        all.map(|(name, value)| (name.as_ref(), OsStr::new(value).into()))
     }
 
     fn sorted(env: &Env) -> Vec<&str> {

@@ -1,7 +1,7 @@
 //! Which files a program may be, as a shell searches PATH. A run looks at none of them: a file system may hang. Which
 //! one is there, [`super::child`] finds out; only [`check`] and [`check_folder`] look, for `pm check` and `pm reload`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,7 @@ use nix::sys::stat::stat;
 use nix::unistd::{AccessFlags, access};
 
 use super::spawn::{Preparation, SpawnError};
-use crate::plan::environment::PATH;
+use crate::plan::environment::{PATH, Variable};
 use crate::plan::wrapper;
 
 /// What execvp(3) searches when there is no `PATH`.
@@ -105,8 +105,8 @@ fn is_script(file: &Path) -> bool {
 }
 
 /// The value of `PATH` among these variables.
-pub fn path_of(variables: &[(OsString, OsString)]) -> Option<OsString> {
-    variables.iter().find(|(name, _)| name == PATH).map(|(_, path)| path.clone())
+pub fn path_of<'a>(variables: &'a [Variable<'_>]) -> Option<&'a OsStr> {
+    variables.iter().find(|(name, _)| *name == PATH).map(|(_, path)| path.as_ref())
 }
 
 #[cfg(test)]

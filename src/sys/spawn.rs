@@ -30,7 +30,7 @@ use super::shared::{Mapping, Shared};
 use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
 use super::{guard, raw};
-use crate::plan::environment::PM_GENERATION;
+use crate::plan::environment::{PM_GENERATION, Variable};
 use crate::plan::{ExecSpec, Limits};
 
 /// Why a worker or a probe could not be spawned.
@@ -133,12 +133,13 @@ impl Launch {
     /// An argument or variable with a NUL byte ends there, as it would in any exec.
     pub fn new(
         exec: &ExecSpec,
-        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        inherited: &[(OsString, OsString)],
         added: impl IntoIterator<Item = (&'static str, String)>,
         texts: &mut Texts,
     ) -> Self {
         let mut variables = exec.environment(inherited);
-        variables.extend(added.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let added = added.into_iter().map(|(name, value)| (name.as_ref(), OsString::from(value)));
+        variables.extend(added.map(|(name, value)| (name, value.into())));
         Self { prepared: Rc::new(Prepared::new(exec, &exec.argv, &variables, texts)) }
     }
 
@@ -146,7 +147,7 @@ impl Launch {
     pub fn of_probe(
         exec: &ExecSpec,
         argv: &[OsString],
-        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        inherited: &[(OsString, OsString)],
         texts: &mut Texts,
     ) -> Self {
         let variables = exec.environment(inherited);
@@ -255,19 +256,18 @@ impl Prepared {
     fn new(
         exec: &ExecSpec,
         argv: &[OsString],
-        variables: &[(OsString, OsString)],
+        variables: &[Variable<'_>],
         texts: &mut Texts,
     ) -> Self {
         let name = argv.first().expect("an argv names its program").clone();
         let path = program::path_of(variables);
-        let Candidates { paths, is_searched, is_wrapped } =
-            program::candidates(&name, path.as_deref());
+        let Candidates { paths, is_searched, is_wrapped } = program::candidates(&name, path);
         let identity = exec.identity.as_ref();
         Self {
             program: Program {
                 files: paths
-                    .into_iter()
-                    .map(|path| texts.keep(path.into_os_string()).text())
+                    .iter()
+                    .map(|path| texts.keep(&[path.as_os_str().as_bytes()]).text())
                     .collect(),
                 is_searched,
                 argv: Arguments::new(argv.iter().cloned().map(c_string).collect()),

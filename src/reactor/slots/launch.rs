@@ -30,13 +30,12 @@ impl LaunchSpec {
         notify_socket: Option<String>,
         texts: &mut Texts,
     ) -> Self {
-        let inherited = || variables.iter().cloned();
         let exec = &plan.exec;
         let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
         let given = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let mut command = |probe: &Probe| match probe {
-            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, inherited(), texts)),
+            Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, variables, texts)),
             Probe::Tcp { .. } | Probe::Http { .. } => None,
         };
         let ready_probe = match &plan.ready.by {
@@ -47,7 +46,7 @@ impl LaunchSpec {
             Some(Alive { by: AliveBy::Probe(probe), .. }) => command(probe),
             Some(Alive { by: AliveBy::Notify, .. }) | None => None,
         };
-        let launch = Launch::new(exec, inherited(), given, texts);
+        let launch = Launch::new(exec, variables, given, texts);
         Self {
             pool_name: pool.name.clone(),
             plan,

@@ -19,7 +19,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn launch(argv: &[&str]) -> Launch {
     let argv: Vec<OsString> = argv.iter().map(Into::into).collect();
     let env = vec![("PATH".into(), "/bin:/usr/bin".into())];
-    Launch::new(&ExecSpec { argv, env, ..ExecSpec::default() }, [], [], &mut Texts::default())
+    Launch::new(&ExecSpec { argv, env, ..ExecSpec::default() }, &[], [], &mut Texts::default())
 }
 
 fn worker(generation: u64) -> WorkerId {

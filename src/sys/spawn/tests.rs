@@ -58,7 +58,7 @@ fn spawn_by(
     let tag = WorkerTag { pm, worker, probe: None };
     let low_files = LowFiles::open().unwrap();
     let mut report = Some(low_files.open_report().unwrap());
-    let launch = Launch::new(&exec, [], [], &mut Texts::default());
+    let launch = Launch::new(&exec, &[], [], &mut Texts::default());
     let started = launch.begin(tag, given, &low_files, &mut report, GIVE_WAY);
     let result = started.and_then(|starting| {
         let pid = starting.pid;
