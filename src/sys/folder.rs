@@ -139,6 +139,14 @@ impl Folder {
         Ok(file.into())
     }
 
+    /// Another descriptor of this folder: while it is there, dropping it makes room for that of a file.
+    ///
+    /// # Errors
+    /// EMFILE or ENFILE: too many files are open.
+    pub fn spare(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// True if there is something under this name.
     pub fn has(&self, name: &OsStr) -> bool {
         fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()

@@ -68,8 +68,7 @@ impl LowFiles {
 
     /// Closes pm's writing end of the report: the child has one of its own.
     pub fn close_report(&self) {
-        let closed = place(self.null.as_fd(), &self.report);
-        debug_assert_eq!(closed, Ok(()), "a descriptor that is open can be replaced");
+        expect_placed(place(self.null.as_fd(), &self.report));
     }
 
     /// Lets `make` make a child while these files are at the low numbers. Afterwards /dev/null is there again, so that
@@ -84,8 +83,7 @@ impl LowFiles {
     ) -> Result<T, Errno> {
         let made = self.place(files).and_then(|()| make());
         let null = Some(self.null.as_fd());
-        let emptied = self.place(files.map(|file| file.and(null)));
-        debug_assert_eq!(emptied, Ok(()), "a descriptor that is open can be replaced");
+        expect_placed(self.place(files.map(|file| file.and(null))));
         made
     }
 
@@ -95,9 +93,21 @@ impl LowFiles {
     }
 }
 
+/// # Errors
+/// EMFILE if the limit on open files was lowered below the number of `at`.
 fn place(file: BorrowedFd<'_>, at: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: both descriptors are open, and `at` is one of a LowFiles: what it was is closed by the call.
     // WHY: nix wants `at` to be changed, and a shared reference shows that its number does not change.
-    Errno::result(unsafe { libc::dup3(file.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) })
-        .map(drop)
+    let placed = unsafe { libc::dup3(file.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) };
+    match Errno::result(placed) {
+        Ok(_) => Ok(()),
+        // Both are open, so it is the number that is out of range (dup(2)).
+        Err(Errno::EBADF) => Err(Errno::EMFILE),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A descriptor that is open can be replaced, unless the limit was lowered.
+fn expect_placed(placed: Result<(), Errno>) {
+    debug_assert!(matches!(placed, Ok(()) | Err(Errno::EMFILE)), "{placed:?}");
 }

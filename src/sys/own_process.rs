@@ -67,12 +67,21 @@ pub fn run_apart<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
     })
 }
 
+/// From this size on each piece of memory is a mapping of its own, and goes back to the kernel when it is freed. It is
+/// the default, but once such a piece is freed the heap takes pieces of that size itself (mallopt(3),
+/// M_MMAP_THRESHOLD), and keeps those that lie below one that is used: long answers that many clients have let wait.
+#[cfg(target_env = "gnu")]
+const MAPPED_BYTES_MIN: libc::c_int = 128 * 1024;
+
 /// One heap for all threads, instead of one for each: only one of them runs.
 #[cfg(target_env = "gnu")]
 fn share_heap() {
-    // SAFETY: a number for malloc(3), before a second thread is there.
+    // SAFETY: numbers for malloc(3), before a second thread is there.
     // WHY: there is no safe way to say it (mallopt(3), M_ARENA_MAX).
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+    }
 }
 
 /// The heap of another libc is one already.

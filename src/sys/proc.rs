@@ -89,6 +89,16 @@ fn is_dead(pid: Pid) -> Option<bool> {
     Some(stat.state == 'Z' && stat.num_threads <= 1)
 }
 
+/// True if this child, which is not reaped, has executed a program since its fork, or if /proc does not show that.
+pub fn has_execd(pid: Pid) -> bool {
+    let stat = Process::new(pid.as_raw()).and_then(|process| process.stat());
+    stat.map_or(true, |stat| stat.flags & FORKED_BUT_NOT_EXECD == 0)
+}
+
+/// A flag of a process (PF_FORKNOEXEC of the kernel; proc(5), /proc/PID/stat). An exec clears it before it closes the
+/// descriptors that are closed on exec.
+const FORKED_BUT_NOT_EXECD: u32 = 0x40;
+
 /// The members of a process group, dead ones included.
 fn pids_of(group: Pid) -> impl Iterator<Item = Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();

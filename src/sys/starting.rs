@@ -150,6 +150,12 @@ impl Starting {
         self.memory.setup.exec.progress.errno.load(Ordering::Acquire) != 0
     }
 
+    /// True if the child, which has exec'd or ended, was killed on its way. One that was killed in the midst of its
+    /// exec is taken for one that has exec'd: only the kernel tells them apart ([`super::proc::has_execd`]).
+    pub fn was_killed(&self) -> bool {
+        !self.has_failed() && self.memory.setup.exec.progress.step() != Step::Exec
+    }
+
     /// What the child is waiting for, if it has not exec'd.
     pub fn awaiting(&self) -> Awaiting {
         let ExecSetup { prepared, progress, .. } = &self.memory.setup.exec;

@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod kinds;
+mod long_answers;
 mod readers;
 mod respawns;
 mod starts;

@@ -13,7 +13,7 @@ use crate::support::api::Api;
 use crate::support::hanging_mount::HangingMount;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::processes::{name, send};
+use crate::support::processes::{children_of, name, send};
 use crate::support::run_mode::skip;
 use crate::support::waiting::{DEADLINE, eventually};
 
@@ -23,6 +23,11 @@ fn beside_a_working_pool(folder: &TempDir, hanging: &str) -> Pm {
     let works = "[pool.POOL-web]\ncommand = \"exec WORKER listen {port} stay\"\nports = \"PORT1\"";
     let text = format!("{works}{GRACE}[pool.POOL-hung]\n{hanging}\nworkers = 2{GRACE}");
     Pool::of_file(folder.path(), "pm.toml", 1, &text).start()
+}
+
+/// A child that has not exec'd still has the name of the thread that has made it.
+fn has_execd(child: Pid) -> bool {
+    name(child).as_deref() != Some("pm-reactor")
 }
 
 /// Other slots are replaced, and a stop ends all.
@@ -122,6 +127,38 @@ fn a_start_that_hangs_goes_on_when_the_file_system_answers_at_last() {
 }
 
 #[test]
+fn a_worker_that_is_killed_before_its_exec_is_a_failed_start() {
+    let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
+    let folder = hangs.folder();
+    for hanging in [
+        format!("command = 'exec sleep 1000'\ncwd = {folder:?}"),
+        format!("command = [{:?}]", folder.join("serve")),
+    ] {
+        let own = tempfile::tempdir().unwrap();
+        let text = format!("[pool.POOL]\n{hanging}\nready = {{ after = '0s' }}{GRACE}");
+        let pm = Pool::of_file(own.path(), "pm.toml", 0, &text).start();
+        let reactor = pm.reactor();
+        let mut killed = Vec::new();
+        for generation in 1..=3 {
+            let child = eventually("the next one is on its way", || {
+                let on_its_way = |pid: &Pid| !killed.contains(pid) && !has_execd(*pid);
+                children_of(reactor).into_iter().find(on_its_way)
+            });
+            killed.push(child);
+            // pm does not wait for its exec any more.
+            pm.says.wait_for_many(generation, "has not started yet");
+            send(Signal::SIGKILL, child);
+            pm.says.wait_for_many(generation, "was killed by SIGKILL");
+        }
+        // The first one is tried again at once.
+        let line = pm.says.wait_for("next try in 2");
+        assert!(line.contains("before it was ready"), "{line}");
+        assert_eq!(pm.says.with(" is ready"), [""; 0]);
+        pm.stop();
+    }
+}
+
+#[test]
 fn a_start_that_hangs_does_not_take_the_grace_to_stop() {
     let Some(hangs) = HangingMount::new() else { return skip("no FUSE can be mounted here") };
     let own = tempfile::tempdir().unwrap();
@@ -159,8 +196,6 @@ fn a_worker_that_is_stopped_on_its_way_to_exec_does_not_stop_pm() {
         let pids = lists.iter().map(read).collect::<String>();
         pids.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect::<Vec<_>>()
     };
-    // One that has not exec'd has pm's name still.
-    let has_execd = |child| name(child) != name(reactor);
     for _ in 0..20 {
         for _ in 0..1_000 {
             children().into_iter().for_each(|child| {

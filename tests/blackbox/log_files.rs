@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::run_mode::skip;
+use crate::support::run_mode::{skip, skip_without};
 use crate::support::small_disk::SmallDisk;
 use crate::support::waiting::eventually;
 
@@ -189,5 +189,35 @@ fn a_link_that_the_user_of_a_worker_makes_leads_no_log_file_away() {
     pm.says.wait_for_all(&["cannot write ", &refused]);
     pm.prints.wait_for_many(50, "tick");
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "nothing is written there");
+    pm.stop();
+}
+
+#[test]
+fn a_file_goes_on_while_too_many_files_are_open_to_rotate_it() {
+    if skip_without(&["prlimit".into()]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+        [pool.POOL]
+        command = '''echo first; until [ -e more ]; do sleep 0.1; done; seq 1 2000
+                     until [ -e last ]; do sleep 0.1; done; seq 2001 4000; exec sleep 1000'''
+        log     = { file = 'log/jobs.log', max_size = '4KiB', keep = 100 }
+    ";
+    let pm = start(folder.path(), text);
+    let log = folder.path().join("log");
+    let lines = |name: &str| read_to_string(log.join(name)).unwrap_or_default().lines().count();
+    eventually("the file is open", || (lines("jobs.log") == 1).then_some(()));
+    pm.limit_files("4");
+    std::fs::write(folder.path().join("more"), "").unwrap();
+    let said = pm.says.wait_for("jobs.log is not rotated and grows: cannot rename ");
+    assert!(said.contains("jobs.log.1: too many open files; no line is lost"), "{said}");
+    eventually("it goes on", || (lines("jobs.log") == 2_001).then_some(()));
+    pm.limit_files("256");
+    std::fs::write(folder.path().join("last"), "").unwrap();
+    let all = || std::fs::read_dir(&log).unwrap().map(|file| file.unwrap().file_name());
+    let count = || all().map(|name| lines(name.to_str().unwrap())).sum::<usize>();
+    eventually("no line is lost", || (count() == 4_001).then_some(()));
+    assert!(all().count() > 2, "it is rotated again");
     pm.stop();
 }

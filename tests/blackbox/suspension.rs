@@ -91,6 +91,54 @@ fn a_sigterm_right_after_a_sigtstp_stops_pm() {
     }
 }
 
+/// A SIGTSTP to the reactor alone suspends it and its workers, and a SIGCONT to it continues them. Both pass the guard
+/// by, which still stops pm at once.
+fn goes_on_after_signals_to_the_reactor_alone(pool: Pool) {
+    let pm = pool.on_ports(1).start();
+    let worker = pm.wait_ready(1, 1);
+    let reactor = reactor_of(pm.pid());
+    for _ in 0..10 {
+        send(SIGTSTP, reactor);
+        wait_stopped(&[reactor, worker]);
+        send(SIGCONT, reactor);
+        wait_running(&[pm.pid(), reactor, worker]);
+    }
+    pm.stop();
+}
+
+#[test]
+fn the_guard_is_not_left_stopped_by_signals_to_the_reactor_alone() {
+    goes_on_after_signals_to_the_reactor_alone(Pool::of(worker("listen {port} stay")));
+}
+
+#[test]
+fn the_guard_is_not_left_stopped_by_signals_to_a_sealed_reactor_alone() {
+    if !skip_without_sealing() {
+        let pool = Pool::of(worker("listen {port} stay")).flag("--sealed");
+        goes_on_after_signals_to_the_reactor_alone(pool);
+    }
+}
+
+#[test]
+fn a_sigtstp_suspends_a_pm_whose_reactor_is_stopped_already() {
+    for signal in [SIGSTOP, SIGTSTP] {
+        let (pm, all) = running();
+        send(signal, pm.reactor());
+        wait_stopped(&[pm.reactor()]);
+        pm.signal(SIGTSTP);
+        wait_stopped(&[pm.pid(), pm.reactor()]);
+        pm.signal(SIGCONT);
+        wait_running(&all);
+        pm.stop();
+    }
+}
+
+/// The child of a guard that is not process 1 of a sealed run.
+fn reactor_of(guard: Pid) -> Pid {
+    let is_reactor = |pid: &Pid| name(*pid).is_some_and(|name| name != "pm-sealed");
+    children_of(guard).into_iter().find(is_reactor).unwrap()
+}
+
 /// Stops all of a pm, by a signal to its guard or to its reactor, and kills the guard. All has to end.
 ///
 /// The reactor becomes a child of a process of its own session, as of a shell that is process 1 of a container. So the
@@ -101,8 +149,7 @@ fn all_ends_without_the_guard(pool: Pool, signal: Signal) {
     let pm = pool.on_ports(1).after(&script).start();
     let worker = pm.wait_ready(1, 1);
     let guard = pm.reactor();
-    let is_reactor = |pid: &Pid| name(*pid).is_some_and(|name| name != "pm-sealed");
-    let reactor = children_of(guard).into_iter().find(is_reactor).unwrap();
+    let reactor = reactor_of(guard);
     match signal {
         SIGSTOP => {
             send(SIGSTOP, reactor);

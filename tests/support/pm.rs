@@ -101,6 +101,13 @@ impl Pm {
         pid_in(&line)
     }
 
+    /// Sets the soft limit on the open files of the reactor while it runs, by prlimit(1).
+    pub fn limit_files(&self, soft: &str) {
+        let mut prlimit = std::process::Command::new("prlimit");
+        prlimit.args([format!("--nofile={soft}:"), format!("--pid={}", self.reactor())]);
+        assert!(prlimit.status().unwrap().success());
+    }
+
     pub fn signal(&self, signal: Signal) {
         processes::send(signal, self.pid());
     }

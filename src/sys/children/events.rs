@@ -9,6 +9,7 @@ use super::group::{Group, expect_sent};
 use super::{Children, Owner};
 use crate::supervisor::{Exit, Remains, WorkerId};
 use crate::sys::child_watch::{Found, StartId};
+use crate::sys::proc;
 use crate::sys::signals::send;
 use crate::sys::spawn::SpawnError;
 use crate::sys::starting::Starting;
@@ -136,9 +137,14 @@ impl Children {
             self.failed.insert(owner, starting);
             return;
         }
+        // One that was killed in the midst of its exec has needed longer, and only then it is looked at.
+        let is_late = starting.report().is_some();
+        let was_killed = starting.was_killed() || (is_late && !proc::has_execd(starting.pid));
         let finished = starting.finish();
         debug_assert!(finished.is_ok(), "it has not failed");
         match owner {
+            // Its exit alone is told.
+            Owner::Worker(_) if was_killed => {}
             Owner::Worker(worker) => self.execd.push_back(worker),
             Owner::Probe(_) => {}
         }

@@ -1,6 +1,8 @@
 //! The process that is guarded, from its start to its end: each signal is passed on once, and none is added.
 //!
-//! When it stops, the guard stops too, so that the program that started pm sees pm stopped.
+//! When it stops, the guard stops too, so that the program that started pm sees pm stopped. The reactor stops only when
+//! the guard has passed a stop signal on: a signal to the reactor alone leaves the guard awake, since a SIGCONT to the
+//! reactor alone would not continue it.
 
 use std::io::stdin;
 use std::time::Duration;
@@ -85,7 +87,9 @@ impl Guarded {
                 return;
             }
             self.act_on(signal, waiter);
-            if matches!(due, Due::Stop) && self.is_stopped {
+            // It may have been stopped before the guard was asked to stop.
+            let is_suspended = self.is_suspending && self.kind == Kind::Reactor;
+            if self.is_stopped && (is_suspended || matches!(due, Due::Stop)) {
                 stop();
             }
         }
@@ -136,11 +140,15 @@ impl Guarded {
                 Change::Ended => self.inherited.reap(pid),
                 Change::Stopped(signal) if pid == self.pid => {
                     self.is_stopped = true;
-                    // After a plain SIGSTOP the guard stays awake: if the reactor is killed next, the guard has to
-                    // clean up.
-                    if self.is_suspending || signal != libc::SIGSTOP {
-                        due = Due::Stop;
-                    }
+                    due = match self.kind {
+                        // Nothing was passed on: if the reactor is killed next, the guard has to clean up.
+                        Kind::Reactor if !self.is_suspending => Due::Nothing,
+                        // So does it after a plain SIGSTOP. By another signal a command stops itself.
+                        Kind::Command { .. } if !self.is_suspending && signal == libc::SIGSTOP => {
+                            Due::Nothing
+                        }
+                        Kind::Reactor | Kind::Command { .. } => Due::Stop,
+                    };
                 }
                 Change::Continued if pid == self.pid => {
                     self.is_stopped = false;

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 use crate::support::pool::Pool;
 use crate::support::processes::{is_alive, send};
 use crate::support::programs::{pm_binary, worker, worker_binary};
-use crate::support::run_mode::skip;
+use crate::support::run_mode::{skip, skip_without};
 
 #[test]
 fn without_proc_nothing_is_started() {
@@ -63,6 +63,22 @@ fn too_few_file_descriptors_are_a_failed_start_that_is_retried() {
     send(Signal::SIGKILL, worker.pid);
     pm.says.wait_for("was killed by SIGKILL");
     pm.wait_members(before);
+    pm.stop();
+}
+
+#[test]
+fn a_limit_on_files_that_is_lowered_below_those_of_pm_is_said_as_that_limit() {
+    if skip_without(&["prlimit".into()]) {
+        return;
+    }
+    let pm = Pool::of(worker("stay")).of_size(1).start();
+    let worker = pm.wait_ready(1, 1);
+    pm.limit_files("4");
+    send(Signal::SIGKILL, worker);
+    let line = pm.says.wait_for("cannot start: ");
+    assert!(line.contains("cannot fork: too many open files (each worker needs two"), "{line}");
+    pm.limit_files("256");
+    pm.says.wait_for_many(2, " is ready");
     pm.stop();
 }
 

@@ -36,7 +36,8 @@ impl Renames {
 /// Why a file is not rotated.
 #[derive(Debug)]
 pub enum RotateError {
-    /// This file keeps its name, and so does every younger one: a folder may stand at the other name.
+    /// This file keeps its name, and so does every younger one: a folder may stand at the other name, or no descriptor
+    /// is left for a new file.
     NotRenamed(NotRenamed),
     /// The new file cannot be opened.
     NotOpened(FolderError),
@@ -86,12 +87,13 @@ pub fn open(path: &Path) -> Result<File, FolderError> {
 }
 
 /// Frees the file's name and opens a new file: the former becomes number 1, and the number of each older one grows by
-/// one, up to a number that is free.
+/// one, up to a number that is free. Where too many files are open for a new one, nothing is renamed.
 ///
 /// # Errors
 /// As [`open`], and as renameat(2).
 pub fn rotate(plan: &LogFile, renames: &mut Renames) -> Result<File, RotateError> {
-    let (folder, name) = folder_and_name(&plan.path)?;
+    let (folder, name) = folder_and_name(&plan.path).map_err(|error| not_begun(plan, error))?;
+    let room = folder.spare().map_err(|error| not_begun(plan, error.into()))?;
     let keep = plan.keep;
     if keep == 0 {
         absent(folder.remove(name)).map_err(|error| not_renamed(plan, name, None, error))?;
@@ -107,7 +109,23 @@ pub fn rotate(plan: &LogFile, renames: &mut Renames) -> Result<File, RotateError
         }
         rename(name, numbered(name, 1))?;
     }
+    drop(room);
     Ok(folder.append(name)?)
+}
+
+/// Why nothing was renamed yet.
+fn not_begun(plan: &LogFile, error: FolderError) -> RotateError {
+    match (error, plan.path.file_name()) {
+        (FolderError::Io(error), Some(name)) if is_lack_of_descriptors(&error) => {
+            let to = (plan.keep > 0).then(|| numbered(name, 1));
+            not_renamed(plan, name, to.as_deref(), error)
+        }
+        (error, _) => RotateError::NotOpened(error),
+    }
+}
+
+fn is_lack_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
 }
 
 fn not_renamed(plan: &LogFile, file: &OsStr, to: Option<&OsStr>, error: io::Error) -> RotateError {
