@@ -4,8 +4,8 @@
 //!     make check-speed       fails if a step needs more than its baseline, and some percent
 //!     make speed-baseline    writes a new baseline, which belongs into the commit that changes the figures
 //!
-//! Each step is counted twice, few times and many times; the difference is what the steps alone need. A whole pm is counted
-//! by root alone: a worker of another user is made by a fork that valgrind can follow.
+//! Each step is counted twice, few times and many times; the difference is what the steps alone need. A whole pm is
+//! counted by root alone: a worker of another user is made by a fork that valgrind can follow.
 
 #[path = "../support/mod.rs"]
 mod support;
