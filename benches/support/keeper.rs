@@ -155,20 +155,23 @@ impl Keeper {
             kill(Pid::from_raw(*victim), Signal::SIGKILL)?;
         }
         let until = Instant::now() + patience;
-        let (mut first, mut execs) = (None, 0);
+        let (mut first, mut last, mut execs) = (None, None, 0);
         loop {
             let (when, what) = next_before(until, events)?.ok_or("a worker is not replaced")?;
             match self.note(when, what) {
                 News::Ended(_) => drop(first.get_or_insert(when)),
-                News::Started(last) => {
+                News::Started(pid) => {
                     execs += 1;
-                    if execs == victims.len() {
-                        let first = first.ok_or("an exec without a death")?;
-                        return Ok(Replaced { seconds: seconds(first, when)?, last });
-                    }
+                    last = Some((when, pid));
                 }
                 News::KeeperEnded => return Err("it has ended".into()),
                 News::Nothing | News::Execd => {}
+            }
+            if let (Some(first), Some((when, last))) = (first, last)
+                && execs >= victims.len()
+            {
+                // The kernel tells the parent of a death before it records it: the next worker may be there by then.
+                return Ok(Replaced { seconds: seconds(first.min(when), when)?, last });
             }
         }
     }

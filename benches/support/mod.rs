@@ -71,7 +71,10 @@ pub fn pass(time: Duration) {
     }
 }
 
-/// The order of the turns: each is first, second and so on equally often, since the place in a round matters.
+/// The order of the turns: each is first, second and so on equally often, since the place in a round matters, and comes
+/// after the one before it as often as after the one behind it.
 pub fn turns(round: usize, contenders: usize) -> impl Iterator<Item = usize> {
-    (0..contenders).map(move |n| (round + n) % contenders)
+    let is_backwards = round % 2 == 1;
+    let place = move |n| if is_backwards { contenders - 1 - n } else { n };
+    (0..contenders).map(move |n| (round / 2 + place(n)) % contenders)
 }
