@@ -110,7 +110,7 @@ fn a_sealed_pm_is_suspended_and_continued() {
     if skip_without_sealing() {
         return;
     }
-    let pm = sealed("listen {port} stay").on_ports(1).start();
+    let pm = sealed("listen {port} stay").on_ports(1).in_own_group().start();
     let worker = pm.wait_ready(1, 1);
     let all = [pm.pid(), pm.reactor(), worker];
     for signal in [SIGTSTP, Signal::SIGTTIN] {

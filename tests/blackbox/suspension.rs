@@ -15,7 +15,7 @@ use crate::support::waiting::eventually;
 
 /// A pm with one worker, and all three processes.
 fn running() -> (Pm, [Pid; 3]) {
-    let pm = Pool::of(worker("drain 0 listen {port} stay")).on_ports(1).start();
+    let pm = Pool::of(worker("drain 0 listen {port} stay")).on_ports(1).in_own_group().start();
     let worker = pm.wait_ready(1, 1);
     let all = [pm.pid(), pm.reactor(), worker];
     (pm, all)
@@ -146,7 +146,7 @@ fn reactor_of(guard: Pid) -> Pid {
 fn all_ends_without_the_guard(pool: Pool, signal: Signal) {
     let reaper = worker_text("subreaper exec /bin/sh -c");
     let script = format!("exec {reaper} '\"$0\" \"$@\"; exec sleep 1000' \"$0\" \"$@\"");
-    let pm = pool.on_ports(1).after(&script).start();
+    let pm = pool.on_ports(1).after(&script).in_own_group().start();
     let worker = pm.wait_ready(1, 1);
     let guard = pm.reactor();
     let reactor = reactor_of(guard);

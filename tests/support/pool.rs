@@ -27,6 +27,7 @@ pub struct Pool {
     file: Option<PathBuf>,
     /// pm looks for the file; it is not named on the command line.
     is_found: bool,
+    has_own_group: bool,
     user: Option<u32>,
     output: Output,
 }
@@ -56,6 +57,7 @@ impl Pool {
             folder: None,
             file: None,
             is_found: false,
+            has_own_group: false,
             user: None,
             output: Output::Lines,
         }
@@ -160,6 +162,13 @@ impl Pool {
         self
     }
 
+    /// pm leads a process group, as a job of a shell does: SIGTSTP stops such a process, and not one that has no parent
+    /// in its session but in another group (setpgid(2)).
+    pub fn in_own_group(mut self) -> Self {
+        self.has_own_group = true;
+        self
+    }
+
     pub fn number_of_port(&self, n: usize) -> u16 {
         self.ports[n - 1].number
     }
@@ -211,6 +220,9 @@ impl Pool {
                 command.stdin(again(line)).stdout(again(line)).stderr(again(line))
             }
         };
+        if self.has_own_group {
+            command.process_group(0);
+        }
         reset_ignored_signals();
         let mut child = command.spawn().expect("pm can be started");
         let (says, prints) = match self.output {

@@ -90,7 +90,7 @@ impl Guarded {
             // It may have been stopped before the guard was asked to stop.
             let is_suspended = self.is_suspending && self.kind == Kind::Reactor;
             if self.is_stopped && (is_suspended || matches!(due, Due::Stop)) {
-                stop();
+                self.stop();
             }
         }
     }
@@ -160,6 +160,24 @@ impl Guarded {
         due
     }
 
+    /// Stops the guard until a SIGCONT.
+    ///
+    /// The stop signal that was passed on to the reactor waits still, unless a SIGCONT has come since. Where the kernel
+    /// drops it, no shell waits for the guard to stop (setpgid(2)), and the guard stays awake.
+    ///
+    /// A command may have stopped by itself. Then the guard stops by a SIGSTOP; since that would remove a SIGCONT, it is
+    /// looked for first. Between the two, for less than a microsecond, one can still be lost.
+    fn stop(&self) {
+        wait::stop_if_pending(&STOPS);
+        let is_by_itself = match self.kind {
+            Kind::Reactor => false,
+            Kind::Command { .. } => !wait::pending().contains(Signal::SIGCONT),
+        };
+        if is_by_itself {
+            send(getpid(), libc::SIGSTOP);
+        }
+    }
+
     fn pass_on(&self, signal: libc::c_int) {
         match self.kind {
             Kind::Reactor => send(self.pid, signal),
@@ -184,18 +202,6 @@ fn pass_terminal(from: Pid, to: Pid) {
     if tcgetpgrp(stdin()) == Ok(from) {
         // All signals are blocked here, so this works from the background too (tcsetpgrp(3)).
         let _ = tcsetpgrp(stdin(), to);
-    }
-}
-
-/// Stops the guard until a SIGCONT.
-///
-/// The stop signal that was passed on to the reactor waits still, unless a SIGCONT has come since. Where none waits,
-/// the guard stops by a SIGSTOP; since that would remove a SIGCONT, it is looked for first. Between the two, for less
-/// than a microsecond, one can still be lost.
-fn stop() {
-    wait::stop_if_pending(&STOPS);
-    if !wait::pending().contains(Signal::SIGCONT) {
-        send(getpid(), libc::SIGSTOP);
     }
 }
 
