@@ -165,8 +165,8 @@ impl Guarded {
     /// The stop signal that was passed on to the reactor waits still, unless a SIGCONT has come since. Where the kernel
     /// drops it, no shell waits for the guard to stop (setpgid(2)), and the guard stays awake.
     ///
-    /// A command may have stopped by itself. Then the guard stops by a SIGSTOP; since that would remove a SIGCONT, it is
-    /// looked for first. Between the two, for less than a microsecond, one can still be lost.
+    /// A command may have stopped by itself. Then the guard stops by a SIGSTOP; since that would remove a SIGCONT, it
+    /// is looked for first. Between the two, for less than a microsecond, one can still be lost.
     fn stop(&self) {
         wait::stop_if_pending(&STOPS);
         let is_by_itself = match self.kind {
