@@ -62,7 +62,9 @@ fn readers_miss_no_line_and_slow_no_worker_and_a_stopped_one_is_told_its_loss() 
         let mut sleeper = Sleeper::of(&pm, &api);
         let readers = (0..READERS).map(|_| Reader::of(&api)).collect::<Vec<_>>();
         thread::scope(|scope| {
-            let readers = readers.into_iter().map(|reader| scope.spawn(|| reader.read()));
+            // With the line `over`.
+            let all = (lines * WORKERS as u64 + 1) as usize;
+            let readers = readers.into_iter().map(|reader| scope.spawn(move || reader.read(all)));
             let readers = readers.collect::<Vec<_>>();
             let began = processor_time(pm.reactor());
             took[1] += write(&pm, lines, rate);
@@ -126,13 +128,17 @@ impl Reader {
         Self(reader)
     }
 
-    /// Reads to the line `over`. What it has read is looked at later, so that it is not the reader that is slow.
-    fn read(mut self) -> Vec<u8> {
+    /// Reads so many lines: none of the workers' pipes need be read before another's, so the last line may be any. What
+    /// it has read is looked at later, so that it is not the reader that is slow.
+    fn read(mut self, lines: usize) -> Vec<u8> {
+        let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count();
         let mut bytes = self.0.buffer().to_vec();
+        let mut seen = newlines(&bytes);
         let mut chunk = vec![0; 256 * 1024];
-        while !bytes.ends_with(b"| over\n") {
+        while seen < lines {
             let count = self.0.get_mut().read(&mut chunk).expect("the next lines");
             assert!(count > 0, "the stream has ended");
+            seen += newlines(&chunk[..count]);
             bytes.extend_from_slice(&chunk[..count]);
         }
         bytes
