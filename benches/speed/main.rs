@@ -23,9 +23,10 @@ use support::steps::{Reads, Table};
 /// The option of this program that makes it do steps and nothing else, for callgrind.
 const STEPS: &str = "--steps";
 
-/// What a step may need, in what its baseline says. How a running pm is woken depends on time a little.
-const LIBRARY_MAX: f64 = 1.03;
-const RUNNING_MAX: f64 = 1.1;
+/// What a step may need, in what its baseline says. The same code is compiled a little differently in another folder,
+/// and how a running pm is woken depends on time a little.
+const LIBRARY_MAX: f64 = 1.1;
+const RUNNING_MAX: f64 = 1.15;
 
 /// What a death with many slots may need, in what it needs with few: maps are trees.
 const GROWTH_MAX: f64 = 1.3;
