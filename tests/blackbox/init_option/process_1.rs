@@ -39,9 +39,12 @@ fn as_process_1_pm_reaps_orphans() {
     });
     let text = |pid: &Pid| Process::new(pid.as_raw()).and_then(|one| one.cmdline()).ok();
     wait_until("both are what they will be", || {
-        children.iter().all(|pid| text(pid).is_some_and(|words| words[0] == "sleep"))
+        children.iter().all(|pid| {
+            text(pid).is_some_and(|words| words.first().is_some_and(|word| word == "sleep"))
+        })
     });
-    let is_orphan = |pid: &&Pid| text(pid).is_some_and(|words| words[1] == "1000");
+    let is_orphan =
+        |pid: &&Pid| text(pid).is_some_and(|words| words.get(1).is_some_and(|word| word == "1000"));
     let orphan = *children.iter().find(is_orphan).expect("the orphan");
     send(SIGKILL, orphan);
     wait_until("the orphan is reaped", || state(orphan).is_none());
