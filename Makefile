@@ -54,9 +54,9 @@ help:
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
-	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
 	@echo "make plots             the results of both as SVG files in docs/plots"
+	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
 

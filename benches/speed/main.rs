@@ -41,12 +41,12 @@ struct Counted {
 enum By {
     /// Of the library, in this very program.
     Library(Step),
-    Pm(Running),
+    Pm(PmStep),
 }
 
 /// What a running pm does.
 #[derive(Clone, Copy)]
-enum Running {
+enum PmStep {
     /// A worker is killed, with so many slots.
     Death(usize),
     /// A worker is started and stopped.
@@ -75,10 +75,10 @@ const COUNTED: [Counted; 10] = [
     Counted { name: "output: 64 KiB of lines of 10 bytes", by: By::Library(Step::Cut(10)) },
     Counted { name: "output: 64 KiB of lines of 100 bytes", by: By::Library(Step::Cut(100)) },
     Counted { name: "output: 64 KiB of lines of 1,000 bytes", by: By::Library(Step::Cut(1_000)) },
-    Counted { name: "pm: a death, 3 slots", by: By::Pm(Running::Death(3)) },
-    Counted { name: "pm: a death, 100 slots", by: By::Pm(Running::Death(100)) },
-    Counted { name: "pm: a start and a stop", by: By::Pm(Running::Start) },
-    Counted { name: "pm: a line of 100 bytes", by: By::Pm(Running::Line) },
+    Counted { name: "pm: a death, 3 slots", by: By::Pm(PmStep::Death(3)) },
+    Counted { name: "pm: a death, 100 slots", by: By::Pm(PmStep::Death(100)) },
+    Counted { name: "pm: a start and a stop", by: By::Pm(PmStep::Start) },
+    Counted { name: "pm: a line of 100 bytes", by: By::Pm(PmStep::Line) },
 ];
 
 /// What a committed baseline says.
@@ -144,9 +144,9 @@ fn measured() -> Anything<BTreeMap<String, u64>> {
                 (more? - less?) / (many - few) as u64
             }
             By::Pm(_) if !is_root => continue,
-            By::Pm(Running::Death(slots)) => running::of_a_death(*slots, folder.path())?,
-            By::Pm(Running::Start) => running::of_a_start(folder.path())?,
-            By::Pm(Running::Line) => running::of_a_line(folder.path())?,
+            By::Pm(PmStep::Death(slots)) => running::of_a_death(*slots, folder.path())?,
+            By::Pm(PmStep::Start) => running::of_a_start(folder.path())?,
+            By::Pm(PmStep::Line) => running::of_a_line(folder.path())?,
         };
         instructions.insert((*name).to_owned(), count);
     }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use crate::sealed::skip_without_sealing;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
-use crate::support::processes::{children_of, is_alive, name, send, state, status};
+use crate::support::processes::{is_alive, reactor_of, send, state, status};
 use crate::support::programs::{worker, worker_text};
 use crate::support::run_mode::size;
 use crate::support::waiting::eventually;
@@ -96,7 +96,7 @@ fn a_sigterm_right_after_a_sigtstp_stops_pm() {
 fn goes_on_after_signals_to_the_reactor_alone(pool: Pool) {
     let pm = pool.on_ports(1).start();
     let worker = pm.wait_ready(1, 1);
-    let reactor = reactor_of(pm.pid());
+    let reactor = pm.reactor();
     for _ in 0..10 {
         send(SIGTSTP, reactor);
         wait_stopped(&[reactor, worker]);
@@ -133,12 +133,6 @@ fn a_sigtstp_suspends_a_pm_whose_reactor_is_stopped_already() {
     }
 }
 
-/// The child of a guard that is not process 1 of a sealed run.
-fn reactor_of(guard: Pid) -> Pid {
-    let is_reactor = |pid: &Pid| name(*pid).is_some_and(|name| name != "pm-sealed");
-    children_of(guard).into_iter().find(is_reactor).unwrap()
-}
-
 /// Stops all of a pm, by a signal to its guard or to its reactor, and kills the guard. All has to end.
 ///
 /// The reactor becomes a child of a process of its own session, as of a shell that is process 1 of a container. So the
@@ -149,7 +143,7 @@ fn all_ends_without_the_guard(pool: Pool, signal: Signal) {
     let pm = pool.on_ports(1).after(&script).in_own_group().start();
     let worker = pm.wait_ready(1, 1);
     let guard = pm.reactor();
-    let reactor = reactor_of(guard);
+    let reactor = reactor_of(guard).unwrap();
     match signal {
         SIGSTOP => {
             send(SIGSTOP, reactor);

@@ -37,10 +37,7 @@ impl Pm {
     /// The pid of the reactor: the child of the guard, which is the process that was started. In a sealed run the guard
     /// has another child.
     pub fn reactor(&self) -> Pid {
-        eventually("a reactor", || {
-            let mut children = processes::children_of(self.pid()).into_iter();
-            children.find(|pid| processes::name(*pid).is_some_and(|name| name != "pm-sealed"))
-        })
+        eventually("a reactor", || processes::reactor_of(self.pid()))
     }
 
     /// The name of the n-th slot, from 1.

@@ -55,6 +55,12 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     pids.filter(|pid| is_alive(*pid)).collect()
 }
 
+/// The reactor of this guard: its child that is not process 1 of a sealed run.
+pub fn reactor_of(guard: Pid) -> Option<Pid> {
+    let is_reactor = |pid: &Pid| name(*pid).is_some_and(|name| name != "pm-sealed");
+    children_of(guard).into_iter().find(is_reactor)
+}
+
 /// False for a dead process, reaped or not.
 pub fn is_alive(pid: Pid) -> bool {
     state(pid).is_some_and(|state| state != 'Z' && state != 'X')
