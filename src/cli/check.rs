@@ -73,8 +73,10 @@ fn summary(pool: &Pool) -> String {
         [] => String::new(),
         ports => format!(" on {}", phrase::ports(ports)),
     };
+    let held = if pool.slots.iter().any(|slot| slot.exec.hold_port) { ", held" } else { "" };
     let ends_run = if pool.ends_run { ", ends the run" } else { "" };
-    format!("{}: {workers}{ports}, ready {}{ends_run}: {}", pool.name, ready(pool), command(pool))
+    let (ready, command) = (ready(pool), command(pool));
+    format!("{}: {workers}{ports}{held}, ready {ready}{ends_run}: {command}", pool.name)
 }
 
 fn command(pool: &Pool) -> String {
@@ -95,6 +97,7 @@ fn ready(pool: &Pool) -> String {
         ReadyBy::Notify => "when it sends READY=1".into(),
         ReadyBy::Line(line) => format!("when it prints {}", printable(&line.to_string())),
         ReadyBy::Exit => "when it has exited with status 0".into(),
+        ReadyBy::Listen => "when it listens on its port".into(),
     }
 }
 
@@ -115,6 +118,7 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
         "restart": RestartWord::from(pool.policy.restart).written(),
         "ready": ready(pool),
         "ends_run": pool.ends_run,
+        "hold_port": pool.slots.iter().any(|slot| slot.exec.hold_port),
         "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
         "slots": slots.collect::<Vec<_>>(),
     })

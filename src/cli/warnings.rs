@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::plan::text::printable::printable;
 use crate::plan::{Alive, AliveBy, ExecSpec, Plan, Pool, Probe, ReadyBy, SlotPlan};
-use crate::sys::{SpawnError, privileges, program};
+use crate::sys::{SpawnError, port_calls, privileges, program};
 
 /// Something that would fail now. Its program may be installed later, and another user may start pm.
 pub struct Warning<'a> {
@@ -30,6 +30,7 @@ type Variables = [(OsString, OsString)];
 pub fn of<'a>(plan: &'a Plan, variables: &Variables) -> Vec<Warning<'a>> {
     let of_pool = |pool: &Pool| {
         let start = missing_folder(pool).or_else(|| missing_program(pool, variables));
+        let start = start.or_else(|| port_not_held(pool));
         [start, missing_probe(pool, variables), privileged_port(pool)]
     };
     let warnings = plan.pools.iter().flat_map(|pool| {
@@ -63,7 +64,8 @@ fn missing_probe(pool: &Pool, variables: &Variables) -> Option<String> {
             let ready = match &ready.by {
                 ReadyBy::Probe(Probe::Exec { argv }) => Some((argv, "it would never be ready")),
                 ReadyBy::Probe(Probe::Tcp { .. } | Probe::Http { .. }) => None,
-                ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
+                ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) => None,
+                ReadyBy::Exit | ReadyBy::Listen => None,
             };
             let alive = match alive {
                 Some(Alive { by: AliveBy::Probe(Probe::Exec { argv }), .. }) => {
@@ -82,6 +84,13 @@ fn missing_probe(pool: &Pool, variables: &Variables) -> Option<String> {
 fn cannot_execute(exec: &ExecSpec, program: &OsStr, variables: &Variables) -> Option<SpawnError> {
     let variables = exec.environment(variables);
     program::check(program, program::path_of(&variables), exec.cwd.as_deref()).err()
+}
+
+/// The kernel, or the profile of a container, refuses what a held port needs.
+fn port_not_held(pool: &Pool) -> Option<String> {
+    pool.slots.iter().find(|slot| slot.exec.hold_port)?;
+    let error = port_calls::check_kernel().err()?;
+    Some(format!("cannot start now: {error}"))
 }
 
 fn privileged_port(pool: &Pool) -> Option<String> {

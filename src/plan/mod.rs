@@ -160,6 +160,8 @@ pub struct ExecSpec {
     pub notifies: bool,
     /// The value of WATCHDOG_USEC, if `alive.notify` asks for it.
     pub watchdog: Option<Duration>,
+    /// pm keeps the listening socket of its port: the worker's calls of bind(2) and listen(2) are handed to pm.
+    pub hold_port: bool,
 }
 
 /// The user that a worker runs as.

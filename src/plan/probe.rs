@@ -71,6 +71,8 @@ pub enum ReadyBy<P = Probe> {
     Line(Line),
     /// It exits 0.
     Exit,
+    /// It calls listen(2) for its slot's port, which pm holds.
+    Listen,
 }
 
 /// A line of output to look for.
@@ -109,9 +111,11 @@ impl<P> Ready<P> {
     pub fn readiness(&self) -> Readiness {
         match self.by {
             ReadyBy::Lived => Readiness::Lived { after: self.within },
-            ReadyBy::Probe(_) | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => {
-                Readiness::Probe { within: self.within }
-            }
+            ReadyBy::Probe(_)
+            | ReadyBy::Notify
+            | ReadyBy::Line(_)
+            | ReadyBy::Exit
+            | ReadyBy::Listen => Readiness::Probe { within: self.within },
         }
     }
 }
@@ -145,6 +149,7 @@ impl Ready<ProbeSpec> {
             ReadyBy::Notify => ReadyBy::Notify,
             ReadyBy::Line(line) => ReadyBy::Line(line.clone()),
             ReadyBy::Exit => ReadyBy::Exit,
+            ReadyBy::Listen => ReadyBy::Listen,
         };
         Ready { by, within: self.within }
     }

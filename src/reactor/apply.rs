@@ -37,8 +37,8 @@ impl Reactor {
             }
         }
         if self.slots.count() > self.supervisor.slot_count() {
-            let Self { slots, supervisor, health, output, poller, .. } = self;
-            slots.forget_removed(supervisor, health, &mut poller.registrar());
+            let Self { slots, supervisor, health, held_ports, output, poller, .. } = self;
+            slots.forget_removed(supervisor, health, held_ports, &mut poller.registrar());
             output.retain_slots(|slot| supervisor.slot(slot).is_some());
             self.close_unused_files();
         }
@@ -77,9 +77,9 @@ impl Reactor {
 
     /// Begins to start a worker. An answer is given now only if there is no process.
     fn spawn(&mut self, worker: WorkerId, revision: Revision, port: PortProbe) -> Option<Event> {
-        let Self { slots, children, health, output, poller, clock, .. } = self;
+        let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
         let (registrar, now) = (poller.registrar(), clock.now());
-        let mut parts = Parts { children, health, output, registrar, now };
+        let mut parts = Parts { children, health, held_ports, output, registrar, now };
         let event = slots.spawn(worker, revision, port, &mut parts);
         parts.output.open_spare_pipe(&mut parts.registrar);
         slots.measure_start(worker, clock.moment().wall.seconds());
@@ -89,9 +89,9 @@ impl Reactor {
     /// The worker has exec'd. If it was terminated before that, it is not probed any more.
     pub(super) fn on_execd(&mut self, worker: WorkerId) {
         let awaits_ready = self.supervisor.awaits_ready(worker);
-        let Self { slots, children, health, output, poller, clock, .. } = self;
+        let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
         let (registrar, now) = (poller.registrar(), clock.now());
-        let mut parts = Parts { children, health, output, registrar, now };
+        let mut parts = Parts { children, health, held_ports, output, registrar, now };
         slots.on_execd(worker);
         slots.measure_exec(worker, clock.read());
         if awaits_ready {
@@ -104,6 +104,7 @@ impl Reactor {
     pub(super) fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
         self.agenda.kept_dead.on_reaped(worker);
         self.stop_probes(worker);
+        self.held_ports.on_emptied(worker, &mut self.poller.registrar());
         self.output.close_pipe(worker, &mut self.poller.registrar());
         self.slots.on_not_execd(worker, error);
         self.handle(Event::SpawnFailed(worker));

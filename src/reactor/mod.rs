@@ -6,7 +6,8 @@
 //!
 //! Top files: [`signals`] turns a signal into an event, [`apply`] carries out each action, [`reporting`] makes the
 //! reports, [`reload`] takes in a plan, [`ending`] knows when the run is over. Parts, each may use those after it:
-//! [`slots`] knows what to run in a slot and the facts of its workers; [`health`] finds out which workers are ready and
+//! [`slots`] knows what to run in a slot and the facts of its workers; [`held_ports`] has the sockets that outlive workers;
+//! [`health`] finds out which workers are ready and
 //! which hang; [`report`] turns facts into sentences; [`output`] reads workers and writes to stdout, stderr and log
 //! files; [`tokens`] and [`clock`] are the poll and the time, [`agenda`] what is asked for and not done yet.
 
@@ -18,6 +19,7 @@ mod commands;
 mod control;
 mod ending;
 mod health;
+mod held_ports;
 mod output;
 mod reload;
 mod report;
@@ -46,11 +48,12 @@ use self::clock::Clock;
 use self::control::Control;
 use self::control::client::Left;
 use self::health::{Finding, Health};
+use self::held_ports::{Heard, HeldPorts};
 use self::output::{Output, Progress};
 use self::slots::{Inherited, Slots};
 use self::tokens::{Poller, Source};
-use crate::plan::Plan;
-use crate::supervisor::{Event, Outcome, Supervisor, TableSpec};
+use crate::plan::{Plan, ReadyBy};
+use crate::supervisor::{Event, Outcome, Remains, Supervisor, TableSpec, WorkerId};
 use crate::sys::control_socket::ControlSocketError;
 use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process};
 
@@ -91,6 +94,7 @@ pub struct Reactor {
     children: Children,
     slots: Slots,
     health: Health,
+    held_ports: HeldPorts,
     output: Output,
     control: Control,
     agenda: Agenda,
@@ -128,6 +132,7 @@ impl Reactor {
         Ok(Self {
             output: output.map_err(set_up("the output"))?,
             health: Health::new(clock.now()),
+            held_ports: HeldPorts::default(),
             slots: Slots::new(std::env::vars_os().collect(), inherited, options.stale_workers),
             poller,
             signals,
@@ -199,6 +204,7 @@ impl Reactor {
                 Source::Output(worker) => self.output.mark_readable(worker),
                 Source::Probe(slot) => self.health.wake_probe(slot),
                 Source::Notifications(slot) => self.health.mark_readable(slot),
+                Source::PortCalls(worker) => self.held_ports.mark_readable(worker),
                 Source::Children => self.agenda.has_exits = true,
                 Source::Listener => self.control.mark_listener(),
                 Source::Client(client) => self.control.wake(client),
@@ -246,6 +252,9 @@ impl Reactor {
                 self.slots.measure_death(worker, exit, cpu, remains, self.clock.read());
                 let probe = self.health.on_exited(worker, &mut self.poller.registrar());
                 self.kill_probe(probe);
+                if remains == Remains::Nothing {
+                    self.held_ports.on_emptied(worker, &mut self.poller.registrar());
+                }
                 self.handle(Event::Exited { worker, exit, remains });
             }
             ChildEvent::ProbeExited { probe, exit } => {
@@ -269,6 +278,7 @@ impl Reactor {
     fn note_emptied(&mut self) {
         for worker in self.children.take_emptied() {
             self.slots.measure_emptied(worker, self.clock.now());
+            self.held_ports.on_emptied(worker, &mut self.poller.registrar());
             self.handle(Event::Emptied(worker));
         }
     }
@@ -286,12 +296,13 @@ impl Reactor {
         self.report_kept_dead();
     }
 
-    /// A changed file; what workers notify and write; probes.
+    /// A changed file; what workers ask for their ports, notify and write; probes.
     fn work_at_peripherals(&mut self) -> Progress {
         if std::mem::take(&mut self.agenda.is_reload_due) {
             // It is reported.
             let _ = self.reload();
         }
+        let called = self.answer_port_calls();
         let now = self.clock.now();
         let (findings, notified) = self.health.read_notifications(now);
         findings.into_iter().for_each(|finding| self.act_on(finding));
@@ -302,9 +313,26 @@ impl Reactor {
         while let Some(finding) = self.health.advance(now, &mut self.poller.registrar()) {
             self.act_on(finding);
         }
-        match (notified, written) {
-            (Progress::Idle, Progress::Idle) if !self.agenda.has_exits => Progress::Idle,
-            (Progress::Idle | Progress::MayHaveMore, _) => Progress::MayHaveMore,
+        let idle = [called, notified, written].iter().all(|part| *part == Progress::Idle);
+        if idle && !self.agenda.has_exits { Progress::Idle } else { Progress::MayHaveMore }
+    }
+
+    /// Answers what workers ask for their ports. One that listens is ready, if that is what makes it ready.
+    fn answer_port_calls(&mut self) -> Progress {
+        let progress = self.held_ports.answer(&mut self.poller.registrar());
+        for heard in self.held_ports.take_heard() {
+            match heard {
+                Heard::Listens(worker) => self.note_listening(worker),
+                Heard::NotHeld(worker, why) => self.report_not_held(worker, why),
+            }
+        }
+        progress
+    }
+
+    fn note_listening(&mut self, worker: WorkerId) {
+        let spec = self.slots.spec(worker);
+        if spec.is_some_and(|spec| spec.plan.ready.by == ReadyBy::Listen) {
+            self.handle(Event::Ready(worker));
         }
     }
 

@@ -12,6 +12,7 @@ use super::slots::history::PhaseChange;
 use crate::supervisor::{
     Exit, Next, Policy, PoolEnd, SlotId, Stop, StopReason, Transition, Wanted, WorkerId,
 };
+use crate::sys::port_calls::CannotHold;
 use crate::wire::{EventKind, Reason};
 
 /// How many lines before a death are kept with it.
@@ -25,10 +26,11 @@ impl Reactor {
         self.control.note(self.clock.time(), kind);
     }
 
-    /// Other programs are told if this slot is at another phase.
+    /// The slot may be at another phase: other programs are told, and it holds its port or lets it go.
     pub(super) fn note_phase(&mut self, slot: SlotId) {
-        let Self { supervisor, slots, output, control, clock, .. } = self;
+        let Self { supervisor, slots, held_ports, output, control, clock, .. } = self;
         let Some(slot) = supervisor.slot(slot) else { return };
+        held_ports.sync(slot.id(), slot.holds_port());
         let now = clock.time();
         let Some(PhaseChange { generation, from, to }) =
             slots.note_phase(slot, output.last_line(), &now)
@@ -171,6 +173,10 @@ impl Reactor {
 
     pub(super) fn report_not_watched(&mut self, worker: WorkerId, failure: ProbeFailure) {
         self.report_worker(worker, WorkerEvent::NotWatched(failure));
+    }
+
+    pub(super) fn report_not_held(&mut self, worker: WorkerId, why: CannotHold) {
+        self.report_worker(worker, WorkerEvent::NotHeld(why));
     }
 
     pub(super) fn report_rejected(&mut self, worker: WorkerId, rejected: Rejected) {

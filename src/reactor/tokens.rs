@@ -31,6 +31,8 @@ pub enum Source {
     Probe(SlotId),
     /// The socket on which the worker of this slot notifies (sd_notify(3)).
     Notifications(SlotId),
+    /// The calls of bind(2) and listen(2) of this worker.
+    PortCalls(WorkerId),
     /// The control socket.
     Listener,
     /// The client of this number.

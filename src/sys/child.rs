@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use nix::errno::Errno;
 
 use super::low_files::LowNumbers;
+use super::port_calls::filter;
 use super::raw;
 use super::shared::Shared;
 use super::spawn::Prepared;
@@ -27,6 +28,8 @@ pub struct ChildSetup {
     pub descriptors: LowNumbers,
     /// `descriptors.output` is a terminal, and belongs to the worker alone.
     pub has_terminal: bool,
+    /// Its calls of bind(2) and listen(2) are handed to pm ([`filter`]).
+    pub has_filter: bool,
     /// The cgroup.procs of the control group to join, which is one of `descriptors`.
     pub cgroup: Option<RawFd>,
     /// The signals whose action in pm is not the default.
@@ -93,6 +96,8 @@ pub struct Progress {
     pub is_inside: AtomicU32,
     /// 1 when the child has descriptors of its own. pm waits for that: a futex.
     pub is_detached: AtomicU32,
+    /// The number of the listener of its filter, in the table that it shares with pm until it detaches; 0: none.
+    pub listener: AtomicI32,
     /// The [`Step`] that it is at.
     pub step: AtomicI32,
     /// The file that it is at.
@@ -105,6 +110,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Step {
+    Filter,
     Detach,
     Group,
     Cgroup,
@@ -124,7 +130,8 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
+        Self::Filter,
         Self::Detach,
         Self::Group,
         Self::Cgroup,
@@ -205,6 +212,10 @@ pub fn become_program(setup: &ExecSetup) -> Result<Never, i32> {
 /// Returns only the error of the step that failed.
 fn prepare_and_exec(setup: &ChildSetup) -> Result<Never, i32> {
     let progress = &*setup.exec.progress;
+    if setup.has_filter {
+        progress.enter(Step::Filter);
+        filter::install(progress)?;
+    }
     detach(setup)?;
     progress.enter(Step::Group);
     // The leader of a session leads a process group too, of the same number (setsid(2)).
@@ -281,8 +292,8 @@ fn detach(setup: &ChildSetup) -> Result<(), i32> {
     }
     let is_detached = &setup.exec.progress.is_detached;
     is_detached.store(1, Ordering::Release);
-    let wake = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
-    call(libc::SYS_futex, [is_detached.as_ptr() as usize, wake, 1, 0]).map(drop)
+    let wake = libc::FUTEX_WAKE | setup.exec.progress.futex_flag();
+    call(libc::SYS_futex, [is_detached.as_ptr() as usize, wake as usize, 1, 0]).map(drop)
 }
 
 /// Has no descriptor but 0, 1 and 2, and the report, which exec closes.
@@ -368,9 +379,9 @@ fn is_there(file: usize) -> bool {
     call(libc::SYS_faccessat, [libc::AT_FDCWD as usize, file, libc::F_OK as usize, 0]).is_ok()
 }
 
-fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
+pub(super) fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
     let [a, b, c, d] = arguments;
-    // SAFETY: each call above is given numbers, or pointers to C strings, null-ended arrays and counted arrays that
+    // SAFETY: each call above, and in `filter`, is given numbers, or pointers to C strings, null-ended arrays and counted arrays that
     // live in the setup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
     // was not given, and so are descriptors once it is detached. Ids are changed of this process alone, which has one
     // thread also where it is pm's own (`become_program`).

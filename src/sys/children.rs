@@ -34,6 +34,7 @@ use self::orphans::Orphans;
 use super::child_list::ChildList;
 use super::child_watch::{ChildWatch, StartId};
 use super::low_files::LowFiles;
+use super::port_calls::PortCalls;
 use super::proc::{self, ProcessInfo, SignalState};
 use super::signals::send;
 use super::spawn::{Inheritance, Launch, SpawnError};
@@ -116,6 +117,8 @@ impl Children {
     /// Starts a worker. [`Children::terminate`] will stop it as `stop` says. Whether it could exec is told later:
     /// [`ChildEvent::Execd`] or [`ChildEvent::NotExecd`].
     ///
+    /// Returns what its calls of bind(2) and listen(2) come by, if its launch asks for that.
+    ///
     /// # Errors
     /// As [`Launch::begin`], or if the kernel refuses a pipe.
     pub fn spawn(
@@ -124,7 +127,7 @@ impl Children {
         launch: &Launch,
         stop: StopSpec,
         given: Inheritance<'_>,
-    ) -> Result<(), SpawnError> {
+    ) -> Result<Option<PortCalls>, SpawnError> {
         let tag = WorkerTag { pm: self.pm, worker, probe: None };
         self.start(Owner::Worker(worker), launch, stop, tag, given)
     }
@@ -143,7 +146,8 @@ impl Children {
         let probe = self.next_probe;
         let tag = WorkerTag { pm: self.pm, worker, probe: Some(probe) };
         let stop = StopSpec { signal: libc::SIGKILL, to: StopTarget::Group };
-        self.start(Owner::Probe(probe), launch, stop, tag, given)?;
+        let calls = self.start(Owner::Probe(probe), launch, stop, tag, given)?;
+        debug_assert!(calls.is_none(), "a probe has no port");
         self.next_probe = ProbeId(probe.0 + 1);
         Ok(probe)
     }
@@ -155,11 +159,12 @@ impl Children {
         stop: StopSpec,
         tag: WorkerTag,
         given: Inheritance<'_>,
-    ) -> Result<(), SpawnError> {
+    ) -> Result<Option<PortCalls>, SpawnError> {
         self.open_report().map_err(SpawnError::Watch)?;
         let most = if self.starts.is_empty() { GIVE_WAY } else { GIVE_WAY_BESIDE_ANOTHER };
         let mut starting = launch.begin(tag, given, &self.low_files, &mut self.report, most)?;
         let (pid, pidfd) = (starting.pid, starting.pidfd.take());
+        let port_calls = starting.port_calls.take();
         self.watch.add(pid, pidfd.as_ref());
         let start = self.next_start;
         self.groups.insert(owner, Group::of(pid, start, pidfd, stop));
@@ -170,7 +175,7 @@ impl Children {
             self.next_start = StartId(start.0 + 1);
             self.starts.insert(start, (owner, starting));
         }
-        Ok(())
+        Ok(port_calls)
     }
 
     /// Makes sure that there is a report for the next start, which is watched.

@@ -19,6 +19,7 @@
 //! - [`stream`]: stdout and stderr without waiting; [`pty`]: a terminal for a worker
 //! - [`folder`]: where log files are, without the symlinks of other users
 //! - [`notify`]: the sockets of sd_notify(3); [`cgroup`]: limits on memory
+//! - [`port_calls`]: what a worker asks for its port; [`tcp_socket`]: the socket that it listens on
 //!
 //! What commands use:
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
@@ -46,6 +47,7 @@ pub mod notify;
 mod open_sockets;
 pub(crate) mod own_process;
 pub(crate) mod own_terminal;
+pub(crate) mod port_calls;
 pub(crate) mod ports;
 pub(crate) mod privileges;
 pub(crate) mod proc;
@@ -62,6 +64,7 @@ pub(crate) mod stale_worker;
 mod starting;
 pub(crate) mod stream;
 mod strerror;
+pub(crate) mod tcp_socket;
 pub(crate) mod usage;
 pub(crate) mod users;
 mod wait;

@@ -16,6 +16,16 @@ pub enum Shared<T> {
     Mapped(Mapping<T>),
 }
 
+impl<T> Shared<T> {
+    /// What a futex in it needs beside its operation (futex(2)).
+    pub fn futex_flag(&self) -> libc::c_int {
+        match self {
+            Self::InPlace(_) => libc::FUTEX_PRIVATE_FLAG,
+            Self::Mapped(_) => 0,
+        }
+    }
+}
+
 impl<T> Deref for Shared<T> {
     type Target = T;
 

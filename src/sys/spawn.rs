@@ -25,6 +25,7 @@ use super::child::{
 use super::environment::{Env, Texts, c_string};
 use super::low_files::LowFiles;
 use super::own_process::{self, OwnProcess};
+use super::port_calls::{self, CannotHold};
 use super::program::{self, Candidates};
 use super::shared::{Mapping, Shared};
 use super::starting::{Memory, Starting};
@@ -51,6 +52,8 @@ pub enum SpawnError {
     Watch(Errno),
     #[error("cannot fork: {}{}", errno_words(*.0), limit_on(*.0))]
     Fork(Errno),
+    #[error(transparent)]
+    Hold(#[from] CannotHold),
 }
 
 /// What is done for a worker between fork and exec. As text, it is what comes after "cannot".
@@ -108,6 +111,8 @@ pub struct Prepared {
     env: Env,
     folder: Option<PathBuf>,
     has_terminal: bool,
+    /// Its calls of bind(2) and listen(2) are handed to pm.
+    has_filter: bool,
     user: Option<String>,
 }
 
@@ -152,7 +157,7 @@ impl Launch {
     ) -> Self {
         let variables = exec.environment(inherited);
         let prepared = Prepared::new(exec, argv, &variables, texts);
-        let prepared = Prepared { has_terminal: false, ..prepared };
+        let prepared = Prepared { has_terminal: false, has_filter: false, ..prepared };
         Self { prepared: Rc::new(prepared) }
     }
 
@@ -186,6 +191,9 @@ impl Launch {
         most: Duration,
     ) -> Result<Starting, SpawnError> {
         let prepared = &self.prepared;
+        if prepared.has_filter {
+            port_calls::check_kernel()?;
+        }
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
@@ -202,6 +210,7 @@ impl Launch {
             parent: tag.pm.as_raw(),
             descriptors: low_files.numbers(),
             has_terminal: prepared.has_terminal,
+            has_filter: prepared.has_filter,
             cgroup: given.cgroup.map(|_| low_files.numbers().cgroup),
             altered_signals: given.altered_signals.to_vec(),
             exec: ExecSetup {
@@ -247,7 +256,9 @@ impl SpawnError {
             Self::Script { .. } | Self::Exec { .. } | Self::Interpreter { .. } => {
                 guard::NOT_EXECUTABLE
             }
-            Self::Prepare { .. } | Self::Watch(_) | Self::Fork(_) => guard::NOT_EXECUTABLE,
+            Self::Prepare { .. } | Self::Watch(_) | Self::Fork(_) | Self::Hold(_) => {
+                guard::NOT_EXECUTABLE
+            }
         }
     }
 }
@@ -286,6 +297,7 @@ impl Prepared {
             env: Env::new(variables, texts),
             folder: exec.cwd.clone(),
             has_terminal: exec.pty,
+            has_filter: exec.hold_port,
             user: identity.map(|identity| identity.user.clone()),
         }
     }
@@ -316,6 +328,7 @@ impl Prepared {
     pub fn error(&self, step: Step, errno: Errno, file: usize) -> SpawnError {
         let path = || self.file(file).unwrap_or_default();
         let preparation = match step {
+            Step::Filter => return CannotHold { call: "seccomp", errno }.into(),
             Step::Detach => Preparation::Descriptors,
             Step::Group if self.has_terminal => Preparation::Session,
             Step::Group => Preparation::Group,

@@ -17,8 +17,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
-use super::child::{self, ChildSetup, ExecSetup, Progress, Step};
+use super::child::{self, ChildSetup, ExecSetup, Step};
 use super::low_files::LowFiles;
+use super::port_calls::PortCalls;
 use super::shared::Shared;
 use super::spawn::SpawnError;
 use super::{signals, wait};
@@ -41,6 +42,8 @@ pub struct Starting {
     pub pid: Pid,
     /// Readable when the child is dead (pidfd_open(2)). `None` before Linux 5.2.
     pub pidfd: Option<OwnedFd>,
+    /// The calls of bind(2) and listen(2) of a child with a filter. `None`: it has none, or could not install it.
+    pub port_calls: Option<PortCalls>,
     /// `None`: it has exec'd or ended already.
     report: Option<OwnedFd>,
     /// Never freed where the child may still use it: it is lost if this is dropped without [`Starting::finish`].
@@ -122,7 +125,9 @@ impl Starting {
                 report.take()
             }
         };
-        let starting = Self { pid, pidfd, report, memory: ManuallyDrop::new(memory) };
+        let port_calls = memory.take_listener().map(PortCalls::new);
+        let memory = ManuallyDrop::new(memory);
+        let starting = Self { pid, pidfd, port_calls, report, memory };
         if place == Place::Apart {
             starting.await_report(most.try_into().unwrap_or(PollTimeout::ZERO));
         }
@@ -166,10 +171,9 @@ impl Starting {
             Step::Find | Step::PassOver | Step::Exec | Step::Interpreter => {
                 prepared.file(progress.file()).map_or(Awaiting::Other, Awaiting::Program)
             }
-            Step::Detach | Step::Group | Step::Cgroup | Step::Nice | Step::Limits => {
-                Awaiting::Other
-            }
-            Step::Identity | Step::DeathSignal | Step::Output => Awaiting::Other,
+            Step::Filter | Step::Detach | Step::Group | Step::Cgroup => Awaiting::Other,
+            Step::Nice | Step::Limits | Step::Identity => Awaiting::Other,
+            Step::DeathSignal | Step::Output => Awaiting::Other,
         }
     }
 
@@ -200,7 +204,12 @@ impl Memory {
         is_inside.store(1, Ordering::Relaxed);
         // As by fork(2), or with pm's own memory and descriptors.
         let shared = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID;
-        let shared = if self.is_copied() { 0 } else { shared };
+        let shared = match (self.is_copied(), self.setup.has_filter) {
+            (false, _) => shared,
+            // The listener of its filter has to lie in pm's table.
+            (true, true) => libc::CLONE_FILES,
+            (true, false) => 0,
+        };
         let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
         // An older kernel ignores CLONE_PIDFD and leaves it.
         let mut pidfd: RawFd = -1;
@@ -233,9 +242,12 @@ impl Memory {
     /// Waits a moment for a child that shares pm's memory to leave it, and then until it has descriptors of its own.
     fn give_way(&self, pid: Pid, most: Duration) -> Place {
         if self.is_copied() {
+            if self.setup.has_filter {
+                self.await_detached(pid);
+            }
             return Place::Apart;
         }
-        let Progress { is_inside, is_detached, .. } = &*self.setup.exec.progress;
+        let is_inside = &self.setup.exec.progress.is_inside;
         let most = *TimeSpec::from_duration(most).as_ref();
         // The kernel wakes whatever waits for this word, not only threads of this process.
         while is_inside.load(Ordering::Acquire) != 0 {
@@ -248,21 +260,40 @@ impl Memory {
         if is_inside.load(Ordering::Acquire) == 0 {
             return Place::Left;
         }
+        self.await_detached(pid);
+        Place::Inside
+    }
+
+    /// Waits until a child has descriptors of its own.
+    fn await_detached(&self, pid: Pid) {
+        let progress = &self.setup.exec.progress;
+        let is_detached = &progress.is_detached;
         // On its way there is nothing that can hang. But any process may stop it there (SIGSTOP), and pm with it: it is
         // continued. A child that runs does not notice, since its signals are blocked and SIGCONT has its default
         // action.
-        let private = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        let wait = libc::FUTEX_WAIT | progress.futex_flag();
         while is_detached.load(Ordering::Acquire) == 0 {
-            if wait_while(is_detached, 0, private, &LOOK_AGAIN) != Err(Errno::ETIMEDOUT) {
+            if wait_while(is_detached, 0, wait, &LOOK_AGAIN) != Err(Errno::ETIMEDOUT) {
                 continue;
             }
             if wait::is_dead(pid) {
-                break;
+                return;
             }
             let continued = signals::send(pid, libc::SIGCONT);
             debug_assert_eq!(continued, Ok(()), "a child that is not reaped is there");
         }
-        Place::Inside
+    }
+
+    /// The listener of its filter, once the child is detached or has ended.
+    fn take_listener(&self) -> Option<OwnedFd> {
+        if !self.setup.has_filter {
+            return None;
+        }
+        let number = self.setup.exec.progress.listener.swap(0, Ordering::Acquire);
+        // SAFETY: the child has made this descriptor in the table that it shared with pm, and its own copy is in a table
+        // of its own by now. Nothing else owns it.
+        // WHY: as for the pidfd.
+        (number > 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
     }
 }
 

@@ -9,7 +9,7 @@ use super::faults::{HealthFault, PoolFault};
 use super::field::{Field, Given};
 use super::keys::{AliveTable, ReadyTable};
 use super::policy::restart;
-use super::pool::{NamedTable, Reader};
+use super::pool::{NamedTable, Reader, holds_port};
 use super::types::{Status, Target, Text, Time};
 use crate::plan::defaults::{
     self, ALIVE_EVERY, ALIVE_FAILURES, ALIVE_TIMEOUT, HTTP_STATUS, READY_WITHIN,
@@ -51,6 +51,9 @@ impl Reader<'_> {
         let ports = entry.slot_ports();
         let Some((table, given)) = entry.table.ready.usable() else {
             return match ports {
+                SlotPorts::Owned if holds_port(entry.table) => {
+                    Ready { by: ReadyBy::Listen, within: READY_WITHIN }
+                }
                 SlotPorts::Owned => {
                     let by = ReadyBy::Probe(ProbeSpec::Tcp { port: ProbePort::Own });
                     Ready { by, within: READY_WITHIN }
@@ -66,11 +69,15 @@ impl Reader<'_> {
             ("line", table.line.key()),
             ("line_regex", table.line_regex.key()),
             ("exit", table.exit.key()),
+            ("listen", table.listen.key()),
             ("after", table.after.key()),
         ];
         self.check_conditions("ready", given, &conditions);
         self.check_probe(&table.into(), ports);
         self.check_ready(table, restart(entry.table));
+        if let Some(listen) = table.listen.key().filter(|_| !holds_port(entry.table)) {
+            self.add_fault(listen, HealthFault::ListenWithoutHoldPort);
+        }
         let by = if let Some(probe) = self.probe(&table.into(), ports) {
             ReadyBy::Probe(probe)
         } else if table.notify.value().is_some() {
@@ -81,6 +88,8 @@ impl Reader<'_> {
             ReadyBy::Line(Line::Pattern(pattern.clone()))
         } else if table.exit.value().is_some() {
             ReadyBy::Exit
+        } else if table.listen.value().is_some() {
+            ReadyBy::Listen
         } else {
             let lived = table.after.value().map_or(defaults::lived(), |after| after.0);
             return Ready { by: ReadyBy::Lived, within: lived };

@@ -82,6 +82,9 @@ table! {
         pub command: Field<Command>,
         /// One slot for each of these ports.
         pub ports: Field<Many<PortsText>>,
+        /// The socket of each port outlives the workers: while one is replaced, connections wait in its backlog.
+        #[schemars(extend("default" = false))]
+        pub hold_port: Field<bool>,
         /// The number of slots of a pool without ports.
         #[schemars(extend("default" = defaults::WORKERS))]
         pub workers: Field<Whole<1, MANY>>,
@@ -155,11 +158,11 @@ table! {
 }
 
 table! {
-    /// Exactly one of `tcp`, `http`, `exec`, `notify`, `line`, `line_regex`, `exit` and `after`.
+    /// Exactly one of `tcp`, `http`, `exec`, `notify`, `line`, `line_regex`, `exit`, `listen` and `after`.
     #[schemars(extend("oneOf" = [
         { "required": ["tcp"] }, { "required": ["http"] }, { "required": ["exec"] },
         { "required": ["notify"] }, { "required": ["line"] }, { "required": ["line_regex"] },
-        { "required": ["exit"] }, { "required": ["after"] },
+        { "required": ["exit"] }, { "required": ["listen"] }, { "required": ["after"] },
     ]))]
     pub struct ReadyTable {
         /// It accepts a connection: `true` on the slot's own port, a number on that port.
@@ -181,6 +184,8 @@ table! {
         pub line_regex: Field<Pattern>,
         /// It exits 0: a job that other pools come after.
         pub exit: Field<True>,
+        /// It listens on its port. Only with `hold_port`, where it is the default.
+        pub listen: Field<True>,
         /// It has lived this long.
         pub after: Field<Time>,
         /// The time a worker has to become ready. Not valid with `after`.

@@ -141,6 +141,7 @@ impl Reader<'_> {
             limits: self.limits(&table.limits),
             pty: table.pty.value().is_some_and(|pty| *pty),
             stdin: self.stdin(table),
+            hold_port: self.hold_port(table),
             ..ExecSpec::default()
         }
     }
@@ -157,6 +158,15 @@ impl Reader<'_> {
             }
             Some((stdin, _)) => stdin,
         }
+    }
+
+    fn hold_port(&mut self, table: &PoolTable) -> bool {
+        if let (true, Some(given)) = (holds_port(table), table.hold_port.given())
+            && !table.ports.is_given()
+        {
+            self.add_fault(given.key.clone(), PoolFault::HoldPortWithoutPorts);
+        }
+        holds_port(table)
     }
 
     fn nice(&mut self, table: &PoolTable) -> Option<i32> {
@@ -370,6 +380,11 @@ impl Reader<'_> {
 /// True if the end of this pool ends the run.
 pub fn ends_run(table: &PoolTable) -> bool {
     table.ends_run.value().is_some_and(|ends_run| *ends_run)
+}
+
+/// True if the sockets of its ports outlive the workers.
+pub fn holds_port(table: &PoolTable) -> bool {
+    table.hold_port.value().is_some_and(|holds| *holds)
 }
 
 /// What is wrong with the name of a variable (environ(7)).

@@ -1,7 +1,7 @@
 //! Is a worker ready, does it hang? By probes from outside and by what workers notify themselves.
 //!
 //! Health finds out; the supervisor decides. What was found is a [`Finding`], for the loop to pass on. Readiness by a
-//! line of output is found in [`super::output`], readiness by time or exit in the supervisor.
+//! line of output is found in [`super::output`], by listen(2) in [`super::held_ports`], by time or exit in the supervisor.
 //!
 //! [`probes`] asks and keeps the schedule of each [`aim`], [`attempt`] is one probe of a port, [`http`] judges an
 //! answer, [`claim`] whether the worker gave it; [`watched`] is what is known of one worker; [`notify`] has the sockets
@@ -182,8 +182,9 @@ impl Health {
                 let claim = self.watched(worker).and_then(|watched| watched.claim(probe));
                 self.probes.await_ready(worker, probe.clone(), claim, now, registrar);
             }
-            // Time, a notification, a line of output or the exit makes it ready.
-            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => {}
+            // Time, a notification, a line of output, the exit or a call makes it ready.
+            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) => {}
+            ReadyBy::Exit | ReadyBy::Listen => {}
         }
     }
 

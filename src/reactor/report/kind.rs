@@ -30,7 +30,7 @@ impl WorkerEvent {
             Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
             Self::GraceOver { .. } | Self::StillStopping { .. } => false,
             Self::StillKilling { .. } | Self::KeptDead(_) => false,
-            Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::NotWatched(_) | Self::NotHeld(_) | Self::Rejected(_) => false,
         }
     }
 
@@ -51,6 +51,7 @@ impl WorkerEvent {
             Self::StillKilling { .. } => "still_killing",
             Self::KeptDead(_) => "kept_dead",
             Self::NotWatched(_) => "not_watched",
+            Self::NotHeld(_) => "not_held",
             Self::Rejected(_) => "rejected",
         }
     }
@@ -69,7 +70,8 @@ impl WorkerEvent {
             Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::GraceOver { .. } => false,
             Self::StillStopping { .. } | Self::StillKilling { .. } => false,
-            Self::KeptDead(_) | Self::NotWatched(_) | Self::Rejected(_) => false,
+            Self::KeptDead(_) | Self::NotWatched(_) => false,
+            Self::NotHeld(_) | Self::Rejected(_) => false,
         }
     }
 }

@@ -31,6 +31,7 @@ pub use crate::supervisor::SlotFailure;
 use crate::supervisor::{Exit, Next, Phase, Slot, Stop, Wanted, Wish, WorkerId};
 use crate::sys::cgroup::NoCgroup;
 use crate::sys::control_socket::ControlSocketError;
+use crate::sys::port_calls::CannotHold;
 use crate::sys::proc::ProcessInfo;
 use crate::sys::{Awaiting, strerror};
 
@@ -124,6 +125,8 @@ pub enum WorkerEvent {
     KeptDead(Pid),
     /// It is ready, and pm cannot find out whether it hangs.
     NotWatched(ProbeFailure),
+    /// Its port is not held.
+    NotHeld(CannotHold),
     /// A notification for it does not count.
     Rejected(Rejected),
 }

@@ -64,7 +64,8 @@ impl fmt::Display for SpawnFailure {
                 | SpawnError::Interpreter { .. }
                 | SpawnError::Watch(_)
                 | SpawnError::Prepare { .. }
-                | SpawnError::Fork(_)),
+                | SpawnError::Fork(_)
+                | SpawnError::Hold(_)),
             ) => error.fmt(out),
             Self::Output(error) => {
                 let limit = error.raw_os_error().map_or("", |n| limit_on(Errno::from_raw(n)));

@@ -170,6 +170,7 @@ impl History {
             | WorkerEvent::StillKilling { .. }
             | WorkerEvent::KeptDead(_)
             | WorkerEvent::NotWatched(_)
+            | WorkerEvent::NotHeld(_)
             | WorkerEvent::Rejected(_) => return,
         };
         self.add(death(facts, reason, exit, cause, report.words.clone(), last_lines(), now));

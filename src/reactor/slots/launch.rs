@@ -40,7 +40,8 @@ impl LaunchSpec {
         };
         let ready_probe = match &plan.ready.by {
             ReadyBy::Probe(probe) => command(probe),
-            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
+            ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) => None,
+            ReadyBy::Exit | ReadyBy::Listen => None,
         };
         let alive_probe = match &plan.alive {
             Some(Alive { by: AliveBy::Probe(probe), .. }) => command(probe),
@@ -67,7 +68,8 @@ impl LaunchSpec {
     pub fn awaited_line(&self) -> Option<&Line> {
         match &self.plan.ready.by {
             ReadyBy::Line(line) => Some(line),
-            ReadyBy::Lived | ReadyBy::Probe(_) | ReadyBy::Notify | ReadyBy::Exit => None,
+            ReadyBy::Lived | ReadyBy::Probe(_) | ReadyBy::Notify => None,
+            ReadyBy::Exit | ReadyBy::Listen => None,
         }
     }
 
@@ -82,7 +84,8 @@ impl LaunchSpec {
                 | SpawnError::Interpreter { .. }
                 | SpawnError::Prepare { .. }
                 | SpawnError::Watch(_)
-                | SpawnError::Fork(_),
+                | SpawnError::Fork(_)
+                | SpawnError::Hold(_),
             ) => None,
             SpawnFailure::Output(_) | SpawnFailure::Stdin(_) | SpawnFailure::Cgroup(_) => None,
             SpawnFailure::PortHeld(_) => None,

@@ -32,6 +32,7 @@ use self::measures::PoolTimes;
 use self::memory_limit::MemoryLimit;
 use self::record::Record;
 use super::health::Health;
+use super::held_ports::HeldPorts;
 use super::report::{Changes, StaleWorkers};
 use super::tokens::Registrar;
 use crate::plan::{Plan, Pool, SlotPlan};
@@ -273,12 +274,14 @@ impl Slots {
         &mut self,
         supervisor: &Supervisor,
         health: &mut Health,
+        held_ports: &mut HeldPorts,
         registrar: &mut Registrar<'_>,
     ) {
         self.records.retain(|slot, _| {
             let is_there = supervisor.slot(*slot).is_some();
             if !is_there {
                 health.forget(*slot, registrar);
+                held_ports.forget(*slot);
             }
             is_there
         });

@@ -9,6 +9,7 @@ use super::launch::LaunchSpec;
 use super::record::Record;
 use crate::plan::Stdin;
 use crate::reactor::health::{Health, Purpose, Subject};
+use crate::reactor::held_ports::HeldPorts;
 use crate::reactor::output::{Device, Output, OutputSpec};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
@@ -34,6 +35,7 @@ pub struct Inherited {
 pub struct Parts<'a> {
     pub children: &'a mut Children,
     pub health: &'a mut Health,
+    pub held_ports: &'a mut HeldPorts,
     pub output: &'a mut Output,
     pub registrar: Registrar<'a>,
     pub now: Instant,
@@ -130,11 +132,19 @@ impl Slots {
             records.get_mut(&worker.slot).expect("a slot of the supervisor has its record");
         let stdin = open_stdin(record, revision).map_err(SpawnFailure::Stdin)?;
         let spec = record.spec(revision);
+        let plan = &spec.plan;
+        if !plan.exec.hold_port {
+            parts.held_ports.forget(worker.slot);
+        }
         match port {
+            // The socket that is there is pm's own.
+            PortProbe::Needed if parts.held_ports.has_socket(worker.slot) => {}
             PortProbe::Needed => probe_port(spec, *stale_workers)?,
             PortProbe::Skipped => {}
         }
-        let plan = &spec.plan;
+        if plan.exec.hold_port {
+            parts.held_ports.prepare(worker.slot);
+        }
         if plan.exec.notifies {
             parts.health.discard_notifications(worker.slot);
         }
@@ -154,9 +164,16 @@ impl Slots {
         };
         let cgroup = cgroup.as_ref().map(AsFd::as_fd);
         let given = inherited.given(stdin, Some(opened.writer.as_fd()), cgroup);
-        if let Err(error) = parts.children.spawn(worker, &spec.launch, spec.stop, given) {
-            parts.output.take_back_pipe(device, opened, &mut parts.registrar);
-            return Err(error.into());
+        match parts.children.spawn(worker, &spec.launch, spec.stop, given) {
+            Ok(calls) => {
+                if let (Some(calls), Some(port)) = (calls, plan.port) {
+                    parts.held_ports.watch(worker, port, calls, &mut parts.registrar);
+                }
+            }
+            Err(error) => {
+                parts.output.take_back_pipe(device, opened, &mut parts.registrar);
+                return Err(error.into());
+            }
         }
         // The worker does not wait for what follows.
         let output = OutputSpec {

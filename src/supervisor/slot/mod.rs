@@ -103,6 +103,17 @@ impl Slot {
         self.roll.target().map(|target| target.revision)
     }
 
+    /// True if connections to its port may wait for a worker: one is there that is not to end, or another is to come.
+    pub fn holds_port(&self) -> bool {
+        match (self.wanted, self.phase) {
+            (_, Phase::Starting { .. } | Phase::Ready { .. }) => true,
+            (_, Phase::GivenUp) => false,
+            (Wanted::Up, Phase::Stopping { .. } | Phase::Killing { .. }) => true,
+            (Wanted::Up, Phase::Idle | Phase::Backoff { .. }) => true,
+            (Wanted::Unset | Wanted::Down | Wanted::Ended(_) | Wanted::Gone, _) => false,
+        }
+    }
+
     /// True if a worker of this revision is there or may still be spawned. The launch specs of all other revisions can
     /// be forgotten.
     pub fn needs(&self, revision: Revision) -> bool {

@@ -17,6 +17,8 @@ pub enum HealthFault {
     HttpWithoutPorts,
     #[error("`tcp = true` uses the slot's own port, and this pool has no ports")]
     TcpWithoutPorts,
+    #[error("`listen` is only known of a pool with `hold_port`")]
+    ListenWithoutHoldPort,
     #[error("`exit` in a pool whose workers are always restarted")]
     ExitAlwaysRestarted,
     #[error("`alive` has no effect on workers that are ready once they have exited")]
@@ -51,6 +53,9 @@ impl Explain for HealthFault {
             Self::WithoutHttp(_) => "remove it".into(),
             Self::HttpWithoutPorts => "give it ports, as in `ports = \"8080-8082\"`".into(),
             Self::TcpWithoutPorts => "name the port, as in `tcp = 8080`".into(),
+            Self::ListenWithoutHoldPort => {
+                "set `hold_port = true`, or write `tcp = true` instead".into()
+            }
             Self::ExitAlwaysRestarted => {
                 "for a job that ends, set `restart = \"never\"` or `\"on-failure\"`".into()
             }

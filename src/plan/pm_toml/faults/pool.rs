@@ -73,6 +73,8 @@ pub enum PoolFault {
     PortVariable,
     #[error("`{0}` is set by pm in a pool that notifies")]
     NotifyVariable(String),
+    #[error("`hold_port` has no effect: this pool has no ports")]
+    HoldPortWithoutPorts,
     #[error("`group` without `user`")]
     GroupWithoutUser,
     #[error("`raw` has no effect without `pty`")]
@@ -151,6 +153,9 @@ impl Explain for PoolFault {
             Self::Unreadable { .. } => "make it readable, or remove it from `env_file`".into(),
             Self::PortVariable => "remove it, or give the pool `workers` instead of `ports`".into(),
             Self::NotifyVariable(_) => "remove it".into(),
+            Self::HoldPortWithoutPorts => {
+                "give it ports, as in `ports = \"8080-8082\"`, or remove it".into()
+            }
             Self::GroupWithoutUser => "set `user` too".into(),
             Self::RawWithoutPty | Self::StdinWithoutPty => {
                 "set `pty = true` too, or remove it".into()

@@ -73,6 +73,7 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             )
         }
         WorkerEvent::NotWatched(failure) => format!("{name} is not watched: {failure}"),
+        WorkerEvent::NotHeld(why) => format!("{name}: {why}"),
         WorkerEvent::Rejected(Rejected::Sender(pid)) => {
             format!("{name}: ignored a notification of pid {pid}, which is not a process of it")
         }
@@ -213,6 +214,7 @@ fn never(awaited: &ReadyBy, last: Option<&LastSign>) -> Never {
         ReadyBy::Notify => "did not send READY=1".into(),
         ReadyBy::Line(line) => format!("did not write a line with {line}"),
         ReadyBy::Exit => "did not exit".into(),
+        ReadyBy::Listen => "did not listen on its port".into(),
         ReadyBy::Lived => "was not ready".into(),
     };
     Never { what, last }

@@ -1,0 +1,273 @@
+//! The listening sockets that outlive the workers of their slots, and the calls by which workers ask for them.
+//!
+//! A worker of a pool with `hold_port` runs under a filter ([`crate::sys::port_calls`]). When it binds its slot's port
+//! it gets the socket that the worker before it had; when it listens, pm keeps a descriptor of the socket. Between the
+//! two workers connections wait in the backlog. Calls for anything else go on as if pm were not there.
+//!
+//! Whether a slot holds its port is the supervisor's to say. Where to look next: [`socket`] is the sockets of one slot.
+
+mod socket;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use nix::errno::Errno;
+
+use self::socket::HeldSockets;
+use super::output::Progress;
+use super::tokens::{Registrar, Source};
+use crate::supervisor::{SlotId, WorkerId};
+use crate::sys::port_calls::{Asked, CannotHold, PortCall, PortCalls, Received};
+use crate::sys::tcp_socket::{Backlog, TcpSocket};
+
+/// Answered for one worker before the next: bounds how much one worker can delay the others.
+const CALLS_PER_TURN: usize = 16;
+
+/// The held sockets of all slots, and the workers that may ask for them.
+#[derive(Debug, Default)]
+pub struct HeldPorts {
+    slots: BTreeMap<SlotId, HeldSockets>,
+    callers: BTreeMap<WorkerId, Caller>,
+    readable: BTreeSet<WorkerId>,
+    heard: Vec<Heard>,
+}
+
+/// A worker with a filter, until no process of it is left.
+#[derive(Debug)]
+struct Caller {
+    calls: PortCalls,
+    token: Token,
+    /// Its slot's.
+    port: u16,
+    /// Those that wait until it may bind.
+    waiting: Vec<(PortCall, SocketAddr)>,
+    /// It has called listen(2) for its port.
+    listens: bool,
+    /// A call was not looked at, which is told once.
+    is_refused: bool,
+}
+
+/// What became known by calls, for the loop to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It listens on its port.
+    Listens(WorkerId),
+    /// The kernel does not let pm see the socket of a call: to be reported.
+    NotHeld(WorkerId, CannotHold),
+}
+
+impl HeldPorts {
+    // Slots.
+
+    /// A worker of this slot is about to be spawned, whose calls come here: what the slot had let go is opened again. A
+    /// socket that cannot be opened is left for the worker to bind.
+    pub fn prepare(&mut self, slot: SlotId) {
+        self.slots.entry(slot).or_default().take_up();
+    }
+
+    /// The slot holds its port, or it does not and pm's descriptors are closed: nothing waits in vain.
+    pub fn sync(&mut self, slot: SlotId, is_held: bool) {
+        if let Some(sockets) = self.slots.get_mut(&slot)
+            && !is_held
+        {
+            sockets.let_go();
+        }
+    }
+
+    /// The slot is gone, or its next worker is to bind its port itself.
+    pub fn forget(&mut self, slot: SlotId) {
+        self.slots.remove(&slot);
+    }
+
+    /// True if a socket is kept for this slot.
+    pub fn has_socket(&self, slot: SlotId) -> bool {
+        self.slots.get(&slot).is_some_and(|sockets| !sockets.is_empty())
+    }
+
+    /// The connections that wait for the worker of this slot, if it holds its port.
+    pub fn backlog(&self, slot: SlotId) -> Option<Backlog> {
+        self.slots.get(&slot)?.backlog()
+    }
+
+    // Workers.
+
+    /// A worker was spawned whose calls come by `calls`.
+    pub fn watch(
+        &mut self,
+        worker: WorkerId,
+        port: u16,
+        calls: PortCalls,
+        registrar: &mut Registrar<'_>,
+    ) {
+        let source = Source::PortCalls(worker);
+        let mut descriptor = SourceFd(&calls.as_raw_fd());
+        match registrar.register(&mut descriptor, source, Interest::READABLE) {
+            Ok(token) => {
+                let (waiting, listens, is_refused) = (Vec::new(), false, false);
+                let caller = Caller { calls, token, port, waiting, listens, is_refused };
+                self.callers.insert(worker, caller);
+            }
+            // Its calls fail, since no answer could come.
+            Err(error) => {
+                let why = CannotHold { call: "epoll_ctl", errno: errno_of(&error) };
+                self.heard.push(Heard::NotHeld(worker, why));
+            }
+        }
+    }
+
+    /// The poll says that a worker has called, or that no process of it is left.
+    pub fn mark_readable(&mut self, worker: WorkerId) {
+        self.readable.insert(worker);
+    }
+
+    /// True if this worker has called listen(2) for its port.
+    pub fn listens(&self, worker: WorkerId) -> bool {
+        self.callers.get(&worker).is_some_and(|caller| caller.listens)
+    }
+
+    /// No process of this worker is left.
+    pub fn on_emptied(&mut self, worker: WorkerId, registrar: &mut Registrar<'_>) {
+        self.readable.remove(&worker);
+        if let Some(caller) = self.callers.remove(&worker) {
+            registrar.release(caller.token);
+        }
+    }
+
+    /// Answers the calls that wait, at most [`CALLS_PER_TURN`] of each worker.
+    pub fn answer(&mut self, registrar: &mut Registrar<'_>) -> Progress {
+        let mut progress = Progress::Idle;
+        for worker in Vec::from_iter(self.readable.iter().copied()) {
+            for turn in 0..=CALLS_PER_TURN {
+                if turn == CALLS_PER_TURN {
+                    progress = Progress::MayHaveMore;
+                    break;
+                }
+                let Some(caller) = self.callers.get_mut(&worker) else {
+                    self.readable.remove(&worker);
+                    break;
+                };
+                match caller.calls.receive() {
+                    Received::Call(call) => self.judge(worker, call),
+                    Received::Nothing => {
+                        self.readable.remove(&worker);
+                        break;
+                    }
+                    Received::Over => {
+                        self.on_emptied(worker, registrar);
+                        break;
+                    }
+                }
+            }
+        }
+        progress
+    }
+
+    /// Takes what became known.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Answers the calls of this worker that have waited until it may bind.
+    pub fn admit(&mut self, worker: WorkerId) {
+        let caller = self.callers.get_mut(&worker);
+        let waiting = caller.map(|caller| std::mem::take(&mut caller.waiting));
+        for (call, address) in waiting.into_iter().flatten() {
+            self.bind(worker, &call, address);
+        }
+    }
+
+    // Calls.
+
+    /// Whether this worker may bind its port now, or its call has to wait for [`HeldPorts::admit`].
+    fn may_bind(&self, _worker: WorkerId) -> Admission {
+        Admission::Now
+    }
+
+    fn judge(&mut self, worker: WorkerId, call: PortCall) {
+        let admission = self.may_bind(worker);
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        match call.asked {
+            Asked::Bind(address) if address.port() == caller.port => match admission {
+                Admission::Now => self.bind(worker, &call, address),
+                Admission::Later => caller.waiting.push((call, address)),
+            },
+            Asked::Bind(_) | Asked::BindElsewhere => caller.calls.go_on(&call),
+            Asked::Listen { backlog } => self.listen(worker, &call, backlog),
+        }
+    }
+
+    /// The worker binds its port: it gets the socket that is kept for this address, or binds its own.
+    fn bind(&mut self, worker: WorkerId, call: &PortCall, address: SocketAddr) {
+        let Some(theirs) = self.socket(worker, call) else { return };
+        let is_shared = self
+            .callers
+            .keys()
+            .any(|other| other.slot == worker.slot && other.generation != worker.generation);
+        let Some(caller) = self.callers.get(&worker) else { return };
+        let sockets = self.slots.entry(worker.slot).or_default();
+        match sockets.give(worker.generation, address, &theirs) {
+            Some(socket) => {
+                // It is a flag of the socket, and another worker may be using it.
+                let is_nonblocking = theirs.is_nonblocking();
+                if is_nonblocking || !is_shared {
+                    socket.set_nonblocking(is_nonblocking);
+                }
+                caller.calls.give(call, socket);
+            }
+            None => caller.calls.go_on(call),
+        }
+    }
+
+    /// The worker listens. For its port pm does it, so that it is known whether it did.
+    fn listen(&mut self, worker: WorkerId, call: &PortCall, backlog: libc::c_int) {
+        let Some(socket) = self.socket(worker, call) else { return };
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        if socket.name().is_none_or(|name| name.port() != caller.port) {
+            return caller.calls.go_on(call);
+        }
+        match socket.listen(backlog) {
+            Ok(()) => {
+                caller.calls.succeed(call);
+                caller.listens = true;
+                let sockets = self.slots.entry(worker.slot).or_default();
+                sockets.keep(worker.generation, socket, backlog);
+                self.heard.push(Heard::Listens(worker));
+            }
+            Err(errno) => caller.calls.refuse(call, errno),
+        }
+    }
+
+    /// pm's own descriptor of the socket of a call. If there is none, the call goes on.
+    fn socket(&mut self, worker: WorkerId, call: &PortCall) -> Option<TcpSocket> {
+        let caller = self.callers.get_mut(&worker)?;
+        match caller.calls.socket(call) {
+            Ok(Some(socket)) => return Some(socket),
+            Ok(None) => {}
+            Err(errno) => {
+                if !std::mem::replace(&mut caller.is_refused, true) {
+                    let why = CannotHold { call: "pidfd_getfd", errno };
+                    self.heard.push(Heard::NotHeld(worker, why));
+                }
+            }
+        }
+        caller.calls.go_on(call);
+        None
+    }
+}
+
+/// When a worker may bind its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    Now,
+    /// Its call waits, and so does the thread that made it.
+    #[expect(dead_code, reason = "no worker waits for another one yet")]
+    Later,
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
