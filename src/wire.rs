@@ -5,6 +5,7 @@
 //! bytes are whole ones, cores are decimal (1.0 is one core), and times are RFC 3339 in UTC with milliseconds. Fields
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
+mod backlog;
 mod logs;
 pub mod openapi;
 pub mod terminal;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::backlog::Backlog;
 pub use self::logs::{LogFile, LogLine, LogStart};
 
 /// The version of this interface. It changes only if a field is removed or means something else.
@@ -64,6 +66,8 @@ pub struct SlotStatus {
     pub pool: String,
     pub number: usize,
     pub port: Option<u16>,
+    /// `null` if pm holds no socket of its port (`hold_port = true`).
+    pub backlog: Option<Backlog>,
     /// Its workers have a terminal (`pty = true`), to which a client can attach.
     #[serde(default)]
     pub terminal: bool,

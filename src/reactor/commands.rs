@@ -30,7 +30,8 @@ use crate::wire::{
 
 impl Reactor {
     pub(super) fn view(&self) -> View<'_> {
-        View { supervisor: &self.supervisor, slots: &self.slots, clock: &self.clock }
+        let Self { supervisor, slots, held_ports, clock, .. } = self;
+        View { supervisor, slots, held_ports, clock }
     }
 
     pub(super) fn carry_out_call(&mut self, call: Call) -> Result<Answer, Box<Problem>> {

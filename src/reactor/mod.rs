@@ -329,6 +329,7 @@ impl Reactor {
         progress
     }
 
+    /// The worker listens: if that makes it ready, it is.
     fn note_listening(&mut self, worker: WorkerId) {
         let spec = self.slots.spec(worker);
         if spec.is_some_and(|spec| spec.plan.ready.by == ReadyBy::Listen) {

@@ -175,6 +175,9 @@ impl Reactor {
             None
         };
         self.kill_probe(probe);
+        if has_new_ready && self.held_ports.listens(worker) {
+            self.note_listening(worker);
+        }
     }
 
     /// Makes all labels as wide as the longest name.

@@ -195,7 +195,8 @@ impl Reactor {
     }
 
     fn fill(&mut self, id: ClientId) -> More {
-        let Self { control, clock, output, supervisor, slots, children, poller, .. } = self;
+        let Self { control, clock, output, supervisor, slots, held_ports, children, .. } = self;
+        let poller = &self.poller;
         let clients = control.clients.len();
         let Some(client) = control.clients.get_mut(id) else { return More::No };
         let connection = &mut client.connection;
@@ -211,7 +212,7 @@ impl Reactor {
             }
             Work::Metrics(metrics) => {
                 let source = Source {
-                    view: View { supervisor, slots, clock },
+                    view: View { supervisor, slots, held_ports, clock },
                     output,
                     children,
                     requests: &control.requests,

@@ -276,7 +276,7 @@ mod tests {
         assert!(TcpSocket::of(UdpSocket::bind("127.0.0.1:0").unwrap().into()).is_none());
         let (unix, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         assert!(TcpSocket::of(unix.into()).is_none());
-        assert!(TcpSocket::of(std::io::pipe().unwrap().0.into()).is_none());
+        assert!(TcpSocket::of(io::pipe().unwrap().0.into()).is_none());
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub fn slot(name: &str, phase: Phase) -> SlotStatus {
         pool: pool.into(),
         number: number.parse().unwrap(),
         port: None,
+        backlog: None,
         terminal: false,
         wanted: Wanted::Up,
         phase,

@@ -3,16 +3,18 @@
 use std::time::Instant;
 
 use super::super::clock::Clock;
+use super::super::held_ports::HeldPorts;
 use super::super::slots::Slots;
 use super::super::slots::history::{History, phase_of};
 use crate::supervisor::{self, Phase, Slot, SlotId, Supervisor};
-use crate::wire::{Death, SlotDetail, SlotStatus, Wanted, Worker};
+use crate::wire::{Backlog, Death, SlotDetail, SlotStatus, Wanted, Worker};
 
 /// Everything that a status is made from, at one moment.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     pub supervisor: &'a Supervisor,
     pub slots: &'a Slots,
+    pub held_ports: &'a HeldPorts,
     pub clock: &'a Clock,
 }
 
@@ -34,6 +36,10 @@ impl View<'_> {
             pool: facts.pool.to_owned(),
             number: facts.number,
             port: facts.port,
+            backlog: self
+                .held_ports
+                .backlog(id)
+                .map(|held| Backlog { waiting: held.waiting, limit: held.limit }),
             terminal: self.slots.next_spec(id).is_some_and(|spec| spec.plan.exec.pty),
             wanted: wanted(slot),
             phase: phase_of(phase),

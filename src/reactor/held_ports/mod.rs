@@ -172,6 +172,7 @@ impl HeldPorts {
     }
 
     /// Answers the calls of this worker that have waited until it may bind.
+    #[expect(dead_code, reason = "no worker waits for another one yet")]
     pub fn admit(&mut self, worker: WorkerId) {
         let caller = self.callers.get_mut(&worker);
         let waiting = caller.map(|caller| std::mem::take(&mut caller.waiting));

@@ -118,6 +118,8 @@ impl Held {
 mod tests {
     use std::net::TcpListener;
 
+    use nix::sys::socket::{setsockopt, sockopt};
+
     use super::*;
 
     fn socket(address: &str) -> TcpSocket {
@@ -183,7 +185,7 @@ mod tests {
         let shared = |name: SocketAddr| {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
             let socket = socket.unwrap();
-            socket.set_reuse_port(true).unwrap();
+            setsockopt(&socket, sockopt::ReusePort, &true).unwrap();
             socket.bind(&name.into()).unwrap();
             TcpSocket::of(socket.into()).unwrap()
         };

@@ -24,9 +24,11 @@ enum Align {
 }
 
 /// The columns that drop, the first one first.
-const DROPPED: [&str; 7] = ["MEM", "PID", "CPU", "RESTARTS", "UP", "PORT", LAST];
+const DROPPED: [&str; 8] = [BACKLOG, "MEM", "PID", "CPU", "RESTARTS", "UP", "PORT", LAST];
 const PHASE: &str = "PHASE";
 const LAST: &str = "LAST";
+/// Only there if pm holds a port.
+const BACKLOG: &str = "BACKLOG";
 
 /// The lines of a status; `width` is that of the terminal.
 pub fn lines(
@@ -118,7 +120,7 @@ fn columns(slots: &[SlotStatus], now: &Time) -> Vec<Column> {
         cells: slots.iter().map(cell).collect(),
     };
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.into());
-    vec![
+    let mut columns = vec![
         column("SLOT", Align::Left, &|slot| slot.slot.clone()),
         column(PHASE, Align::Left, &|slot| row::phase(slot, now)),
         column("PORT", Align::Right, &|slot| or_nothing(slot.port.map(|port| port.to_string()))),
@@ -139,8 +141,15 @@ fn columns(slots: &[SlotStatus], now: &Time) -> Vec<Column> {
         column("MEM", Align::Right, &|slot| {
             or_nothing(slot.stats.as_ref().map(|stats| row::memory(stats.memory_bytes)))
         }),
+        column(BACKLOG, Align::Right, &|slot| {
+            or_nothing(slot.backlog.map(|held| format!("{}/{}", held.waiting, held.limit)))
+        }),
         column(LAST, Align::Left, &|slot| row::last(slot.last_death.as_ref(), now)),
-    ]
+    ];
+    if slots.iter().all(|slot| slot.backlog.is_none()) {
+        columns.retain(|column| column.name != BACKLOG);
+    }
+    columns
 }
 
 impl Column {

@@ -11,6 +11,7 @@ use super::super::http::Status;
 use super::Source;
 use super::text::{Family, Kind, Label, Text};
 use crate::supervisor::{self, Slot, SlotId, Wanted};
+use crate::sys::tcp_socket::Backlog;
 use crate::sys::usage::{Usage, own_usage, usage};
 use crate::wire::Phase;
 
@@ -157,6 +158,28 @@ pub const FAMILIES: &[(Family, Write)] = &[
         Write::RunAndSlot(dropped_lines, dropped_lines_of_slot),
     ),
     (
+        family(
+            "pm_port_backlog",
+            Gauge,
+            None,
+            "Connections that wait at the port. Left out where pm holds no socket of it.",
+        ),
+        Write::Slot(|source, id, labels, text| {
+            backlog(source, id, labels, text, |held| held.waiting)
+        }),
+    ),
+    (
+        family(
+            "pm_port_backlog_limit",
+            Gauge,
+            None,
+            "Connections that may wait at the port. Left out where pm holds no socket of it.",
+        ),
+        Write::Slot(|source, id, labels, text| {
+            backlog(source, id, labels, text, |held| held.limit)
+        }),
+    ),
+    (
         family("pm_control_clients", Gauge, None, "Clients of the control socket."),
         Write::Run(|source, text| text.count(&[], source.clients as u64)),
     ),
@@ -274,6 +297,18 @@ fn dropped_lines_of_slot(
 
 fn failed_starts(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut Text<'_>) {
     text.count(&labels, measures(source, id).map_or(0, |measures| measures.failed_starts));
+}
+
+fn backlog(
+    source: &Source<'_>,
+    id: SlotId,
+    labels: [Label<'_>; 2],
+    text: &mut Text<'_>,
+    number: fn(Backlog) -> u32,
+) {
+    if let Some(held) = source.view.held_ports.backlog(id) {
+        text.count(&labels, number(held).into());
+    }
 }
 
 fn worker_start(source: &Source<'_>, id: SlotId, labels: [Label<'_>; 2], text: &mut Text<'_>) {

@@ -72,3 +72,14 @@ fn a_run_without_slots_has_a_first_line_only() {
     let status = Status { slots: Vec::new(), ..status() };
     assert_eq!(lines(&status, &status.slots, None, Paint::Plain), ["pm pm.toml  up 2d 3h"]);
 }
+
+#[test]
+fn the_backlog_is_shown_where_a_port_is_held() {
+    let mut held = slot("web.1", Phase::Ready);
+    held.backlog = Some(crate::wire::Backlog { waiting: 3, limit: 128 });
+    let text = lines(&status(), &[held.clone(), slot("web.2", Phase::Ready)], None, Paint::Plain);
+    let cells = text.iter().map(|line| line.contains("  BACKLOG  ") || line.contains("  3/128  "));
+    assert_eq!(cells.filter(|has| *has).count(), 2, "{text:#?}");
+    let narrow = lines(&status(), &[held], Some(60), Paint::Plain).join("\n");
+    assert!(!narrow.contains("BACKLOG"), "{narrow}");
+}
