@@ -18,6 +18,7 @@ mod exec_command;
 mod exec_environment;
 mod hanging_start;
 mod health;
+mod held_ports;
 mod hidden_holders;
 mod init_option;
 mod log_files;
