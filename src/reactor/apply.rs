@@ -64,6 +64,7 @@ impl Reactor {
                 self.report(transition);
                 if let Transition::Ready(worker) = transition {
                     self.keep_alive(worker);
+                    self.held_ports.on_ready(worker, self.clock.now());
                 }
             }
             Action::ReportStop(stop) => self.report_stop(stop),

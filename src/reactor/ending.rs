@@ -89,6 +89,7 @@ impl Reactor {
         let deadlines = [
             self.supervisor.next_deadline(),
             self.health.next_deadline(),
+            self.held_ports.next_deadline(),
             self.slots.next_deadline(),
             self.agenda.stop_progress.next_deadline(),
             self.agenda.kept_dead.next_deadline(),

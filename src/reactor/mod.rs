@@ -291,6 +291,7 @@ impl Reactor {
             self.act_on(finding);
         }
         self.handle(Event::Tick);
+        self.held_ports.close_unused(now);
         self.report_delays();
         self.report_slow_starts();
         self.report_kept_dead();

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -27,12 +28,17 @@ use crate::sys::tcp_socket::{Backlog, TcpSocket};
 /// Answered for one worker before the next: bounds how much one worker can delay the others.
 const CALLS_PER_TURN: usize = 16;
 
+/// A socket that a ready worker has not asked for after this time is closed: what connects there waits in vain.
+const UNUSED_MAX: Duration = Duration::from_secs(5);
+
 /// The held sockets of all slots, and the workers that may ask for them.
 #[derive(Debug, Default)]
 pub struct HeldPorts {
     slots: BTreeMap<SlotId, HeldSockets>,
     callers: BTreeMap<WorkerId, Caller>,
     readable: BTreeSet<WorkerId>,
+    /// Ready workers that have not asked for all sockets of their slot, and until when they may.
+    unused: BTreeSet<(Instant, WorkerId)>,
     heard: Vec<Heard>,
 }
 
@@ -115,6 +121,31 @@ impl HeldPorts {
             Err(error) => {
                 let why = CannotHold { call: "epoll_ctl", errno: errno_of(&error) };
                 self.heard.push(Heard::NotHeld(worker, why));
+            }
+        }
+    }
+
+    /// The worker is ready. It may need longer for the rest of its addresses.
+    pub fn on_ready(&mut self, worker: WorkerId, now: Instant) {
+        let sockets = self.slots.get(&worker.slot);
+        if sockets.is_some_and(|sockets| sockets.has_unused(worker.generation)) {
+            self.unused.insert((now + UNUSED_MAX, worker));
+        }
+    }
+
+    /// When the next socket is closed that its worker has not asked for.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.unused.first().map(|(at, _)| *at)
+    }
+
+    /// Closes the sockets that workers have not asked for in time. If such a worker is gone, the next one may.
+    pub fn close_unused(&mut self, now: Instant) {
+        while self.next_deadline().is_some_and(|at| at <= now) {
+            let Some((_, worker)) = self.unused.pop_first() else { return };
+            if let Some(sockets) = self.slots.get_mut(&worker.slot)
+                && self.callers.contains_key(&worker)
+            {
+                sockets.close_unused(worker.generation);
             }
         }
     }

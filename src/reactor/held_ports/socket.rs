@@ -71,12 +71,22 @@ impl HeldSockets {
         let fresh = |held: &Held| !held.is_of(generation) && fits(held);
         let place = self.held.iter().position(fresh).or_else(|| self.held.iter().position(fits));
         let Some(place) = place else {
-            self.held.retain(|held| held.is_of(generation));
+            self.close_unused(generation);
             return None;
         };
         let held = &mut self.held[place];
         held.generation = held.generation.max(Some(generation));
         Some(&held.socket)
+    }
+
+    /// True if there is a socket that this generation has not asked for.
+    pub fn has_unused(&self, generation: u64) -> bool {
+        self.held.iter().any(|held| !held.is_of(generation))
+    }
+
+    /// Closes the sockets that this generation has not asked for.
+    pub fn close_unused(&mut self, generation: u64) {
+        self.held.retain(|held| held.is_of(generation));
     }
 
     /// A worker of this generation listens on this socket.
@@ -155,6 +165,21 @@ mod tests {
         assert!(sockets.give(2, names[0], &unbound()).is_some());
         assert!(sockets.give(2, "127.0.0.3:80".parse().unwrap(), &unbound()).is_none());
         assert!(sockets.give(2, names[0], &unbound()).is_some());
+        assert!(TcpListener::bind(names[1]).is_ok(), "it is closed");
+    }
+
+    #[test]
+    fn what_a_worker_has_not_asked_for_is_known_and_closed() {
+        let mut sockets = HeldSockets::default();
+        let (one, other) = (socket("127.0.0.1:0"), socket("127.0.0.2:0"));
+        let names = [one.name().unwrap(), other.name().unwrap()];
+        sockets.keep(1, one, 5);
+        sockets.keep(1, other, 5);
+        assert!(!sockets.has_unused(1) && sockets.has_unused(2));
+        assert!(sockets.give(2, names[0], &unbound()).is_some());
+        assert!(sockets.has_unused(2));
+        sockets.close_unused(2);
+        assert!(!sockets.has_unused(2) && !sockets.is_empty());
         assert!(TcpListener::bind(names[1]).is_ok(), "it is closed");
     }
 

@@ -205,6 +205,29 @@ serve(own)",
     run.pm.stop();
 }
 
+#[test]
+fn an_address_that_a_server_does_not_use_any_more_is_refused_after_a_while() {
+    if is_skipped() {
+        return;
+    }
+    let run = python(
+        "
+first = os.environ['PM_GENERATION'] == '1'
+own = [bound(socket.AF_INET, at) for at in ['127.0.0.1', '127.0.0.2'][:2 if first else 1]]
+for one in own: one.listen(16)
+serve(*own)",
+    );
+    let worker = run.pm.wait_ready(1, 1);
+    let other = (Ipv4Addr::new(127, 0, 0, 2), run.pm.ports[0]).into();
+    get(other).unwrap();
+    send(Signal::SIGKILL, worker);
+    run.pm.wait_ready(1, 2);
+    let refused = eventually("a refusal", || TcpStream::connect(other).err());
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    get(v4(&run)).unwrap();
+    run.pm.stop();
+}
+
 /// The number of the system call that a thread waits in (proc(5)).
 fn waits_in(worker: Pid) -> Option<i64> {
     let call = std::fs::read_to_string(format!("/proc/{worker}/syscall")).ok()?;

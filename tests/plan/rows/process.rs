@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use pm::plan::{Identity, Stdin};
+use pm::plan::{Identity, ReadyBy, Stdin};
 
-use super::{Row, variable};
+use super::{Row, http, secs, variable, within};
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -209,6 +209,23 @@ pub const ROWS: &[Row] = &[
             "stdin = 'terminal'",
             "pty = false\nstdin = 'terminal'",
         ],
+    },
+    Row {
+        key: "hold_port",
+        right: &[
+            ("ports = 80", |pool| assert!(!pool.slots[0].exec.hold_port)),
+            ("ports = 80\nhold_port = false", |pool| assert!(!pool.slots[0].exec.hold_port)),
+            ("hold_port = false", |pool| assert!(!pool.slots[0].exec.hold_port)),
+            ("ports = 80\nhold_port = true", |pool| {
+                assert!(pool.slots[0].exec.hold_port);
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Listen);
+                assert_eq!(within(pool), secs(30));
+            }),
+            ("ports = 80\nhold_port = true\nready = { http = '/health' }", |pool| {
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(http(80)));
+            }),
+        ],
+        wrong: &["hold_port = true", "ports = 80\nhold_port = 'yes'", "ports = 80\nhold_port = 80"],
     },
     Row {
         key: "nice",

@@ -142,6 +142,22 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "ready.listen",
+        right: &[(
+            "ports = 80\nhold_port = true\nready = { listen = true, within = '5s' }",
+            |pool| {
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Listen);
+                assert_eq!(within(pool), secs(5));
+            },
+        )],
+        wrong: &[
+            "ports = 80\nready = { listen = true }",
+            "ports = 80\nhold_port = true\nready = { listen = false }",
+            "ports = 80\nhold_port = true\nready = { listen = 80 }",
+            "ports = 80\nhold_port = true\nready = { listen = true, tcp = true }",
+        ],
+    },
+    Row {
         key: "ready.line",
         right: &[("ready = { line = 'listening on {' }", |pool| {
             assert_eq!(pool.slots[0].ready.by, ReadyBy::Line(Line::Text("listening on {".into())));
