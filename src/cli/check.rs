@@ -73,7 +73,8 @@ fn summary(pool: &Pool) -> String {
         [] => String::new(),
         ports => format!(" on {}", phrase::ports(ports)),
     };
-    let held = if pool.slots.iter().any(|slot| slot.exec.hold_port) { ", held" } else { "" };
+    let held =
+        if pool.slots.iter().any(|slot| slot.exec.hold_port.holds()) { ", held" } else { "" };
     let ends_run = if pool.ends_run { ", ends the run" } else { "" };
     let (ready, command) = (ready(pool), command(pool));
     format!("{}: {workers}{ports}{held}, ready {ready}{ends_run}: {command}", pool.name)
@@ -118,7 +119,7 @@ fn described(plan: &Plan, pool: &Pool) -> serde_json::Value {
         "restart": RestartWord::from(pool.policy.restart).written(),
         "ready": ready(pool),
         "ends_run": pool.ends_run,
-        "hold_port": pool.slots.iter().any(|slot| slot.exec.hold_port),
+        "hold_port": pool.slots.iter().any(|slot| slot.exec.hold_port.holds()),
         "grace_ms": u64::try_from(pool.policy.grace.as_millis()).unwrap_or(u64::MAX),
         "slots": slots.collect::<Vec<_>>(),
     })

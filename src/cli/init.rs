@@ -157,7 +157,16 @@ mod tests {
     #[test]
     fn each_line_that_the_template_shows_has_no_fault() {
         // These exclude the keys before them, or need a file, a pool, a policy or root.
-        let alone = ["# workers", "# env_file", "# after", "# user", "# group", "# ready = { exit"];
+        let alone = [
+            "# workers",
+            "# address",
+            "# env_file",
+            "# after",
+            "# user",
+            "# group",
+            "# ready = { exit",
+            "# ready = { listen",
+        ];
         for line in TEMPLATE.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")) {
             if !line[2..].starts_with(|c: char| c.is_ascii_lowercase())
                 || alone.iter().any(|start| line.starts_with(start))

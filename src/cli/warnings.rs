@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use crate::plan::text::printable::printable;
-use crate::plan::{Alive, AliveBy, ExecSpec, Plan, Pool, Probe, ReadyBy, SlotPlan};
+use crate::plan::{Alive, AliveBy, ExecSpec, HoldPort, Plan, Pool, Probe, ReadyBy, SlotPlan};
 use crate::sys::{SpawnError, port_calls, privileges, program};
 
 /// Something that would fail now. Its program may be installed later, and another user may start pm.
@@ -88,7 +88,7 @@ fn cannot_execute(exec: &ExecSpec, program: &OsStr, variables: &Variables) -> Op
 
 /// The kernel, or the profile of a container, refuses what a held port needs.
 fn port_not_held(pool: &Pool) -> Option<String> {
-    pool.slots.iter().find(|slot| slot.exec.hold_port)?;
+    pool.slots.iter().find(|slot| slot.exec.hold_port == HoldPort::Calls)?;
     let error = port_calls::check_kernel().err()?;
     Some(format!("cannot start now: {error}"))
 }

@@ -3,6 +3,7 @@
 //! What the supervisor decides with (restart, backoff, grace, the time a worker without ports has to live) has its
 //! defaults in [`Policy::default`].
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub const RING_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The slots of a pool that has neither `workers` nor `ports`.
 pub const WORKERS: usize = 1;
+
+/// The address of a socket that is passed to a worker: all of IPv6 and IPv4, as of one of systemd.
+pub const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// The base of a Procfile's ports.
 pub const PROCFILE_PORT: u16 = 5_000;

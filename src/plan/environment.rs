@@ -26,12 +26,19 @@ pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 /// The process that WATCHDOG_USEC is meant for (sd_watchdog_enabled(3)).
 pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// The number of sockets that a worker is passed, the process that they are for, and their names (sd_listen_fds(3)).
+pub const LISTEN_FDS: &str = "LISTEN_FDS";
+pub const LISTEN_PID: &str = "LISTEN_PID";
+pub const LISTEN_FDNAMES: &str = "LISTEN_FDNAMES";
 /// The folders in which a program is searched.
 pub const PATH: &str = "PATH";
 
 /// What a plan may not set for a worker that notifies. pm sets it, but for WATCHDOG_PID: any process of the worker may
 /// notify.
 pub const FOR_NOTIFICATION: [&str; 3] = [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID];
+
+/// What a plan may not set for a worker that is passed a socket.
+pub const FOR_SOCKETS: [&str; 3] = [LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES];
 
 /// Set for pm itself by the program that started pm, and wrong in a worker: `PM_GENERATION`, `PM_WORKER` and `PM_PROBE`
 /// are those of a pm that is a worker itself; `NOTIFY_SOCKET`, `WATCHDOG_*` and `LISTEN_*` (sd_listen_fds(3)) are those

@@ -17,6 +17,7 @@ pub(crate) mod environment;
 pub(crate) mod fault_kind;
 pub(crate) mod format;
 pub(crate) mod formation;
+pub(crate) mod hold_port;
 pub mod host;
 pub(crate) mod lab;
 pub(crate) mod load_error;
@@ -40,6 +41,7 @@ use crate::supervisor::Policy;
 
 pub(crate) use command_line::{CommandLinePool, PlanError};
 pub use fault_kind::FaultKind;
+pub use hold_port::HoldPort;
 pub use host::{Document, Host, Unreadable};
 pub(crate) use load_error::LoadError;
 pub use pool_spec::{PoolSpec, SlotsSpec};
@@ -160,8 +162,8 @@ pub struct ExecSpec {
     pub notifies: bool,
     /// The value of WATCHDOG_USEC, if `alive.notify` asks for it.
     pub watchdog: Option<Duration>,
-    /// pm keeps the listening socket of its port: the worker's calls of bind(2) and listen(2) are handed to pm.
-    pub hold_port: bool,
+    /// Whether pm has the listening socket of its port too.
+    pub hold_port: HoldPort,
 }
 
 /// The user that a worker runs as.

@@ -30,7 +30,9 @@ impl Reactor {
     pub(super) fn note_phase(&mut self, slot: SlotId) {
         let Self { supervisor, slots, held_ports, output, control, clock, .. } = self;
         let Some(slot) = supervisor.slot(slot) else { return };
-        held_ports.sync(slot.id(), slot.holds_port());
+        if !slot.holds_port() {
+            held_ports.let_go(slot.id());
+        }
         let now = clock.time();
         let Some(PhaseChange { generation, from, to }) =
             slots.note_phase(slot, output.last_line(), &now)

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
 
+use super::listen_pid::ListenPid;
 use super::low_files::LowNumbers;
 use super::port_calls::filter;
 use super::raw;
@@ -32,6 +33,8 @@ pub struct ChildSetup {
     pub has_filter: bool,
     /// The cgroup.procs of the control group to join, which is one of `descriptors`.
     pub cgroup: Option<RawFd>,
+    /// The variable for the listening socket, which is one of `descriptors` and becomes number 3.
+    pub listen_pid: Option<ListenPid>,
     /// The signals whose action in pm is not the default.
     pub altered_signals: Vec<libc::c_int>,
     pub exec: ExecSetup,
@@ -76,7 +79,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn new(texts: Vec<CString>) -> Self {
-        Self { pointers: pointers(texts.iter().map(CString::as_c_str)), _texts: texts }
+        Self { pointers: pointers(texts.iter().map(CString::as_c_str), None), _texts: texts }
     }
 }
 
@@ -283,8 +286,8 @@ fn enter_folder(setup: &ExecSetup) -> Result<(), i32> {
 /// Leaves pm's table of descriptors, which it shares until then, with the low part of it (Linux 5.9).
 fn detach(setup: &ChildSetup) -> Result<(), i32> {
     setup.exec.progress.enter(Step::Detach);
-    let LowNumbers { stdin, output, cgroup, report } = setup.descriptors;
-    let end = stdin.max(output).max(cgroup).max(report) + 1;
+    let LowNumbers { stdin, output, cgroup, socket, report } = setup.descriptors;
+    let end = stdin.max(output).max(cgroup).max(socket).max(report) + 1;
     let unshared = libc::CLOSE_RANGE_UNSHARE as usize;
     let rest = [end as usize, libc::c_uint::MAX as usize, unshared, 0];
     if call(libc::SYS_close_range, rest).is_err() {
@@ -296,18 +299,24 @@ fn detach(setup: &ChildSetup) -> Result<(), i32> {
     call(libc::SYS_futex, [is_detached.as_ptr() as usize, wake as usize, 1, 0]).map(drop)
 }
 
-/// Has no descriptor but 0, 1 and 2, and the report, which exec closes.
+/// Has no descriptor but 0, 1 and 2, perhaps a socket, and the report, which exec closes.
 fn take_files(setup: &ChildSetup) -> Result<(), i32> {
     setup.exec.progress.enter(Step::Output);
-    let LowNumbers { stdin, output, report, cgroup: _ } = setup.descriptors;
+    let LowNumbers { stdin, output, socket, report, cgroup: _ } = setup.descriptors;
     for (from, to) in [(stdin, 0), (output, 1), (output, 2)] {
         call(libc::SYS_dup3, [from as usize, to, 0, 0])?;
     }
     // What pm opened is close-on-exec already; this closes what pm was started with. All above was left behind when the
     // child detached. Linux 5.9.
-    let report = report as usize;
-    if report > 3 {
-        let _ = call(libc::SYS_close_range, [3, report - 1, 0, 0]);
+    let (report, mut first) = (report as usize, 3);
+    if let Some(listen_pid) = &setup.listen_pid {
+        // All low numbers lie above 3, which was the lowest free one, or that of a file that is pm's own.
+        call(libc::SYS_dup3, [socket as usize, first, 0, 0])?;
+        listen_pid.set(call(libc::SYS_getpid, [0; 4])?);
+        first += 1;
+    }
+    if report > first {
+        let _ = call(libc::SYS_close_range, [first, report - 1, 0, 0]);
     }
     Ok(())
 }
@@ -381,15 +390,18 @@ fn is_there(file: usize) -> bool {
 
 pub(super) fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
     let [a, b, c, d] = arguments;
-    // SAFETY: each call above, and in `filter`, is given numbers, or pointers to C strings, null-ended arrays and counted arrays that
-    // live in the setup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
+    // SAFETY: each call above, and in `filter`, is given numbers, or pointers to C strings, null-ended arrays and
+    // counted arrays that live in the setup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
     // was not given, and so are descriptors once it is detached. Ids are changed of this process alone, which has one
     // thread also where it is pm's own (`become_program`).
     // WHY: between clone with CLONE_VM and exec, no code of libc may run.
     unsafe { raw::call(number, [a, b, c, d, 0, 0]) }
 }
 
-/// A pointer list as exec(2) takes it.
-pub fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const libc::c_char> {
-    strings.map(|text| text.as_ptr()).chain([null()]).collect()
+/// A pointer list as exec(2) takes it. The variable comes last.
+pub fn pointers<'a>(
+    strings: impl Iterator<Item = &'a CStr>,
+    last: Option<&ListenPid>,
+) -> Vec<*const libc::c_char> {
+    strings.map(CStr::as_ptr).chain(last.map(ListenPid::as_ptr)).chain([null()]).collect()
 }

@@ -1,9 +1,9 @@
-//! The descriptors through which a child gets its files: four low numbers, which pm keeps for good.
+//! The descriptors through which a child gets its files: five low numbers, which pm keeps for good.
 //!
 //! A child has a table of descriptors of its own, and to copy pm's would cost more with each worker. So it copies the
 //! part of it below a low number, and what it needs lies there.
 //!
-//! Three of them are set for each child. The fourth is the writing end of its report, which is made before it is
+//! Four of them are set for each child. The fifth is the writing end of its report, which is made before it is
 //! needed: a child that execs at once leaves it for the next one.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,8 +17,8 @@ use nix::unistd::pipe2;
 #[derive(Debug)]
 pub struct LowFiles {
     null: OwnedFd,
-    /// For stdin, the output and the control group.
-    files: [OwnedFd; 3],
+    /// For stdin, the output, the control group and the socket.
+    files: [OwnedFd; 4],
     /// For the report.
     report: OwnedFd,
 }
@@ -30,6 +30,8 @@ pub struct LowNumbers {
     /// For both stdout and stderr.
     pub output: RawFd,
     pub cgroup: RawFd,
+    /// For the listening socket.
+    pub socket: RawFd,
     pub report: RawFd,
 }
 
@@ -45,14 +47,14 @@ impl LowFiles {
             // WHY: nix returns the number.
             Ok::<_, Errno>(unsafe { OwnedFd::from_raw_fd(number) })
         };
-        let files = [another()?, another()?, another()?];
+        let files = [another()?, another()?, another()?, another()?];
         let report = another()?;
         Ok(Self { null, files, report })
     }
 
     pub fn numbers(&self) -> LowNumbers {
-        let [stdin, output, cgroup] = [0, 1, 2].map(|n| self.files[n].as_raw_fd());
-        LowNumbers { stdin, output, cgroup, report: self.report.as_raw_fd() }
+        let [stdin, output, cgroup, socket] = [0, 1, 2, 3].map(|n| self.files[n].as_raw_fd());
+        LowNumbers { stdin, output, cgroup, socket, report: self.report.as_raw_fd() }
     }
 
     /// Opens the report of the next child. Returns the reading end: it is at its end when the child has no descriptor
@@ -78,7 +80,7 @@ impl LowFiles {
     /// Those of `make`; EMFILE if the limit on open files was lowered below the numbers.
     pub fn with<T>(
         &self,
-        files: [Option<BorrowedFd<'_>>; 3],
+        files: [Option<BorrowedFd<'_>>; 4],
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let made = self.place(files).and_then(|()| make());
@@ -87,7 +89,7 @@ impl LowFiles {
         made
     }
 
-    fn place(&self, files: [Option<BorrowedFd<'_>>; 3]) -> Result<(), Errno> {
+    fn place(&self, files: [Option<BorrowedFd<'_>>; 4]) -> Result<(), Errno> {
         let placed = files.into_iter().zip(&self.files);
         placed.filter_map(|(file, at)| Some((file?, at))).try_for_each(|(file, at)| place(file, at))
     }

@@ -7,7 +7,7 @@
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
 //! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there; [`environment`]:
 //!   its variables
-//! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`raw`]: system calls without libc
+//! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`listen_pid`]: a variable with its pid; [`raw`]: system calls without libc
 //! - [`shared`]: memory that a child and pm both see
 //! - [`child_watch`]: which children have exec'd or died; [`wait`]: waitpid(2) and its relatives
 //! - [`child_list`]: the kernel's list of pm's children
@@ -41,6 +41,7 @@ pub mod control_socket;
 pub(crate) mod environment;
 pub(crate) mod folder;
 pub mod guard;
+mod listen_pid;
 pub(crate) mod listener;
 mod low_files;
 pub mod notify;

@@ -204,8 +204,8 @@ impl PortCalls {
         self.answer(call.id, Answer::Error(errno));
     }
 
-    /// Puts this socket in the place of the one that the call is about, and the call succeeds. If the kernel cannot, the
-    /// call goes on.
+    /// Puts this socket in the place of the one that the call is about, and the call succeeds. If the kernel cannot,
+    /// the call goes on.
     pub fn give(&self, call: &PortCall, socket: &TcpSocket) {
         let closes_on_exec = call.caller.closes_on_exec(call.descriptor);
         let mut given = libc::seccomp_notif_addfd {

@@ -23,6 +23,7 @@ use super::child::{
     self, Arguments, ChildSetup, ExecSetup, Ids, Program, Progress, Step, pointers,
 };
 use super::environment::{Env, Texts, c_string};
+use super::listen_pid::ListenPid;
 use super::low_files::LowFiles;
 use super::own_process::{self, OwnProcess};
 use super::port_calls::{self, CannotHold};
@@ -32,7 +33,7 @@ use super::starting::{Memory, Starting};
 use super::worker_tag::WorkerTag;
 use super::{guard, raw};
 use crate::plan::environment::{PM_GENERATION, Variable};
-use crate::plan::{ExecSpec, Limits};
+use crate::plan::{ExecSpec, HoldPort, Limits};
 
 /// Why a worker or a probe could not be spawned.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +130,8 @@ pub struct Inheritance<'a> {
     pub altered_signals: &'a [libc::c_int],
     /// The cgroup.procs of the control group that it joins.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// A listening socket, which it has as its descriptor 3 (sd_listen_fds(3)).
+    pub socket: Option<BorrowedFd<'a>>,
 }
 
 impl Launch {
@@ -205,7 +208,9 @@ impl Launch {
         } else {
             Shared::InPlace(Progress::default())
         };
-        let env = prepared.env.texts();
+        let env = prepared.env.texts().chain(own.iter().map(CString::as_c_str));
+        let listen_pid = given.socket.map(|_| ListenPid::new());
+        let env = pointers(env, listen_pid.as_ref());
         let setup = ChildSetup {
             parent: tag.pm.as_raw(),
             descriptors: low_files.numbers(),
@@ -213,16 +218,17 @@ impl Launch {
             has_filter: prepared.has_filter,
             cgroup: given.cgroup.map(|_| low_files.numbers().cgroup),
             altered_signals: given.altered_signals.to_vec(),
+            listen_pid,
             exec: ExecSetup {
                 prepared: Rc::clone(prepared),
                 is_wrapped: prepared.is_wrapped,
-                env: pointers(env.chain(own.iter().map(CString::as_c_str))),
+                env,
                 first_limits: first_limits.flatten().collect(),
                 progress,
             },
         };
         let memory = Memory::new(setup, own);
-        let files = [given.stdin, given.output, given.cgroup];
+        let files = [given.stdin, given.output, given.cgroup, given.socket];
         Starting::begin(memory, files, low_files, report, most).map_err(SpawnError::Fork)
     }
 }
@@ -235,7 +241,7 @@ impl Launch {
             prepared: Rc::clone(&self.prepared),
             // What a wrapper leaves behind when it is stopped is no concern of pm's here.
             is_wrapped: false,
-            env: pointers(self.prepared.env.texts()),
+            env: pointers(self.prepared.env.texts(), None),
             first_limits: Vec::new(),
             progress: Shared::InPlace(Progress::default()),
         };
@@ -297,7 +303,7 @@ impl Prepared {
             env: Env::new(variables, texts),
             folder: exec.cwd.clone(),
             has_terminal: exec.pty,
-            has_filter: exec.hold_port,
+            has_filter: exec.hold_port == HoldPort::Calls,
             user: identity.map(|identity| identity.user.clone()),
         }
     }

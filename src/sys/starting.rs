@@ -103,7 +103,7 @@ impl Starting {
     /// If the kernel refuses the clone. Then there is no child.
     pub fn begin(
         mut memory: Box<Memory>,
-        files: [Option<BorrowedFd<'_>>; 3],
+        files: [Option<BorrowedFd<'_>>; 4],
         low_files: &LowFiles,
         report: &mut Option<OwnedFd>,
         most: Duration,
@@ -290,8 +290,8 @@ impl Memory {
             return None;
         }
         let number = self.setup.exec.progress.listener.swap(0, Ordering::Acquire);
-        // SAFETY: the child has made this descriptor in the table that it shared with pm, and its own copy is in a table
-        // of its own by now. Nothing else owns it.
+        // SAFETY: the child has made this descriptor in the table that it shared with pm, and its own copy is in
+        // another table by now. Nothing else owns it.
         // WHY: as for the pidfd.
         (number > 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
     }

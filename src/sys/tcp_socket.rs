@@ -16,6 +16,13 @@ use nix::sys::socket::{SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, b
 #[derive(Debug)]
 pub struct TcpSocket(OwnedFd);
 
+/// Whether a call waits, as O_NONBLOCK says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Blocking,
+    Nonblocking,
+}
+
 /// What names a socket in the kernel as long as the machine runs (socket(7), SO_COOKIE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cookie(u64);
@@ -28,12 +35,28 @@ pub struct Likeness {
     protocol: libc::c_int,
     /// Those of [`OPTIONS`], in their order. `None`: the kernel does not know it for such a socket.
     options: [Option<libc::c_int>; OPTIONS.len()],
-    is_nonblocking: bool,
+    mode: Mode,
     /// As it was given to listen(2).
     backlog: libc::c_int,
 }
 
 impl Likeness {
+    /// A socket of a server that knows nothing special: it waits, and has as long a backlog as the kernel allows.
+    pub fn plain(name: SocketAddr) -> Self {
+        let is_v6 = name.is_ipv6();
+        let mut options = [None; OPTIONS.len()];
+        options[REUSE_ADDRESS] = Some(1);
+        options[V6_ONLY] = is_v6.then_some(0);
+        Self {
+            name,
+            domain: if is_v6 { libc::AF_INET6 } else { libc::AF_INET },
+            protocol: libc::IPPROTO_TCP,
+            options,
+            mode: Mode::Blocking,
+            backlog: libc::c_int::MAX,
+        }
+    }
+
     /// As it was given to listen(2).
     pub fn backlog(&self) -> libc::c_int {
         self.backlog
@@ -58,7 +81,8 @@ const OPTIONS: [(libc::c_int, libc::c_int); 6] = [
     (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
 ];
 
-/// The place of IPV6_V6ONLY among them.
+/// The places of SO_REUSEADDR and of IPV6_V6ONLY among them.
+const REUSE_ADDRESS: usize = 0;
 const V6_ONLY: usize = 3;
 
 impl TcpSocket {
@@ -78,7 +102,10 @@ impl TcpSocket {
     /// As socket(2), bind(2) and listen(2): EADDRINUSE if another socket has the address, EACCES for a low port.
     pub fn open(like: &Likeness) -> io::Result<Self> {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-        let kind = if like.is_nonblocking { kind | libc::SOCK_NONBLOCK } else { kind };
+        let kind = match like.mode {
+            Mode::Blocking => kind,
+            Mode::Nonblocking => kind | libc::SOCK_NONBLOCK,
+        };
         // SAFETY: it takes numbers only.
         // WHY: nix knows no socket of MPTCP.
         let made = unsafe { libc::socket(like.domain, kind, like.protocol) };
@@ -131,7 +158,7 @@ impl TcpSocket {
             domain: of_socket(libc::SO_DOMAIN)?,
             protocol: of_socket(libc::SO_PROTOCOL)?,
             options: OPTIONS.map(|(level, name)| number(self.as_fd(), level, name).ok()),
-            is_nonblocking: self.is_nonblocking(),
+            mode: self.mode(),
             backlog,
         })
     }
@@ -145,16 +172,17 @@ impl TcpSocket {
         width(self) == width(other)
     }
 
-    /// O_NONBLOCK: all processes that have the socket share it.
-    pub fn is_nonblocking(&self) -> bool {
+    /// All processes that have the socket share it.
+    pub fn mode(&self) -> Mode {
         let flags = fcntl(&self.0, FcntlArg::F_GETFL).unwrap_or(0);
-        OFlag::from_bits_truncate(flags).contains(OFlag::O_NONBLOCK)
+        let flags = OFlag::from_bits_truncate(flags);
+        if flags.contains(OFlag::O_NONBLOCK) { Mode::Nonblocking } else { Mode::Blocking }
     }
 
-    pub fn set_nonblocking(&self, is_nonblocking: bool) {
+    pub fn set_mode(&self, mode: Mode) {
         let flags = OFlag::from_bits_truncate(fcntl(&self.0, FcntlArg::F_GETFL).unwrap_or(0));
         let mut wanted = flags;
-        wanted.set(OFlag::O_NONBLOCK, is_nonblocking);
+        wanted.set(OFlag::O_NONBLOCK, mode == Mode::Nonblocking);
         if wanted != flags {
             let set = fcntl(&self.0, FcntlArg::F_SETFL(wanted));
             debug_assert!(set.is_ok(), "a socket takes O_NONBLOCK: {set:?}");
@@ -243,7 +271,7 @@ mod tests {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             let first = socket(address);
             set_number(first.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1).unwrap();
-            first.set_nonblocking(true);
+            first.set_mode(Mode::Nonblocking);
             let like = first.likeness(7).unwrap();
             let cookie = first.cookie();
             drop(first);

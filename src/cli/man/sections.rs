@@ -49,7 +49,7 @@ const IGNORED: &str = "A signal that was ignored when pm started (`nohup`(1)) st
                        command leaves behind; then SIGINT and SIGQUIT send SIGKILL at once.";
 
 /// What each variable of a worker says. `tests` holds the names against those that are set.
-const OF_WORKERS: [(&str, &str); 7] = [
+const OF_WORKERS: [(&str, &str); 8] = [
     ("PORT", "The port of its slot. For a Procfile, the PORT of its process type."),
     ("PS, PM_SLOT", "The name of its slot: `web.2`."),
     ("PM_POOL", "The name of its pool: `web`."),
@@ -63,6 +63,10 @@ const OF_WORKERS: [(&str, &str); 7] = [
         "WATCHDOG_USEC",
         "The time in microseconds within which it sends WATCHDOG=1, if `alive.notify` is set. WATCHDOG_PID is not set: \
          each process of the worker may send it.",
+    ),
+    (
+        "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+        "1, the worker's pid and the name of its slot, if `listen` is set: its descriptor 3 is the socket of its port.",
     ),
 ];
 
@@ -145,7 +149,7 @@ mod tests {
         let of_slot = of_slot.iter().map(|(name, _)| name.as_str());
         let others =
             ["PM_GENERATION", "PM_WORKER", environment::NOTIFY_SOCKET, environment::WATCHDOG_USEC];
-        for name in of_slot.chain(others) {
+        for name in of_slot.chain(others).chain(environment::FOR_SOCKETS) {
             let mut rows = OF_WORKERS.iter();
             let is_known = rows.any(|(names, _)| names.split(", ").any(|known| known == name));
             assert!(is_known, "{name}");

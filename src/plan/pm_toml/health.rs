@@ -8,15 +8,16 @@ use super::command::Command;
 use super::faults::{HealthFault, PoolFault};
 use super::field::{Field, Given};
 use super::keys::{AliveTable, ReadyTable};
+use super::listen::hold_port;
 use super::policy::restart;
-use super::pool::{NamedTable, Reader, holds_port};
+use super::pool::{NamedTable, Reader};
 use super::types::{Status, Target, Text, Time};
 use crate::plan::defaults::{
     self, ALIVE_EVERY, ALIVE_FAILURES, ALIVE_TIMEOUT, HTTP_STATUS, READY_WITHIN,
 };
 use crate::plan::probe::{ProbePort, ProbeSpec};
 use crate::plan::text::placeholders::SlotPorts;
-use crate::plan::{Alive, AliveBy, Line, Pattern, Ready, ReadyBy};
+use crate::plan::{Alive, AliveBy, HoldPort, Line, Pattern, Ready, ReadyBy};
 use crate::supervisor::Restart;
 
 /// The keys of a probe, which `ready` and `alive` share.
@@ -48,17 +49,20 @@ impl<'a> From<&'a AliveTable> for ProbeKeys<'a> {
 impl Reader<'_> {
     /// When a worker of a pool is ready.
     pub fn ready(&mut self, entry: &NamedTable<'_>) -> Ready<ProbeSpec> {
-        let ports = entry.slot_ports();
+        let (ports, held) = (entry.slot_ports(), hold_port(entry.table));
         let Some((table, given)) = entry.table.ready.usable() else {
             return match ports {
-                SlotPorts::Owned if holds_port(entry.table) => {
+                SlotPorts::Owned if held == HoldPort::Calls => {
                     Ready { by: ReadyBy::Listen, within: READY_WITHIN }
                 }
-                SlotPorts::Owned => {
+                SlotPorts::Owned if held == HoldPort::No => {
                     let by = ReadyBy::Probe(ProbeSpec::Tcp { port: ProbePort::Own });
                     Ready { by, within: READY_WITHIN }
                 }
-                SlotPorts::None => Ready { by: ReadyBy::Lived, within: defaults::lived() },
+                // A socket that is passed accepts connections before the worker does.
+                SlotPorts::Owned | SlotPorts::None => {
+                    Ready { by: ReadyBy::Lived, within: defaults::lived() }
+                }
             };
         };
         let conditions = [
@@ -75,7 +79,7 @@ impl Reader<'_> {
         self.check_conditions("ready", given, &conditions);
         self.check_probe(&table.into(), ports);
         self.check_ready(table, restart(entry.table));
-        if let Some(listen) = table.listen.key().filter(|_| !holds_port(entry.table)) {
+        if let Some(listen) = table.listen.key().filter(|_| held != HoldPort::Calls) {
             self.add_fault(listen, HealthFault::ListenWithoutHoldPort);
         }
         let by = if let Some(probe) = self.probe(&table.into(), ports) {

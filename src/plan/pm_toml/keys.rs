@@ -7,6 +7,7 @@ use super::command::Command;
 use super::faults::ValueFault;
 use super::field::{Field, Many, Names};
 use super::limits::{MEMORY_LEAST, STACK_LEAST};
+use super::listen::{Address, Listen};
 use super::patterns::more_than_zero;
 use super::pool::LOG_BYTES_LEAST;
 use super::types::{
@@ -85,6 +86,11 @@ table! {
         /// The socket of each port outlives the workers: while one is replaced, connections wait in its backlog.
         #[schemars(extend("default" = false))]
         pub hold_port: Field<bool>,
+        /// "fds": pm opens the socket of each port and passes it to the worker, as systemd does.
+        pub listen: Field<Listen>,
+        /// With `listen`: the IP address of the sockets.
+        #[schemars(extend("default" = defaults::ADDRESS))]
+        pub address: Field<Address>,
         /// The number of slots of a pool without ports.
         #[schemars(extend("default" = defaults::WORKERS))]
         pub workers: Field<Whole<1, MANY>>,

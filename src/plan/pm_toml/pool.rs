@@ -160,15 +160,6 @@ impl Reader<'_> {
         }
     }
 
-    fn hold_port(&mut self, table: &PoolTable) -> bool {
-        if let (true, Some(given)) = (holds_port(table), table.hold_port.given())
-            && !table.ports.is_given()
-        {
-            self.add_fault(given.key.clone(), PoolFault::HoldPortWithoutPorts);
-        }
-        holds_port(table)
-    }
-
     fn nice(&mut self, table: &PoolTable) -> Option<i32> {
         let (nice, given) = table.nice.usable()?;
         let nice = i32::try_from(nice.0).ok()?;
@@ -239,6 +230,7 @@ impl Reader<'_> {
         reserved: &[&str],
     ) -> Vec<(String, Template)> {
         let mut variables = Vec::new();
+        let is_passed = entry.table.listen.is_given();
         for (name, field) in entry.table.env.value().into_iter().flat_map(|env| &env.0) {
             let Some(given) = field.given() else { continue };
             if let Some(fault) = name_fault(name) {
@@ -249,6 +241,9 @@ impl Reader<'_> {
             }
             if reserved.contains(&name.as_str()) {
                 self.add_fault(given.key.clone(), PoolFault::NotifyVariable(name.clone()));
+            }
+            if is_passed && environment::FOR_SOCKETS.contains(&name.as_str()) {
+                self.add_fault(given.key.clone(), PoolFault::ListenVariable(name.clone()));
             }
             let value = given.value.as_ref();
             if let Some(template) = value.and_then(|text| self.template(&text.0, &given.at, ports))
@@ -380,11 +375,6 @@ impl Reader<'_> {
 /// True if the end of this pool ends the run.
 pub fn ends_run(table: &PoolTable) -> bool {
     table.ends_run.value().is_some_and(|ends_run| *ends_run)
-}
-
-/// True if the sockets of its ports outlive the workers.
-pub fn holds_port(table: &PoolTable) -> bool {
-    table.hold_port.value().is_some_and(|holds| *holds)
 }
 
 /// What is wrong with the name of a variable (environ(7)).

@@ -176,7 +176,7 @@ impl<const MIN: i64, const MAX: i64> JsonSchema for Whole<MIN, MAX> {
 }
 
 /// Reads one of these words by `read`.
-fn word<T>(
+pub(super) fn word<T>(
     value: &Value<'_>,
     words: &'static [&'static str],
     read: impl FnOnce(&str) -> Option<T>,

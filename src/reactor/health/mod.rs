@@ -1,7 +1,8 @@
 //! Is a worker ready, does it hang? By probes from outside and by what workers notify themselves.
 //!
 //! Health finds out; the supervisor decides. What was found is a [`Finding`], for the loop to pass on. Readiness by a
-//! line of output is found in [`super::output`], by listen(2) in [`super::held_ports`], by time or exit in the supervisor.
+//! line of output is found in [`super::output`], by listen(2) in [`super::held_ports`], by time or exit in the
+//! supervisor.
 //!
 //! [`probes`] asks and keeps the schedule of each [`aim`], [`attempt`] is one probe of a port, [`http`] judges an
 //! answer, [`claim`] whether the worker gave it; [`watched`] is what is known of one worker; [`notify`] has the sockets

@@ -23,7 +23,7 @@ use super::output::Progress;
 use super::tokens::{Registrar, Source};
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::port_calls::{Asked, CannotHold, PortCall, PortCalls, Received};
-use crate::sys::tcp_socket::{Backlog, TcpSocket};
+use crate::sys::tcp_socket::{Backlog, Mode, TcpSocket};
 
 /// Answered for one worker before the next: bounds how much one worker can delay the others.
 const CALLS_PER_TURN: usize = 16;
@@ -75,11 +75,18 @@ impl HeldPorts {
         self.slots.entry(slot).or_default().take_up();
     }
 
-    /// The slot holds its port, or it does not and pm's descriptors are closed: nothing waits in vain.
-    pub fn sync(&mut self, slot: SlotId, is_held: bool) {
-        if let Some(sockets) = self.slots.get_mut(&slot)
-            && !is_held
-        {
+    /// A worker of this slot is about to be spawned that gets the socket of this address: the one that is held, or a new
+    /// one.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn prepare_passed(&mut self, slot: SlotId, name: SocketAddr) -> io::Result<&TcpSocket> {
+        self.slots.entry(slot).or_default().take_up_one(name)
+    }
+
+    /// No worker is wanted in the slot: pm's descriptors are closed, so that nothing waits in vain.
+    pub fn let_go(&mut self, slot: SlotId) {
+        if let Some(sockets) = self.slots.get_mut(&slot) {
             sockets.let_go();
         }
     }
@@ -244,9 +251,9 @@ impl HeldPorts {
         match sockets.give(worker.generation, address, &theirs) {
             Some(socket) => {
                 // It is a flag of the socket, and another worker may be using it.
-                let is_nonblocking = theirs.is_nonblocking();
-                if is_nonblocking || !is_shared {
-                    socket.set_nonblocking(is_nonblocking);
+                let mode = theirs.mode();
+                if mode == Mode::Nonblocking || !is_shared {
+                    socket.set_mode(mode);
                 }
                 caller.calls.give(call, socket);
             }

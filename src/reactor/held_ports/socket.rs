@@ -1,8 +1,9 @@
 //! The sockets that one slot holds, and those that it has let go and opens again.
 
+use std::io;
 use std::net::SocketAddr;
 
-use crate::sys::tcp_socket::{Backlog, Likeness, TcpSocket, is_same_name};
+use crate::sys::tcp_socket::{Backlog, Likeness, Mode, TcpSocket, is_same_name};
 
 /// A server may have one for each of its threads (SO_REUSEPORT). More are not kept.
 const SOCKETS_MAX: usize = 256;
@@ -46,6 +47,24 @@ impl HeldSockets {
                 self.held.push(Held { socket, backlog: like.backlog(), generation: None });
             }
         }
+    }
+
+    /// The slot holds one socket of this address from now on, which is opened if it is not held.
+    pub fn take_up_one(&mut self, name: SocketAddr) -> io::Result<&TcpSocket> {
+        self.state = State::Held;
+        self.let_go.clear();
+        let is_meant = |held: &Held| held.socket.name().is_some_and(|own| is_same_name(own, name));
+        self.held.retain(is_meant);
+        self.held.truncate(1);
+        if self.held.is_empty() {
+            let like = Likeness::plain(name);
+            let socket = TcpSocket::open(&like)?;
+            self.held.push(Held { socket, backlog: like.backlog(), generation: None });
+        }
+        let socket = &self.held[0].socket;
+        // As a worker expects it. The last one may have changed that.
+        socket.set_mode(Mode::Blocking);
+        Ok(socket)
     }
 
     /// The slot does not hold its port any more.

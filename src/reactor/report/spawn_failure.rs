@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use nix::errno::Errno;
 
@@ -18,6 +19,8 @@ pub enum SpawnFailure {
     Stdin(io::Error),
     /// Its control group refuses it.
     Cgroup(io::Error),
+    /// The socket that it is to get cannot be opened.
+    Socket(SocketAddr, io::Error),
     /// Another process listens on its port.
     PortHeld(Holder),
 }
@@ -37,7 +40,7 @@ impl SpawnFailure {
         match (self, last) {
             (Self::PortHeld(holder), Some(Self::PortHeld(last))) => holder == last,
             (Self::PortHeld(_) | Self::Spawn(_), _) => false,
-            (Self::Output(_) | Self::Stdin(_) | Self::Cgroup(_), _) => false,
+            (Self::Output(_) | Self::Stdin(_) | Self::Cgroup(_) | Self::Socket(..), _) => false,
         }
     }
 }
@@ -77,6 +80,9 @@ impl fmt::Display for SpawnFailure {
             }
             Self::Cgroup(error) => {
                 write!(out, "cannot limit its memory by a control group: {}", strerror(error))
+            }
+            Self::Socket(name, error) => {
+                write!(out, "cannot listen on {name} for it: {}", strerror(error))
             }
             Self::PortHeld(holder) => holder.fmt(out),
         }

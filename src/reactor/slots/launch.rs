@@ -2,7 +2,10 @@
 
 use std::ffi::OsString;
 
-use crate::plan::{Alive, AliveBy, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan, StopSpec};
+use crate::plan::environment::{LISTEN_FDNAMES, LISTEN_FDS};
+use crate::plan::{
+    Alive, AliveBy, HoldPort, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan, StopSpec,
+};
 use crate::reactor::report::SpawnFailure;
 use crate::sys::{Launch, SpawnError, Texts};
 
@@ -32,7 +35,13 @@ impl LaunchSpec {
     ) -> Self {
         let exec = &plan.exec;
         let watchdog = exec.watchdog.map(|every| every.as_micros().to_string());
-        let given = [("NOTIFY_SOCKET", notify_socket), ("WATCHDOG_USEC", watchdog)];
+        let is_passed = matches!(exec.hold_port, HoldPort::Passed(_));
+        let given = [
+            ("NOTIFY_SOCKET", notify_socket),
+            ("WATCHDOG_USEC", watchdog),
+            (LISTEN_FDS, is_passed.then(|| "1".to_owned())),
+            (LISTEN_FDNAMES, is_passed.then(|| plan.name.clone())),
+        ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let mut command = |probe: &Probe| match probe {
             Probe::Exec { argv } => Some(Launch::of_probe(exec, argv, variables, texts)),
@@ -88,7 +97,7 @@ impl LaunchSpec {
                 | SpawnError::Hold(_),
             ) => None,
             SpawnFailure::Output(_) | SpawnFailure::Stdin(_) | SpawnFailure::Cgroup(_) => None,
-            SpawnFailure::PortHeld(_) => None,
+            SpawnFailure::PortHeld(_) | SpawnFailure::Socket(..) => None,
         }
     }
 

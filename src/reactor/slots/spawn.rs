@@ -1,13 +1,14 @@
 //! From the supervisor's `Spawn` to the first instruction of a worker; and the start of a probe command.
 
 use std::io::{self, PipeReader};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::Slots;
 use super::launch::LaunchSpec;
 use super::record::Record;
-use crate::plan::Stdin;
+use crate::plan::{HoldPort, Stdin};
 use crate::reactor::health::{Health, Purpose, Subject};
 use crate::reactor::held_ports::HeldPorts;
 use crate::reactor::output::{Device, Output, OutputSpec};
@@ -133,7 +134,7 @@ impl Slots {
         let stdin = open_stdin(record, revision).map_err(SpawnFailure::Stdin)?;
         let spec = record.spec(revision);
         let plan = &spec.plan;
-        if !plan.exec.hold_port {
+        if !plan.exec.hold_port.holds() {
             parts.held_ports.forget(worker.slot);
         }
         match port {
@@ -142,20 +143,30 @@ impl Slots {
             PortProbe::Needed => probe_port(spec, *stale_workers)?,
             PortProbe::Skipped => {}
         }
-        if plan.exec.hold_port {
-            parts.held_ports.prepare(worker.slot);
-        }
+        let Parts { children, health, held_ports, output, registrar, .. } = parts;
+        let socket = match (plan.exec.hold_port, plan.port) {
+            (HoldPort::Passed(address), Some(port)) => {
+                let name = SocketAddr::new(address, port);
+                let socket = held_ports.prepare_passed(worker.slot, name);
+                Some(socket.map_err(|error| SpawnFailure::Socket(name, error))?.as_fd())
+            }
+            (HoldPort::Calls, _) => {
+                held_ports.prepare(worker.slot);
+                None
+            }
+            (HoldPort::No | HoldPort::Passed(_), _) => None,
+        };
         if plan.exec.notifies {
-            parts.health.discard_notifications(worker.slot);
+            health.discard_notifications(worker.slot);
         }
         let cgroup = memory_limit.group(&plan.name, spec.memory_bytes());
         let cgroup = cgroup.map_err(SpawnFailure::Cgroup)?;
         let device = if plan.exec.pty {
-            Device::Terminal(parts.output.terminal_size_of(worker.slot))
+            Device::Terminal(output.terminal_size_of(worker.slot))
         } else {
             Device::Pipe
         };
-        let opened = parts.output.open_pipe(device, &mut parts.registrar);
+        let opened = output.open_pipe(device, registrar);
         let opened = opened.map_err(SpawnFailure::Output)?;
         let stdin = match &stdin {
             WorkerStdin::Null => None,
@@ -164,26 +175,27 @@ impl Slots {
         };
         let cgroup = cgroup.as_ref().map(AsFd::as_fd);
         let given = inherited.given(stdin, Some(opened.writer.as_fd()), cgroup);
-        match parts.children.spawn(worker, &spec.launch, spec.stop, given) {
+        let given = Inheritance { socket, ..given };
+        match children.spawn(worker, &spec.launch, spec.stop, given) {
             Ok(calls) => {
                 if let (Some(calls), Some(port)) = (calls, plan.port) {
-                    parts.held_ports.watch(worker, port, calls, &mut parts.registrar);
+                    held_ports.watch(worker, port, calls, registrar);
                 }
             }
             Err(error) => {
-                parts.output.take_back_pipe(device, opened, &mut parts.registrar);
+                output.take_back_pipe(device, opened, registrar);
                 return Err(error.into());
             }
         }
         // The worker does not wait for what follows.
-        let output = OutputSpec {
-            label: parts.output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label),
+        let written = OutputSpec {
+            label: output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label),
             file: plan.log.clone(),
             awaited: spec.awaited_line().cloned(),
             device,
             terminal_output: plan.terminal_output,
         };
-        parts.output.add_pipe(worker, output, opened, &mut parts.registrar);
+        output.add_pipe(worker, written, opened, registrar);
         Ok(())
     }
 
@@ -215,7 +227,7 @@ impl Inherited {
         cgroup: Option<BorrowedFd<'a>>,
     ) -> Inheritance<'a> {
         let altered_signals = &self.altered_signals;
-        Inheritance { stdin, output, own: self.own, altered_signals, cgroup }
+        Inheritance { stdin, output, own: self.own, altered_signals, cgroup, socket: None }
     }
 }
 

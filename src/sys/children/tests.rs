@@ -30,7 +30,7 @@ fn spawn(children: &mut Children, generation: u64, argv: &[&str]) {
     let open_files = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
     let own = OwnProcess { open_files, file_locks: libc::RLIM_INFINITY };
     let (stdin, output, cgroup) = (None, None, None);
-    let given = Inheritance { stdin, output, own, altered_signals: &[], cgroup };
+    let given = Inheritance { stdin, output, own, altered_signals: &[], cgroup, socket: None };
     children.spawn(worker(generation), &launch(argv), StopSpec::default(), given).unwrap();
 }
 

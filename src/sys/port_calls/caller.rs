@@ -1,7 +1,6 @@
 //! The thread whose call waits: what it has in its memory and open.
 
 use std::fs::File;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
@@ -62,8 +61,9 @@ impl Caller {
 
     /// The number of its process.
     fn process(self) -> Result<Pid, Errno> {
-        let status = std::fs::read_to_string(self.file("status"));
-        let status = status.map_err(|_: io::Error| Errno::ESRCH)?;
+        let Ok(status) = std::fs::read_to_string(self.file("status")) else {
+            return Err(Errno::ESRCH);
+        };
         let number = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
         let number = number.and_then(|number| number.trim().parse().ok());
         number.map(Pid::from_raw).ok_or(Errno::ESRCH)
@@ -106,6 +106,8 @@ fn parse(bytes: &[u8]) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use nix::unistd::{getpid, gettid};
 
     use super::*;

@@ -51,6 +51,7 @@ fn spawn_by(
             file_locks: libc::RLIM_INFINITY,
         },
         cgroup: group.map(AsFd::as_fd),
+        socket: None,
     };
     let env = variables.map(|(name, value): (&str, &str)| (name.into(), value.into())).to_vec();
     let exec = ExecSpec { argv, env, ..exec };

@@ -246,7 +246,7 @@ fn a_worker_that_is_killed_before_its_answer_is_replaced() {
         let worker = run.pm.wait_introduced(generation);
         let go = begin();
         let reactor = run.pm.reactor();
-        send(Signal::SIGSTOP, reactor);
+        freeze(reactor);
         drop(go);
         eventually("a call that waits", || {
             (waits_in(worker) == Some(libc::SYS_bind)).then_some(())

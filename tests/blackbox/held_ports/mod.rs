@@ -1,11 +1,13 @@
 //! A pool with `hold_port`: the listening socket of a slot outlives its workers, and its servers know nothing of it.
 //!
 //! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may come
-//! to its socket, [`wanted`] when a port is let go, [`rights`] pm and workers of other users.
+//! to its socket, [`wanted`] when a port is let go,
+//! [`passed`] sockets that pm opens, [`rights`] pm and workers of other users.
 
 mod calls;
 mod clients;
 mod kills;
+mod passed;
 mod rights;
 mod wanted;
 
@@ -71,11 +73,11 @@ def bound(family, address, kind=socket.SOCK_STREAM):
     run(1, &format!("[pool.POOL]\ncommand = ['python3', '-c', '''{HEAD}{script}''']\nHELD\n"))
 }
 
-/// Stops each thread of a worker: it accepts no connection from now on.
-fn freeze(worker: Pid) {
-    send(Signal::SIGSTOP, worker);
-    eventually("a stopped worker", || {
-        let mut threads = std::fs::read_dir(format!("/proc/{worker}/task")).unwrap();
+/// Stops each thread of a process: a worker accepts no connection from now on, pm answers no call.
+fn freeze(process: Pid) {
+    send(Signal::SIGSTOP, process);
+    eventually("a stopped process", || {
+        let mut threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
         let is_stopped = threads.all(|thread| {
             let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
             stat.rsplit_once(") ").unwrap().1.starts_with('T')

@@ -1,8 +1,9 @@
 //! The keys that the process of a worker notices: folder, variables, user, stdin, limits.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use pm::plan::{Identity, ReadyBy, Stdin};
+use pm::plan::{HoldPort, Identity, Probe, ReadyBy, Stdin};
 
 use super::{Row, http, secs, variable, within};
 
@@ -213,11 +214,15 @@ pub const ROWS: &[Row] = &[
     Row {
         key: "hold_port",
         right: &[
-            ("ports = 80", |pool| assert!(!pool.slots[0].exec.hold_port)),
-            ("ports = 80\nhold_port = false", |pool| assert!(!pool.slots[0].exec.hold_port)),
-            ("hold_port = false", |pool| assert!(!pool.slots[0].exec.hold_port)),
+            ("ports = 80", |pool| assert_eq!(pool.slots[0].exec.hold_port, HoldPort::No)),
+            ("ports = 80\nhold_port = false", |pool| {
+                assert_eq!(pool.slots[0].exec.hold_port, HoldPort::No);
+            }),
+            ("hold_port = false", |pool| {
+                assert_eq!(pool.slots[0].exec.hold_port, HoldPort::No);
+            }),
             ("ports = 80\nhold_port = true", |pool| {
-                assert!(pool.slots[0].exec.hold_port);
+                assert_eq!(pool.slots[0].exec.hold_port, HoldPort::Calls);
                 assert_eq!(pool.slots[0].ready.by, ReadyBy::Listen);
                 assert_eq!(within(pool), secs(30));
             }),
@@ -225,7 +230,45 @@ pub const ROWS: &[Row] = &[
                 assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(http(80)));
             }),
         ],
-        wrong: &["hold_port = true", "ports = 80\nhold_port = 'yes'", "ports = 80\nhold_port = 80"],
+        wrong: &[
+            "hold_port = true",
+            "ports = 80\nhold_port = 'yes'",
+            "ports = 80\nhold_port = 80",
+            "ports = 80\nhold_port = true\nlisten = 'fds'",
+        ],
+    },
+    Row {
+        key: "listen",
+        right: &[
+            ("ports = 80\nlisten = 'fds'", |pool| {
+                let all = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+                assert_eq!(pool.slots[0].exec.hold_port, HoldPort::Passed(all));
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Lived);
+            }),
+            ("ports = 80\nlisten = 'fds'\nready = { tcp = true }", |pool| {
+                assert_eq!(pool.slots[0].ready.by, ReadyBy::Probe(Probe::Tcp { port: 80 }));
+            }),
+        ],
+        wrong: &[
+            "listen = 'fds'",
+            "ports = 80\nlisten = 'fds'\nenv = { LISTEN_FDS = 2 }",
+            "ports = 80\nlisten = 'fd'",
+            "ports = 80\nlisten = true",
+            "ports = 80\nlisten = 'fds'\nready = { listen = true }",
+        ],
+    },
+    Row {
+        key: "address",
+        right: &[("ports = 80\nlisten = 'fds'\naddress = '127.0.0.1'", |pool| {
+            let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            assert_eq!(pool.slots[0].exec.hold_port, HoldPort::Passed(own));
+        })],
+        wrong: &[
+            "ports = 80\naddress = '::1'",
+            "ports = 80\nlisten = 'fds'\naddress = 'localhost'",
+            "ports = 80\nlisten = 'fds'\naddress = '127.0.0.1:80'",
+            "ports = 80\nlisten = 'fds'\naddress = 80",
+        ],
     },
     Row {
         key: "nice",

@@ -73,8 +73,14 @@ pub enum PoolFault {
     PortVariable,
     #[error("`{0}` is set by pm in a pool that notifies")]
     NotifyVariable(String),
-    #[error("`hold_port` has no effect: this pool has no ports")]
-    HoldPortWithoutPorts,
+    #[error("`{0}` is set by pm in a pool with `listen`")]
+    ListenVariable(String),
+    #[error("`{0}` has no effect: this pool has no ports")]
+    HeldWithoutPorts(&'static str),
+    #[error("`hold_port` has no effect with `listen`")]
+    HoldPortWithListen,
+    #[error("`address` has no effect without `listen`")]
+    AddressWithoutListen,
     #[error("`group` without `user`")]
     GroupWithoutUser,
     #[error("`raw` has no effect without `pty`")]
@@ -152,8 +158,10 @@ impl Explain for PoolFault {
             Self::NoFile(_) => "create it, or remove it from `env_file`".into(),
             Self::Unreadable { .. } => "make it readable, or remove it from `env_file`".into(),
             Self::PortVariable => "remove it, or give the pool `workers` instead of `ports`".into(),
-            Self::NotifyVariable(_) => "remove it".into(),
-            Self::HoldPortWithoutPorts => {
+            Self::NotifyVariable(_) | Self::ListenVariable(_) => "remove it".into(),
+            Self::HoldPortWithListen => "remove one of the two".into(),
+            Self::AddressWithoutListen => "set `listen = \"fds\"` too, or remove it".into(),
+            Self::HeldWithoutPorts(_) => {
                 "give it ports, as in `ports = \"8080-8082\"`, or remove it".into()
             }
             Self::GroupWithoutUser => "set `user` too".into(),

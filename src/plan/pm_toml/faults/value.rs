@@ -52,6 +52,8 @@ pub enum ValueFault {
     Status(String),
     #[error("the range `{0}-{1}` is backwards")]
     StatusBackwards(u16, u16),
+    #[error("`{0}` is not an IP address")]
+    Address(String),
     #[error("`{0}` does not begin with `/`")]
     NoSlash(String),
     #[error("`{0}` cannot be in a URL")]
@@ -70,6 +72,7 @@ pub enum Expected {
     Table(&'static [&'static str]),
     OneOf(&'static [&'static str]),
     Command,
+    Address,
 }
 
 /// A type of a single value of pm's own.
@@ -119,6 +122,7 @@ impl Explain for ValueFault {
             Self::Umask(_) => Some("write three octal digits, as in `\"022\"`".into()),
             Self::UmaskNumber(digits) => Some(format!("did you mean `\"{digits:0>3}\"`?")),
             Self::False => Some("leave the key out".into()),
+            Self::Address(_) => Some("write for example `\"127.0.0.1\"` or `\"::1\"`".into()),
             Self::Status(_) => Some(STATUS_HELP.into()),
             Self::StatusBackwards(first, last) => Some(format!("did you mean `{last}-{first}`?")),
             Self::NoSlash(written) => Some(format!("did you mean `{}`?", path_of(written))),
@@ -149,6 +153,7 @@ impl Explain for ValueFault {
             | Self::False
             | Self::Status(_)
             | Self::StatusBackwards(..)
+            | Self::Address(_)
             | Self::NoSlash(_)
             | Self::UrlCharacter(_)
             | Self::UrlTooLong
@@ -178,7 +183,8 @@ fn path_of(written: &str) -> String {
 impl Expected {
     fn help(self) -> Option<String> {
         match self {
-            Self::Table([]) | Self::Boolean | Self::OneOf(_) | Self::Command => None,
+            Self::Table([]) | Self::Boolean | Self::OneOf(_) => None,
+            Self::Command | Self::Address => None,
             Self::Table(keys) => Some(format!("its keys are {}", list_and(&quoted(keys)))),
         }
     }
@@ -189,6 +195,7 @@ impl fmt::Display for Expected {
         match self {
             Self::Boolean => out.write_str("`true` or `false`"),
             Self::Table(_) => out.write_str("a table"),
+            Self::Address => out.write_str("an IP address in quotes"),
             Self::OneOf(words) => out.write_str(&list_or(&quoted(words))),
             Self::Command => {
                 out.write_str("a list of the program and its arguments, or a string for `sh -c`")

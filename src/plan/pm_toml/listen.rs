@@ -1,0 +1,103 @@
+//! The values of `listen` and `address`, and how a pool holds its ports.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::faults::{Expected, PoolFault, ValueFault};
+use super::keys::PoolTable;
+use super::pool::Reader;
+use super::types::word;
+use super::value::{AnyValue, FileFaults, FromValue, Value};
+use crate::plan::{HoldPort, defaults};
+
+/// How a worker comes to its listening socket, if it does not open it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase", inline)]
+pub enum Listen {
+    /// It is passed to the worker (sd_listen_fds(3)).
+    Fds,
+}
+
+/// All words, as they are written.
+const WORDS: [&str; 1] = ["fds"];
+
+impl FromValue for Listen {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        word(value, &WORDS, |written| (written == WORDS[0]).then_some(Self::Fds))
+    }
+}
+
+/// An address of IPv4 or IPv6, without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
+
+impl FromValue for Address {
+    fn from_value(value: &Value<'_>, _: &mut FileFaults<'_>) -> Result<Self, ValueFault> {
+        let AnyValue::Text(written) = value.any()? else {
+            return Err(value.must_be(Expected::Address));
+        };
+        match written.parse() {
+            Ok(address) => Ok(Self(address)),
+            Err(_) => Err(ValueFault::Address(written.to_owned())),
+        }
+    }
+}
+
+impl JsonSchema for Address {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }],
+            "examples": ["127.0.0.1", "::1", "0.0.0.0"],
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// Whether the sockets of the pool's ports outlive its workers.
+    pub fn hold_port(&mut self, table: &PoolTable) -> HoldPort {
+        if let (Some(address), false) = (table.address.key(), table.listen.is_given()) {
+            self.add_fault(address, PoolFault::AddressWithoutListen);
+        }
+        if let (Some(hold), Some(listen)) = (table.hold_port.key(), table.listen.key()) {
+            self.add_related_fault(
+                hold,
+                PoolFault::HoldPortWithListen,
+                listen,
+                "it does so anyway",
+            );
+        }
+        let held = hold_port(table);
+        let given = [
+            ("hold_port", table.hold_port.key().filter(|_| held == HoldPort::Calls)),
+            ("listen", table.listen.key()),
+        ];
+        for (name, at) in given.into_iter().filter(|_| !table.ports.is_given()) {
+            if let Some(at) = at {
+                self.add_fault(at, PoolFault::HeldWithoutPorts(name));
+            }
+        }
+        held
+    }
+}
+
+/// Whether the sockets of the pool's ports outlive its workers, as it is written.
+pub fn hold_port(table: &PoolTable) -> HoldPort {
+    if table.listen.is_given() {
+        return HoldPort::Passed(table.address.value().map_or(defaults::ADDRESS, |at| at.0));
+    }
+    match table.hold_port.value() {
+        Some(true) => HoldPort::Calls,
+        Some(false) | None => HoldPort::No,
+    }
+}
