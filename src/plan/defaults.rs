@@ -3,7 +3,7 @@
 //! What the supervisor decides with (restart, backoff, grace, the time a worker without ports has to live) has its
 //! defaults in [`Policy::default`].
 
-use std::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! How the listening socket of a slot's port outlives its workers.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Which process has the socket of a slot's port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,9 @@
 //! Where to look next: [`pm_toml`] reads a `pm.toml`, [`procfile`] a Procfile with its [`formation`], [`dotenv`] a
 //! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
 //! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
-//! what a worker finds in its environment, [`format`] which of the readers a file is for; [`fault_kind`] is everything
-//! that can be wrong in a text, [`load_error`] why there is no plan at all.
+//! what a worker finds in its environment, [`format`] which of the readers a file is for; [`hold_port`] which process
+//! has a listening socket; [`fault_kind`] is everything that can be wrong in a text, [`load_error`] why there is no
+//! plan at all.
 
 pub(crate) mod command_line;
 pub(crate) mod defaults;

@@ -7,8 +7,9 @@
 //! Top files: [`signals`] turns a signal into an event, [`apply`] carries out each action, [`reporting`] makes the
 //! reports, [`reload`] takes in a plan, [`ending`] knows when the run is over. Parts, each may use those after it:
 //! [`slots`] knows what to run in a slot and the facts of its workers; [`held_ports`] has the sockets that outlive
-//! workers; [`health`] finds out which workers are ready and which hang; [`report`] turns facts into sentences; [`output`] reads workers and writes to stdout, stderr and log
-//! files; [`tokens`] and [`clock`] are the poll and the time, [`agenda`] what is asked for and not done yet.
+//! workers; [`health`] finds out which workers are ready and which hang; [`report`] turns facts into sentences;
+//! [`output`] reads workers and writes to stdout, stderr and log files; [`tokens`] and [`clock`] are the poll and the
+//! time, [`agenda`] what is asked for and not done yet.
 
 mod agenda;
 mod apply;

@@ -10,12 +10,12 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
-use std::ptr::null;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
 
+use super::arguments::Arguments;
 use super::listen_pid::ListenPid;
 use super::low_files::LowNumbers;
 use super::port_calls::filter;
@@ -66,21 +66,6 @@ pub struct Program {
     pub umask: Option<libc::mode_t>,
     pub nice: Option<libc::c_int>,
     pub identity: Option<Ids>,
-}
-
-/// A list of texts as exec(2) takes it.
-#[derive(Debug)]
-pub struct Arguments {
-    /// Ended by null.
-    pointers: Vec<*const libc::c_char>,
-    /// What they point to.
-    _texts: Vec<CString>,
-}
-
-impl Arguments {
-    pub fn new(texts: Vec<CString>) -> Self {
-        Self { pointers: pointers(texts.iter().map(CString::as_c_str), None), _texts: texts }
-    }
 }
 
 /// The user and groups that the worker runs as.
@@ -350,7 +335,7 @@ fn execute(setup: &ExecSetup) -> Result<Never, i32> {
             continue;
         }
         let variables = setup.env.as_ptr() as usize;
-        let executed = [file, program.argv.pointers.as_ptr() as usize, variables, 0];
+        let executed = [file, program.argv.as_ptr() as usize, variables, 0];
         let Err(errno) = call(libc::SYS_execve, executed) else { continue };
         match errno {
             libc::ENOENT if is_there(file) => {
@@ -391,17 +376,9 @@ fn is_there(file: usize) -> bool {
 pub(super) fn call(number: libc::c_long, arguments: [usize; 4]) -> Result<usize, i32> {
     let [a, b, c, d] = arguments;
     // SAFETY: each call above, and in `filter`, is given numbers, or pointers to C strings, null-ended arrays and
-    // counted arrays that live in the setup or on this stack. Dispositions that it changes are the child's own, since CLONE_SIGHAND
-    // was not given, and so are descriptors once it is detached. Ids are changed of this process alone, which has one
-    // thread also where it is pm's own (`become_program`).
+    // counted arrays that live in the setup or on this stack. Dispositions that it changes are the child's own, since
+    // CLONE_SIGHAND was not given, and so are descriptors once it is detached. Ids are changed of this process alone,
+    // which has one thread also where it is pm's own (`become_program`).
     // WHY: between clone with CLONE_VM and exec, no code of libc may run.
     unsafe { raw::call(number, [a, b, c, d, 0, 0]) }
-}
-
-/// A pointer list as exec(2) takes it. The variable comes last.
-pub fn pointers<'a>(
-    strings: impl Iterator<Item = &'a CStr>,
-    last: Option<&ListenPid>,
-) -> Vec<*const libc::c_char> {
-    strings.map(CStr::as_ptr).chain(last.map(ListenPid::as_ptr)).chain([null()]).collect()
 }

@@ -7,7 +7,8 @@
 //! - [`children`]: the one table of pids: spawn, signal, reap, adopt orphans
 //! - [`spawn`]: fork and exec; [`starting`]: a child between the two; [`child`]: what it does there; [`environment`]:
 //!   its variables
-//! - [`program`]: the files to try; [`low_files`]: the descriptors of a child; [`listen_pid`]: a variable with its pid; [`raw`]: system calls without libc
+//! - [`program`]: the files to try; [`arguments`]: what exec(2) takes; [`listen_pid`]: a variable with the child's pid
+//! - [`low_files`]: the descriptors of a child; [`raw`]: system calls without libc
 //! - [`shared`]: memory that a child and pm both see
 //! - [`child_watch`]: which children have exec'd or died; [`wait`]: waitpid(2) and its relatives
 //! - [`child_list`]: the kernel's list of pm's children
@@ -32,6 +33,7 @@
 
 #![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
 
+mod arguments;
 pub(crate) mod cgroup;
 mod child;
 mod child_list;

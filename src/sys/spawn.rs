@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::child::{
-    self, Arguments, ChildSetup, ExecSetup, Ids, Program, Progress, Step, pointers,
-};
+use super::arguments::{Arguments, pointers};
+use super::child::{self, ChildSetup, ExecSetup, Ids, Program, Progress, Step};
 use super::environment::{Env, Texts, c_string};
 use super::listen_pid::ListenPid;
 use super::low_files::LowFiles;

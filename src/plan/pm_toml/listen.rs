@@ -1,7 +1,7 @@
 //! The values of `listen` and `address`, and how a pool holds its ports.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 

@@ -2,10 +2,10 @@
 //!
 //! A text goes through three stages. The `toml` crate makes a tree of it; [`syntax`] words what the crate could not
 //! read. [`value`] and [`field`] read the tree into the tables of [`keys`], with the single values of [`types`] and
-//! [`command`]; each key and value that is wrong is a fault. Then [`pool`], [`limits`], [`listen`], [`policy`] and [`health`]
-//! make a pool of each table, and [`pools`], [`paths`] and [`order`] look at all of them together. What can be wrong, in
-//! words, is in [`faults`]. A stage begins only if the one before it found everything: a line that could not be read is
-//! not reported as missing as well.
+//! [`command`]; each key and value that is wrong is a fault. Then [`pool`], [`limits`], [`listen`], [`policy`] and
+//! [`health`] make a pool of each table, and [`pools`], [`paths`] and [`order`] look at all of them together. What can
+//! be wrong, in words, is in [`faults`]. A stage begins only if the one before it found everything: a line that could
+//! not be read is not reported as missing as well.
 
 mod command;
 mod faults;

@@ -75,8 +75,8 @@ impl HeldPorts {
         self.slots.entry(slot).or_default().take_up();
     }
 
-    /// A worker of this slot is about to be spawned that gets the socket of this address: the one that is held, or a new
-    /// one.
+    /// A worker of this slot is about to be spawned that gets the socket of this address: the one that is held, or a
+    /// new one.
     ///
     /// # Errors
     /// If it cannot be opened.

@@ -1,8 +1,8 @@
 //! A pool with `hold_port`: the listening socket of a slot outlives its workers, and its servers know nothing of it.
 //!
-//! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may come
-//! to its socket, [`wanted`] when a port is let go,
-//! [`passed`] sockets that pm opens, [`rights`] pm and workers of other users.
+//! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may
+//! come to its socket, [`passed`] sockets that pm opens, [`wanted`] when a port is let go, [`rights`] pm and workers of
+//! other users.
 
 mod calls;
 mod clients;
