@@ -215,9 +215,14 @@ impl PortCalls {
             newfd: call.descriptor as u32,
             newfd_flags: if closes_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
-        match self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut given) {
-            Ok(_) => self.answer(call.id, Answer::Success),
-            Err(_) => self.answer(call.id, Answer::GoOn),
+        // The thread that has called takes it, and the kernel waits for that: for its turn at a processor, no longer. It
+        // cannot be stopped there (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), or else it is interrupted: ENOENT.
+        loop {
+            match self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut given) {
+                Ok(_) => return self.answer(call.id, Answer::Success),
+                Err(Errno::EINTR) => {}
+                Err(_) => return self.answer(call.id, Answer::GoOn),
+            }
         }
     }
 

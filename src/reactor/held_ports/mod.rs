@@ -247,8 +247,8 @@ impl HeldPorts {
             .keys()
             .any(|other| other.slot == worker.slot && other.generation != worker.generation);
         let Some(caller) = self.callers.get(&worker) else { return };
-        let sockets = self.slots.entry(worker.slot).or_default();
-        match sockets.give(worker.generation, address, &theirs) {
+        let sockets = self.slots.get_mut(&worker.slot);
+        match sockets.and_then(|own| own.give(worker.generation, address, &theirs)) {
             Some(socket) => {
                 // It is a flag of the socket, and another worker may be using it.
                 let mode = theirs.mode();
@@ -272,8 +272,9 @@ impl HeldPorts {
             Ok(()) => {
                 caller.calls.succeed(call);
                 caller.listens = true;
-                let sockets = self.slots.entry(worker.slot).or_default();
-                sockets.keep(worker.generation, socket, backlog);
+                if let Some(sockets) = self.slots.get_mut(&worker.slot) {
+                    sockets.keep(worker.generation, socket, backlog);
+                }
                 self.heard.push(Heard::Listens(worker));
             }
             Err(errno) => caller.calls.refuse(call, errno),

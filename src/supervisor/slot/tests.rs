@@ -267,3 +267,39 @@ fn a_second_exit_of_a_worker_is_impossible() {
     table.succeeded(worker(0, 1));
     table.succeeded(worker(0, 1));
 }
+
+#[test]
+fn a_slot_holds_its_port_as_long_as_a_worker_may_serve_there() {
+    let mut table = Table::ready(1);
+    let holds = |table: &Table| table.at(0).holds_port();
+    assert!(holds(&table));
+    table.leader_exited(worker(0, 1));
+    assert!(holds(&table), "killing what it has left");
+    table.on(Event::Emptied(worker(0, 1)));
+    assert!(holds(&table), "starting");
+    table.exited(worker(0, 2));
+    table.exited(worker(0, 3));
+    assert!(matches!(table.phase(0), Phase::Backoff { .. }) && holds(&table));
+    table.wait();
+    table.on(Event::Ready(worker(0, 4)));
+    table.on(Event::Restart(slot(0)));
+    assert!(matches!(table.phase(0), Phase::Stopping { .. }) && holds(&table));
+    table.exited(worker(0, 4));
+    table.on(Event::Stop(slot(0)));
+    assert!(!holds(&table), "the stop signal is sent");
+    table.exited(worker(0, 5));
+    assert!(!holds(&table), "stopped");
+    table.on(Event::Start(slot(0)));
+    assert!(holds(&table), "started");
+    table.on(Event::Asked(Wish::Terminate));
+    assert!(!holds(&table), "draining");
+}
+
+#[test]
+fn a_slot_that_has_given_up_holds_no_port() {
+    let backoff = Backoff { give_up_after: NonZeroU32::new(1), ..Backoff::default() };
+    let mut table = Table::of(1, &Policy { backoff, ..probed() });
+    assert!(table.at(0).holds_port());
+    table.exited(worker(0, 1));
+    assert!(matches!(table.phase(0), Phase::GivenUp) && !table.at(0).holds_port());
+}

@@ -1,4 +1,4 @@
-//! pm and workers of other users, and what is left when pm is killed.
+//! pm and workers of other users, pm below another pm, sealed runs, and what is left when pm is killed.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
@@ -7,10 +7,11 @@ use nix::unistd::Pid;
 
 use super::clients::get;
 use super::freeze;
+use crate::sealed::skip_without_sealing;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
 use crate::support::processes::{send, status};
-use crate::support::programs::open_copies;
+use crate::support::programs::{open_copies, pm_binary};
 use crate::support::run_mode::skip;
 use crate::support::waiting::eventually;
 
@@ -94,4 +95,44 @@ fn a_killed_pm_leaves_no_process_and_no_socket() {
         eventually("nothing is left", || pm.members().is_empty().then_some(()));
         eventually("a refusal", || TcpStream::connect(address(&pm)).err());
     }
+}
+
+#[test]
+fn a_port_is_held_in_a_sealed_run() {
+    if skip_without_sealing() {
+        return;
+    }
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\n\
+                ports = PORT1\nhold_port = true\n";
+    let folder = tempfile::tempdir().unwrap();
+    let pm = Pool::of_file(folder.path(), "pm.toml", 1, text).flag("--sealed").start();
+    for generation in 1..=3 {
+        let worker = pm.wait_ready(1, generation);
+        freeze(worker);
+        let waiting = TcpStream::connect(address(&pm)).unwrap();
+        send(Signal::SIGKILL, worker);
+        get(address(&pm)).unwrap();
+        drop(waiting);
+    }
+    pm.stop();
+}
+
+#[test]
+fn a_pm_below_another_one_that_holds_its_port_cannot_hold_one_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner.toml");
+    let text = format!(
+        "[pool.POOL]\ncommand = ['{}', 'run', '-f', '{}']\nenv = {{ PM_SOCKET = 'none' }}\n\
+         ports = PORT1\nhold_port = true\n",
+        pm_binary().display(),
+        inner.display()
+    );
+    let pool = Pool::of_file(folder.path(), "pm.toml", 2, &text);
+    let text = "[pool.inner]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\n\
+                ports = PORT2\nhold_port = true\n";
+    std::fs::write(&inner, pool.filled_in(text)).unwrap();
+    let pm = pool.start();
+    let said = pm.prints.wait_for("cannot hold its port: seccomp(2):");
+    assert!(said.contains("pm is itself below a supervisor that has such a filter"), "{said}");
+    pm.stop();
 }

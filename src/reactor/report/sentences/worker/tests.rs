@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::*;
@@ -10,6 +11,7 @@ use crate::reactor::output::LastOutput;
 use crate::reactor::report::What;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::SpawnError;
+use crate::sys::port_calls::CannotHold;
 use crate::sys::ports::Hidden;
 
 fn worker() -> WorkerFacts {
@@ -216,6 +218,7 @@ fn all() -> Vec<WorkerEvent> {
         WorkerEvent::StillKilling { members: Vec::new(), may_leave: true },
         WorkerEvent::KeptDead(Pid::from_raw(99)),
         WorkerEvent::NotWatched(ProbeFailure::CannotStart("probe: not found on PATH".into())),
+        WorkerEvent::NotHeld(CannotHold { call: "pidfd_getfd", errno: Errno::EPERM }),
         WorkerEvent::Rejected(Rejected::Sender(Pid::from_raw(1))),
         WorkerEvent::Rejected(Rejected::MainPid("1".into())),
     ]
