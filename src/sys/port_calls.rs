@@ -215,8 +215,8 @@ impl PortCalls {
             newfd: call.descriptor as u32,
             newfd_flags: if closes_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
-        // The thread that has called takes it, and the kernel waits for that: for its turn at a processor, no longer. It
-        // cannot be stopped there (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), or else it is interrupted: ENOENT.
+        // The thread that has called takes it, and the kernel waits for that: for its turn at a processor, no longer.
+        // It cannot be stopped there (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), or else it is interrupted: ENOENT.
         loop {
             match self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut given) {
                 Ok(_) => return self.answer(call.id, Answer::Success),
