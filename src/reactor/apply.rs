@@ -49,6 +49,7 @@ impl Reactor {
             Action::Spawn { worker, revision, port } => {
                 return self.spawn(worker, revision, port);
             }
+            Action::Prepare { .. } | Action::Admit(_) => todo!(),
             Action::Terminate(worker) => {
                 self.slots.measure_stop(worker, self.clock.now());
                 self.stop_probes(worker);

@@ -163,7 +163,10 @@ impl History {
                 let words = words.unwrap_or_else(|| stopped(facts, exit));
                 return self.add(death(facts, reason, exit, None, words, last_lines(), now));
             }
-            WorkerEvent::Ready
+            WorkerEvent::SpareWaits
+            | WorkerEvent::SpareFailed { .. }
+            | WorkerEvent::SpareStopped
+            | WorkerEvent::Ready
             | WorkerEvent::SlowStart { .. }
             | WorkerEvent::GraceOver { .. }
             | WorkerEvent::StillStopping { .. }

@@ -248,6 +248,8 @@ impl Slots {
                 measures.end.get_or_insert(stopped_by);
             }
             Transition::GraceOver { .. } => {}
+            Transition::SpareWaits(_) | Transition::SpareFailed { .. } => {}
+            Transition::SpareStopped(_) => {}
         }
     }
 }

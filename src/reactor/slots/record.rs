@@ -243,6 +243,7 @@ impl Record {
             port: record.port,
             pid: record.pid,
             age: record.age(now),
+            successor: worker.generation + 1,
         }
     }
 

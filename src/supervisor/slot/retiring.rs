@@ -1,0 +1,109 @@
+//! A worker from which a spare has taken over: it serves until the spare is ready, and is stopped then.
+//!
+//! It finishes what it has accepted, within its grace. What becomes of it changes nothing for the slot.
+
+use std::time::{Duration, Instant};
+
+use super::super::event::{Action, Next, Remains, Transition};
+use super::super::ids::{Revision, WorkerId};
+use super::super::phase::{Input, KILL_AGAIN, Phase, RetiringPhase, Wanted};
+use super::Slot;
+
+#[derive(Clone, Debug)]
+pub(super) struct Retiring {
+    pub(super) generation: u64,
+    pub(super) revision: Revision,
+    pub(super) grace: Duration,
+    pub(super) phase: RetiringPhase,
+}
+
+impl Retiring {
+    pub fn new(generation: u64, revision: Revision, grace: Duration) -> Self {
+        Self { generation, revision, grace, phase: RetiringPhase::Serving }
+    }
+
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub fn phase(&self) -> RetiringPhase {
+        self.phase
+    }
+}
+
+impl Slot {
+    /// The worker from which the current one has taken over, if it is still there.
+    pub fn retiring(&self) -> Option<(WorkerId, RetiringPhase)> {
+        let retiring = self.retiring.as_ref()?;
+        let worker = WorkerId { slot: self.id, generation: retiring.generation };
+        Some((worker, retiring.phase))
+    }
+
+    pub(super) fn step_retiring(
+        &mut self,
+        input: Input,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some((worker, phase)) = self.retiring() else { return };
+        match (phase, input) {
+            (RetiringPhase::Serving, Input::Exited { exit, remains }) => {
+                let crashed = Transition::Crashed { worker, exit, next: Next::Replaced };
+                actions.push(Action::Report(crashed));
+                match remains {
+                    Remains::Nothing => self.retiring = None,
+                    // They were swept.
+                    Remains::Members => self.await_retiring(now),
+                }
+            }
+            (
+                RetiringPhase::Stopping { .. } | RetiringPhase::Killing { .. },
+                Input::Exited { remains: Remains::Nothing, .. } | Input::Emptied,
+            ) => {
+                self.retiring = None;
+                let stopped = Transition::Stopped { worker, next: Next::Replaced };
+                actions.push(Action::Report(stopped));
+            }
+            (RetiringPhase::Stopping { grace, .. }, Input::Tick) => {
+                actions.push(Action::Report(Transition::GraceOver { worker, grace }));
+                self.kill_retiring(now, actions);
+            }
+            (RetiringPhase::Killing { .. }, Input::Tick) => self.kill_retiring(now, actions),
+            // Members keep the rest of the grace. The rest is late: it was ready once, and nothing more is asked of it.
+            (_, _) => {}
+        }
+    }
+
+    /// It goes on serving while its successor is on its way.
+    pub(super) fn settle_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let is_succeeded = match self.phase {
+            Phase::Starting { .. } | Phase::Backoff { .. } => false,
+            Phase::Stopping { .. } | Phase::Killing { .. } => false,
+            Phase::Idle | Phase::Ready { .. } | Phase::GivenUp => true,
+        };
+        let Some(retiring) = &mut self.retiring else { return };
+        if retiring.phase != RetiringPhase::Serving || (!is_succeeded && self.wanted == Wanted::Up) {
+            return;
+        }
+        let grace = retiring.grace;
+        if grace.is_zero() {
+            return self.kill_retiring(now, actions);
+        }
+        retiring.phase = RetiringPhase::Stopping { grace, kill_at: now + grace };
+        let worker = WorkerId { slot: self.id, generation: retiring.generation };
+        actions.push(Action::Terminate(worker));
+    }
+
+    pub(super) fn kill_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if let Some((worker, _)) = self.retiring() {
+            self.await_retiring(now);
+            actions.push(Action::Kill(worker));
+        }
+    }
+
+    fn await_retiring(&mut self, now: Instant) {
+        if let Some(retiring) = &mut self.retiring {
+            retiring.phase = RetiringPhase::Killing { again_at: now + KILL_AGAIN };
+        }
+    }
+}
