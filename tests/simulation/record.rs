@@ -330,7 +330,7 @@ impl Record {
     }
 
     /// In each pool the first ready slot that is due has its turn, if the roll waits for no other slot.
-    fn take_turns(&mut self) {
+    pub fn take_turns(&mut self) {
         for pool in Vec::from_iter(self.pools.iter().map(|(pool, _)| *pool)) {
             if self.slots_of(pool).any(Facts::blocks_roll) {
                 continue;

@@ -314,6 +314,7 @@ impl Answer<'_> {
         for action in self.actions {
             law(*action, &record)?;
             record.note_action(*action, true, self.now);
+            record.take_turns();
         }
         Ok(())
     }
