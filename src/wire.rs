@@ -78,6 +78,12 @@ pub struct SlotStatus {
     pub phase_until: Option<Time>,
     /// The worker that is there; `null` if there is none.
     pub worker: Option<Worker>,
+    /// The worker that has started and waits at its bind(2) to take over; `null` if there is none (`spare`).
+    #[serde(default)]
+    pub spare: Option<Spare>,
+    /// The worker from which a spare has taken over, until nothing is left of it.
+    #[serde(default)]
+    pub retiring: Option<Retiring>,
     /// How often a worker was replaced, for any reason.
     pub restarts: u64,
     /// Failed starts in a row.
@@ -88,6 +94,39 @@ pub struct SlotStatus {
     pub last_death: Option<Death>,
     /// What the processes of the worker use, if `stats=1` asks for it.
     pub stats: Option<Stats>,
+}
+
+/// A spare, or the last one while the next one has to wait.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Spare {
+    pub generation: u64,
+    pub pid: Option<i32>,
+    pub phase: SparePhase,
+    /// When the phase ends by itself.
+    pub phase_until: Option<Time>,
+}
+
+/// What a spare is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SparePhase {
+    Starting,
+    /// It waits at its bind(2).
+    Waiting,
+    Stopping,
+    Killing,
+    /// It has failed, and the next one is prepared later.
+    Backoff,
+    GivenUp,
+}
+
+/// A worker from which a spare has taken over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Retiring {
+    pub generation: u64,
+    pub pid: Option<i32>,
+    /// It serves until the other one listens or is ready, and is stopped then.
+    pub serving: bool,
 }
 
 /// What a slot is wanted to be.

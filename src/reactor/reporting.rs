@@ -223,12 +223,7 @@ impl Reactor {
         self.report_waiting_in_vain(worker.slot, next);
     }
 
-    fn report_spare_failed(
-        &mut self,
-        worker: WorkerId,
-        how: SpareFailure,
-        wait: Option<Duration>,
-    ) {
+    fn report_spare_failed(&mut self, worker: WorkerId, how: SpareFailure, wait: Option<Duration>) {
         let how = match how {
             SpareFailure::Exited(exit) => SpareEnd::Exited(self.death(worker, exit)),
             SpareFailure::NotSpawned => match self.slots.failure(worker.slot) {

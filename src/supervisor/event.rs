@@ -38,6 +38,8 @@ pub enum Event {
     Emptied(WorkerId),
     /// A spare has come to its bind(2), and waits there.
     Waits(WorkerId),
+    /// The worker listens on its port. It may be not ready yet, but takes what connects from now on.
+    Listens(WorkerId),
     /// Time has passed.
     Tick,
 }
@@ -58,7 +60,8 @@ impl Event {
             | Self::SpawnFailed(worker)
             | Self::Exited { worker, .. }
             | Self::Emptied(worker)
-            | Self::Waits(worker) => Some(worker.slot),
+            | Self::Waits(worker)
+            | Self::Listens(worker) => Some(worker.slot),
             Self::Asked(_) | Self::Tick => None,
         }
     }

@@ -105,6 +105,9 @@ impl Supervisor {
             }
             Event::Emptied(worker) => self.inform(worker, Input::Emptied, now, actions),
             Event::Waits(worker) => self.inform(worker, Input::Waits, now, actions),
+            Event::Listens(worker) => {
+                self.table.change(worker.slot, |slot| slot.on_listening(worker, now, actions));
+            }
             Event::Tick => self.tick(now, actions),
         }
         self.settle(now, actions);

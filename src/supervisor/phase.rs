@@ -60,8 +60,8 @@ pub enum SparePhase {
     Waiting { since: Instant, until: Option<Instant> },
     /// It is not needed any more, and was sent the stop signal.
     Stopping { grace: Duration, kill_at: Instant },
-    /// It was sent SIGKILL.
-    Killing { again_at: Instant },
+    /// It was sent SIGKILL, first at `since`.
+    Killing { since: Instant, again_at: Instant },
 }
 
 /// What a worker is at that a spare takes over from.
@@ -74,6 +74,7 @@ pub enum RetiringPhase {
         kill_at: Instant,
     },
     Killing {
+        since: Instant,
         again_at: Instant,
     },
 }
@@ -178,7 +179,7 @@ impl SparePhase {
             Self::Starting { wait_by, .. } => Some(wait_by),
             Self::Waiting { until, .. } => until,
             Self::Stopping { kill_at, .. } => Some(kill_at),
-            Self::Killing { again_at } => Some(again_at),
+            Self::Killing { again_at, .. } => Some(again_at),
             Self::GivenUp => None,
         }
     }
@@ -203,7 +204,7 @@ impl RetiringPhase {
         match self {
             Self::Serving => None,
             Self::Stopping { kill_at, .. } => Some(kill_at),
-            Self::Killing { again_at } => Some(again_at),
+            Self::Killing { again_at, .. } => Some(again_at),
         }
     }
 

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::ids::{PoolId, SlotId};
-use super::phase::{Phase, Wanted};
+use super::phase::Wanted;
 use super::slot::Slot;
 use super::slot::flags::{Flag, Going};
 use super::spec::SlotEntry;
@@ -225,7 +225,7 @@ impl Entry {
             deadline: slot.deadline(),
             flags: Flag::ALL.map(|flag| slot.has(flag)),
             is_ending: slot.ending().next().is_some(),
-            is_idle: slot.phase() == Phase::Idle && !slot.has_others(),
+            is_idle: slot.is_empty(),
             going: slot.going(),
         }
     }

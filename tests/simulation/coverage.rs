@@ -331,6 +331,7 @@ fn event_name(event: Event, record: &Record, now: Instant) -> (&'static str, Opt
         Event::Exited { worker, remains: Remains::Members, .. } => ("Exited+", Some(worker.slot)),
         Event::Emptied(worker) => ("Emptied", Some(worker.slot)),
         Event::Waits(worker) => ("Waits", Some(worker.slot)),
+        Event::Listens(worker) => ("Listens", Some(worker.slot)),
         Event::Tick => ("Tick", None),
     }
 }

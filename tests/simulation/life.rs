@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pm::supervisor::{Event, Exit, Remains, Revision, WorkerId};
 
 /// All that can be told of a worker.
-pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 8] {
+pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 9] {
     [
         Event::Ready(worker),
         Event::Hung(worker),
@@ -15,6 +15,7 @@ pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 8] {
         Event::Exited { worker, exit, remains: Remains::Members },
         Event::Emptied(worker),
         Event::Waits(worker),
+        Event::Listens(worker),
     ]
 }
 

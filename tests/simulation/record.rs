@@ -273,7 +273,7 @@ impl Record {
             }
             Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !is_alive => {}
             Event::Exited { .. } | Event::Emptied(_) if !is_alive => {}
-            Event::Waits(_) => {}
+            Event::Waits(_) | Event::Listens(_) => {}
             Event::Ready(worker) => self.facts(worker).become_ready(),
             Event::Hung(worker) => self.facts(worker).hang(now),
             Event::Spawned(worker) => self.facts(worker).be_execd(now),
@@ -418,7 +418,8 @@ pub fn worker_of(event: Event) -> Option<WorkerId> {
         | Event::SpawnFailed(worker)
         | Event::Exited { worker, .. }
         | Event::Emptied(worker)
-        | Event::Waits(worker) => Some(worker),
+        | Event::Waits(worker)
+        | Event::Listens(worker) => Some(worker),
         Event::Start(_) | Event::Stop(_) | Event::Kill(_) => None,
         Event::Restart(_) | Event::Roll(_) | Event::Withdraw(_) => None,
         Event::Asked(_) | Event::Tick => None,

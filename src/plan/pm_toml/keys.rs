@@ -91,6 +91,12 @@ table! {
         /// With `listen`: the IP address of the sockets.
         #[schemars(extend("default" = defaults::ADDRESS))]
         pub address: Field<Address>,
+        /// One more worker for each slot, which has started and waits at its bind(2): it takes over at once when the
+        /// worker of the slot is gone. Needs `hold_port`.
+        #[schemars(extend("default" = false))]
+        pub spare: Field<bool>,
+        /// A spare that has waited for so long is replaced by another. None is by default.
+        pub spare_max_age: Field<Time>,
         /// The number of slots of a pool without ports.
         #[schemars(extend("default" = defaults::WORKERS))]
         pub workers: Field<Whole<1, MANY>>,

@@ -68,19 +68,15 @@ impl Slot {
         let is_due = self.roll.is_due();
         let has_turn = self.roll.turn().is_some();
         match flag {
-            Flag::WaitsToStart => is_up && self.phase == Phase::Idle && !self.has_others(),
+            Flag::WaitsToStart => is_up && self.is_empty(),
             Flag::BlocksStart => !self.is_met(),
             Flag::WaitsToStop => is_down && (is_starting || is_ready),
             Flag::BlocksStop => is_down && (self.phase.has_worker() || self.has_others()),
             Flag::WaitsToRoll => is_up && is_ready && is_due && !has_turn,
-            Flag::BlocksRoll => {
-                is_up && (has_turn || !is_ready && (is_due || self.roll.is_done()))
-            }
+            Flag::BlocksRoll => is_up && (has_turn || !is_ready && (is_due || self.roll.is_done())),
             Flag::RollsAtOnce => is_up && is_starting && is_due,
             Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
-            Flag::IsForgotten => {
-                self.wanted == Wanted::Gone && self.phase == Phase::Idle && !self.has_others()
-            }
+            Flag::IsForgotten => self.wanted == Wanted::Gone && self.is_empty(),
             Flag::HasFailed => self.failure().is_some(),
         }
     }

@@ -23,11 +23,11 @@ mod worker;
 
 use std::time::{Duration, Instant};
 
+use self::retiring::Retiring;
+use self::spare::Spare;
 use super::event::{Action, PortProbe, Transition};
 use super::ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use super::phase::{Input, Phase, Roll, Target, Wanted};
-use self::retiring::Retiring;
-use self::spare::Spare;
 use super::policy::{Policy, Readiness};
 use super::restarts::Restarts;
 use super::spec::SlotEntry;

@@ -8,6 +8,7 @@ use super::super::event::{Action, Next, Remains, Transition};
 use super::super::ids::{Revision, WorkerId};
 use super::super::phase::{Input, KILL_AGAIN, Phase, RetiringPhase, Wanted};
 use super::Slot;
+use super::seats::Seat;
 
 #[derive(Clone, Debug)]
 pub(super) struct Retiring {
@@ -39,12 +40,7 @@ impl Slot {
         Some((worker, retiring.phase))
     }
 
-    pub(super) fn step_retiring(
-        &mut self,
-        input: Input,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn step_retiring(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         let Some((worker, phase)) = self.retiring() else { return };
         match (phase, input) {
             (RetiringPhase::Serving, Input::Exited { exit, remains }) => {
@@ -74,6 +70,19 @@ impl Slot {
         }
     }
 
+    /// This worker listens. If it is the current one, that from which it has taken over is stopped: each of them would
+    /// take connections.
+    pub(in super::super) fn on_listening(
+        &mut self,
+        worker: WorkerId,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.seat(worker) == Some(Seat::Current) {
+            self.stop_retiring(now, actions);
+        }
+    }
+
     /// It goes on serving while its successor is on its way.
     pub(super) fn settle_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let is_succeeded = match self.phase {
@@ -81,8 +90,14 @@ impl Slot {
             Phase::Stopping { .. } | Phase::Killing { .. } => false,
             Phase::Idle | Phase::Ready { .. } | Phase::GivenUp => true,
         };
+        if is_succeeded || self.wanted != Wanted::Up {
+            self.stop_retiring(now, actions);
+        }
+    }
+
+    fn stop_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Some(retiring) = &mut self.retiring else { return };
-        if retiring.phase != RetiringPhase::Serving || (!is_succeeded && self.wanted == Wanted::Up) {
+        if retiring.phase != RetiringPhase::Serving {
             return;
         }
         let grace = retiring.grace;
@@ -103,7 +118,9 @@ impl Slot {
 
     fn await_retiring(&mut self, now: Instant) {
         if let Some(retiring) = &mut self.retiring {
-            retiring.phase = RetiringPhase::Killing { again_at: now + KILL_AGAIN };
+            let phase = retiring.phase;
+            let since = if let RetiringPhase::Killing { since, .. } = phase { since } else { now };
+            retiring.phase = RetiringPhase::Killing { since, again_at: now + KILL_AGAIN };
         }
     }
 }

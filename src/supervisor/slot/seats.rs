@@ -80,6 +80,11 @@ impl Slot {
         current.into_iter().chain(others.into_iter().flatten())
     }
 
+    /// True if it is idle and no process of any worker is there.
+    pub fn is_empty(&self) -> bool {
+        self.phase == Phase::Idle && !self.has_others()
+    }
+
     /// Its workers that were sent a stop signal or SIGKILL and are not gone.
     pub fn ending(&self) -> impl Iterator<Item = WorkerId> {
         let current = self.phase.is_ending().then(|| self.worker());

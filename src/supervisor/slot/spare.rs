@@ -219,13 +219,7 @@ impl Slot {
         }
     }
 
-    fn prepare(
-        &mut self,
-        target: Target,
-        failures: u32,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
+    fn prepare(&mut self, target: Target, failures: u32, now: Instant, actions: &mut Vec<Action>) {
         // A turn is taken only where both policies have spares.
         let within = target.policy.spare.within().unwrap_or_default();
         let generation = self.number_worker();
@@ -271,7 +265,9 @@ impl Slot {
 
     fn await_spare(&mut self, now: Instant) {
         if let Some(spare) = &mut self.spare {
-            spare.phase = SparePhase::Killing { again_at: now + KILL_AGAIN };
+            let since =
+                if let SparePhase::Killing { since, .. } = spare.phase { since } else { now };
+            spare.phase = SparePhase::Killing { since, again_at: now + KILL_AGAIN };
         }
     }
 

@@ -68,7 +68,8 @@ impl Spare {
             SparePhase::Backoff { until: _ } | SparePhase::GivenUp => {}
             SparePhase::Starting { execd_at, wait_by: _ } => execd_at.is_some().hash(to),
             SparePhase::Waiting { since: _, until: _ } => {}
-            SparePhase::Stopping { grace: _, kill_at: _ } | SparePhase::Killing { again_at: _ } => {}
+            SparePhase::Stopping { grace: _, kill_at: _ } => {}
+            SparePhase::Killing { since: _, again_at: _ } => {}
         }
         phase.deadline().map(|at| at.saturating_duration_since(now)).hash(to);
     }

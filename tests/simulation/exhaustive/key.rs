@@ -12,7 +12,7 @@ use pm::supervisor::{Event, Outcome, PoolId, Slot, WorkerId};
 
 use super::state::State;
 use super::table::Table;
-use crate::facts::{Due, FailedSpare, Facts, Others, Replacement, Spare};
+use crate::facts::{Due, Facts, FailedSpare, Others, Replacement, Spare};
 use crate::life::Life;
 use crate::record::Record;
 

@@ -112,6 +112,9 @@ impl State {
             return;
         }
         let worker = WorkerId { slot, generation: facts.generation };
+        if facts.others.retiring.is_some() {
+            tell(Event::Listens(worker));
+        }
         if facts.has_probe() {
             tell(Event::Ready(worker));
         }
@@ -317,12 +320,12 @@ impl Course {
         match self {
             Self::Obedient | Self::Calm => {
                 let told = lives().find(|life| life.was_signalled());
-                let current =
-                    || state.record.slots.iter().filter_map(|facts| facts.life.as_ref());
+                let current = || state.record.slots.iter().filter_map(|facts| facts.life.as_ref());
                 let starting = current().find(|life| self == Self::Calm && life.is_starting());
                 let is_probed =
                     |life: &&Life| state.record.of(life.worker.slot).is_some_and(Facts::has_probe);
-                let spares = state.record.slots.iter().filter_map(|facts| facts.others.spare.as_ref());
+                let spares =
+                    state.record.slots.iter().filter_map(|facts| facts.others.spare.as_ref());
                 let mut coming = spares.filter(|spare| {
                     self == Self::Calm && !spare.waits() && spare.life.is_unsignalled()
                 });

@@ -233,8 +233,10 @@ impl Facts {
 
     /// True if nothing is under way with its spare.
     pub fn is_spare_quiet(&self) -> bool {
-        let is_ageless = !matches!(self.others.spare.as_ref().map(|spare| spare.policy.spare),
-            Some(SpareRule::Always { max_age: Some(_), .. }));
+        let is_ageless = !matches!(
+            self.others.spare.as_ref().map(|spare| spare.policy.spare),
+            Some(SpareRule::Always { max_age: Some(_), .. })
+        );
         let waits = self.others.spare.as_ref().is_none_or(Spare::waits);
         let is_done = waits && is_ageless && self.others.retiring.is_none();
         is_done && self.others.failed.is_none_or(|failed| failed.next_at.is_none())

@@ -21,8 +21,9 @@ fn a_started_slot_is_ready_or_has_given_up_or_ended_or_is_blocked(settled: &Sett
     settled.each_slot(|slot, facts| match (facts.prospect(), slot.phase()) {
         (Due::Spawn { .. }, Phase::Ready { .. }) if !facts.is_spare_missing() => Ok(()),
         (Due::Spawn { .. }, Phase::Ready { .. }) => broken("its spare does not wait"),
-        (Due::GiveUp | Due::TooManyRestarts, Phase::GivenUp)
-        | (Due::Nothing, Phase::Idle) => Ok(()),
+        (Due::GiveUp | Due::TooManyRestarts, Phase::GivenUp) | (Due::Nothing, Phase::Idle) => {
+            Ok(())
+        }
         (Due::Start, Phase::Idle) => {
             let is_over = settled.record.is_finished();
             ensure(is_over || settled.is_blocked(facts.pool), || format!("{:?} waits", slot.id()))

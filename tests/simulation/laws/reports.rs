@@ -153,9 +153,10 @@ fn what_a_report_announces_happens(answer: &Answer) -> Verdict {
         let slot = answer.slots.iter().find(|slot| slot.id() == worker.slot);
         let phase = slot.map(|slot| slot.phase());
         let is = |wanted: fn(&Action) -> bool| {
-            let mut of_slot = answer.actions.iter().filter(|action| {
-                action.worker().is_some_and(|of| of.slot == worker.slot)
-            });
+            let mut of_slot = answer
+                .actions
+                .iter()
+                .filter(|action| action.worker().is_some_and(|of| of.slot == worker.slot));
             of_slot.any(wanted)
         };
         let has_happened = match next {

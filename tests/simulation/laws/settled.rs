@@ -228,8 +228,7 @@ fn a_grace_ends_in_a_kill(settled: &Settled) -> Verdict {
 /// A killed group that is not empty is killed again, every second.
 fn a_kill_is_repeated(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let is_due =
-            |life: &&Life| life.killed_at.is_some_and(|at| settled.now >= at + KILL_AGAIN);
+        let is_due = |life: &&Life| life.killed_at.is_some_and(|at| settled.now >= at + KILL_AGAIN);
         match facts.lives().find(is_due) {
             Some(life) if settled.is_tick() => broken(format!("{life:?}")),
             _ => Ok(()),

@@ -15,6 +15,7 @@ pub const OF_ANSWERS: &[Law<OfAnswer>] = laws![
     only_a_spare_is_admitted_and_only_into_a_slot_that_is_empty_or_whose_turn_has_come,
     a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed,
     a_worker_that_was_replaced_serves_until_the_next_one_is_ready,
+    a_worker_that_was_replaced_is_stopped_when_the_next_one_listens,
     no_other_worker_is_killed_before_its_grace_is_over,
     every_report_of_a_spare_is_true,
     every_end_of_a_spare_is_reported_once,
@@ -98,15 +99,30 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
     })
 }
 
-/// Also while the next one fails; but not in a slot that is wanted down, has ended or has given up.
+/// Or until that one listens. Also while the next one fails; but not in a slot that is wanted down, has ended or has
+/// given up.
 fn a_worker_that_was_replaced_serves_until_the_next_one_is_ready(answer: &Answer) -> Verdict {
     answer.each_signal_to_other(|worker, life, facts, _| {
         let serves = !facts.others.is_spare(worker) && life.is_unsignalled();
-        let is_needed = facts.spare_due() == SpareDue::Any;
+        let current = WorkerId { slot: worker.slot, generation: facts.generation };
+        let is_needed = facts.spare_due() == SpareDue::Any && !answer.is(Event::Listens(current));
         forbid(serves && is_needed && !answer.kills_slot(worker), || {
             format!("{worker:?}: {facts:?}")
         })
     })
+}
+
+/// Both would take connections.
+fn a_worker_that_was_replaced_is_stopped_when_the_next_one_listens(answer: &Answer) -> Verdict {
+    let Some(Event::Listens(worker)) = answer.event() else { return Ok(()) };
+    let Some(facts) = answer.after.of(worker.slot) else { return Ok(()) };
+    let retiring = facts.others.retiring.as_ref().filter(|life| life.is_unsignalled());
+    let Some(life) = retiring.filter(|_| facts.generation == worker.generation) else {
+        return Ok(());
+    };
+    let signals = [Action::Terminate(life.worker), Action::Kill(life.worker)];
+    let is_signalled = answer.actions.iter().any(|action| signals.contains(action));
+    ensure(is_signalled, || format!("{life:?} was answered with {:?}", answer.actions))
 }
 
 fn no_other_worker_is_killed_before_its_grace_is_over(answer: &Answer) -> Verdict {
@@ -132,7 +148,8 @@ fn every_report_of_a_spare_is_true(answer: &Answer) -> Verdict {
         let is_gone = answer.after.any_life(worker).is_none();
         let is_true = match *report {
             Transition::SpareWaits(_) => {
-                is_unsignalled && answer.is(Event::Waits(worker))
+                is_unsignalled
+                    && answer.is(Event::Waits(worker))
                     && spare.is_some_and(|spare| spare.waits_since.is_none())
             }
             Transition::SpareFailed { how, wait, .. } => {
@@ -285,9 +302,7 @@ fn the_start_of_a_spare_ends_in_bounded_time(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let Some(spare) = &facts.others.spare else { return Ok(()) };
         let is_late = spare.has_failed || spare.has_never_waited(settled.now);
-        forbid(settled.is_tick() && is_late && spare.life.is_unsignalled(), || {
-            format!("{facts:?}")
-        })
+        forbid(settled.is_tick() && is_late && spare.life.is_unsignalled(), || format!("{facts:?}"))
     })
 }
 

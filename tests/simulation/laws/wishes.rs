@@ -60,7 +60,8 @@ fn the_report_of_a_stop_is_true(answer: &Answer) -> Verdict {
     let how = if is_at_once { StopKind::Kill } else { StopKind::Terminate };
     let is_ordered = must_wait && !is_kill;
     let order = if is_ordered { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
-    let due = Stop { reason, how, workers: slots().flat_map(Facts::lives).count(), longest_grace, order };
+    let due =
+        Stop { reason, how, workers: slots().flat_map(Facts::lives).count(), longest_grace, order };
     answer.actions.iter().try_for_each(|action| match action {
         Action::ReportStop(stop) if *stop != due => broken(format!("{stop:?}, not {due:?}")),
         _ => Ok(()),

@@ -20,6 +20,10 @@ impl Rig {
             self.mail.push((self.now + wait, Event::Ready(worker)));
         }
         if self.rng.u32(0..4) == 0 {
+            let wait = below_one_of(&mut self.rng, [20, 500]);
+            self.mail.push((self.now + wait, Event::Listens(worker)));
+        }
+        if self.rng.u32(0..4) == 0 {
             let wait = below_one_of(&mut self.rng, [500, 5_000, 20_000]);
             self.mail.push((self.now + wait, Event::Hung(worker)));
         }

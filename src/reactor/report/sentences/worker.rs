@@ -9,10 +9,10 @@ use crate::reactor::report::{
     WorkerEvent, WorkerFacts,
 };
 use crate::supervisor::{Exit, Next};
-use std::time::Duration;
 use crate::sys::Awaiting;
 use crate::sys::ports::{Holder, HolderProcess};
 use crate::sys::proc::{ProcessInfo, SignalState};
+use std::time::Duration;
 
 /// One line names at most this many processes.
 const NAMED_MAX: usize = 3;
