@@ -6,17 +6,19 @@
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
 mod backlog;
+mod commands;
 mod logs;
 pub mod openapi;
+mod spare;
 pub mod terminal;
-
-use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::backlog::Backlog;
+pub use self::commands::{Command, Kill, Reload, Scale, Shutdown, WaitFor};
 pub use self::logs::{LogFile, LogLine, LogStart};
+pub use self::spare::{Retiring, Spare, SparePhase};
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
@@ -94,39 +96,6 @@ pub struct SlotStatus {
     pub last_death: Option<Death>,
     /// What the processes of the worker use, if `stats=1` asks for it.
     pub stats: Option<Stats>,
-}
-
-/// A spare, or the last one while the next one has to wait.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Spare {
-    pub generation: u64,
-    pub pid: Option<i32>,
-    pub phase: SparePhase,
-    /// When the phase ends by itself.
-    pub phase_until: Option<Time>,
-}
-
-/// What a spare is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SparePhase {
-    Starting,
-    /// It waits at its bind(2).
-    Waiting,
-    Stopping,
-    Killing,
-    /// It has failed, and the next one is prepared later.
-    Backoff,
-    GivenUp,
-}
-
-/// A worker from which a spare has taken over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Retiring {
-    pub generation: u64,
-    pub pid: Option<i32>,
-    /// It serves until the other one listens or is ready, and is stopped then.
-    pub serving: bool,
 }
 
 /// What a slot is wanted to be.
@@ -302,87 +271,6 @@ impl EventKind {
 
 /// The name of the problem that more clients want a stream than pm gives one.
 pub const TOO_MANY_STREAMS: &str = "too-many-streams";
-
-/// Which slots a command is about, and whether it waits. The body of `POST /v1/start`, `/v1/stop` and `/v1/restart`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Command {
-    /// `web`, `web.2`, `:8081` or `all`.
-    pub slots: Vec<String>,
-    #[serde(default)]
-    pub wait: WaitFor,
-    /// At most this long.
-    #[serde(default = "Command::default_timeout")]
-    pub timeout_seconds: f64,
-    /// `restart`: one ready worker of a pool after another.
-    #[serde(default)]
-    pub roll: bool,
-    /// `stop`: by SIGKILL, at once.
-    #[serde(default)]
-    pub now: bool,
-}
-
-impl Command {
-    pub fn default_timeout() -> f64 {
-        60.0
-    }
-}
-
-/// What the answer to a command waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// Until what was commanded is so.
-    #[default]
-    Done,
-    Nothing,
-}
-
-/// The body of `POST /v1/kill`: a signal to the workers. What is wanted stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Kill {
-    pub slots: Vec<String>,
-    /// `HUP`, `SIGHUP` or `1`.
-    #[serde(default = "Kill::default_signal")]
-    pub signal: String,
-}
-
-impl Kill {
-    pub fn default_signal() -> String {
-        "KILL".into()
-    }
-}
-
-/// The body of `POST /v1/scale`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Scale {
-    /// The number of workers that each of these pools is to have: `5`, `+1` or `-1`.
-    pub pools: BTreeMap<String, String>,
-    #[serde(default)]
-    pub wait: WaitFor,
-    #[serde(default = "Command::default_timeout")]
-    pub timeout_seconds: f64,
-}
-
-/// The body of `POST /v1/reload`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Reload {
-    /// Say what would change, and change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// The body of `POST /v1/shutdown`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Shutdown {
-    /// By SIGKILL, at once.
-    #[serde(default)]
-    pub now: bool,
-}
 
 /// The answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

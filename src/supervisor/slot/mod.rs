@@ -7,8 +7,8 @@
 //! and [`super::rollout`] allow it. What commands and plans change is in [`wanted`], what becomes of the current worker
 //! in [`worker`], what follows an exit in [`after_exit`].
 //!
-//! A slot may have two workers more: a [`spare`], which has started and waits to take over, and one that is [`retiring`]
-//! because a spare has. [`seats`] tells the three apart. They change no phase of the slot.
+//! A slot may have two workers more: a [`spare`], which has started and waits to take over, and one that is
+//! [`retiring`] because a spare has. [`seats`] tells the three apart. They change no phase of the slot.
 
 mod after_exit;
 pub(super) mod flags;
@@ -127,18 +127,6 @@ impl Slot {
             (Wanted::Up, Phase::Idle | Phase::Backoff { .. }) => true,
             (Wanted::Unset | Wanted::Down | Wanted::Ended(_) | Wanted::Gone, _) => false,
         }
-    }
-
-    /// True if a worker of this revision is there or may still be spawned. The launch specs of all other revisions can
-    /// be forgotten.
-    pub fn needs(&self, revision: Revision) -> bool {
-        let of_others = [
-            self.spare.as_ref().map(|spare| spare.revision()),
-            self.retiring.as_ref().map(|retiring| retiring.revision()),
-        ];
-        self.revision == revision
-            || self.due_revision() == Some(revision)
-            || of_others.contains(&Some(revision))
     }
 
     /// The current worker, or the last one if there is none now.

@@ -42,8 +42,27 @@ impl Slot {
 
     pub(super) fn step_retiring(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         let Some((worker, phase)) = self.retiring() else { return };
-        match (phase, input) {
-            (RetiringPhase::Serving, Input::Exited { exit, remains }) => {
+        match phase {
+            RetiringPhase::Serving => self.retiring_serves(worker, input, now, actions),
+            RetiringPhase::Stopping { grace, .. } => {
+                if input == Input::Tick {
+                    actions.push(Action::Report(Transition::GraceOver { worker, grace }));
+                }
+                self.retiring_ends(worker, input, now, actions);
+            }
+            RetiringPhase::Killing { .. } => self.retiring_ends(worker, input, now, actions),
+        }
+    }
+
+    fn retiring_serves(
+        &mut self,
+        worker: WorkerId,
+        input: Input,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        match input {
+            Input::Exited { exit, remains } => {
                 let crashed = Transition::Crashed { worker, exit, next: Next::Replaced };
                 actions.push(Action::Report(crashed));
                 match remains {
@@ -52,21 +71,59 @@ impl Slot {
                     Remains::Members => self.await_retiring(now),
                 }
             }
-            (
-                RetiringPhase::Stopping { .. } | RetiringPhase::Killing { .. },
-                Input::Exited { remains: Remains::Nothing, .. } | Input::Emptied,
-            ) => {
+            // Late: it was ready once, and nothing more is asked of it.
+            Input::Ready | Input::Hung | Input::Waits => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::Spawned
+            | Input::SpawnFailed
+            | Input::Emptied
+            | Input::Tick => self.impossible(input),
+        }
+    }
+
+    fn retiring_ends(
+        &mut self,
+        worker: WorkerId,
+        input: Input,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        match input {
+            Input::Exited { remains: Remains::Nothing, .. } | Input::Emptied => {
                 self.retiring = None;
                 let stopped = Transition::Stopped { worker, next: Next::Replaced };
                 actions.push(Action::Report(stopped));
             }
-            (RetiringPhase::Stopping { grace, .. }, Input::Tick) => {
-                actions.push(Action::Report(Transition::GraceOver { worker, grace }));
-                self.kill_retiring(now, actions);
-            }
-            (RetiringPhase::Killing { .. }, Input::Tick) => self.kill_retiring(now, actions),
-            // Members keep the rest of the grace. The rest is late: it was ready once, and nothing more is asked of it.
-            (_, _) => {}
+            Input::Tick => self.kill_retiring(now, actions),
+            // Members keep the rest of the grace.
+            Input::Exited { remains: Remains::Members, .. } => {}
+            // Late: it was ready once, and nothing more is asked of it.
+            Input::Ready | Input::Hung | Input::Waits => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::Spawned
+            | Input::SpawnFailed => self.impossible(input),
         }
     }
 

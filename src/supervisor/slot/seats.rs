@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::super::event::{Action, PortProbe, Transition};
-use super::super::ids::WorkerId;
+use super::super::ids::{Revision, WorkerId};
 use super::super::phase::{Input, Phase, Roll, Target, Wanted};
 use super::super::policy::SpareRule;
 use super::Slot;
@@ -70,6 +70,18 @@ impl Slot {
             self.retiring.as_ref().and_then(|retiring| retiring.phase().deadline()),
         ];
         others.into_iter().flatten().chain(self.phase.deadline()).min()
+    }
+
+    /// True if a worker of this revision is there or may still be spawned. The launch specs of all other revisions can
+    /// be forgotten.
+    pub fn needs(&self, revision: Revision) -> bool {
+        let of_others = [
+            self.spare.as_ref().map(|spare| spare.revision()),
+            self.retiring.as_ref().map(|retiring| retiring.revision()),
+        ];
+        self.revision == revision
+            || self.due_revision() == Some(revision)
+            || of_others.contains(&Some(revision))
     }
 
     /// Its workers of which some process is there.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::event::{Action, Remains, SpareFailure, Transition};
-use super::super::ids::{Revision, WorkerId};
+use super::super::ids::{Exit, Revision, WorkerId};
 use super::super::phase::{Input, KILL_AGAIN, Phase, SparePhase, Target, Wanted};
 use super::super::policy::SpareRule;
 use super::Slot;
@@ -72,54 +72,130 @@ impl Slot {
     }
 
     pub(super) fn step_spare(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        let Some(spare) = &mut self.spare else { return };
-        match (&mut spare.phase, input) {
-            (SparePhase::Starting { execd_at, .. }, Input::Spawned) => {
-                execd_at.get_or_insert(now);
+        let Some(spare) = &self.spare else { return };
+        match spare.phase {
+            SparePhase::Starting { .. } => self.spare_starting(input, now, actions),
+            SparePhase::Waiting { .. } => self.spare_waiting(input, now, actions),
+            SparePhase::Stopping { grace, .. } => {
+                if input == Input::Tick {
+                    let worker = WorkerId { slot: self.id, generation: spare.generation };
+                    actions.push(Action::Report(Transition::GraceOver { worker, grace }));
+                }
+                self.spare_ending(input, now, actions);
             }
-            (SparePhase::Starting { .. }, Input::Waits) => self.spare_waits(now, actions),
-            (SparePhase::Starting { .. }, Input::SpawnFailed) => {
+            SparePhase::Killing { .. } => self.spare_ending(input, now, actions),
+            // There is no process. The next one is prepared when the slot is settled.
+            SparePhase::Backoff { .. } | SparePhase::GivenUp => {}
+        }
+    }
+
+    fn spare_starting(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        match input {
+            Input::Spawned => self.note_spare_execd(now),
+            Input::Waits => self.spare_waits(now, actions),
+            Input::SpawnFailed => {
                 self.fail_spare(SpareFailure::NotSpawned, now, actions);
                 self.lose_spare(now);
             }
-            (SparePhase::Starting { .. }, Input::Tick) => {
+            Input::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
+            Input::Tick => {
                 self.fail_spare(SpareFailure::NeverWaited, now, actions);
                 self.end_spare(now, actions);
             }
+            // Early: it is asked for nothing before it has taken over.
+            Input::Ready | Input::Hung => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::Emptied => self.impossible(input),
+        }
+    }
+
+    fn spare_waiting(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        match input {
+            Input::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
             // It has waited for too long.
-            (SparePhase::Waiting { .. }, Input::Tick) => self.end_spare(now, actions),
-            (
-                SparePhase::Starting { .. } | SparePhase::Waiting { .. },
-                Input::Exited { exit, remains },
-            ) => {
-                self.fail_spare(SpareFailure::Exited(exit), now, actions);
-                match remains {
-                    Remains::Nothing => self.lose_spare(now),
-                    // They were swept.
-                    Remains::Members => self.await_spare(now),
-                }
-            }
-            (
-                SparePhase::Stopping { .. } | SparePhase::Killing { .. },
-                Input::Exited { remains: Remains::Nothing, .. }
-                | Input::Emptied
-                | Input::SpawnFailed,
-            ) => {
-                let worker = WorkerId { slot: self.id, generation: spare.generation };
-                actions.push(Action::Report(Transition::SpareStopped(worker)));
+            Input::Tick => self.end_spare(now, actions),
+            // Repeated: a signal interrupts a call, which is made again. Late: it was there before its exec was told.
+            Input::Waits | Input::Spawned => {}
+            // Early: it is asked for nothing before it has taken over.
+            Input::Ready | Input::Hung => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::SpawnFailed
+            | Input::Emptied => self.impossible(input),
+        }
+    }
+
+    fn spare_ending(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        match input {
+            Input::Exited { remains: Remains::Nothing, .. }
+            | Input::Emptied
+            | Input::SpawnFailed => {
+                let worker = self.spare().map(|(worker, _)| worker);
+                let stopped = worker.map(Transition::SpareStopped).map(Action::Report);
+                actions.extend(stopped);
                 self.lose_spare(now);
             }
-            (SparePhase::Stopping { grace, .. }, Input::Tick) => {
-                let grace = *grace;
-                let worker = WorkerId { slot: self.id, generation: spare.generation };
-                actions.push(Action::Report(Transition::GraceOver { worker, grace }));
-                self.kill_spare(now, actions);
-            }
-            (SparePhase::Killing { .. }, Input::Tick) => self.kill_spare(now, actions),
-            // The next one is prepared when the slot is settled.
-            (SparePhase::Backoff { .. }, Input::Tick) => {}
-            // Members keep the rest of the grace. All else is late, or early: nobody asks whether a spare is ready.
-            (_, _) => {}
+            Input::Tick => self.kill_spare(now, actions),
+            // Members keep the rest of the grace.
+            Input::Exited { remains: Remains::Members, .. } => {}
+            // Late: it was on its way when it was asked to stop.
+            Input::Spawned | Input::Waits | Input::Ready | Input::Hung => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed => self.impossible(input),
+        }
+    }
+
+    fn note_spare_execd(&mut self, now: Instant) {
+        if let Some(Spare { phase: SparePhase::Starting { execd_at, .. }, .. }) =
+            self.spare.as_deref_mut()
+        {
+            execd_at.get_or_insert(now);
+        }
+    }
+
+    /// It has exited unasked, and its group was swept.
+    fn spare_exited(
+        &mut self,
+        exit: Exit,
+        remains: Remains,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        self.fail_spare(SpareFailure::Exited(exit), now, actions);
+        match remains {
+            Remains::Nothing => self.lose_spare(now),
+            Remains::Members => self.await_spare(now),
         }
     }
 
@@ -133,27 +209,30 @@ impl Slot {
             return;
         };
         let failures = spare.failures;
+        let is_other = |target: Target| target.revision != spare.target.revision;
         match (spare.phase, due) {
             (SparePhase::Backoff { .. } | SparePhase::GivenUp, Due::None | Due::Any) => {
                 self.spare = None;
             }
             (SparePhase::Backoff { .. } | SparePhase::GivenUp, Due::One(target))
-                if target.revision != spare.target.revision =>
+                if is_other(target) =>
             {
                 self.prepare(target, 0, now, actions);
             }
             (SparePhase::Backoff { until }, Due::One(target)) if until <= now => {
                 self.prepare(target, failures, now, actions);
             }
+            (SparePhase::Backoff { .. } | SparePhase::GivenUp, Due::One(_)) => {}
             (SparePhase::Starting { .. } | SparePhase::Waiting { .. }, Due::None) => {
                 self.end_spare(now, actions);
             }
             (SparePhase::Starting { .. } | SparePhase::Waiting { .. }, Due::One(target))
-                if target.revision != spare.target.revision =>
+                if is_other(target) =>
             {
                 self.end_spare(now, actions);
             }
-            (_, _) => {}
+            (SparePhase::Starting { .. } | SparePhase::Waiting { .. }, Due::Any | Due::One(_)) => {}
+            (SparePhase::Stopping { .. } | SparePhase::Killing { .. }, _) => {}
         }
     }
 

@@ -180,8 +180,10 @@ impl Answer<'_> {
         self.actions.iter().try_for_each(|action| match action {
             Action::Spawn { worker, .. } | Action::Admit(worker) => {
                 match self.after.of(worker.slot) {
-                    // Its ready worker retires.
-                    Some(_) if self.hands_over(*action) => Ok(()),
+                    // Its ready worker retires: a law of spares.
+                    Some(facts) if matches!(action, Action::Admit(_)) && facts.life.is_some() => {
+                        Ok(())
+                    }
                     Some(facts) => law(*worker, facts),
                     None => broken(format!("{worker:?}: there is no such slot")),
                 }
@@ -208,12 +210,6 @@ impl Answer<'_> {
             }
             _ => Ok(()),
         })
-    }
-
-    /// True if this admits the spare of a slot that has a ready worker.
-    fn hands_over(&self, action: Action) -> bool {
-        let Action::Admit(worker) = action else { return false };
-        self.after.of(worker.slot).is_some_and(|facts| facts.is_ready() && facts.has_turn)
     }
 
     /// True if this is not the current worker of its slot.
