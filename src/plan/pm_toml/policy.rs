@@ -3,11 +3,9 @@
 use super::faults::PoolFault;
 use super::field::Field;
 use super::keys::{BackoffTable, MaxRestartsTable, PoolTable, StopTable};
-use super::pool::{Reader, ends_run, holds_port};
-use crate::plan::defaults::READY_WITHIN;
-use crate::plan::probe::ProbeSpec;
-use crate::plan::{Ready, ReadyBy, RestartWord, StopSpec};
-use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart, SpareRule};
+use super::pool::{Reader, ends_run};
+use crate::plan::{RestartWord, StopSpec};
+use crate::supervisor::{Backoff, MaxRestarts, Policy, Restart};
 
 impl Reader<'_> {
     /// What the supervisor decides with. When a worker is ready is not read here.
@@ -36,30 +34,6 @@ impl Reader<'_> {
             backoff: self.backoff(&table.backoff),
             grace: grace.map_or(default.grace, |grace| grace.0),
             ..default
-        }
-    }
-
-    /// When a slot has a spare, which has to come to its bind within the time that a worker has to become ready.
-    pub fn spare(&mut self, table: &PoolTable, ready: &Ready<ProbeSpec>) -> SpareRule {
-        let within = if ready.by == ReadyBy::Lived { READY_WITHIN } else { ready.within };
-        let has_spare = table.spare.value().is_some_and(|spare| *spare);
-        let max_age = table.spare_max_age.usable();
-        if let (Some(key), false) = (table.spare.key().filter(|_| has_spare), holds_port(table)) {
-            self.add_fault(key, PoolFault::SpareWithoutHoldPort);
-        }
-        if let Some((age, given)) = max_age {
-            if !has_spare {
-                self.add_fault(given.key.clone(), PoolFault::MaxAgeWithoutSpare);
-            } else if age.0.is_zero() {
-                let fault =
-                    PoolFault::Zero { key: "spare_max_age", example: "spare_max_age = \"1h\"" };
-                self.add_fault(given.at.clone(), fault);
-            }
-        }
-        match (holds_port(table), has_spare) {
-            (false, _) => SpareRule::Never,
-            (true, false) => SpareRule::ToReplace { within },
-            (true, true) => SpareRule::Always { within, max_age: max_age.map(|(age, _)| age.0) },
         }
     }
 
