@@ -91,8 +91,7 @@ table! {
         /// With `listen`: the IP address of the sockets.
         #[schemars(extend("default" = defaults::ADDRESS))]
         pub address: Field<Address>,
-        /// One more worker for each slot, which has started and waits at its bind(2): it takes over at once when the
-        /// worker of the slot is gone. Needs `hold_port`.
+        /// With `hold_port`: one more worker for each slot has started, and takes over at once when a worker is gone.
         #[schemars(extend("default" = false))]
         pub spare: Field<bool>,
         /// A spare that has waited for so long is replaced by another. None is by default.

@@ -60,7 +60,7 @@ pub struct WorkerFacts {
     pub port: Option<u16>,
     /// `None` if it was never spawned.
     pub pid: Option<Pid>,
-    /// From its spawn until now, or until its exit.
+    /// From its spawn, or from when it took over if it was a spare, until now, or until its exit.
     pub age: Duration,
     /// The number of the worker after it.
     pub successor: u64,

@@ -45,6 +45,8 @@ struct WorkerRecord {
     /// The writing end of its stdin, if that is to stay open. Nothing is written to it.
     stdin: Option<PipeWriter>,
     spawned_at: Instant,
+    /// When it took over, if it was a spare.
+    admitted_at: Option<Instant>,
     exited_at: Option<Instant>,
     /// Some process of it may be there.
     is_there: bool,
@@ -175,10 +177,10 @@ impl Record {
     }
 
     /// The spare is the latest worker from now on. Returns the log files that this slot may have stopped to use.
-    pub fn admit(&mut self, spare: WorkerId) -> Vec<PathBuf> {
+    pub fn admit(&mut self, spare: WorkerId, now: Instant) -> Vec<PathBuf> {
         if let Some(place) = self.others.iter().position(|record| record.id == spare) {
             let record = self.others.remove(place);
-            self.follow(record);
+            self.follow(WorkerRecord { admitted_at: Some(now), ..record });
         }
         self.forget_unused_specs()
     }
@@ -193,6 +195,7 @@ impl Record {
             pid: None,
             stdin: None,
             spawned_at: now,
+            admitted_at: None,
             exited_at: None,
             is_there: true,
             cause: None,
@@ -332,7 +335,9 @@ impl Record {
 }
 
 impl WorkerRecord {
+    /// How long it is there for its slot.
     fn age(&self, now: Instant) -> Duration {
-        self.exited_at.unwrap_or(now).saturating_duration_since(self.spawned_at)
+        let since = self.admitted_at.unwrap_or(self.spawned_at);
+        self.exited_at.unwrap_or(now).saturating_duration_since(since)
     }
 }

@@ -89,7 +89,7 @@ impl Slots {
     /// The spare is the latest worker of its slot from now on.
     pub fn admit(&mut self, worker: WorkerId, now: Instant) {
         let record = self.record_mut(worker.slot);
-        let logs = record.admit(worker);
+        let logs = record.admit(worker, now);
         record.measures.begin(now);
         self.unused_logs.extend(logs);
     }
