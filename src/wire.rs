@@ -6,17 +6,19 @@
 //! are only ever added, so a client ignores those that it does not know; an unknown field of a request is an error.
 
 mod backlog;
+mod commands;
 mod logs;
 pub mod openapi;
+mod spare;
 pub mod terminal;
-
-use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::backlog::Backlog;
+pub use self::commands::{Command, Kill, Reload, Scale, Shutdown, WaitFor};
 pub use self::logs::{LogFile, LogLine, LogStart};
+pub use self::spare::{Retiring, Spare, SparePhase};
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
@@ -78,6 +80,12 @@ pub struct SlotStatus {
     pub phase_until: Option<Time>,
     /// The worker that is there; `null` if there is none.
     pub worker: Option<Worker>,
+    /// The worker that has started and waits at its bind(2) to take over; `null` if there is none (`spare`).
+    #[serde(default)]
+    pub spare: Option<Spare>,
+    /// The worker from which a spare has taken over, until nothing is left of it.
+    #[serde(default)]
+    pub retiring: Option<Retiring>,
     /// How often a worker was replaced, for any reason.
     pub restarts: u64,
     /// Failed starts in a row.
@@ -263,87 +271,6 @@ impl EventKind {
 
 /// The name of the problem that more clients want a stream than pm gives one.
 pub const TOO_MANY_STREAMS: &str = "too-many-streams";
-
-/// Which slots a command is about, and whether it waits. The body of `POST /v1/start`, `/v1/stop` and `/v1/restart`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Command {
-    /// `web`, `web.2`, `:8081` or `all`.
-    pub slots: Vec<String>,
-    #[serde(default)]
-    pub wait: WaitFor,
-    /// At most this long.
-    #[serde(default = "Command::default_timeout")]
-    pub timeout_seconds: f64,
-    /// `restart`: one ready worker of a pool after another.
-    #[serde(default)]
-    pub roll: bool,
-    /// `stop`: by SIGKILL, at once.
-    #[serde(default)]
-    pub now: bool,
-}
-
-impl Command {
-    pub fn default_timeout() -> f64 {
-        60.0
-    }
-}
-
-/// What the answer to a command waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// Until what was commanded is so.
-    #[default]
-    Done,
-    Nothing,
-}
-
-/// The body of `POST /v1/kill`: a signal to the workers. What is wanted stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Kill {
-    pub slots: Vec<String>,
-    /// `HUP`, `SIGHUP` or `1`.
-    #[serde(default = "Kill::default_signal")]
-    pub signal: String,
-}
-
-impl Kill {
-    pub fn default_signal() -> String {
-        "KILL".into()
-    }
-}
-
-/// The body of `POST /v1/scale`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Scale {
-    /// The number of workers that each of these pools is to have: `5`, `+1` or `-1`.
-    pub pools: BTreeMap<String, String>,
-    #[serde(default)]
-    pub wait: WaitFor,
-    #[serde(default = "Command::default_timeout")]
-    pub timeout_seconds: f64,
-}
-
-/// The body of `POST /v1/reload`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Reload {
-    /// Say what would change, and change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// The body of `POST /v1/shutdown`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Shutdown {
-    /// By SIGKILL, at once.
-    #[serde(default)]
-    pub now: bool,
-}
 
 /// The answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

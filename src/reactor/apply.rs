@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Reactor;
 use super::health::Purpose;
 use super::slots::Parts;
-use crate::supervisor::{Action, Event, PortProbe, Revision, Transition, WorkerId};
+use crate::supervisor::{Action, Event, PortProbe, Revision, Slot, Transition, WorkerId};
 use crate::sys::{ProbeId, SpawnError};
 
 impl Reactor {
@@ -49,10 +49,13 @@ impl Reactor {
             Action::Spawn { worker, revision, port } => {
                 return self.spawn(worker, revision, port);
             }
+            Action::Prepare { worker, revision } => return self.prepare(worker, revision),
+            Action::Admit(worker) => self.admit(worker),
             Action::Terminate(worker) => {
                 self.slots.measure_stop(worker, self.clock.now());
                 self.stop_probes(worker);
                 self.children.terminate(worker);
+                self.held_ports.refuse_waiting(worker);
             }
             Action::Kill(worker) => {
                 self.slots.measure_stop(worker, self.clock.now());
@@ -85,6 +88,33 @@ impl Reactor {
         parts.output.open_spare_pipe(&mut parts.registrar);
         slots.measure_start(worker, clock.moment().wall.seconds());
         event
+    }
+
+    /// Begins to start a spare. As [`Reactor::spawn`].
+    fn prepare(&mut self, worker: WorkerId, revision: Revision) -> Option<Event> {
+        let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
+        let (registrar, now) = (poller.registrar(), clock.now());
+        let mut parts = Parts { children, health, held_ports, output, registrar, now };
+        let event = slots.prepare(worker, revision, &mut parts);
+        parts.output.open_spare_pipe(&mut parts.registrar);
+        event
+    }
+
+    /// The spare is the worker of its slot: it may bind its port, and is asked whether it is ready.
+    fn admit(&mut self, worker: WorkerId) {
+        if let Some((before, _)) = self.supervisor.slot(worker.slot).and_then(Slot::retiring) {
+            self.stop_probes(before);
+        }
+        self.held_ports.admit(worker);
+        let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
+        slots.admit(worker, clock.now());
+        slots.measure_start(worker, clock.moment().wall.seconds());
+        if children.has_execd(worker) {
+            slots.measure_exec(worker, clock.read());
+            let (registrar, now) = (poller.registrar(), clock.now());
+            let mut parts = Parts { children, health, held_ports, output, registrar, now };
+            slots.watch_start(worker, &mut parts);
+        }
     }
 
     /// The worker has exec'd. If it was terminated before that, it is not probed any more.

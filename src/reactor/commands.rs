@@ -187,7 +187,7 @@ impl Reactor {
         let slots = self.resolve(&command.slots)?;
         let is_down = |slot: &SlotId| {
             let slot = self.supervisor.slot(*slot);
-            slot.is_none_or(|slot| slot.wanted() != Wanted::Up && slot.phase() == Phase::Idle)
+            slot.is_none_or(|slot| slot.wanted() != Wanted::Up && slot.is_empty())
         };
         let outcome = if slots.iter().all(is_down) { Outcome::Already } else { Outcome::Done };
         for slot in &slots {

@@ -253,6 +253,7 @@ impl Reactor {
                 let probe = self.health.on_exited(worker, &mut self.poller.registrar());
                 self.kill_probe(probe);
                 if remains == Remains::Nothing {
+                    self.slots.on_emptied(worker);
                     self.held_ports.on_emptied(worker, &mut self.poller.registrar());
                 }
                 self.handle(Event::Exited { worker, exit, remains });
@@ -278,6 +279,7 @@ impl Reactor {
     fn note_emptied(&mut self) {
         for worker in self.children.take_emptied() {
             self.slots.measure_emptied(worker, self.clock.now());
+            self.slots.on_emptied(worker);
             self.held_ports.on_emptied(worker, &mut self.poller.registrar());
             self.handle(Event::Emptied(worker));
         }
@@ -323,6 +325,7 @@ impl Reactor {
         let progress = self.held_ports.answer(&mut self.poller.registrar());
         for heard in self.held_ports.take_heard() {
             match heard {
+                Heard::Waits(worker) => self.handle(Event::Waits(worker)),
                 Heard::Listens(worker) => self.note_listening(worker),
                 Heard::NotHeld(worker, why) => self.report_not_held(worker, why),
             }
@@ -332,6 +335,7 @@ impl Reactor {
 
     /// The worker listens: if that makes it ready, it is.
     fn note_listening(&mut self, worker: WorkerId) {
+        self.handle(Event::Listens(worker));
         let spec = self.slots.spec(worker);
         if spec.is_some_and(|spec| spec.plan.ready.by == ReadyBy::Listen) {
             self.handle(Event::Ready(worker));

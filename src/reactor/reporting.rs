@@ -2,15 +2,18 @@
 //!
 //! What a report is, and its sentences, are in [`super::report`].
 
+use std::time::Duration;
+
 use super::Reactor;
 use super::output::{LastOutput, Progress};
 use super::report::{
-    Death, Delay, Delays, ProbeFailure, Rejected, Report, Retry, RunEvent, WorkerEvent,
+    Death, Delay, Delays, ProbeFailure, Rejected, Report, Retry, RunEvent, SpareEnd, WorkerEvent,
 };
 use super::slots::FailureKind;
 use super::slots::history::PhaseChange;
 use crate::supervisor::{
-    Exit, Next, Policy, PoolEnd, SlotId, Stop, StopReason, Transition, Wanted, WorkerId,
+    Exit, Next, Policy, PoolEnd, SlotId, SpareFailure, Stop, StopReason, Transition, Wanted,
+    WorkerId,
 };
 use crate::sys::port_calls::CannotHold;
 use crate::wire::{EventKind, Reason};
@@ -102,6 +105,14 @@ impl Reactor {
                 self.report_worker(worker, WorkerEvent::Hung { failure, failures });
             }
             Transition::Replacing(worker) => self.report_worker(worker, WorkerEvent::Replacing),
+            Transition::SpareWaits(worker) => self.report_worker(worker, WorkerEvent::SpareWaits),
+            Transition::SpareFailed { worker, how, wait } => {
+                self.report_spare_failed(worker, how, wait);
+            }
+            Transition::SpareStopped(worker) => {
+                self.read_last(worker);
+                self.report_worker(worker, WorkerEvent::SpareStopped);
+            }
             Transition::Stopped { worker, next } => {
                 self.read_last(worker);
                 // What comes after an unasked exit was reported with the exit.
@@ -212,12 +223,28 @@ impl Reactor {
         self.report_waiting_in_vain(worker.slot, next);
     }
 
+    fn report_spare_failed(&mut self, worker: WorkerId, how: SpareFailure, wait: Option<Duration>) {
+        let how = match how {
+            SpareFailure::Exited(exit) => SpareEnd::Exited(self.death(worker, exit)),
+            SpareFailure::NotSpawned => match self.slots.failure(worker.slot) {
+                Some((failure, _)) => SpareEnd::NotSpawned(failure),
+                None => return,
+            },
+            SpareFailure::NeverWaited => {
+                let within = self.policy(worker.slot).spare.within();
+                SpareEnd::NeverWaited(within.unwrap_or_default())
+            }
+        };
+        self.report_worker(worker, WorkerEvent::SpareFailed { how, wait });
+    }
+
     /// If a slot has failed for good, the pools that wait for its own are not started. Reported for the first slot of a
     /// pool, once nothing is left of its worker.
     fn report_waiting_in_vain(&mut self, slot: SlotId, next: Next) {
         match next {
             Next::GiveUp | Next::TooManyRestarts | Next::End => {}
-            Next::Spawn | Next::Backoff(_) | Next::Down => return,
+            Next::Spawn | Next::TakeOver | Next::Replaced => return,
+            Next::Backoff(_) | Next::Down => return,
         }
         let pool = self.slots.pool(slot);
         let waiting = self.slots.pool_names(&self.supervisor.waiting_for(pool));
@@ -234,7 +261,10 @@ impl Reactor {
 
     fn report_worker(&mut self, worker: WorkerId, event: WorkerEvent) {
         let at = self.clock.moment();
-        let facts = self.slots.facts(worker, at.now);
+        let mut facts = self.slots.facts(worker, at.now);
+        if let Some(slot) = self.supervisor.slot(worker.slot) {
+            facts.successor = slot.successor_of(worker);
+        }
         let (slot, time) = (facts.name.clone(), self.clock.time());
         let report = Report::of_worker(at, facts, event);
         report.write(&mut self.output);

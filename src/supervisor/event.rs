@@ -36,6 +36,10 @@ pub enum Event {
     Exited { worker: WorkerId, exit: Exit, remains: Remains },
     /// The last member of a group that had outlived its leader is gone.
     Emptied(WorkerId),
+    /// A spare has come to its bind(2), and waits there.
+    Waits(WorkerId),
+    /// The worker listens on its port. It may be not ready yet, but takes what connects from now on.
+    Listens(WorkerId),
     /// Time has passed.
     Tick,
 }
@@ -55,7 +59,9 @@ impl Event {
             | Self::Spawned(worker)
             | Self::SpawnFailed(worker)
             | Self::Exited { worker, .. }
-            | Self::Emptied(worker) => Some(worker.slot),
+            | Self::Emptied(worker)
+            | Self::Waits(worker)
+            | Self::Listens(worker) => Some(worker.slot),
             Self::Asked(_) | Self::Tick => None,
         }
     }
@@ -65,9 +71,8 @@ impl Action {
     /// The worker that it is about, if it is about one.
     pub fn worker(self) -> Option<WorkerId> {
         match self {
-            Self::Spawn { worker, .. } | Self::Terminate(worker) | Self::Kill(worker) => {
-                Some(worker)
-            }
+            Self::Spawn { worker, .. } | Self::Prepare { worker, .. } => Some(worker),
+            Self::Admit(worker) | Self::Terminate(worker) | Self::Kill(worker) => Some(worker),
             Self::Report(transition) => Some(transition.worker()),
             Self::ReportStop(_) | Self::Finish { .. } | Self::Leave => None,
         }
@@ -85,7 +90,10 @@ impl Transition {
             | Self::Crashed { worker, .. }
             | Self::FailedStart { worker, .. }
             | Self::SpawnFailed { worker, .. }
-            | Self::Stopped { worker, .. } => worker,
+            | Self::Stopped { worker, .. }
+            | Self::SpareWaits(worker)
+            | Self::SpareFailed { worker, .. }
+            | Self::SpareStopped(worker) => worker,
         }
     }
 }
@@ -124,6 +132,10 @@ pub enum Action {
     /// [`Event::SpawnFailed`], or with [`Event::Exited`] alone if it dies on its way. The answer may come late: until
     /// then the worker may be terminated and killed as any other.
     Spawn { worker: WorkerId, revision: Revision, port: PortProbe },
+    /// As [`Action::Spawn`], but this worker is a spare: it waits at its bind(2), which is told by [`Event::Waits`].
+    Prepare { worker: WorkerId, revision: Revision },
+    /// The spare is the current worker of its slot from now on: what it waits for is granted.
+    Admit(WorkerId),
     /// The stop signal to the worker's group.
     Terminate(WorkerId),
     /// SIGKILL to the worker's group.
@@ -225,13 +237,29 @@ pub enum Transition {
     NeverReady(WorkerId),
     /// It hangs and is terminated.
     Hung(WorkerId),
-    /// It is terminated because the plan has changed; the next worker is spawned by the new revision.
+    /// It is replaced because the plan has changed or a command asked for that. It is terminated now, or, if a spare
+    /// takes over, when that one is ready.
     Replacing(WorkerId),
     /// Its group is empty after it was terminated, was killed, or crashed and left members. If the plan no longer has
     /// its slot, the slot is forgotten now.
     Stopped { worker: WorkerId, next: Next },
     /// Its grace is over and its group is not empty: it is killed.
     GraceOver { worker: WorkerId, grace: Duration },
+    /// The spare has started and waits to take over.
+    SpareWaits(WorkerId),
+    /// The spare has failed; the next one is prepared after this wait, and none if it is `None`.
+    SpareFailed { worker: WorkerId, how: SpareFailure, wait: Option<Duration> },
+    /// The spare was not needed any more, and its group is empty.
+    SpareStopped(WorkerId),
+}
+
+/// How a spare has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpareFailure {
+    Exited(Exit),
+    NotSpawned,
+    /// It did not come to its bind(2) in time, and is terminated.
+    NeverWaited,
 }
 
 /// What comes after a worker.
@@ -239,6 +267,10 @@ pub enum Transition {
 pub enum Next {
     /// The next worker, as soon as the group is empty.
     Spawn,
+    /// The spare takes over, as soon as the group is empty.
+    TakeOver,
+    /// A spare has taken over before.
+    Replaced,
     /// The next worker after this wait.
     Backoff(Duration),
     /// None until the slot is started again: too many failed starts in a row.

@@ -36,14 +36,14 @@ use std::time::Instant;
 
 pub use backoff::Backoff;
 pub use event::{
-    Action, Event, Failed, Next, Outcome, PoolEnd, PortProbe, Remains, SlotFailure, Stop, StopKind,
-    StopOrder, StopReason, Transition, Wish,
+    Action, Event, Failed, Next, Outcome, PoolEnd, PortProbe, Remains, SlotFailure, SpareFailure,
+    Stop, StopKind, StopOrder, StopReason, Transition, Wish,
 };
 pub use ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use ordering::Ordering;
 use phase::{Input, KILL_AGAIN};
-pub use phase::{Phase, Wanted};
-pub use policy::{MaxRestarts, Policy, Readiness, Restart};
+pub use phase::{Phase, RetiringPhase, SparePhase, Wanted};
+pub use policy::{MaxRestarts, Policy, Readiness, Restart, SpareRule};
 pub use slot::Slot;
 pub use spec::{PoolEntry, SlotEntry, TableSpec};
 pub use state_hash::Memory;
@@ -84,8 +84,8 @@ impl Supervisor {
 
     /// Takes in one event and appends what follows from it to `actions`.
     ///
-    /// Late events are safe: an event about a worker that is not the current one of its slot changes nothing, nor does
-    /// an event about a slot that is not in the table.
+    /// Late events are safe: an event about a worker that is none of its slot any more changes nothing, nor does an
+    /// event about a slot that is not in the table.
     pub fn handle(&mut self, event: Event, now: Instant, actions: &mut Vec<Action>) {
         match event {
             Event::Start(slot) => self.start(slot, Input::Start, now, actions),
@@ -104,6 +104,10 @@ impl Supervisor {
                 self.note_failure(worker);
             }
             Event::Emptied(worker) => self.inform(worker, Input::Emptied, now, actions),
+            Event::Waits(worker) => self.inform(worker, Input::Waits, now, actions),
+            Event::Listens(worker) => {
+                self.table.change(worker.slot, |slot| slot.on_listening(worker, now, actions));
+            }
             Event::Tick => self.tick(now, actions),
         }
         self.settle(now, actions);
@@ -224,8 +228,9 @@ impl Supervisor {
     }
 
     fn inform(&mut self, worker: WorkerId, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        if self.phase_of(worker).is_some() {
-            self.step(worker.slot, input, now, actions);
+        let is_of_slot = self.slot(worker.slot).and_then(|slot| slot.seat(worker));
+        if let Some(seat) = is_of_slot {
+            self.table.change(worker.slot, |slot| slot.step_at(seat, input, now, actions));
         }
     }
 
@@ -236,7 +241,7 @@ impl Supervisor {
     fn tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.end_run(now, actions);
         for slot in self.table.due(now) {
-            self.step(slot, Input::Tick, now, actions);
+            self.table.change(slot, |slot| slot.tick(now, actions));
         }
     }
 

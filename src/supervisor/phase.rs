@@ -47,6 +47,38 @@ pub enum Phase {
     GivenUp,
 }
 
+/// What the spare of a slot is at. As with a [`Phase`], leaving it cancels its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SparePhase {
+    /// There is no process. The next one is prepared at `until`.
+    Backoff { until: Instant },
+    /// There is no process, and none is prepared until another revision or another worker is wanted.
+    GivenUp,
+    /// It is on its way to its bind(2), and has failed if it is not there at `wait_by`.
+    Starting { execd_at: Option<Instant>, wait_by: Instant },
+    /// It waits at its bind(2), until `until` at most.
+    Waiting { since: Instant, until: Option<Instant> },
+    /// It is not needed any more, and was sent the stop signal.
+    Stopping { grace: Duration, kill_at: Instant },
+    /// It was sent SIGKILL, first at `since`.
+    Killing { since: Instant, again_at: Instant },
+}
+
+/// What a worker is at that a spare takes over from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetiringPhase {
+    /// It serves until the one that takes over is ready.
+    Serving,
+    Stopping {
+        grace: Duration,
+        kill_at: Instant,
+    },
+    Killing {
+        since: Instant,
+        again_at: Instant,
+    },
+}
+
 /// The part of a slot in the roll of its pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Roll {
@@ -55,6 +87,8 @@ pub(super) enum Roll {
     None,
     /// Its worker is to be replaced.
     Due(Target),
+    /// Its turn has come: its ready worker stays until a spare takes over.
+    Turn(Target),
     /// Its worker was replaced, and the roll of the pool is not over.
     Done,
     /// As `Done`, and the plan has changed again: its worker is to be replaced once more.
@@ -101,6 +135,8 @@ pub(super) enum Input {
         remains: Remains,
     },
     Emptied,
+    /// A spare has come to its bind(2).
+    Waits,
     /// The deadline of the phase has come.
     Tick,
 }
@@ -136,12 +172,69 @@ impl Phase {
     }
 }
 
+impl SparePhase {
+    pub fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Backoff { until } => Some(until),
+            Self::Starting { wait_by, .. } => Some(wait_by),
+            Self::Waiting { until, .. } => until,
+            Self::Stopping { kill_at, .. } => Some(kill_at),
+            Self::Killing { again_at, .. } => Some(again_at),
+            Self::GivenUp => None,
+        }
+    }
+
+    /// True if some process of it is there.
+    pub fn has_worker(self) -> bool {
+        match self {
+            Self::Starting { .. } | Self::Waiting { .. } => true,
+            Self::Stopping { .. } | Self::Killing { .. } => true,
+            Self::Backoff { .. } | Self::GivenUp => false,
+        }
+    }
+
+    /// True if it was sent a stop signal or SIGKILL and some process of it is there.
+    pub fn is_ending(self) -> bool {
+        matches!(self, Self::Stopping { .. } | Self::Killing { .. })
+    }
+}
+
+impl RetiringPhase {
+    pub fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Serving => None,
+            Self::Stopping { kill_at, .. } => Some(kill_at),
+            Self::Killing { again_at, .. } => Some(again_at),
+        }
+    }
+
+    /// True if it was sent a stop signal or SIGKILL.
+    pub fn is_ending(self) -> bool {
+        self != Self::Serving
+    }
+}
+
 impl Roll {
     /// What the next worker is spawned by, if the slot is due.
     pub fn target(self) -> Option<Target> {
         match self {
-            Self::Due(target) | Self::DoneAndDue(target) => Some(target),
+            Self::Due(target) | Self::Turn(target) | Self::DoneAndDue(target) => Some(target),
             Self::None | Self::Done => None,
+        }
+    }
+
+    /// What a spare is prepared by that is to take over from the ready worker.
+    pub fn turn(self) -> Option<Target> {
+        match self {
+            Self::Turn(target) => Some(target),
+            Self::None | Self::Due(_) | Self::Done | Self::DoneAndDue(_) => None,
+        }
+    }
+
+    /// The ready worker is to be replaced now, by a spare.
+    pub fn take_turn(&mut self) {
+        if let Some(target) = self.target() {
+            *self = Self::Turn(target);
         }
     }
 
@@ -158,9 +251,20 @@ impl Roll {
         matches!(self, Self::Done | Self::DoneAndDue(_))
     }
 
+    /// No spare replaces the ready worker after all: it waits again.
+    pub fn lose_turn(&mut self) {
+        if let Self::Turn(target) = *self {
+            *self = Self::Due(target);
+        }
+    }
+
     /// The plan wants another worker there.
     pub fn set_due(&mut self, target: Target) {
-        *self = if self.is_done() { Self::DoneAndDue(target) } else { Self::Due(target) };
+        *self = match self {
+            Self::None | Self::Due(_) => Self::Due(target),
+            Self::Turn(_) => Self::Turn(target),
+            Self::Done | Self::DoneAndDue(_) => Self::DoneAndDue(target),
+        };
     }
 
     /// The plan wants the worker that is there after all.
@@ -170,6 +274,7 @@ impl Roll {
 
     /// The roll of the pool is over.
     pub fn end(&mut self) {
+        debug_assert!(self.turn().is_none(), "a turn ends before the roll");
         *self = self.target().map_or(Self::None, Self::Due);
     }
 }

@@ -18,6 +18,19 @@ pub struct Policy {
     pub backoff: Backoff,
     /// The time from the stop signal to SIGKILL. Zero: SIGKILL at once.
     pub grace: Duration,
+    pub spare: SpareRule,
+}
+
+/// When a slot has a spare: a worker that has started and waits at its bind(2) until it is to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpareRule {
+    /// A worker is replaced when it is gone.
+    Never,
+    /// A ready worker is replaced by a spare, and stopped when that one is ready. A spare that does not come to its
+    /// bind within this time has failed.
+    ToReplace { within: Duration },
+    /// A spare is there whenever the worker is ready. One that has waited for `max_age` is replaced by another.
+    Always { within: Duration, max_age: Option<Duration> },
 }
 
 /// Which exits are followed by a new worker.
@@ -53,6 +66,7 @@ impl Default for Policy {
             ready: Readiness::Lived { after: Duration::from_secs(1) },
             backoff: Backoff::default(),
             grace: Duration::from_secs(5),
+            spare: SpareRule::Never,
         }
     }
 }
@@ -64,6 +78,23 @@ impl Restart {
             Self::Always => true,
             Self::OnFailure => !exit.is_success(),
             Self::Never => false,
+        }
+    }
+}
+
+impl SpareRule {
+    /// The time within which a spare has to come to its bind; `None` if there is none.
+    pub fn within(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::ToReplace { within } | Self::Always { within, .. } => Some(within),
+        }
+    }
+
+    pub(super) fn max_age(self) -> Option<Duration> {
+        match self {
+            Self::Never | Self::ToReplace { .. } => None,
+            Self::Always { max_age, .. } => max_age,
         }
     }
 }

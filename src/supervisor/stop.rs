@@ -64,12 +64,14 @@ impl Supervisor {
         actions: &mut Vec<Action>,
     ) {
         self.course = Course::Draining { since: now, killing_since: None, outcome };
-        // This sends nothing yet: the stop order decides which workers are terminated now.
-        self.step_all(Input::Stop, now, actions);
+        // This stops spares alone: the stop order decides which workers are terminated now.
+        let mut stops = Vec::new();
+        self.step_all(Input::Stop, now, &mut stops);
         let order =
             if self.stops_in_order() { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
         let stop = self.report_stop(reason, StopKind::Terminate, order);
         actions.push(Action::ReportStop(stop));
+        actions.append(&mut stops);
     }
 
     fn kill(&mut self, wish: Wish, now: Instant, actions: &mut Vec<Action>) {
@@ -88,9 +90,12 @@ impl Supervisor {
     fn report_stop(&self, reason: StopReason, how: StopKind, order: StopOrder) -> Stop {
         let mut workers = 0;
         let mut longest_grace = Duration::ZERO;
-        for slot in self.table.iter().filter(|slot| slot.phase().has_worker()) {
-            workers += 1;
-            longest_grace = longest_grace.max(slot.policy().grace);
+        for slot in self.table.iter() {
+            let of_slot = slot.workers().count();
+            workers += of_slot;
+            if of_slot > 0 {
+                longest_grace = longest_grace.max(slot.policy().grace);
+            }
         }
         let how = if longest_grace.is_zero() { StopKind::Kill } else { how };
         Stop { reason, how, workers, longest_grace, order }

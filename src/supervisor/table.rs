@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::ids::{PoolId, SlotId};
-use super::phase::{Phase, Wanted};
+use super::phase::Wanted;
 use super::slot::Slot;
 use super::slot::flags::{Flag, Going};
 use super::spec::SlotEntry;
@@ -25,7 +25,7 @@ pub(super) struct SlotTable {
 struct Index {
     deadlines: BTreeSet<(Instant, SlotId)>,
     flags: BTreeSet<(Flag, PoolId, SlotId)>,
-    /// Those whose worker is ending ([`Phase::is_ending`]).
+    /// Those that have a worker that is ending ([`Slot::ending`]).
     ending: BTreeSet<SlotId>,
     /// How many slots are not idle.
     not_idle: usize,
@@ -222,10 +222,10 @@ impl Entry {
     fn of(slot: &Slot) -> Self {
         Self {
             pool: slot.pool(),
-            deadline: slot.phase().deadline(),
+            deadline: slot.deadline(),
             flags: Flag::ALL.map(|flag| slot.has(flag)),
-            is_ending: slot.phase().is_ending(),
-            is_idle: slot.phase() == Phase::Idle,
+            is_ending: slot.ending().next().is_some(),
+            is_idle: slot.is_empty(),
             going: slot.going(),
         }
     }

@@ -151,6 +151,7 @@ impl Table {
         let report = |action: &mut Action| match action {
             Action::Report(transition) => Some(*transition),
             Action::Spawn { .. } | Action::Terminate(_) | Action::Kill(_) => None,
+            Action::Prepare { .. } | Action::Admit(_) => None,
             Action::ReportStop(_) | Action::Finish { .. } | Action::Leave => None,
         };
         self.reports.clear();

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use pm::supervisor::{
     Action, Event, Next, Outcome, Phase, PoolEnd, PortProbe, Remains, Slot, SlotEntry, SlotId,
-    Stop, StopKind, StopOrder, StopReason, TableSpec, Transition, Wanted,
+    SpareFailure, Stop, StopKind, StopOrder, StopReason, TableSpec, Transition, Wanted,
 };
 
 use crate::facts::Facts;
 use crate::laws::{Told, is_late};
-use crate::record::{Grant, Record};
+use crate::record::{Grant, Record, worker_of};
 
 #[derive(Default)]
 pub struct Coverage {
@@ -40,6 +40,9 @@ impl Coverage {
                 Told::Plan(spec) => Some(plan_name(spec, seen)),
                 Told::Event(event) => {
                     let (name, slot) = event_name(event, record, now);
+                    if worker_of(event).is_some_and(|of| record.other_life(of).is_some()) {
+                        continue;
+                    }
                     let name = if is_late(event, record) { "Late" } else { name };
                     slot.is_none_or(|slot| slot == seen.id()).then_some(name)
                 }
@@ -103,6 +106,28 @@ impl Coverage {
                 (
                     "is on its way to its program",
                     facts.life.as_ref().is_some_and(|life| life.execd_at.is_none()),
+                ),
+                ("a spare waits", facts.others.spare.as_ref().is_some_and(|spare| spare.waits())),
+                (
+                    "a spare waits beside a worker that starts",
+                    facts.life.as_ref().is_some_and(|life| !life.is_ready())
+                        && facts.others.spare.as_ref().is_some_and(|spare| spare.waits()),
+                ),
+                (
+                    "a worker retires and serves",
+                    facts.others.retiring.as_ref().is_some_and(|life| life.is_unsignalled()),
+                ),
+                (
+                    "a worker retires and is stopped",
+                    facts.others.retiring.as_ref().is_some_and(|life| life.was_signalled()),
+                ),
+                (
+                    "a slot is empty while its last worker retires",
+                    facts.life.is_none() && facts.others.retiring.is_some(),
+                ),
+                (
+                    "no more spares are tried",
+                    facts.others.failed.is_some_and(|failed| failed.next_at.is_none()),
                 ),
                 ("hung and is not yet gone", facts.life.as_ref().is_some_and(|life| life.has_hung)),
             ];
@@ -196,8 +221,15 @@ const EVENTS: [&str; 23] = [
     "Remove",
     "Again",
 ];
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 32] = [
     "Spawn",
+    "Prepare",
+    "Admit",
+    "Transition::SpareWaits",
+    "SpareFailure::Exited",
+    "SpareFailure::NotSpawned",
+    "SpareFailure::NeverWaited",
+    "Transition::SpareStopped",
     "Respawn",
     "Terminate",
     "Kill",
@@ -223,15 +255,23 @@ const ACTIONS: [&str; 25] = [
     "Finish::Failed",
     "Finish::GaveUp",
 ];
-const NEXTS: [&str; 6] = [
+const NEXTS: [&str; 8] = [
     "Next::Spawn",
+    "Next::TakeOver",
+    "Next::Replaced",
     "Next::Backoff",
     "Next::GiveUp",
     "Next::TooManyRestarts",
     "Next::End",
     "Next::Down",
 ];
-const SITUATIONS: [&str; 13] = [
+const SITUATIONS: [&str; 19] = [
+    "a spare waits",
+    "a spare waits beside a worker that starts",
+    "a worker retires and serves",
+    "a worker retires and is stopped",
+    "a slot is empty while its last worker retires",
+    "no more spares are tried",
     "waits to start",
     "waits to stop",
     "waits to stop in a drain",
@@ -290,6 +330,8 @@ fn event_name(event: Event, record: &Record, now: Instant) -> (&'static str, Opt
         Event::Exited { worker, remains: Remains::Nothing, .. } => ("Exited", Some(worker.slot)),
         Event::Exited { worker, remains: Remains::Members, .. } => ("Exited+", Some(worker.slot)),
         Event::Emptied(worker) => ("Emptied", Some(worker.slot)),
+        Event::Waits(worker) => ("Waits", Some(worker.slot)),
+        Event::Listens(worker) => ("Listens", Some(worker.slot)),
         Event::Tick => ("Tick", None),
     }
 }
@@ -298,6 +340,15 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
     match action {
         Action::Spawn { port: PortProbe::Needed, .. } => ("Spawn", None),
         Action::Spawn { port: PortProbe::Skipped, .. } => ("Respawn", None),
+        Action::Prepare { .. } => ("Prepare", None),
+        Action::Admit(_) => ("Admit", None),
+        Action::Report(Transition::SpareWaits(_)) => ("Transition::SpareWaits", None),
+        Action::Report(Transition::SpareFailed { how, .. }) => match how {
+            SpareFailure::Exited(_) => ("SpareFailure::Exited", None),
+            SpareFailure::NotSpawned => ("SpareFailure::NotSpawned", None),
+            SpareFailure::NeverWaited => ("SpareFailure::NeverWaited", None),
+        },
+        Action::Report(Transition::SpareStopped(_)) => ("Transition::SpareStopped", None),
         Action::Terminate(_) => ("Terminate", None),
         Action::Kill(_) => ("Kill", None),
         Action::Report(Transition::Ready(_)) => ("Transition::Ready", None),
@@ -336,6 +387,8 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
 fn next_name(next: Next) -> &'static str {
     match next {
         Next::Spawn => "Next::Spawn",
+        Next::TakeOver => "Next::TakeOver",
+        Next::Replaced => "Next::Replaced",
         Next::Backoff(_) => "Next::Backoff",
         Next::GiveUp => "Next::GiveUp",
         Next::TooManyRestarts => "Next::TooManyRestarts",

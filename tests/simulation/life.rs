@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pm::supervisor::{Event, Exit, Remains, Revision, WorkerId};
 
 /// All that can be told of a worker.
-pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 7] {
+pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 9] {
     [
         Event::Ready(worker),
         Event::Hung(worker),
@@ -14,6 +14,8 @@ pub fn events_of(worker: WorkerId, exit: Exit) -> [Event; 7] {
         Event::Exited { worker, exit, remains: Remains::Nothing },
         Event::Exited { worker, exit, remains: Remains::Members },
         Event::Emptied(worker),
+        Event::Waits(worker),
+        Event::Listens(worker),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use pm::supervisor::{
     Backoff, MaxRestarts, Policy, PoolEntry, PoolId, Readiness, Restart, Revision, SlotEntry,
-    SlotId, TableSpec,
+    SlotId, SpareRule, TableSpec,
 };
 
 use crate::record::Record;
@@ -170,5 +170,12 @@ fn policy(rng: &mut Rng) -> Policy {
     let give_up_after = NonZeroU32::new([0, 0, 1, 2, 3, 8][rng.usize(0..6)]);
     let grace = if rng.u32(0..6) == 0 { Duration::ZERO } else { millis(rng, 6_000) };
     let backoff = Backoff { first, max, give_up_after };
-    Policy { restart, max_restarts, ready, backoff, grace }
+    let within = millis(rng, 3_000);
+    let max_age = (rng.u32(0..3) == 0).then(|| millis(rng, 20_000));
+    let spare = match rng.u32(0..8) {
+        0..=4 => SpareRule::Never,
+        5 => SpareRule::ToReplace { within },
+        _ => SpareRule::Always { within, max_age },
+    };
+    Policy { restart, max_restarts, ready, backoff, grace, spare }
 }

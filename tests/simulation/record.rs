@@ -74,7 +74,17 @@ impl Record {
         self.of(worker.slot).is_some_and(|facts| facts.generation == worker.generation)
     }
 
-    /// The life of this worker, while it lasts.
+    /// The life of this worker, while it lasts, whether it is the current one of its slot or not.
+    pub fn any_life(&self, worker: WorkerId) -> Option<&Life> {
+        self.life(worker).or_else(|| self.other_life(worker))
+    }
+
+    /// The life of this spare or retiring worker, while it lasts.
+    pub fn other_life(&self, worker: WorkerId) -> Option<&Life> {
+        self.of(worker.slot)?.others.life(worker)
+    }
+
+    /// The life of this current worker, while it lasts.
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
         self.of(worker.slot)?.life.as_ref().filter(|life| life.worker == worker)
     }
@@ -135,7 +145,7 @@ impl Record {
     pub fn is_over(&self) -> bool {
         let mut left = self.slots.iter().filter(|facts| !facts.is_forgotten()).peekable();
         if self.is_draining() {
-            return left.all(|facts| facts.life.is_none());
+            return left.all(|facts| facts.life.is_none() && facts.others.are_gone());
         }
         // The next tick ends it.
         if self.run_end().is_some() {
@@ -202,6 +212,16 @@ impl Record {
 
     /// Notes what happened, before the answer to it is carried out.
     pub fn note_event(&mut self, event: Event, now: Instant) {
+        self.note_any_event(event, now);
+        self.take_turns();
+    }
+
+    fn note_any_event(&mut self, event: Event, now: Instant) {
+        if let Some(worker) = worker_of(event)
+            && self.other_life(worker).is_some()
+        {
+            return self.note_event_of_other(worker, event, now);
+        }
         let is_alive = worker_of(event).is_none_or(|worker| self.life(worker).is_some());
         let may_start = !self.is_draining() && !self.is_finished();
         match event {
@@ -219,6 +239,7 @@ impl Record {
                     self.be_asked(now);
                 }
                 self.slots.iter_mut().for_each(|facts| facts.pass_time(now));
+                self.slots.iter_mut().for_each(|facts| facts.judge_spare(now));
             }
             Event::Start(slot) => {
                 if let Some(facts) = self.slot(slot).filter(|_| may_start) {
@@ -252,6 +273,7 @@ impl Record {
             }
             Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !is_alive => {}
             Event::Exited { .. } | Event::Emptied(_) if !is_alive => {}
+            Event::Waits(_) | Event::Listens(_) => {}
             Event::Ready(worker) => self.facts(worker).become_ready(),
             Event::Hung(worker) => self.facts(worker).hang(now),
             Event::Spawned(worker) => self.facts(worker).be_execd(now),
@@ -285,6 +307,40 @@ impl Record {
         self.pools.retain(|(pool, _)| !spec.pools.iter().any(|entry| entry.pool == *pool));
         self.pools.extend(spec.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
         self.ends_run = ends_run(spec);
+        self.take_turns();
+    }
+
+    /// Something has happened to a spare, or to a worker that a spare has replaced.
+    fn note_event_of_other(&mut self, worker: WorkerId, event: Event, now: Instant) {
+        let facts = self.facts(worker);
+        match event {
+            Event::Spawned(_) => {
+                if let Some(spare) = &mut facts.others.spare
+                    && spare.life.worker == worker
+                {
+                    spare.life.execd_at.get_or_insert(now);
+                }
+            }
+            Event::Waits(_) if facts.others.is_spare(worker) => facts.be_waiting(now),
+            Event::SpawnFailed(_) => facts.lose_other(worker, Remains::Nothing, now),
+            Event::Exited { remains, .. } => facts.lose_other(worker, remains, now),
+            Event::Emptied(_) => facts.empty_other(worker),
+            _ => {}
+        }
+    }
+
+    /// In each pool the first ready slot that is due has its turn, if the roll waits for no other slot.
+    pub fn take_turns(&mut self) {
+        for pool in Vec::from_iter(self.pools.iter().map(|(pool, _)| *pool)) {
+            if self.slots_of(pool).any(Facts::blocks_roll) {
+                continue;
+            }
+            let mut slots = self.slots.iter_mut().filter(|facts| facts.pool == pool);
+            let next = slots.find(|facts| facts.is_to_be_replaced());
+            if let Some(next) = next.filter(|facts| facts.is_ready() && facts.has_spares()) {
+                next.take_turn();
+            }
+        }
     }
 
     /// Notes what was done. `has_process` tells whether a spawn succeeded.
@@ -293,6 +349,16 @@ impl Record {
             Action::Spawn { worker, revision, port: _ } => {
                 let life = has_process.then(|| Life::new(worker, revision, now));
                 self.facts(worker).be_spawned(worker, life);
+            }
+            Action::Prepare { worker, revision } => {
+                self.facts(worker).prepare_spare(worker, revision, now);
+            }
+            Action::Admit(worker) => self.facts(worker).admit_spare(now),
+            Action::Terminate(worker) if !self.is_latest(worker) => {
+                self.facts(worker).signal_other(worker, false, now);
+            }
+            Action::Kill(worker) if !self.is_latest(worker) => {
+                self.facts(worker).signal_other(worker, true, now);
             }
             Action::Terminate(worker) => self.facts(worker).be_signalled(now),
             Action::Kill(worker) => self.facts(worker).be_killed(now),
@@ -305,6 +371,7 @@ impl Record {
     /// ready.
     pub fn settle(&mut self) {
         self.slots.retain(|facts| !facts.is_forgotten());
+        self.slots.iter_mut().for_each(Facts::settle_spare);
         for pool in Vec::from_iter(self.slots.iter().map(|facts| facts.pool)) {
             let goes_on = |facts: &Facts| facts.is_to_be_replaced() || facts.blocks_roll();
             if !self.slots_of(pool).any(goes_on) {
@@ -312,6 +379,7 @@ impl Record {
                 slots.for_each(|facts| facts.was_replaced = false);
             }
         }
+        self.take_turns();
     }
 
     /// A wish to stop was granted, or a pool has ended the run.
@@ -349,7 +417,9 @@ pub fn worker_of(event: Event) -> Option<WorkerId> {
         | Event::Spawned(worker)
         | Event::SpawnFailed(worker)
         | Event::Exited { worker, .. }
-        | Event::Emptied(worker) => Some(worker),
+        | Event::Emptied(worker)
+        | Event::Waits(worker)
+        | Event::Listens(worker) => Some(worker),
         Event::Start(_) | Event::Stop(_) | Event::Kill(_) => None,
         Event::Restart(_) | Event::Roll(_) | Event::Withdraw(_) => None,
         Event::Asked(_) | Event::Tick => None,

@@ -23,6 +23,8 @@ pub fn slot(name: &str, phase: Phase) -> SlotStatus {
         phase_since: time("11:59:00"),
         phase_until: None,
         worker: None,
+        spare: None,
+        retiring: None,
         restarts: 0,
         failed_starts: 0,
         next_try_at: None,

@@ -91,6 +91,11 @@ table! {
         /// With `listen`: the IP address of the sockets.
         #[schemars(extend("default" = defaults::ADDRESS))]
         pub address: Field<Address>,
+        /// With `hold_port`: one more worker for each slot has started, and takes over at once when a worker is gone.
+        #[schemars(extend("default" = false))]
+        pub spare: Field<bool>,
+        /// A spare that has waited for so long is replaced by another. None is by default.
+        pub spare_max_age: Field<Time>,
         /// The number of slots of a pool without ports.
         #[schemars(extend("default" = defaults::WORKERS))]
         pub workers: Field<Whole<1, MANY>>,

@@ -10,7 +10,10 @@ use super::keys::PoolTable;
 use super::pool::Reader;
 use super::types::word;
 use super::value::{AnyValue, FileFaults, FromValue, Value};
-use crate::plan::{HoldPort, defaults};
+use crate::plan::defaults::READY_WITHIN;
+use crate::plan::probe::ProbeSpec;
+use crate::plan::{HoldPort, Ready, ReadyBy, defaults};
+use crate::supervisor::SpareRule;
 
 /// How a worker comes to its listening socket, if it does not open it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
@@ -89,6 +92,32 @@ impl Reader<'_> {
         }
         held
     }
+
+    /// When a slot has a spare, which has to come to its bind within the time that a worker has to become ready.
+    pub fn spare(&mut self, table: &PoolTable, ready: &Ready<ProbeSpec>) -> SpareRule {
+        let within = if ready.by == ReadyBy::Lived { READY_WITHIN } else { ready.within };
+        let (has_spare, is_held) = (has_spare(table), hold_port(table) == HoldPort::Calls);
+        if let Some(key) = table.spare.key().filter(|_| has_spare && !is_held) {
+            self.add_fault(key, PoolFault::SpareWithoutHoldPort);
+        }
+        let max_age = table.spare_max_age.usable();
+        if let Some((_, given)) = max_age.filter(|_| !has_spare) {
+            self.add_fault(given.key.clone(), PoolFault::MaxAgeWithoutSpare);
+        }
+        if let Some((_, given)) = max_age.filter(|(age, _)| has_spare && age.0.is_zero()) {
+            let example = "spare_max_age = \"1h\"";
+            self.add_fault(given.at.clone(), PoolFault::Zero { key: "spare_max_age", example });
+        }
+        match (is_held, has_spare) {
+            (false, _) => SpareRule::Never,
+            (true, false) => SpareRule::ToReplace { within },
+            (true, true) => SpareRule::Always { within, max_age: max_age.map(|(age, _)| age.0) },
+        }
+    }
+}
+
+fn has_spare(table: &PoolTable) -> bool {
+    table.spare.value().is_some_and(|spare| *spare)
 }
 
 /// Whether the sockets of the pool's ports outlive its workers, as it is written.

@@ -22,6 +22,7 @@ use crate::plan::{
     ExecSpec, Identity, LabelStyle, Pool, PoolSpec, SlotsSpec, Stdin, TerminalOutput, defaults,
     dotenv, environment, is_name,
 };
+use crate::supervisor::Policy;
 
 /// A smaller log file would be rotated all the time, and hold fewer lines than a rotation costs.
 pub const LOG_BYTES_LEAST: u64 = 4 << 10;
@@ -82,6 +83,7 @@ impl Reader<'_> {
         let policy = self.policy(table);
         let ready = self.ready(entry);
         let alive = self.alive(entry);
+        let policy = Policy { spare: self.spare(table, &ready), ..policy };
         let mut spec = PoolSpec {
             slots,
             dir: self.document.dir.clone(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::problems;
 use super::status::View;
-use crate::supervisor::{Exit, Phase, Slot, SlotId, Wanted};
+use crate::supervisor::{Exit, Phase, Slot, SlotId, SparePhase, Wanted};
 use crate::wire::{Outcome, Problem};
 
 /// A request whose answer waits.
@@ -111,14 +111,13 @@ impl Goal {
             Self::Replaced if is_new => up(slot, view),
             Self::Rolled if is_new && slot.failures() > 0 => failed(slot, view),
             Self::Rolled if is_new => up(slot, view),
+            Self::Rolled if has_no_successor(slot) => failed(slot, view),
             Self::Replaced | Self::Rolled => match up(slot, view) {
                 State::Reached | State::Open => State::Open,
                 State::Failed(problem) => State::Failed(problem),
             },
             Self::Stopped if slot.wanted() == Wanted::Up => superseded(slot, view, "started"),
-            Self::Stopped | Self::Down
-                if slot.wanted() != Wanted::Up && slot.phase() == Phase::Idle =>
-            {
+            Self::Stopped | Self::Down if slot.wanted() != Wanted::Up && slot.is_empty() => {
                 State::Reached
             }
             Self::Stopped | Self::Down => State::Open,
@@ -126,6 +125,12 @@ impl Goal {
             Self::Exited => State::Open,
         }
     }
+}
+
+/// True if the spare has failed that was to replace its worker.
+fn has_no_successor(slot: &Slot) -> bool {
+    let failed = |phase| matches!(phase, SparePhase::Backoff { .. } | SparePhase::GivenUp);
+    slot.spare().is_some_and(|(_, phase)| failed(phase))
 }
 
 /// Whether a slot is up.

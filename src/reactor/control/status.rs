@@ -6,8 +6,10 @@ use super::super::clock::Clock;
 use super::super::held_ports::HeldPorts;
 use super::super::slots::Slots;
 use super::super::slots::history::{History, phase_of};
-use crate::supervisor::{self, Phase, Slot, SlotId, Supervisor};
-use crate::wire::{Backlog, Death, SlotDetail, SlotStatus, Wanted, Worker};
+use crate::supervisor::{self, Phase, Slot, SlotId, Supervisor, WorkerId};
+use crate::wire::{
+    Backlog, Death, Retiring, SlotDetail, SlotStatus, Spare, SparePhase, Wanted, Worker,
+};
 
 /// Everything that a status is made from, at one moment.
 #[derive(Clone, Copy)]
@@ -46,6 +48,8 @@ impl View<'_> {
             phase_since: history.since().cloned().unwrap_or_else(|| self.clock.time()),
             phase_until: phase.deadline().map(|at| self.clock.time_of(at)),
             worker: phase.has_worker().then(|| self.worker(slot, history)),
+            spare: self.spare(slot),
+            retiring: self.retiring(slot),
             restarts: history.restarts(),
             failed_starts: slot.failures(),
             next_try_at: next_try(phase).map(|at| self.clock.time_of(at)),
@@ -63,6 +67,34 @@ impl View<'_> {
         let argv = exec.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let cwd = exec.cwd.as_ref().map(|cwd| cwd.display().to_string());
         Some(SlotDetail { status, deaths, argv, cwd })
+    }
+
+    fn spare(&self, slot: &Slot) -> Option<Spare> {
+        let (worker, phase) = slot.spare()?;
+        Some(Spare {
+            generation: worker.generation,
+            pid: phase.has_worker().then(|| self.pid(worker)).flatten(),
+            phase: match phase {
+                supervisor::SparePhase::Backoff { .. } => SparePhase::Backoff,
+                supervisor::SparePhase::GivenUp => SparePhase::GivenUp,
+                supervisor::SparePhase::Starting { .. } => SparePhase::Starting,
+                supervisor::SparePhase::Waiting { .. } => SparePhase::Waiting,
+                supervisor::SparePhase::Stopping { .. } => SparePhase::Stopping,
+                supervisor::SparePhase::Killing { .. } => SparePhase::Killing,
+            },
+            phase_until: phase.deadline().map(|at| self.clock.time_of(at)),
+        })
+    }
+
+    fn retiring(&self, slot: &Slot) -> Option<Retiring> {
+        let (worker, phase) = slot.retiring()?;
+        let (generation, pid) = (worker.generation, self.pid(worker));
+        Some(Retiring { generation, pid, serving: !phase.is_ending() })
+    }
+
+    fn pid(&self, worker: WorkerId) -> Option<i32> {
+        let facts = self.slots.facts(worker, self.clock.now());
+        facts.pid.map(nix::unistd::Pid::as_raw)
     }
 
     fn worker(&self, slot: &Slot, history: &History) -> Worker {

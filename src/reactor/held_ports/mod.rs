@@ -49,6 +49,7 @@ struct Caller {
     token: Token,
     /// Its slot's.
     port: u16,
+    admission: Admission,
     /// Those that wait until it may bind.
     waiting: Vec<(PortCall, SocketAddr)>,
     /// It has called listen(2) for its port.
@@ -60,6 +61,8 @@ struct Caller {
 /// What became known by calls, for the loop to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
+    /// It is a spare, and has come to the bind of its port.
+    Waits(WorkerId),
     /// It listens on its port.
     Listens(WorkerId),
     /// The kernel does not let pm see the socket of a call: to be reported.
@@ -113,6 +116,7 @@ impl HeldPorts {
         &mut self,
         worker: WorkerId,
         port: u16,
+        admission: Admission,
         calls: PortCalls,
         registrar: &mut Registrar<'_>,
     ) {
@@ -121,7 +125,7 @@ impl HeldPorts {
         match registrar.register(&mut descriptor, source, Interest::READABLE) {
             Ok(token) => {
                 let (waiting, listens, is_refused) = (Vec::new(), false, false);
-                let caller = Caller { calls, token, port, waiting, listens, is_refused };
+                let caller = Caller { calls, token, port, admission, waiting, listens, is_refused };
                 self.callers.insert(worker, caller);
             }
             // Its calls fail, since no answer could come.
@@ -209,34 +213,49 @@ impl HeldPorts {
         std::mem::take(&mut self.heard)
     }
 
-    /// Answers the calls of this worker that have waited until it may bind.
-    #[expect(dead_code, reason = "no worker waits for another one yet")]
+    /// This worker, which was a spare, may bind its port: the calls that have waited for that are answered.
     pub fn admit(&mut self, worker: WorkerId) {
-        let caller = self.callers.get_mut(&worker);
-        let waiting = caller.map(|caller| std::mem::take(&mut caller.waiting));
-        for (call, address) in waiting.into_iter().flatten() {
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        caller.admission = Admission::Now;
+        for (call, address) in std::mem::take(&mut caller.waiting) {
             self.bind(worker, &call, address);
+        }
+    }
+
+    /// This spare is asked to stop. As a rule a server ends by itself where it cannot bind its port; while its call
+    /// waits it might not take notice of a signal.
+    pub fn refuse_waiting(&mut self, worker: WorkerId) {
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        for (call, _) in std::mem::take(&mut caller.waiting) {
+            caller.calls.refuse(&call, Errno::EADDRINUSE);
         }
     }
 
     // Calls.
 
-    /// Whether this worker may bind its port now, or its call has to wait for [`HeldPorts::admit`].
-    fn may_bind(&self, _worker: WorkerId) -> Admission {
-        Admission::Now
-    }
-
     fn judge(&mut self, worker: WorkerId, call: PortCall) {
-        let admission = self.may_bind(worker);
         let Some(caller) = self.callers.get_mut(&worker) else { return };
         match call.asked {
-            Asked::Bind(address) if address.port() == caller.port => match admission {
+            Asked::Bind(address) if address.port() == caller.port => match caller.admission {
                 Admission::Now => self.bind(worker, &call, address),
-                Admission::Later => caller.waiting.push((call, address)),
+                Admission::Later => self.hold_back(worker, call, address),
             },
             Asked::Bind(_) | Asked::BindElsewhere => caller.calls.go_on(&call),
             Asked::Listen { backlog } => self.listen(worker, &call, backlog),
         }
+    }
+
+    /// A spare binds its port: it waits. That of a socket which is not of TCP goes on.
+    fn hold_back(&mut self, worker: WorkerId, call: PortCall, address: SocketAddr) {
+        if self.socket(worker, &call).is_none() {
+            return;
+        }
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        // A signal interrupts the call, and it is made again.
+        let calls = &caller.calls;
+        caller.waiting.retain(|(waiting, _)| calls.still_waits(waiting));
+        caller.waiting.push((call, address));
+        self.heard.push(Heard::Waits(worker));
     }
 
     /// The worker binds its port: it gets the socket that is kept for this address, or binds its own.
@@ -301,10 +320,9 @@ impl HeldPorts {
 
 /// When a worker may bind its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub enum Admission {
     Now,
-    /// Its call waits, and so does the thread that made it.
-    #[expect(dead_code, reason = "no worker waits for another one yet")]
+    /// It is a spare: its call waits, and so does the thread that made it.
     Later,
 }
 

@@ -28,6 +28,7 @@ impl WorkerEvent {
             Self::Crashed { .. } | Self::FailedStart { .. } | Self::Stopped { .. } => true,
             Self::Ready | Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::Replacing => false,
+            Self::SpareWaits | Self::SpareFailed { .. } | Self::SpareStopped => false,
             Self::GraceOver { .. } | Self::StillStopping { .. } => false,
             Self::StillKilling { .. } | Self::KeptDead(_) => false,
             Self::NotWatched(_) | Self::NotHeld(_) | Self::Rejected(_) => false,
@@ -45,6 +46,9 @@ impl WorkerEvent {
             Self::NeverReady { .. } => "never_ready",
             Self::Hung { .. } => "hung",
             Self::Replacing => "replacing",
+            Self::SpareWaits => "spare_waits",
+            Self::SpareFailed { .. } => "spare_failed",
+            Self::SpareStopped => "spare_stopped",
             Self::Stopped { .. } => "stopped",
             Self::GraceOver { .. } => "grace_over",
             Self::StillStopping { .. } => "still_stopping",
@@ -58,16 +62,16 @@ impl WorkerEvent {
 
     fn is_usual(&self) -> bool {
         match self {
-            Self::Ready | Self::Replacing => true,
+            Self::Ready | Self::Replacing | Self::SpareWaits | Self::SpareStopped => true,
             // It has done its work.
             Self::Crashed { death, next } | Self::FailedStart { death, next } => {
                 death.exit.is_success() && *next == Next::End
             }
             Self::Stopped { next } => match next {
-                Next::Down | Next::End | Next::Spawn => true,
+                Next::Down | Next::End | Next::Spawn | Next::TakeOver | Next::Replaced => true,
                 Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts => false,
             },
-            Self::SpawnFailed { .. } | Self::SlowStart { .. } => false,
+            Self::SpawnFailed { .. } | Self::SlowStart { .. } | Self::SpareFailed { .. } => false,
             Self::NeverReady { .. } | Self::Hung { .. } | Self::GraceOver { .. } => false,
             Self::StillStopping { .. } | Self::StillKilling { .. } => false,
             Self::KeptDead(_) | Self::NotWatched(_) => false,

@@ -60,8 +60,10 @@ pub struct WorkerFacts {
     pub port: Option<u16>,
     /// `None` if it was never spawned.
     pub pid: Option<Pid>,
-    /// From its spawn until now, or until its exit.
+    /// From its spawn, or from when it took over if it was a spare, until now, or until its exit.
     pub age: Duration,
+    /// The number of the worker after it.
+    pub successor: u64,
 }
 
 /// What happened to a worker.
@@ -100,8 +102,17 @@ pub enum WorkerEvent {
         failure: Option<ProbeFailure>,
         failures: u32,
     },
-    /// It is terminated because the plan has changed.
+    /// Another worker is wanted there: it is terminated now, or when a spare has taken over.
     Replacing,
+    /// The spare has started and waits to take over.
+    SpareWaits,
+    /// The spare has failed. The next one is prepared after this wait, none if it is `None`.
+    SpareFailed {
+        how: SpareEnd,
+        wait: Option<Duration>,
+    },
+    /// The spare was not needed any more, and nothing is left of it.
+    SpareStopped,
     /// Nothing of it is left, after it was terminated or had left members of its group.
     Stopped {
         next: Next,
@@ -129,6 +140,15 @@ pub enum WorkerEvent {
     NotHeld(CannotHold),
     /// A notification for it does not count.
     Rejected(Rejected),
+}
+
+/// How a spare has failed.
+#[derive(Debug)]
+pub enum SpareEnd {
+    Exited(Death),
+    NotSpawned(Rc<SpawnFailure>),
+    /// It did not call bind(2) for its port within this time.
+    NeverWaited(Duration),
 }
 
 /// How a worker ended.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::supervisor::{Phase, Slot, Supervisor, WorkerId};
+use crate::supervisor::{Phase, RetiringPhase, Slot, SparePhase, Supervisor, WorkerId};
 
 /// The first report, and the shortest pause between two.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ impl StopProgress {
         if now < next {
             return Delays::default();
         }
-        let delays: Vec<_> = supervisor.ending().filter_map(|slot| Delay::of(slot, now)).collect();
+        let delays: Vec<_> = supervisor.ending().flat_map(|slot| Delay::of(slot, now)).collect();
         let pause = delays.iter().map(Delay::pause).min().unwrap_or_default();
         self.next = Some(now + pause.max(PAUSE_MIN));
         Delays::of(delays)
@@ -91,19 +91,32 @@ impl StopProgress {
 }
 
 impl Delay {
-    fn of(slot: &Slot, now: Instant) -> Option<Self> {
-        let worker = slot.worker();
-        match slot.phase() {
-            Phase::Stopping { kill_at, .. } => {
-                Some(Self::Stopping(worker, kill_at.saturating_duration_since(now)))
-            }
-            // SIGKILL takes a moment.
-            Phase::Killing { since, .. } => {
-                (now >= since + PAUSE_MIN).then_some(Self::Killing(worker))
-            }
+    /// Those of the workers of this slot.
+    fn of(slot: &Slot, now: Instant) -> impl Iterator<Item = Self> {
+        let stopping = |worker, kill_at: Instant| {
+            Some(Self::Stopping(worker, kill_at.saturating_duration_since(now)))
+        };
+        // SIGKILL takes a moment.
+        let killing =
+            |worker, since: Instant| (now >= since + PAUSE_MIN).then_some(Self::Killing(worker));
+        let current = match slot.phase() {
+            Phase::Stopping { kill_at, .. } => stopping(slot.worker(), kill_at),
+            Phase::Killing { since, .. } => killing(slot.worker(), since),
             Phase::Idle | Phase::Starting { .. } | Phase::Ready { .. } => None,
             Phase::Backoff { .. } | Phase::GivenUp => None,
-        }
+        };
+        let spare = slot.spare().and_then(|(worker, phase)| match phase {
+            SparePhase::Stopping { kill_at, .. } => stopping(worker, kill_at),
+            SparePhase::Killing { since, .. } => killing(worker, since),
+            SparePhase::Starting { .. } | SparePhase::Waiting { .. } => None,
+            SparePhase::Backoff { .. } | SparePhase::GivenUp => None,
+        });
+        let retiring = slot.retiring().and_then(|(worker, phase)| match phase {
+            RetiringPhase::Serving => None,
+            RetiringPhase::Stopping { kill_at, .. } => stopping(worker, kill_at),
+            RetiringPhase::Killing { since, .. } => killing(worker, since),
+        });
+        [current, spare, retiring].into_iter().flatten()
     }
 
     pub fn worker(self) -> WorkerId {

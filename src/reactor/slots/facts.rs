@@ -64,7 +64,7 @@ impl Slots {
         record.history.note_phase(slot, last_line, now)
     }
 
-    /// The facts of a worker: its slot's latest, or the one before it.
+    /// The facts of a worker: its slot's latest, the one before it, or a spare.
     pub fn facts(&self, worker: WorkerId, now: Instant) -> WorkerFacts {
         self.record(worker.slot).facts(worker, now)
     }
@@ -93,7 +93,7 @@ impl Slots {
         self.stale_workers
     }
 
-    /// What this worker was started by, while it is its slot's latest.
+    /// What this worker was started by, while that is needed.
     pub fn spec(&self, worker: WorkerId) -> Option<&LaunchSpec> {
         self.records.get(&worker.slot)?.spec_of(worker)
     }
@@ -109,7 +109,14 @@ impl Slots {
             .filter(|_| exit == Exit::Signal(libc::SIGKILL as u8))
             .map(|spec| memory_limit.kills(&spec.plan.name));
         record.on_exited(worker, kills, now);
-        record.history.note_exit(exit);
+        record.history.note_exit(worker.generation, exit);
+    }
+
+    /// Nothing is left of a worker.
+    pub fn on_emptied(&mut self, worker: WorkerId) {
+        if let Some(record) = self.records.get_mut(&worker.slot) {
+            record.on_emptied(worker);
+        }
     }
 
     /// The pool of this slot.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use nix::unistd::Pid;
 
-use super::super::report::{Cause, Report, What, WorkerEvent, WorkerFacts, signal_name};
+use super::super::report::{Cause, Report, SpareEnd, What, WorkerEvent, WorkerFacts, signal_name};
 use crate::plan::text::duration::words;
 use crate::supervisor::{self, Exit, Slot};
 use crate::wire::{Death, Phase, Reason, Time};
@@ -36,6 +36,15 @@ pub struct History {
     /// Why its worker is being stopped, once that is known.
     ending: Option<Ending>,
     /// How the leader of its worker ended, until nothing is left of it.
+    exit: Option<Exit>,
+    retiring: Option<Retiring>,
+}
+
+/// A worker that a spare has replaced.
+#[derive(Debug)]
+struct Retiring {
+    generation: u64,
+    reason: Reason,
     exit: Option<Exit>,
 }
 
@@ -118,8 +127,14 @@ impl History {
     }
 
     /// The leader of a worker was reaped.
-    pub fn note_exit(&mut self, exit: Exit) {
-        self.exit = Some(exit);
+    pub fn note_exit(&mut self, generation: u64, exit: Exit) {
+        if generation == self.generation {
+            self.exit = Some(exit);
+        } else if let Some(retiring) = &mut self.retiring
+            && retiring.generation == generation
+        {
+            retiring.exit = Some(exit);
+        }
     }
 
     /// Takes in what was reported of a worker. `stopped_by` is why a worker is stopped that did nothing wrong;
@@ -147,7 +162,14 @@ impl History {
                 return self.begin_to_end(Reason::FailedStart, report);
             }
             WorkerEvent::Hung { .. } => return self.begin_to_end(Reason::Hung, report),
+            WorkerEvent::SpareFailed { how, .. } => match how {
+                SpareEnd::Exited(death) => (Reason::FailedStart, Some(death.exit), death.cause),
+                SpareEnd::NotSpawned(_) => (Reason::FailedStart, None, None),
+                SpareEnd::NeverWaited(_) => return,
+            },
             WorkerEvent::Replacing => {
+                let generation = facts.id.generation;
+                self.retiring = Some(Retiring { generation, reason: stopped_by, exit: None });
                 self.ending = Some(Ending { reason: stopped_by, words: None });
                 return;
             }
@@ -156,6 +178,15 @@ impl History {
                 if last == Some(facts.id.generation) {
                     return;
                 }
+                let generation = facts.id.generation;
+                if let Some(retired) =
+                    self.retiring.take_if(|retiring| retiring.generation == generation)
+                    && self.generation != generation
+                {
+                    let Retiring { reason, exit, .. } = retired;
+                    let words = stopped(facts, exit);
+                    return self.add(death(facts, reason, exit, None, words, last_lines(), now));
+                }
                 let ending = self.ending.take();
                 let Ending { reason, words } =
                     ending.unwrap_or(Ending { reason: stopped_by, words: None });
@@ -163,7 +194,9 @@ impl History {
                 let words = words.unwrap_or_else(|| stopped(facts, exit));
                 return self.add(death(facts, reason, exit, None, words, last_lines(), now));
             }
-            WorkerEvent::Ready
+            WorkerEvent::SpareWaits
+            | WorkerEvent::SpareStopped
+            | WorkerEvent::Ready
             | WorkerEvent::SlowStart { .. }
             | WorkerEvent::GraceOver { .. }
             | WorkerEvent::StillStopping { .. }

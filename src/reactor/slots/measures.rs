@@ -2,10 +2,12 @@
 //!
 //! It is counted where it happens, and nothing is ever made of a sentence. Each count costs at most a search in a map.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Slots;
 use super::histogram::{Histogram, LONGER, SHORTER};
+use super::record::Record;
 use crate::reactor::health::{Concluded, Purpose};
 use crate::supervisor::{
     Exit, Next, Phase, PoolId, Remains, Slot, SlotId, Transition, Wanted, WorkerId,
@@ -130,6 +132,15 @@ fn restart_index(reason: Reason) -> usize {
     }
 }
 
+/// The record of the slot, if this is its latest worker: what becomes of a spare, and of a worker that a spare has
+/// replaced, is not counted.
+fn latest(
+    records: &mut BTreeMap<SlotId, Box<Record>>,
+    worker: WorkerId,
+) -> Option<&mut Box<Record>> {
+    records.get_mut(&worker.slot).filter(|record| record.is_latest(worker))
+}
+
 impl Slots {
     /// What is counted of this slot.
     pub fn measures(&self, slot: SlotId) -> Option<&Measures> {
@@ -158,6 +169,10 @@ impl Slots {
         now: Instant,
     ) {
         let Some(record) = self.records.get_mut(&worker.slot) else { return };
+        if !record.is_latest(worker) {
+            record.measures.dead_cpu += cpu;
+            return;
+        }
         let is_out_of_memory = record.cause(worker).is_some();
         let measures = &mut record.measures;
         measures.exits[measures.exit_index(exit, || is_out_of_memory)] += 1;
@@ -183,7 +198,7 @@ impl Slots {
 
     /// The last process of a worker is gone.
     pub fn measure_emptied(&mut self, worker: WorkerId, now: Instant) {
-        let Some(record) = self.records.get_mut(&worker.slot) else { return };
+        let Some(record) = latest(&mut self.records, worker) else { return };
         if let Some((_, since)) = record.measures.stop.take() {
             let times = self.times.entry(record.pool).or_default();
             times.stop.observe(now.saturating_duration_since(since));
@@ -192,7 +207,7 @@ impl Slots {
 
     /// A stop signal or SIGKILL is sent to a worker.
     pub fn measure_stop(&mut self, worker: WorkerId, now: Instant) {
-        let Some(record) = self.records.get_mut(&worker.slot) else { return };
+        let Some(record) = latest(&mut self.records, worker) else { return };
         let measures = &mut record.measures;
         // What a dead leader has left is killed without being asked.
         if measures.spawned_at.is_some() {
@@ -202,7 +217,7 @@ impl Slots {
 
     /// A worker has exec'd at `now`, which is this very moment.
     pub fn measure_exec(&mut self, worker: WorkerId, now: Instant) {
-        let Some(record) = self.records.get_mut(&worker.slot) else { return };
+        let Some(record) = latest(&mut self.records, worker) else { return };
         if let Some(since) = record.measures.respawning_since.take() {
             let times = self.times.entry(record.pool).or_default();
             times.respawn.observe(now.saturating_duration_since(since));
@@ -227,6 +242,8 @@ impl Slots {
                     times.down.observe(now.saturating_duration_since(since));
                 }
             }
+            Transition::Crashed { next: Next::Replaced, .. }
+            | Transition::Stopped { next: Next::Replaced, .. } => {}
             Transition::Crashed { .. } => measures.end = Some(Reason::Crash),
             // It has done its work.
             Transition::FailedStart { exit, next: Next::End, .. } if exit.is_success() => {}
@@ -248,6 +265,8 @@ impl Slots {
                 measures.end.get_or_insert(stopped_by);
             }
             Transition::GraceOver { .. } => {}
+            Transition::SpareWaits(_) | Transition::SpareFailed { .. } => {}
+            Transition::SpareStopped(_) => {}
         }
     }
 }

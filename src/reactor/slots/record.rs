@@ -27,6 +27,8 @@ pub struct Record {
     latest: Option<WorkerRecord>,
     /// The worker before the latest: its end may be reported after the next spawn.
     previous: Option<WorkerRecord>,
+    /// The latest spares, and a worker before the previous one that is still there. Few.
+    others: Vec<WorkerRecord>,
     failure: Option<(Rc<SpawnFailure>, FailureKind)>,
     /// How often the kernel had killed for lack of memory in its control group when this was last asked.
     memory_kills: u64,
@@ -43,11 +45,18 @@ struct WorkerRecord {
     /// The writing end of its stdin, if that is to stay open. Nothing is written to it.
     stdin: Option<PipeWriter>,
     spawned_at: Instant,
+    /// When it took over, if it was a spare.
+    admitted_at: Option<Instant>,
     exited_at: Option<Instant>,
+    /// Some process of it may be there.
+    is_there: bool,
     cause: Option<Cause>,
     /// What was reported to come after its exit, when that was reported before its group was empty.
     announced: Option<Next>,
 }
+
+/// More are not kept beside the latest worker and the one before it: at most two of them are there.
+const OTHERS_MAX: usize = 4;
 
 /// Whether the latest spawn failed as the one before did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +77,7 @@ impl Record {
             wanted,
             latest: None,
             previous: None,
+            others: Vec::new(),
             failure: None,
             memory_kills: 0,
         }
@@ -92,10 +102,10 @@ impl Record {
         self.specs.iter().find(|(known, _)| *known == revision).map(|(_, spec)| spec)
     }
 
-    /// The spec of this worker, while it is its slot's latest.
+    /// The spec of this worker, while it is needed.
     pub fn spec_of(&self, worker: WorkerId) -> Option<&LaunchSpec> {
-        let record = self.latest.as_ref().filter(|record| record.id == worker)?;
-        self.known_spec(record.revision)
+        let mut records = self.records().filter(|record| record.id == worker);
+        self.known_spec(records.next()?.revision)
     }
 
     /// The spec of this revision, or the one that the plan wants.
@@ -130,10 +140,14 @@ impl Record {
 
     /// Returns the log files of the forgotten specs.
     fn forget_unused_specs(&mut self) -> Vec<PathBuf> {
-        let needed = [Some(self.wanted), self.latest.as_ref().map(|worker| worker.revision)];
+        let Self { wanted, latest, previous, others, specs, .. } = self;
+        let others = previous.iter().chain(others.iter());
+        let others = others.filter(|worker| worker.is_there).map(|worker| worker.revision);
+        let latest = latest.iter().map(|worker| worker.revision);
+        let needed = Vec::from_iter(latest.chain(others).chain([*wanted]));
         let mut logs = Vec::new();
-        self.specs.retain(|(revision, spec)| {
-            let is_needed = needed.contains(&Some(*revision));
+        specs.retain(|(revision, spec)| {
+            let is_needed = needed.contains(revision);
             if !is_needed {
                 logs.extend(spec.plan.log.as_ref().map(|log| log.path.clone()));
             }
@@ -151,8 +165,29 @@ impl Record {
 
     /// A worker is about to be spawned. Returns the log files that this slot may have stopped to use.
     pub fn begin(&mut self, id: WorkerId, revision: Revision, now: Instant) -> Vec<PathBuf> {
+        let record = self.new_worker(id, revision, now);
+        self.follow(record);
+        self.forget_unused_specs()
+    }
+
+    /// A spare is about to be spawned.
+    pub fn begin_spare(&mut self, id: WorkerId, revision: Revision, now: Instant) {
+        let record = self.new_worker(id, revision, now);
+        self.keep_other(record);
+    }
+
+    /// The spare is the latest worker from now on. Returns the log files that this slot may have stopped to use.
+    pub fn admit(&mut self, spare: WorkerId, now: Instant) -> Vec<PathBuf> {
+        if let Some(place) = self.others.iter().position(|record| record.id == spare) {
+            let record = self.others.remove(place);
+            self.follow(WorkerRecord { admitted_at: Some(now), ..record });
+        }
+        self.forget_unused_specs()
+    }
+
+    fn new_worker(&self, id: WorkerId, revision: Revision, now: Instant) -> WorkerRecord {
         let plan = &self.spec(revision).plan;
-        let record = WorkerRecord {
+        WorkerRecord {
             id,
             revision,
             name: plan.name.clone(),
@@ -160,24 +195,61 @@ impl Record {
             pid: None,
             stdin: None,
             spawned_at: now,
+            admitted_at: None,
             exited_at: None,
+            is_there: true,
             cause: None,
             announced: None,
-        };
-        self.previous = self.latest.replace(record);
-        self.forget_unused_specs()
+        }
     }
 
-    /// Keeps the stdin of the latest worker open until its leader has exited.
-    pub fn keep_stdin(&mut self, stdin: PipeWriter) {
-        if let Some(record) = &mut self.latest {
+    fn follow(&mut self, next: WorkerRecord) {
+        let before = std::mem::replace(&mut self.previous, self.latest.replace(next));
+        if let Some(before) = before.filter(|record| record.is_there) {
+            self.keep_other(before);
+        }
+    }
+
+    fn keep_other(&mut self, record: WorkerRecord) {
+        self.others.push(record);
+        if self.others.len() > OTHERS_MAX {
+            let gone = self.others.iter().position(|record| !record.is_there).unwrap_or(0);
+            self.others.remove(gone);
+        }
+    }
+
+    /// True if this is the latest worker, and no spare.
+    pub fn is_latest(&self, worker: WorkerId) -> bool {
+        self.latest.as_ref().is_some_and(|record| record.id == worker)
+    }
+
+    /// Nothing is left of this worker.
+    pub fn on_emptied(&mut self, worker: WorkerId) {
+        if let Some(record) = self.worker_mut(worker) {
+            record.is_there = false;
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = &WorkerRecord> {
+        self.latest.iter().chain(&self.previous).chain(&self.others)
+    }
+
+    fn worker_mut(&mut self, worker: WorkerId) -> Option<&mut WorkerRecord> {
+        let Self { latest, previous, others, .. } = self;
+        let mut records = latest.iter_mut().chain(previous).chain(others);
+        records.find(|record| record.id == worker)
+    }
+
+    /// Keeps the stdin of this worker open until its leader has exited.
+    pub fn keep_stdin(&mut self, worker: WorkerId, stdin: PipeWriter) {
+        if let Some(record) = self.worker_mut(worker) {
             record.stdin = Some(stdin);
         }
     }
 
-    /// The latest worker has a process, which is on its way to exec.
-    pub fn on_begun(&mut self, pid: Option<Pid>) {
-        if let Some(record) = &mut self.latest {
+    /// This worker has a process, which is on its way to exec.
+    pub fn on_begun(&mut self, worker: WorkerId, pid: Option<Pid>) {
+        if let Some(record) = self.worker_mut(worker) {
             record.pid = pid;
         }
     }
@@ -187,19 +259,19 @@ impl Record {
         self.failure = None;
     }
 
-    /// When this worker was spawned, while it is the latest.
+    /// When this worker was spawned.
     pub fn spawned_at(&self, worker: WorkerId) -> Option<Instant> {
-        let record = self.latest.as_ref().filter(|record| record.id == worker)?;
-        Some(record.spawned_at)
+        self.records().find(|record| record.id == worker).map(|record| record.spawned_at)
     }
 
-    /// The latest worker could not be spawned.
-    pub fn on_spawn_failed(&mut self, failure: SpawnFailure) {
+    /// This worker could not be spawned.
+    pub fn on_spawn_failed(&mut self, worker: WorkerId, failure: SpawnFailure) {
         let last = self.failure.as_ref().map(|(failure, _)| &**failure);
         let kind = if failure.is_still(last) { FailureKind::Repeated } else { FailureKind::New };
         self.failure = Some((Rc::new(failure), kind));
-        if let Some(record) = &mut self.latest {
+        if let Some(record) = self.worker_mut(worker) {
             record.stdin = None;
+            record.is_there = false;
         }
     }
 
@@ -209,7 +281,7 @@ impl Record {
         let has_grown = memory_kills
             .is_some_and(|kills| std::mem::replace(&mut self.memory_kills, kills) < kills);
         let limit = self.spec_of(worker).and_then(LaunchSpec::memory_bytes);
-        if let Some(record) = self.latest.as_mut().filter(|record| record.id == worker) {
+        if let Some(record) = self.worker_mut(worker) {
             record.exited_at = Some(now);
             record.stdin = None;
             record.cause = limit.filter(|_| has_grown).map(Cause::MemoryLimit);
@@ -218,8 +290,7 @@ impl Record {
 
     /// The exit of this worker is reported, with what comes next.
     pub fn announce(&mut self, worker: WorkerId, next: Next) {
-        let records = [&mut self.latest, &mut self.previous].into_iter().flatten();
-        for record in records.filter(|record| record.id == worker) {
+        if let Some(record) = self.worker_mut(worker) {
             record.announced = Some(next);
         }
     }
@@ -234,7 +305,7 @@ impl Record {
         self.failure.as_ref()
     }
 
-    /// The facts of a worker: the latest, or the one before it.
+    /// The facts of a worker: the latest, the one before it, or a spare.
     pub fn facts(&self, worker: WorkerId, now: Instant) -> WorkerFacts {
         let record = self.record(worker);
         WorkerFacts {
@@ -243,6 +314,7 @@ impl Record {
             port: record.port,
             pid: record.pid,
             age: record.age(now),
+            successor: worker.generation + 1,
         }
     }
 
@@ -257,14 +329,15 @@ impl Record {
     }
 
     fn record(&self, worker: WorkerId) -> &WorkerRecord {
-        let records = [&self.latest, &self.previous].into_iter().flatten();
-        let mut own = records.filter(|record| record.id == worker);
-        own.next().expect("a report is of the latest worker or the one before it")
+        let mut own = self.records().filter(|record| record.id == worker);
+        own.next().expect("a report is of the latest worker, the one before it, or a spare")
     }
 }
 
 impl WorkerRecord {
+    /// How long it is there for its slot.
     fn age(&self, now: Instant) -> Duration {
-        self.exited_at.unwrap_or(now).saturating_duration_since(self.spawned_at)
+        let since = self.admitted_at.unwrap_or(self.spawned_at);
+        self.exited_at.unwrap_or(now).saturating_duration_since(since)
     }
 }

@@ -10,7 +10,7 @@ use super::launch::LaunchSpec;
 use super::record::Record;
 use crate::plan::{HoldPort, Stdin};
 use crate::reactor::health::{Health, Purpose, Subject};
-use crate::reactor::held_ports::HeldPorts;
+use crate::reactor::held_ports::{Admission, HeldPorts};
 use crate::reactor::output::{Device, Output, OutputSpec};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
@@ -42,6 +42,23 @@ pub struct Parts<'a> {
     pub now: Instant,
 }
 
+/// What a worker is started as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Current(PortProbe),
+    Spare,
+}
+
+impl Role {
+    /// When it may bind its port.
+    fn admission(self) -> Admission {
+        match self {
+            Self::Current(_) => Admission::Now,
+            Self::Spare => Admission::Later,
+        }
+    }
+}
+
 impl Slots {
     /// Begins to start a worker by this revision of its slot. Returns what is to be told at once: nothing while the
     /// worker is on its way to exec.
@@ -55,16 +72,45 @@ impl Slots {
         let logs = self.record_mut(worker.slot).begin(worker, revision, parts.now);
         self.unused_logs.extend(logs);
         self.record_mut(worker.slot).measures.begin(parts.now);
-        let result = self.try_spawn(worker, revision, port, parts);
+        self.begin(worker, revision, Role::Current(port), parts)
+    }
+
+    /// Begins to start a spare, as [`Slots::spawn`] a worker.
+    pub fn prepare(
+        &mut self,
+        worker: WorkerId,
+        revision: Revision,
+        parts: &mut Parts<'_>,
+    ) -> Option<Event> {
+        self.record_mut(worker.slot).begin_spare(worker, revision, parts.now);
+        self.begin(worker, revision, Role::Spare, parts)
+    }
+
+    /// The spare is the latest worker of its slot from now on.
+    pub fn admit(&mut self, worker: WorkerId, now: Instant) {
+        let record = self.record_mut(worker.slot);
+        let logs = record.admit(worker, now);
+        record.measures.begin(now);
+        self.unused_logs.extend(logs);
+    }
+
+    fn begin(
+        &mut self,
+        worker: WorkerId,
+        revision: Revision,
+        role: Role,
+        parts: &mut Parts<'_>,
+    ) -> Option<Event> {
+        let result = self.try_spawn(worker, revision, role, parts);
         let record = self.record_mut(worker.slot);
         match result {
             Ok(()) => {
-                record.on_begun(parts.children.pid(worker).map(sealed::outer_pid));
+                record.on_begun(worker, parts.children.pid(worker).map(sealed::outer_pid));
                 self.starts.insert((parts.now + SLOW_START, worker));
                 None
             }
             Err(failure) => {
-                record.on_spawn_failed(failure);
+                record.on_spawn_failed(worker, failure);
                 Some(Event::SpawnFailed(worker))
             }
         }
@@ -95,7 +141,7 @@ impl Slots {
     pub fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
         self.end_start(worker);
         if let Some(record) = self.records.get_mut(&worker.slot) {
-            record.on_spawn_failed(error.into());
+            record.on_spawn_failed(worker, error.into());
         }
     }
 
@@ -125,23 +171,23 @@ impl Slots {
         &mut self,
         worker: WorkerId,
         revision: Revision,
-        port: PortProbe,
+        role: Role,
         parts: &mut Parts<'_>,
     ) -> Result<(), SpawnFailure> {
         let Self { records, memory_limit, inherited, stale_workers, .. } = self;
         let record =
             records.get_mut(&worker.slot).expect("a slot of the supervisor has its record");
-        let stdin = open_stdin(record, revision).map_err(SpawnFailure::Stdin)?;
+        let stdin = open_stdin(record, worker, revision).map_err(SpawnFailure::Stdin)?;
         let spec = record.spec(revision);
         let plan = &spec.plan;
         if !plan.exec.hold_port.holds() {
             parts.held_ports.forget(worker.slot);
         }
-        match port {
+        match role {
             // The socket that is there is pm's own.
-            PortProbe::Needed if parts.held_ports.has_socket(worker.slot) => {}
-            PortProbe::Needed => probe_port(spec, *stale_workers)?,
-            PortProbe::Skipped => {}
+            Role::Current(PortProbe::Needed) if parts.held_ports.has_socket(worker.slot) => {}
+            Role::Current(PortProbe::Needed) => probe_port(spec, *stale_workers)?,
+            Role::Current(PortProbe::Skipped) | Role::Spare => {}
         }
         let Parts { children, health, held_ports, output, registrar, .. } = parts;
         let socket = match (plan.exec.hold_port, plan.port) {
@@ -156,7 +202,7 @@ impl Slots {
             }
             (HoldPort::No | HoldPort::Passed(_), _) => None,
         };
-        if plan.exec.notifies {
+        if plan.exec.notifies && role != Role::Spare {
             health.discard_notifications(worker.slot);
         }
         let cgroup = memory_limit.group(&plan.name, spec.memory_bytes());
@@ -179,7 +225,7 @@ impl Slots {
         match children.spawn(worker, &spec.launch, spec.stop, given) {
             Ok(calls) => {
                 if let (Some(calls), Some(port)) = (calls, plan.port) {
-                    held_ports.watch(worker, port, calls, registrar);
+                    held_ports.watch(worker, port, role.admission(), calls, registrar);
                 }
             }
             Err(error) => {
@@ -240,13 +286,17 @@ enum WorkerStdin {
     Output,
 }
 
-fn open_stdin(record: &mut Record, revision: Revision) -> io::Result<WorkerStdin> {
+fn open_stdin(
+    record: &mut Record,
+    worker: WorkerId,
+    revision: Revision,
+) -> io::Result<WorkerStdin> {
     match record.spec(revision).plan.exec.stdin {
         Stdin::Null => Ok(WorkerStdin::Null),
         Stdin::Terminal => Ok(WorkerStdin::Output),
         Stdin::Open => {
             let (reader, writer) = io::pipe()?;
-            record.keep_stdin(writer);
+            record.keep_stdin(worker, writer);
             Ok(WorkerStdin::Pipe(reader))
         }
     }

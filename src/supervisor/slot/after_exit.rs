@@ -49,7 +49,7 @@ impl Slot {
     pub(super) fn fail_spawn(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.note_failed_start(now);
         let worker = self.worker();
-        let next = self.next();
+        let next = self.next_worker();
         // Reported before the next spawn: that one may fail for another reason.
         actions.push(Action::Report(Transition::SpawnFailed { worker, next }));
         self.enter(next, now, actions);
@@ -83,7 +83,7 @@ impl Slot {
     /// Nothing is left of a worker that was terminated or killed, or that crashed and left members.
     pub(super) fn be_empty(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let worker = self.worker();
-        let next = self.next();
+        let next = self.next_worker();
         self.enter(next, now, actions);
         actions.push(Action::Report(Transition::Stopped { worker, next }));
     }
@@ -100,7 +100,7 @@ impl Slot {
         let follows = self.policy.restart.follows(exit);
         let successor = if follows { Successor::Follows } else { Successor::Ends(Some(exit)) };
         self.note_failure(successor, now);
-        let next = self.next();
+        let next = self.next_worker();
         match remains {
             Remains::Nothing => self.enter(next, now, actions),
             Remains::Members => self.await_empty(now),
@@ -148,16 +148,26 @@ impl Slot {
         if wait.is_zero() { Next::Spawn } else { Next::Backoff(wait) }
     }
 
+    /// As [`Slot::next`], and whether the next worker is the spare.
+    fn next_worker(&self) -> Next {
+        match self.next() {
+            Next::Spawn if self.usable_spare().is_some() => Next::TakeOver,
+            next => next,
+        }
+    }
+
     pub(super) fn is_followed(&self) -> bool {
         match self.next() {
-            Next::Spawn | Next::Backoff(_) => true,
+            Next::Spawn | Next::TakeOver | Next::Backoff(_) => true,
             Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => false,
+            Next::Replaced => false,
         }
     }
 
     fn enter(&mut self, next: Next, now: Instant, actions: &mut Vec<Action>) {
         match next {
-            Next::Spawn => self.spawn(now, actions),
+            Next::Spawn | Next::TakeOver => self.spawn(now, actions),
+            Next::Replaced => {}
             Next::Backoff(wait) => self.phase = Phase::Backoff { until: now + wait },
             Next::GiveUp | Next::TooManyRestarts => {
                 self.phase = Phase::GivenUp;

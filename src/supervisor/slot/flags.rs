@@ -66,16 +66,17 @@ impl Slot {
         let is_starting = matches!(self.phase, Phase::Starting { .. });
         let is_ready = matches!(self.phase, Phase::Ready { .. });
         let is_due = self.roll.is_due();
+        let has_turn = self.roll.turn().is_some();
         match flag {
-            Flag::WaitsToStart => is_up && self.phase == Phase::Idle,
+            Flag::WaitsToStart => is_up && self.is_empty(),
             Flag::BlocksStart => !self.is_met(),
             Flag::WaitsToStop => is_down && (is_starting || is_ready),
-            Flag::BlocksStop => is_down && self.phase.has_worker(),
-            Flag::WaitsToRoll => is_up && is_ready && is_due,
-            Flag::BlocksRoll => is_up && !is_ready && (is_due || self.roll.is_done()),
+            Flag::BlocksStop => is_down && (self.phase.has_worker() || self.has_others()),
+            Flag::WaitsToRoll => is_up && is_ready && is_due && !has_turn,
+            Flag::BlocksRoll => is_up && (has_turn || !is_ready && (is_due || self.roll.is_done())),
             Flag::RollsAtOnce => is_up && is_starting && is_due,
             Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
-            Flag::IsForgotten => self.wanted == Wanted::Gone && self.phase == Phase::Idle,
+            Flag::IsForgotten => self.wanted == Wanted::Gone && self.is_empty(),
             Flag::HasFailed => self.failure().is_some(),
         }
     }
@@ -105,6 +106,10 @@ impl Slot {
 
     /// Whether it goes on by itself.
     pub(in super::super) fn going(&self) -> Going {
+        if self.has_others() {
+            // They are being stopped.
+            return Going::On;
+        }
         match (self.phase, self.wanted) {
             (Phase::GivenUp, _) | (Phase::Idle, Wanted::Ended(_)) => Going::Over,
             (Phase::Idle, Wanted::Up) => Going::Waits,

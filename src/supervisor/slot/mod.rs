@@ -6,9 +6,15 @@
 //! A slot decides nothing that depends on other slots: it shows what it waits for ([`flags`]), and [`super::ordering`]
 //! and [`super::rollout`] allow it. What commands and plans change is in [`wanted`], what becomes of the current worker
 //! in [`worker`], what follows an exit in [`after_exit`].
+//!
+//! A slot may have two workers more: a [`spare`], which has started and waits to take over, and one that is
+//! [`retiring`] because a spare has. [`seats`] tells the three apart. They change no phase of the slot.
 
 mod after_exit;
 pub(super) mod flags;
+mod retiring;
+mod seats;
+mod spare;
 mod state_hash;
 #[cfg(test)]
 mod tests;
@@ -17,6 +23,8 @@ mod worker;
 
 use std::time::{Duration, Instant};
 
+use self::retiring::Retiring;
+use self::spare::Spare;
 use super::event::{Action, PortProbe, Transition};
 use super::ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use super::phase::{Input, Phase, Roll, Target, Wanted};
@@ -37,11 +45,15 @@ pub struct Slot {
     roll: Roll,
     /// Of the current worker, or of the last one. 0 before the first.
     generation: u64,
+    /// The highest number that a worker of the slot has had.
+    last_generation: u64,
     /// Failed starts in a row.
     failures: u32,
     restarts: Restarts,
     /// Of the next spawn.
     port: PortProbe,
+    spare: Option<Box<Spare>>,
+    retiring: Option<Box<Retiring>>,
 }
 
 impl Slot {
@@ -56,9 +68,12 @@ impl Slot {
             phase: Phase::Idle,
             roll: Roll::None,
             generation: 0,
+            last_generation: 0,
             failures: 0,
             restarts: Restarts::default(),
             port: PortProbe::Needed,
+            spare: None,
+            retiring: None,
         }
     }
 
@@ -78,7 +93,7 @@ impl Slot {
         self.wanted
     }
 
-    /// The n of its current worker, or of the last one. 0 before the first.
+    /// The number of its current worker, or of the last one. 0 before the first. A spare has a higher one.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -114,12 +129,6 @@ impl Slot {
         }
     }
 
-    /// True if a worker of this revision is there or may still be spawned. The launch specs of all other revisions can
-    /// be forgotten.
-    pub fn needs(&self, revision: Revision) -> bool {
-        self.revision == revision || self.due_revision() == Some(revision)
-    }
-
     /// The current worker, or the last one if there is none now.
     pub fn worker(&self) -> WorkerId {
         WorkerId { slot: self.id, generation: self.generation }
@@ -148,6 +157,14 @@ impl Slot {
     }
 
     pub(super) fn step(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        self.step_current(input, now, actions);
+        if input == Input::Kill {
+            self.kill_others(now, actions);
+        }
+        self.settle_others(now, actions);
+    }
+
+    fn step_current(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
         match self.phase {
             Phase::Idle => self.idle(input, now, actions),
             Phase::Starting { spawned_at, execd_at, ready_by } => {
@@ -166,12 +183,12 @@ impl Slot {
             Input::Start | Input::Restart | Input::Roll => self.want_up(),
             Input::Stop | Input::Kill => self.want_down(),
             Input::Withdraw => {}
-            Input::Keep(policy) => self.policy = policy,
+            Input::Keep(policy) => self.keep_idle(policy),
             Input::Replace(target) => self.change_idle(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::StartAllowed => self.spawn(now, actions),
             // Late: an answer about the last worker can arrive after that worker is reaped.
-            Input::Ready | Input::Hung => {}
+            Input::Ready | Input::Hung | Input::Waits => {}
             Input::StopAllowed
             | Input::RollAllowed
             | Input::Spawned
@@ -224,6 +241,8 @@ impl Slot {
             Input::Tick => self.end_start(now, actions),
             // Early: a worker may report a hang before it is ready. The deadline of the start decides.
             Input::Hung => {}
+            // Late: it was a spare and has taken over.
+            Input::Waits => {}
             Input::StartAllowed | Input::Emptied => self.impossible(input),
         }
     }
@@ -243,6 +262,7 @@ impl Slot {
             Input::Replace(target) => self.replace(target),
             Input::Remove => self.wanted = Wanted::Gone,
             Input::StopAllowed => self.terminate(now, actions),
+            Input::RollAllowed if self.has_spares() => self.take_turn(),
             Input::RollAllowed => self.begin_replacement(now, actions),
             Input::Hung => {
                 actions.push(Action::Report(Transition::Hung(self.worker())));
@@ -250,8 +270,8 @@ impl Slot {
                 self.terminate(now, actions);
             }
             Input::Exited { exit, remains } => self.crash(exit, remains, now, actions),
-            // Repeated: a worker may report more than once that it is ready.
-            Input::Ready => {}
+            // Repeated: a worker may report more than once that it is ready. Late: it was a spare.
+            Input::Ready | Input::Waits => {}
             Input::StartAllowed
             | Input::Spawned
             | Input::SpawnFailed
@@ -281,7 +301,7 @@ impl Slot {
             }
             Input::Emptied | Input::SpawnFailed => self.be_empty(now, actions),
             // Late: it was on its way to its program, or the answer of a probe was under way, when it was terminated.
-            Input::Spawned | Input::Ready | Input::Hung => {}
+            Input::Spawned | Input::Ready | Input::Hung | Input::Waits => {}
             Input::StartAllowed | Input::StopAllowed | Input::RollAllowed => self.impossible(input),
         }
     }
@@ -299,7 +319,7 @@ impl Slot {
             Input::Tick => self.kill(now, actions),
             Input::Emptied | Input::SpawnFailed => self.be_empty(now, actions),
             // Late: it was on its way to its program, or the answer of a probe was under way, when it was killed.
-            Input::Spawned | Input::Ready | Input::Hung => {}
+            Input::Spawned | Input::Ready | Input::Hung | Input::Waits => {}
             Input::StartAllowed | Input::StopAllowed | Input::RollAllowed => self.impossible(input),
         }
     }
@@ -327,7 +347,7 @@ impl Slot {
             }
             Input::Tick => self.spawn(now, actions),
             // Late: an answer about the last worker can arrive after that worker is reaped.
-            Input::Ready | Input::Hung => {}
+            Input::Ready | Input::Hung | Input::Waits => {}
             Input::StartAllowed
             | Input::StopAllowed
             | Input::RollAllowed
@@ -359,7 +379,7 @@ impl Slot {
                 self.be_idle();
             }
             // Late: an answer about the last worker can arrive after that worker is reaped.
-            Input::Ready | Input::Hung => {}
+            Input::Ready | Input::Hung | Input::Waits => {}
             Input::StartAllowed
             | Input::StopAllowed
             | Input::RollAllowed

@@ -3,9 +3,11 @@
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
-use super::super::phase::Phase;
+use super::super::phase::{Phase, SparePhase};
 use super::super::state_hash::Memory;
 use super::Slot;
+use super::retiring::Retiring;
+use super::spare::{Spare, Then};
 
 impl Slot {
     /// The state of the slot, but not its id.
@@ -20,9 +22,12 @@ impl Slot {
             roll,
             // A worker counts as one, whatever its number.
             generation: _,
+            last_generation: _,
             failures,
             restarts,
             port,
+            spare,
+            retiring,
         } = self;
         (pool, policy, revision, wanted, roll, port).hash(to);
         (*failures).min(memory.failures).hash(to);
@@ -41,5 +46,40 @@ impl Slot {
             | Phase::Killing { since: _, again_at: at }
             | Phase::Backoff { until: at } => at.saturating_duration_since(now).hash(to),
         }
+        spare.is_some().hash(to);
+        spare.iter().for_each(|spare| spare.hash_state(now, memory, to));
+        retiring.is_some().hash(to);
+        retiring.iter().for_each(|retiring| retiring.hash_state(now, to));
+    }
+}
+
+impl Spare {
+    fn hash_state(&self, now: Instant, memory: Memory, to: &mut impl Hasher) {
+        let Self { generation: _, target, phase, failures, then } = self;
+        target.hash(to);
+        (*failures).min(memory.failures).hash(to);
+        std::mem::discriminant(then).hash(to);
+        match then {
+            Then::Nothing | Then::GiveUp => {}
+            Then::Retry(at) => at.saturating_duration_since(now).hash(to),
+        }
+        std::mem::discriminant(phase).hash(to);
+        match phase {
+            SparePhase::Backoff { until: _ } | SparePhase::GivenUp => {}
+            SparePhase::Starting { execd_at, wait_by: _ } => execd_at.is_some().hash(to),
+            SparePhase::Waiting { since: _, until: _ } => {}
+            SparePhase::Stopping { grace: _, kill_at: _ } => {}
+            SparePhase::Killing { since: _, again_at: _ } => {}
+        }
+        phase.deadline().map(|at| at.saturating_duration_since(now)).hash(to);
+    }
+}
+
+impl Retiring {
+    fn hash_state(&self, now: Instant, to: &mut impl Hasher) {
+        let Self { generation: _, revision, grace, phase } = self;
+        (revision, grace).hash(to);
+        std::mem::discriminant(phase).hash(to);
+        phase.deadline().map(|at| at.saturating_duration_since(now)).hash(to);
     }
 }

@@ -84,8 +84,15 @@ impl Slot {
         self.roll.set_due(target);
     }
 
+    /// There is no worker, and the next one is as the last one was.
+    pub(super) fn keep_idle(&mut self, policy: Policy) {
+        self.reinstate();
+        self.policy = policy;
+    }
+
     /// There is no worker, and the next one is to be this one.
     pub(super) fn change_idle(&mut self, target: Target) {
+        self.reinstate();
         self.resume();
         self.adopt(target);
     }

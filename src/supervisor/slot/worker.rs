@@ -18,9 +18,12 @@ impl Slot {
             self.roll = Roll::Done;
             self.forget_failures();
         }
-        self.generation += 1;
-        let worker = self.worker();
         let port = std::mem::replace(&mut self.port, PortProbe::Needed);
+        if let Some(spare) = self.take_usable_spare() {
+            return self.admit(spare, now, actions);
+        }
+        self.generation = self.number_worker();
+        let worker = self.worker();
         actions.push(Action::Spawn { worker, revision: self.revision, port });
         self.start_since(now, None);
     }
@@ -73,6 +76,9 @@ impl Slot {
     /// A command wants another worker now.
     pub(super) fn restart(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.want_up();
+        if self.has_spares() && matches!(self.phase, Phase::Ready { .. }) {
+            return self.take_turn();
+        }
         self.begin_replacement(now, actions);
     }
 

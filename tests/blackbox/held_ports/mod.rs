@@ -2,13 +2,14 @@
 //!
 //! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may
 //! come to its socket, [`passed`] sockets that pm opens, [`wanted`] when a port is let go, [`rights`] pm and workers of
-//! other users.
+//! other users, [`spares`] the workers that wait to take over.
 
 mod calls;
 mod clients;
 mod kills;
 mod passed;
 mod rights;
+mod spares;
 mod wanted;
 
 use nix::sys::signal::Signal;

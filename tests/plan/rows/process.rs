@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use pm::plan::{HoldPort, Identity, Probe, ReadyBy, Stdin};
+use pm::supervisor::SpareRule;
 
 use super::{Row, http, secs, variable, within};
 
@@ -235,6 +236,44 @@ pub const ROWS: &[Row] = &[
             "ports = 80\nhold_port = 'yes'",
             "ports = 80\nhold_port = 80",
             "ports = 80\nhold_port = true\nlisten = 'fds'",
+        ],
+    },
+    Row {
+        key: "spare",
+        right: &[
+            ("ports = 80", |pool| assert_eq!(pool.policy.spare, SpareRule::Never)),
+            ("ports = 80\nspare = false", |pool| assert_eq!(pool.policy.spare, SpareRule::Never)),
+            ("ports = 80\nhold_port = true", |pool| {
+                assert_eq!(pool.policy.spare, SpareRule::ToReplace { within: secs(30) });
+            }),
+            ("ports = 80\nhold_port = true\nspare = true\nready = { after = '1s' }", |pool| {
+                let rule = SpareRule::Always { within: secs(30), max_age: None };
+                assert_eq!(pool.policy.spare, rule);
+            }),
+            ("ports = 80\nlisten = 'fds'", |pool| {
+                assert_eq!(pool.policy.spare, SpareRule::Never);
+            }),
+        ],
+        wrong: &[
+            "ports = 80\nspare = true",
+            "ports = 80\nlisten = 'fds'\nspare = true",
+            "ports = 80\nhold_port = true\nspare = 1",
+        ],
+    },
+    Row {
+        key: "spare_max_age",
+        right: &[(
+            "ports = 80\nhold_port = true\nspare = true\nspare_max_age = '1h'\n\
+             ready = { listen = true, within = '5s' }",
+            |pool| {
+                let rule = SpareRule::Always { within: secs(5), max_age: Some(secs(3_600)) };
+                assert_eq!(pool.policy.spare, rule);
+            },
+        )],
+        wrong: &[
+            "ports = 80\nhold_port = true\nspare_max_age = '1h'",
+            "ports = 80\nhold_port = true\nspare = true\nspare_max_age = '0s'",
+            "ports = 80\nhold_port = true\nspare = true\nspare_max_age = 3600",
         ],
     },
     Row {

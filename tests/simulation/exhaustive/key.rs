@@ -12,7 +12,7 @@ use pm::supervisor::{Event, Outcome, PoolId, Slot, WorkerId};
 
 use super::state::State;
 use super::table::Table;
-use crate::facts::{Due, Facts, Replacement};
+use crate::facts::{Due, Facts, FailedSpare, Others, Replacement, Spare};
 use crate::life::Life;
 use crate::record::Record;
 
@@ -94,6 +94,9 @@ fn hash_slot(
         wanted,
         life,
         generation,
+        last_generation: _,
+        others,
+        has_turn,
         failed_starts,
         failed_at,
         limit,
@@ -121,6 +124,8 @@ fn hash_slot(
     if let Some(life) = life {
         hash_life(life, facts, past, to);
     }
+    has_turn.hash(to);
+    hash_others(others, now, memory.failures, to);
     for (place, event) in pending.enumerate() {
         match event {
             Event::Spawned(WorkerId { slot, .. }) if slot == *id => (place, 0).hash(to),
@@ -129,6 +134,31 @@ fn hash_slot(
         }
     }
     hasher.finish()
+}
+
+fn hash_others(others: &Others, now: Instant, failures_max: u32, to: &mut DefaultHasher) {
+    let Others { spare, retiring, failed } = others;
+    let hash_other = |life: &Life, to: &mut DefaultHasher| {
+        let Life { revision, has_leader, signalled_at, grace, killed_at, execd_at, .. } = life;
+        let past = |at: Instant, longest: Duration| now.duration_since(at).min(longest);
+        (revision, has_leader, signalled_at.is_some(), grace, execd_at.is_some()).hash(to);
+        if life.keeps_grace() {
+            signalled_at.map(|at| past(at, *grace)).hash(to);
+        }
+        killed_at.map(|at| past(at, KILL_AGAIN)).hash(to);
+    };
+    spare.is_some().hash(to);
+    if let Some(Spare { life, policy, waits_since, has_failed }) = spare {
+        hash_other(life, to);
+        (policy, waits_since.is_some(), has_failed).hash(to);
+    }
+    retiring.is_some().hash(to);
+    retiring.iter().for_each(|life| hash_other(life, to));
+    let failed = failed.map(|FailedSpare { revision, failures, next_at, late_at }| {
+        let left = |at: Instant| at.saturating_duration_since(now);
+        (revision, failures.min(failures_max), next_at.map(left), left(late_at))
+    });
+    failed.hash(to);
 }
 
 fn hash_life(

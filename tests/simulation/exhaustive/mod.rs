@@ -32,6 +32,11 @@ fn the_laws_hold_in_every_state_of_one_slot_whose_rules_change() {
 }
 
 #[test]
+fn the_laws_hold_in_every_state_of_one_slot_that_has_spares() {
+    search(table::spares());
+}
+
+#[test]
 fn the_laws_hold_in_every_state_of_two_slots_that_roll() {
     search(table::rolls());
 }

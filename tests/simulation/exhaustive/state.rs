@@ -94,10 +94,27 @@ impl State {
         let mut tell = |event| moves.push(Move::Tell(event));
         let slot = facts.slot;
         table.commands.iter().for_each(|command| tell(command(slot)));
+        for life in facts.others.lives() {
+            let worker = life.worker;
+            if life.has_leader {
+                let exit = table.exits[0];
+                for remains in table.remains.iter().copied() {
+                    tell(Event::Exited { worker, exit, remains });
+                }
+            } else {
+                tell(Event::Emptied(worker));
+            }
+            if facts.others.is_spare(worker) {
+                tell(Event::Waits(worker));
+            }
+        }
         if facts.generation == 0 || (facts.life.is_none() && !table.has_late_events) {
             return;
         }
         let worker = WorkerId { slot, generation: facts.generation };
+        if facts.others.retiring.is_some() {
+            tell(Event::Listens(worker));
+        }
         if facts.has_probe() {
             tell(Event::Ready(worker));
         }
@@ -198,7 +215,9 @@ impl State {
 
     /// One state for each way in which the spawns among the actions can end.
     fn carry_out(mut self, actions: &[Action]) -> Vec<Self> {
-        let spawns = actions.iter().filter(|action| matches!(action, Action::Spawn { .. })).count();
+        let is_spawn =
+            |action: &&Action| matches!(action, Action::Spawn { .. } | Action::Prepare { .. });
+        let spawns = actions.iter().filter(is_spawn).count();
         if spawns == 0 {
             self.note(actions, 0);
             return vec![self];
@@ -216,7 +235,7 @@ impl State {
         let mut spawns = 0;
         for action in actions {
             let mut has_process = false;
-            if let Action::Spawn { worker, .. } = action {
+            if let Action::Spawn { worker, .. } | Action::Prepare { worker, .. } = action {
                 has_process = failures & 1 << spawns == 0;
                 spawns += 1;
                 if has_process {
@@ -284,7 +303,7 @@ impl Course {
         if state.record.is_finished() || state.record.is_draining() != is_stop {
             return None;
         }
-        let lives = || state.record.slots.iter().filter_map(|facts| facts.life.as_ref());
+        let lives = || state.record.slots.iter().flat_map(Facts::lives);
         let exit = |exit, remains| {
             move |life: &Life| {
                 let worker = life.worker;
@@ -301,13 +320,21 @@ impl Course {
         match self {
             Self::Obedient | Self::Calm => {
                 let told = lives().find(|life| life.was_signalled());
-                let starting = lives().find(|life| self == Self::Calm && life.is_starting());
+                let current = || state.record.slots.iter().filter_map(|facts| facts.life.as_ref());
+                let starting = current().find(|life| self == Self::Calm && life.is_starting());
                 let is_probed =
                     |life: &&Life| state.record.of(life.worker.slot).is_some_and(Facts::has_probe);
+                let spares =
+                    state.record.slots.iter().filter_map(|facts| facts.others.spare.as_ref());
+                let mut coming = spares.filter(|spare| {
+                    self == Self::Calm && !spare.waits() && spare.life.is_unsignalled()
+                });
+                let coming = coming.next().map(|spare| Move::Tell(Event::Waits(spare.life.worker)));
                 told.map(exit(Exit::Code(0), Remains::Nothing))
                     .or(starting
                         .filter(is_probed)
                         .map(|life| Move::Tell(Event::Ready(life.worker))))
+                    .or(coming)
                     .or(tick)
                     .or(later)
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pm::supervisor::{
     Backoff, Event, Exit, MaxRestarts, Memory, Policy, PoolEntry, PoolId, Readiness, Remains,
-    Restart, Revision, SlotEntry, SlotId, TableSpec,
+    Restart, Revision, SlotEntry, SlotId, SpareRule, TableSpec,
 };
 
 pub const UNIT: Duration = Duration::from_secs(1);
@@ -85,6 +85,7 @@ fn base() -> Policy {
         ready: Readiness::Probe { within: UNIT },
         backoff: Backoff { first: SHORT, max: SHORT, give_up_after: None },
         grace: UNIT,
+        spare: SpareRule::Never,
     }
 }
 
@@ -173,6 +174,21 @@ pub fn changed_rules() -> Vec<Table> {
         Table::new(format!("1 slot, {limit:?}, or {other:?}"), plans)
     };
     others.map(table).into()
+}
+
+/// One slot that has spares, always or to replace its worker, and none by one of its plans. They may wait for ever: a
+/// table whose spares grow too old is never calm.
+pub fn spares() -> Vec<Table> {
+    let within = UNIT;
+    let rules = [SpareRule::ToReplace { within }, SpareRule::Always { within, max_age: None }];
+    let table = |spare: SpareRule| {
+        let policy = Policy { spare, ..give_up_after(2, base()) };
+        let spec = chain(&[1], policy);
+        let without = chain(&[1], give_up_after(2, base()));
+        let plans = vec![spec.clone(), revised(spec, 0), without];
+        Table::new(format!("1 slot, {spare:?}"), plans).thinned(&[FAILURE])
+    };
+    rules.map(table).into()
 }
 
 /// Two slots of one pool whose revisions change, and of which the second is dropped and comes back.

@@ -1,5 +1,6 @@
 //! What an observer knows of one slot: commands, spawns, signals and exits, and what must follow from them.
 
+mod spare;
 mod state;
 mod wishes;
 mod worker;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use pm::supervisor::{MaxRestarts, Policy, PoolId, Revision, SlotEntry, SlotId, Wanted};
 
+pub use self::spare::{FailedSpare, Others, Spare, SpareDue};
 use crate::life::Life;
 
 #[derive(Clone, Debug)]
@@ -24,6 +26,11 @@ pub struct Facts {
     /// The worker that fills it, from its spawn until its group is empty.
     pub life: Option<Life>,
     pub generation: u64,
+    /// The highest one, a spare's among them.
+    pub last_generation: u64,
+    pub others: Others,
+    /// Its ready worker is to be replaced now, by a spare.
+    pub has_turn: bool,
     /// Failed starts in a row.
     pub failed_starts: u32,
     /// When its workers failed and were to be restarted.
@@ -86,6 +93,9 @@ impl Facts {
             wanted: Wanted::Unset,
             life: None,
             generation: 0,
+            last_generation: 0,
+            others: Others::default(),
+            has_turn: false,
             failed_starts: 0,
             failed_at: Vec::new(),
             limit: None,
@@ -111,6 +121,7 @@ impl Facts {
             self.adopt(replacement);
         }
         self.was_replaced = false;
+        self.has_turn = false;
         self.is_away = false;
     }
 

@@ -63,7 +63,7 @@ impl Facts {
 
     /// True if what its pool comes after must stay because of it.
     pub fn blocks_stop(&self) -> bool {
-        self.life.is_some() && self.is_wanted_down()
+        (self.life.is_some() || !self.others.are_gone()) && self.is_wanted_down()
     }
 
     /// True if the pools that come after its pool need not wait for it.
@@ -79,7 +79,7 @@ impl Facts {
     /// True if the roll of its pool waits for it: it is part of the roll and not ready.
     pub fn blocks_roll(&self) -> bool {
         let is_rolling = self.replacement.is_some() || self.was_replaced;
-        self.wanted == Wanted::Up && is_rolling && !self.is_ready()
+        self.wanted == Wanted::Up && is_rolling && (self.has_turn || !self.is_ready())
     }
 
     /// True if its worker waits to be replaced, or is about to be.
@@ -89,7 +89,7 @@ impl Facts {
 
     /// True if it is empty and waits for other pools.
     pub fn waits_to_start(&self) -> bool {
-        self.life.is_none() && self.due == Due::Start
+        self.life.is_none() && self.others.are_gone() && self.due == Due::Start
     }
 
     /// True if it is empty and has given up.
@@ -110,12 +110,12 @@ impl Facts {
     /// True if nothing more comes of it: it has ended or given up.
     pub fn has_ended(&self) -> bool {
         let ended = self.life.is_none() && matches!(self.wanted, Wanted::Ended(_));
-        ended || self.has_given_up()
+        (ended || self.has_given_up()) && self.others.are_gone()
     }
 
     /// True if the plan has no such slot and nothing of its worker is left.
     pub fn is_forgotten(&self) -> bool {
-        self.wanted == Wanted::Gone && self.life.is_none()
+        self.wanted == Wanted::Gone && self.life.is_none() && self.others.are_gone()
     }
 
     /// True if a command wants another worker in place of the one that is there.

@@ -24,7 +24,13 @@ impl Facts {
 
     /// Another worker is wanted now, and neither a backoff nor a failure counts.
     pub fn restart(&mut self, now: Instant) {
-        if self.is_unsignalled() {
+        if self.is_ready() && self.has_spares() {
+            self.wanted = Wanted::Up;
+            self.forget_failures();
+            let same = Replacement { revision: self.revision, policy: self.policy };
+            self.replacement.get_or_insert(same);
+            self.take_turn();
+        } else if self.is_unsignalled() {
             self.asked = Asked::Restart;
             self.wanted = Wanted::Up;
             self.forget_failures();
@@ -51,6 +57,7 @@ impl Facts {
     pub fn withdraw(&mut self) {
         if self.is_unsignalled() && self.is_asked() {
             self.replacement = None;
+            self.has_turn = false;
         }
     }
 
@@ -108,7 +115,9 @@ impl Facts {
             self.policy = entry.policy;
         } else {
             self.replacement = None;
+            self.has_turn = false;
             self.policy = entry.policy;
         }
+        self.has_turn &= self.has_spares();
     }
 }

@@ -19,9 +19,11 @@ pub const OF_STOPPED: &[Law<OfState>] = laws![
 /// ended, or waits for a slot that never becomes ready.
 fn a_started_slot_is_ready_or_has_given_up_or_ended_or_is_blocked(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| match (facts.prospect(), slot.phase()) {
-        (Due::Spawn { .. }, Phase::Ready { .. })
-        | (Due::GiveUp | Due::TooManyRestarts, Phase::GivenUp)
-        | (Due::Nothing, Phase::Idle) => Ok(()),
+        (Due::Spawn { .. }, Phase::Ready { .. }) if !facts.is_spare_missing() => Ok(()),
+        (Due::Spawn { .. }, Phase::Ready { .. }) => broken("its spare does not wait"),
+        (Due::GiveUp | Due::TooManyRestarts, Phase::GivenUp) | (Due::Nothing, Phase::Idle) => {
+            Ok(())
+        }
         (Due::Start, Phase::Idle) => {
             let is_over = settled.record.is_finished();
             ensure(is_over || settled.is_blocked(facts.pool), || format!("{:?} waits", slot.id()))
@@ -31,11 +33,13 @@ fn a_started_slot_is_ready_or_has_given_up_or_ended_or_is_blocked(settled: &Sett
 }
 
 /// When the kernel fails no more, every slot that is wanted up soon has the worker that the plan wants, unless a slot
-/// that was replaced before has given up or ended.
+/// that was replaced before has given up or ended, or one that is to be replaced has given up on its spare.
 fn a_roll_ends(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
         let mut pool = settled.record.slots_of(facts.pool);
-        let is_blocked = pool.any(|other| other.was_replaced && other.has_ended());
+        let is_blocked = pool.any(|other| {
+            other.was_replaced && other.has_ended() || other.has_given_up_on_its_turn()
+        });
         forbid(facts.is_to_be_replaced() && !is_blocked, || {
             format!("{:?} was never replaced", slot.worker())
         })

@@ -3,7 +3,7 @@
 //! Each is a function with a sentence; a new rule in the supervisor brings its own. They compare the supervisor's
 //! actions and phases with the [`Record`] of what happened and with the kernel's own processes.
 //!
-//! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, and `wishes.rs` for what follows when pm is asked to
+//! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, `spares.rs` for the workers beside the current one, and `wishes.rs` for what follows when pm is asked to
 //! stop. Laws of a settled state, when all that follows from an event is done: `settled.rs` for each slot,
 //! `ordering.rs` across slots. Laws of a calm end and of a stopped run: `ends.rs`.
 
@@ -17,6 +17,7 @@ mod ordering;
 mod reports;
 mod settled;
 mod signals;
+mod spares;
 mod spawns;
 mod wishes;
 
@@ -79,12 +80,14 @@ pub struct Settled<'a> {
 pub fn check_answer(answer: &Answer) -> Result<(), Broken> {
     check(spawns::OF_SPAWNS, answer)?;
     check(signals::OF_SIGNALS, answer)?;
+    check(spares::OF_ANSWERS, answer)?;
     check(reports::OF_REPORTS, answer)?;
     check(wishes::OF_WISHES, answer)
 }
 
 pub fn check_settled(settled: &Settled) -> Result<(), Broken> {
     check(settled::OF_SLOTS, settled)?;
+    check(spares::OF_SLOTS, settled)?;
     check(ordering::OF_ORDERING, settled)
 }
 
@@ -111,10 +114,10 @@ pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
     is_ignored || is_late(event, record)
 }
 
-/// True for an event about a worker that is no longer the latest of its slot, or about a slot that is not in the table.
+/// True for an event about a worker that is not there any more and is not the latest of its slot, or about a slot that is not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
     match worker_of(event) {
-        Some(worker) => !record.is_latest(worker),
+        Some(worker) => !record.is_latest(worker) && record.other_life(worker).is_none(),
         None => event.slot().is_some_and(|slot| record.of(slot).is_none()),
     }
 }
@@ -136,7 +139,7 @@ fn broken(how: impl Into<String>) -> Verdict {
 }
 
 /// The longest wait for this backoff: up to a tenth is added, so that slots do not start together.
-fn longest(backoff: Duration) -> Duration {
+pub fn longest(backoff: Duration) -> Duration {
     backoff + backoff / 10 + Duration::from_nanos(u64::from(!backoff.is_zero()))
 }
 
@@ -167,18 +170,24 @@ impl Answer<'_> {
 
     fn spawns(&self, slot: SlotId) -> bool {
         self.actions.iter().any(|action| match action {
-            Action::Spawn { worker, .. } => worker.slot == slot,
+            Action::Spawn { worker, .. } | Action::Admit(worker) => worker.slot == slot,
             _ => false,
         })
     }
 
-    /// The law gets the new worker and the facts of its slot.
+    /// The law gets the new worker of an empty slot and the facts of that slot. It may have been the spare.
     fn each_spawn(&self, law: impl Fn(WorkerId, &Facts) -> Verdict) -> Verdict {
         self.actions.iter().try_for_each(|action| match action {
-            Action::Spawn { worker, .. } => match self.after.of(worker.slot) {
-                Some(facts) => law(*worker, facts),
-                None => broken(format!("{worker:?}: there is no such slot")),
-            },
+            Action::Spawn { worker, .. } | Action::Admit(worker) => {
+                match self.after.of(worker.slot) {
+                    // Its ready worker retires: a law of spares.
+                    Some(facts) if matches!(action, Action::Admit(_)) && facts.life.is_some() => {
+                        Ok(())
+                    }
+                    Some(facts) => law(*worker, facts),
+                    None => broken(format!("{worker:?}: there is no such slot")),
+                }
+            }
             _ => Ok(()),
         })
     }
@@ -191,6 +200,9 @@ impl Answer<'_> {
         self.actions.iter().try_for_each(|action| match action {
             Action::Terminate(worker) | Action::Kill(worker) => {
                 let kill = matches!(action, Action::Kill(_));
+                if self.is_of_other(*worker) {
+                    return Ok(());
+                }
                 match self.after.of(worker.slot) {
                     Some(facts) => law(*worker, self.after.life(*worker), facts, kill),
                     None => broken(format!("{worker:?}: there is no such slot")),
@@ -198,6 +210,15 @@ impl Answer<'_> {
             }
             _ => Ok(()),
         })
+    }
+
+    /// True if this is not the current worker of its slot.
+    fn is_of_other(&self, worker: WorkerId) -> bool {
+        let retires = |action: &Action| match action {
+            Action::Admit(next) => next.slot == worker.slot && next.generation > worker.generation,
+            _ => false,
+        };
+        self.after.other_life(worker).is_some() || self.actions.iter().any(retires)
     }
 
     /// True if it was ready, or is alive and has lived long enough by now.

@@ -41,6 +41,10 @@ fn the_outcome_is_what_happened(answer: &Answer) -> Verdict {
 /// Every report is about what just happened, and about the worker to which it happened.
 fn every_report_is_true(answer: &Answer) -> Verdict {
     answer.each_report(|report, worker| {
+        if answer.before.other_life(worker).is_some() {
+            // Of a spare, or of a worker that a spare has replaced: laws of their own.
+            return Ok(());
+        }
         let (Some(life), Some(facts)) = (answer.before.life(worker), answer.before.of(worker.slot))
         else {
             let is_spawn_failure = matches!(report, Transition::SpawnFailed { .. });
@@ -70,6 +74,9 @@ fn every_report_is_true(answer: &Answer) -> Verdict {
             Transition::Hung(_) => life.is_ready() && answer.is(Event::Hung(worker)),
             Transition::Replacing(_) => is_unsignalled && is_due,
             Transition::Stopped { .. } => !is_unsignalled && answer.after.life(worker).is_none(),
+            Transition::SpareWaits(_)
+            | Transition::SpareFailed { .. }
+            | Transition::SpareStopped(_) => false,
             Transition::GraceOver { grace, .. } => {
                 is_tick && is_grace_over && grace == life.grace && life.killed_at.is_none()
             }
@@ -84,6 +91,9 @@ fn every_end_is_reported_once(answer: &Answer) -> Verdict {
         return Ok(());
     };
     let Some(worker) = answer.worker() else { return Ok(()) };
+    if answer.before.other_life(worker).is_some() {
+        return Ok(());
+    }
     let life = answer.before.life(worker);
     let is_due = match event {
         Event::Exited { .. } | Event::Emptied(_) => {
@@ -123,12 +133,15 @@ fn every_signal_to_a_worker_that_is_wanted_up_is_reported(answer: &Answer) -> Ve
 fn what_a_report_announces_happens(answer: &Answer) -> Verdict {
     answer.each_report(|report, worker| {
         let Some(next) = next_of(report) else { return Ok(()) };
+        if answer.before.other_life(worker).is_some() {
+            return ensure(next == Next::Replaced, || format!("{report:?}"));
+        }
         let Some(facts) = answer.after.of(worker.slot) else {
             return broken(format!("{report:?}: there is no such slot"));
         };
         let has_ended = matches!(facts.wanted, Wanted::Ended(_));
         let is_due = match (next, facts.prospect()) {
-            (Next::Spawn, Due::Spawn { backoff }) => backoff.is_zero(),
+            (Next::Spawn | Next::TakeOver, Due::Spawn { backoff }) => backoff.is_zero(),
             (Next::Backoff(wait), Due::Spawn { backoff }) => {
                 wait >= backoff && wait <= longest(backoff)
             }
@@ -139,8 +152,17 @@ fn what_a_report_announces_happens(answer: &Answer) -> Verdict {
         };
         let slot = answer.slots.iter().find(|slot| slot.id() == worker.slot);
         let phase = slot.map(|slot| slot.phase());
+        let is = |wanted: fn(&Action) -> bool| {
+            let mut of_slot = answer
+                .actions
+                .iter()
+                .filter(|action| action.worker().is_some_and(|of| of.slot == worker.slot));
+            of_slot.any(wanted)
+        };
         let has_happened = match next {
-            Next::Spawn => answer.spawns(worker.slot),
+            Next::Spawn => is(|action| matches!(action, Action::Spawn { .. })),
+            Next::TakeOver => is(|action| matches!(action, Action::Admit(_))),
+            Next::Replaced => false,
             Next::Backoff(wait) => phase == Some(Phase::Backoff { until: answer.now + wait }),
             Next::GiveUp | Next::TooManyRestarts => phase == Some(Phase::GivenUp),
             Next::End => phase == Some(Phase::Idle),
@@ -181,5 +203,7 @@ fn next_of(report: Transition) -> Option<Next> {
         | Transition::Stopped { next, .. } => Some(next),
         Transition::Ready(_) | Transition::NeverReady(_) | Transition::Hung(_) => None,
         Transition::Replacing(_) | Transition::GraceOver { .. } => None,
+        Transition::SpareWaits(_) => None,
+        Transition::SpareFailed { .. } | Transition::SpareStopped(_) => None,
     }
 }

@@ -12,8 +12,7 @@ use crate::life::Life;
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 pub const OF_SLOTS: &[Law<OfState>] = laws![
-    a_slot_has_at_most_one_group,
-    every_group_is_the_current_worker_of_its_slot,
+    every_group_is_a_worker_of_its_slot,
     the_phase_is_the_truth,
     a_worker_is_ready_only_if_that_was_reported,
     a_worker_that_was_reported_ready_is_ready,
@@ -36,21 +35,12 @@ pub const OF_SLOTS: &[Law<OfState>] = laws![
     it_is_known_whether_and_since_when_pm_stops,
 ];
 
-/// Not even for a moment.
-fn a_slot_has_at_most_one_group(settled: &Settled) -> Verdict {
-    let mut slots: Vec<_> = settled.groups.iter().map(|worker| worker.slot).collect();
-    slots.sort();
-    match slots.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => broken(format!("{:?} has two", pair[0])),
-        None => Ok(()),
-    }
-}
-
-/// There is no process that the table does not know.
-fn every_group_is_the_current_worker_of_its_slot(settled: &Settled) -> Verdict {
+/// There is no process that the table does not know: a slot has one group, and beside it that of its spare and that of
+/// the worker that a spare has replaced. Not even for a moment it has more.
+fn every_group_is_a_worker_of_its_slot(settled: &Settled) -> Verdict {
     match settled.groups.iter().find(|worker| {
         let slot = settled.supervisor.slot(worker.slot);
-        slot.map(|slot| slot.worker()) != Some(**worker)
+        !slot.is_some_and(|slot| slot.workers().any(|own| own == **worker))
     }) {
         Some(worker) => broken(format!("{worker:?} is alive")),
         None => Ok(()),
@@ -61,7 +51,7 @@ fn every_group_is_the_current_worker_of_its_slot(settled: &Settled) -> Verdict {
 /// was signalled, and an empty slot does what is due.
 fn the_phase_is_the_truth(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let is_alive = settled.groups.iter().any(|worker| worker.slot == slot.worker().slot);
+        let is_alive = settled.groups.contains(&slot.worker());
         let is_unsignalled = facts.is_unsignalled();
         let was_killed = facts.life.as_ref().is_some_and(|life| life.killed_at.is_some());
         let holds = match slot.phase() {
@@ -188,7 +178,11 @@ fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
         let is_due = settled.supervisor.next_deadline().is_some_and(|at| at <= settled.now);
         return ensure(is_due, || "no tick ends the run".to_owned());
     }
-    let deadlines = settled.supervisor.slots().filter_map(|slot| slot.phase().deadline());
+    let deadlines = settled.supervisor.slots().filter_map(|slot| {
+        let spare = slot.spare().and_then(|(_, phase)| phase.deadline());
+        let retiring = slot.retiring().and_then(|(_, phase)| phase.deadline());
+        [slot.phase().deadline(), spare, retiring].into_iter().flatten().min()
+    });
     ensure(deadlines.min() == settled.supervisor.next_deadline(), || {
         format!("{:?}", settled.supervisor.next_deadline())
     })
@@ -197,6 +191,7 @@ fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
 /// Idle is free: a table whose slots are all ready, down or given up has no deadline.
 fn a_table_in_which_nothing_is_under_way_has_no_deadline(settled: &Settled) -> Verdict {
     let is_quiet = |facts: &Facts| match &facts.life {
+        _ if !facts.is_spare_quiet() => false,
         Some(life) => life.is_ready(),
         None => !matches!(facts.due, Due::Spawn { .. }),
     };
@@ -219,22 +214,25 @@ fn a_start_ends_in_bounded_time(settled: &Settled) -> Verdict {
 /// By the next tick. A second stop does not prolong the grace.
 fn a_grace_ends_in_a_kill(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let is_over = |life: &Life| {
+        let is_over = |life: &&Life| {
             let end = life.signalled_at.map(|at| at + life.grace);
             life.killed_at.is_none() && end.is_some_and(|end| settled.now >= end)
         };
-        forbid(settled.is_tick() && facts.life.as_ref().is_some_and(is_over), || {
-            format!("{:?}", facts.life)
-        })
+        match facts.lives().find(is_over) {
+            Some(life) if settled.is_tick() => broken(format!("{life:?}")),
+            _ => Ok(()),
+        }
     })
 }
 
 /// A killed group that is not empty is killed again, every second.
 fn a_kill_is_repeated(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let killed_at = facts.life.as_ref().and_then(|life| life.killed_at);
-        let is_due = killed_at.is_some_and(|at| settled.now >= at + KILL_AGAIN);
-        forbid(settled.is_tick() && is_due, || format!("{:?}", facts.life))
+        let is_due = |life: &&Life| life.killed_at.is_some_and(|at| settled.now >= at + KILL_AGAIN);
+        match facts.lives().find(is_due) {
+            Some(life) if settled.is_tick() => broken(format!("{life:?}")),
+            _ => Ok(()),
+        }
     })
 }
 
@@ -277,7 +275,7 @@ impl Settled<'_> {
         self.record.run_end().is_some()
     }
 
-    fn is_tick(&self) -> bool {
+    pub(super) fn is_tick(&self) -> bool {
         self.event == Some(Event::Tick)
     }
 }

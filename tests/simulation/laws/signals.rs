@@ -3,7 +3,7 @@
 use pm::supervisor::{Action, Event, Wanted, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid};
-use crate::facts::Facts;
+use crate::facts::{Due, Facts};
 use crate::life::Life;
 use crate::record::Grant;
 
@@ -22,9 +22,11 @@ pub const OF_SIGNALS: &[Law<OfAnswer>] = laws![
 
 /// The pid of an empty group may belong to another process by now.
 fn only_a_group_that_is_not_empty_is_signalled(answer: &Answer) -> Verdict {
-    answer.each_signal(|worker, life, _, _| match life {
-        Some(_) => Ok(()),
-        None => broken(format!("{worker:?} is gone")),
+    answer.actions.iter().try_for_each(|action| match action {
+        Action::Terminate(worker) | Action::Kill(worker) => {
+            ensure(answer.after.any_life(*worker).is_some(), || format!("{worker:?} is gone"))
+        }
+        _ => Ok(()),
     })
 }
 
@@ -60,12 +62,16 @@ fn no_worker_is_stopped_before_the_workers_that_need_it_are_gone(answer: &Answer
 
 /// A ready worker is replaced only when it is the first of its pool that is due, and all slots of the roll are ready.
 fn no_worker_is_replaced_out_of_order(answer: &Answer) -> Verdict {
-    answer.each_signal(|worker, life, facts, _| {
-        let is_ready = life.is_some_and(Life::is_ready) && !answer.has_failed(worker, facts);
+    answer.each_action(|action, record| {
+        let (Action::Terminate(worker) | Action::Kill(worker)) = action else { return Ok(()) };
+        let (Some(life), Some(facts)) = (record.life(worker), record.of(worker.slot)) else {
+            return Ok(());
+        };
+        let is_ready = life.is_ready() && !answer.has_failed(worker, facts);
         if !is_ready || facts.is_restarted() || facts.wanted != Wanted::Up {
             return Ok(());
         }
-        let mut pool = answer.after.slots_of(facts.pool);
+        let mut pool = record.slots_of(facts.pool);
         let first = pool.find(|other| {
             let is_before = other.is_to_be_replaced() && other.slot < worker.slot;
             other.blocks_roll() || is_before
@@ -146,6 +152,10 @@ fn a_restart_is_answered_with_a_signal_or_a_spawn(answer: &Answer) -> Verdict {
     let is_due = match &facts.life {
         Some(life) if !life.is_unsignalled() => return Ok(()),
         Some(_) if is_roll && facts.is_ready() => return Ok(()),
+        // Its spare takes over when it waits.
+        Some(_) if facts.is_ready() && facts.has_spares() => return Ok(()),
+        None if !facts.others.are_gone() && facts.due == Due::Nothing => return Ok(()),
+        None if !facts.others.are_gone() && facts.due == Due::Start => return Ok(()),
         Some(_) => is_signalled,
         None => answer.spawns(slot) || !record.unmet(facts.pool).is_empty(),
     };

@@ -1,6 +1,6 @@
 //! The laws of an answer about spawns: of which workers, when, by which revision; and that other slots are left alone.
 
-use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, Wanted};
+use pm::supervisor::{Action, Event, Phase, PortProbe, Slot, SpareRule, Wanted};
 
 use super::{Answer, Law, OfAnswer, Told, Verdict, broken, ensure, forbid, is_late};
 use crate::facts::Due;
@@ -40,6 +40,8 @@ fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answe
         let facts = answer.before.of(other.slot);
         let has_waited = facts.is_some_and(|facts| match action {
             Action::Spawn { .. } => facts.waits_to_start(),
+            // Its turn in a roll has come.
+            _ if facts.replacement.is_some() && facts.has_spares() => true,
             _ => {
                 let waits = facts.is_wanted_down() || facts.replacement.is_some();
                 facts.is_unsignalled() && waits
@@ -68,7 +70,11 @@ fn a_new_plan_leaves_slots_that_keep_their_revision_alone(answer: &Answer) -> Ve
     for entry in &spec.slots {
         let Some(facts) = answer.before.of(entry.slot) else { continue };
         let waits = facts.waits_to_start() || facts.blocks_stop() || facts.is_asked();
-        if entry.revision != facts.revision || waits {
+        // A spare is of another revision, or the plan wants none or another one.
+        let rules = [facts.policy.spare, entry.policy.spare];
+        let has_spares =
+            rules.iter().any(|rule| *rule != SpareRule::Never) || !facts.others.are_gone();
+        if entry.revision != facts.revision || waits || has_spares {
             continue;
         }
         let is_touched = |action: &&Action| action.worker().is_some_and(|of| of.slot == entry.slot);
@@ -91,8 +97,9 @@ fn a_new_plan_leaves_slots_that_keep_their_revision_alone(answer: &Answer) -> Ve
 /// Generations count by one and are never reused.
 fn a_spawn_is_of_the_next_generation(answer: &Answer) -> Verdict {
     answer.each_spawn(|worker, facts| {
-        ensure(worker.generation == facts.generation + 1, || {
-            format!("{worker:?} follows generation {}", facts.generation)
+        let is_next = worker.generation == facts.last_generation + 1;
+        ensure(is_next || facts.others.is_spare(worker), || {
+            format!("{worker:?} follows generation {}", facts.last_generation)
         })
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pm::supervisor::{Action, Event, Stop, StopKind, StopOrder, StopReason};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid};
+use crate::facts::Facts;
 use crate::record::Grant;
 
 pub const OF_WISHES: &[Law<OfAnswer>] = laws![
@@ -49,7 +50,7 @@ fn a_stop_is_reported_once_and_first(answer: &Answer) -> Verdict {
 /// It has the reason, the number of workers, their longest grace, how they are stopped and in which order.
 fn the_report_of_a_stop_is_true(answer: &Answer) -> Verdict {
     let Some(reason) = answer.stop_reason() else { return Ok(()) };
-    let slots = || answer.after.slots.iter().filter(|facts| facts.life.is_some());
+    let slots = || answer.after.slots.iter().filter(|facts| facts.lives().next().is_some());
     let longest_grace = slots().map(|facts| facts.policy.grace).max().unwrap_or(Duration::ZERO);
     let is_kill = answer.grant() == Some(Grant::Kill);
     let must_wait = slots().any(|facts| {
@@ -59,7 +60,8 @@ fn the_report_of_a_stop_is_true(answer: &Answer) -> Verdict {
     let how = if is_at_once { StopKind::Kill } else { StopKind::Terminate };
     let is_ordered = must_wait && !is_kill;
     let order = if is_ordered { StopOrder::PoolByPool } else { StopOrder::AllAtOnce };
-    let due = Stop { reason, how, workers: slots().count(), longest_grace, order };
+    let due =
+        Stop { reason, how, workers: slots().flat_map(Facts::lives).count(), longest_grace, order };
     answer.actions.iter().try_for_each(|action| match action {
         Action::ReportStop(stop) if *stop != due => broken(format!("{stop:?}, not {due:?}")),
         _ => Ok(()),
@@ -71,7 +73,7 @@ fn a_kill_reaches_every_group(answer: &Answer) -> Verdict {
     if answer.grant() != Some(Grant::Kill) {
         return Ok(());
     }
-    let mut lives = answer.after.slots.iter().filter_map(|facts| facts.life.as_ref());
+    let mut lives = answer.after.slots.iter().flat_map(Facts::lives);
     let left = lives.find(|life| {
         life.killed_at.is_none() && !answer.actions.contains(&Action::Kill(life.worker))
     });

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use pm::supervisor::{Event, Exit, SlotId, Wish, WorkerId};
 
 use super::Rig;
-use crate::life::events_of;
+use crate::life::{Life, events_of};
 
 impl Rig {
     /// Begins to probe a worker. It may never be ready, be ready late, or be reported ready twice; and it may hang.
@@ -20,8 +20,36 @@ impl Rig {
             self.mail.push((self.now + wait, Event::Ready(worker)));
         }
         if self.rng.u32(0..4) == 0 {
+            let wait = below_one_of(&mut self.rng, [20, 500]);
+            self.mail.push((self.now + wait, Event::Listens(worker)));
+        }
+        if self.rng.u32(0..4) == 0 {
             let wait = below_one_of(&mut self.rng, [500, 5_000, 20_000]);
             self.mail.push((self.now + wait, Event::Hung(worker)));
+        }
+    }
+
+    /// A worker has exec'd: it is probed, or it comes to its bind if it is a spare.
+    pub(super) fn on_execd(&mut self, worker: WorkerId) {
+        if !self.record.of(worker.slot).is_some_and(|facts| facts.others.is_spare(worker)) {
+            if self.record.life(worker).is_some_and(Life::is_starting) {
+                self.probe(worker);
+            }
+            return;
+        }
+        if self.is_calm {
+            return self.wait_soon(worker);
+        }
+        for _ in 0..one_of(&mut self.rng, [0, 1, 1, 1, 2]) {
+            let wait = below_one_of(&mut self.rng, [20, 500, 5_000]);
+            self.mail.push((self.now + wait, Event::Waits(worker)));
+        }
+    }
+
+    pub(super) fn wait_soon(&mut self, worker: WorkerId) {
+        if self.record.of(worker.slot).is_some_and(|facts| facts.others.is_spare(worker)) {
+            let wait = Duration::from_millis(self.rng.u64(0..20));
+            self.mail.push((self.now + wait, Event::Waits(worker)));
         }
     }
 
@@ -49,11 +77,14 @@ impl Rig {
 
     fn late_event(&mut self) -> Option<Event> {
         let slot = self.any_slot()?;
-        let latest = self.record.of(slot).map_or(9, |facts| facts.generation);
+        let latest = self.record.of(slot).map_or(9, |facts| facts.last_generation);
         let generation = self.rng.u64(0..latest.max(1));
         let worker = WorkerId { slot, generation };
         let exit = Exit::Code(self.rng.u8(..));
-        self.rng.choice(events_of(worker, exit)).filter(|_| generation > 0)
+        let is_late = self.record.any_life(worker).is_none();
+        let is_latest = self.record.is_latest(worker);
+        let event = self.rng.choice(events_of(worker, exit));
+        event.filter(|_| generation > 0 && is_late && !is_latest)
     }
 
     pub(super) fn command(&mut self) -> Vec<Event> {

@@ -108,6 +108,7 @@ impl Rig {
         for (pid, worker) in self.leaders.clone() {
             if !self.starts.iter().any(|(_, leader, _)| *leader == pid) {
                 self.be_ready_soon(worker);
+                self.wait_soon(worker);
             }
         }
         let enough = self.now + self.patience();
@@ -187,7 +188,7 @@ impl Rig {
     /// are empty now.
     fn take_dead(&mut self, pid: Pid, exit: Exit) -> Result<(), Broken> {
         if let Some(worker) = self.leaders.remove(&pid) {
-            if !self.record.life(worker).is_some_and(Life::keeps_grace) {
+            if !self.record.any_life(worker).is_some_and(Life::keeps_grace) {
                 self.kernel.signal(pid, Signal::Kill);
             }
             let remains = if self.kernel.group_exists(pid) {
@@ -308,17 +309,23 @@ impl Rig {
     fn carry_out(&mut self, action: Action) -> Option<Event> {
         let mut leader = None;
         match action {
-            Action::Spawn { worker, .. } => {
+            Action::Spawn { worker, .. } | Action::Prepare { worker, .. } => {
                 leader = self.kernel.spawn(worker);
                 self.leaders.extend(leader.map(|pid| (pid, worker)));
             }
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
             Action::Kill(worker) => self.signal(worker, Signal::Kill),
-            Action::Report(_) | Action::ReportStop(_) => {}
+            Action::Report(_) | Action::ReportStop(_) | Action::Admit(_) => {}
             Action::Finish { .. } | Action::Leave => {}
         }
         self.record.note_action(action, leader.is_some(), self.now);
-        let Action::Spawn { worker, .. } = action else {
+        if let Action::Admit(worker) = action
+            && !self.starts.iter().any(|(_, _, starting)| *starting == worker)
+        {
+            // It is asked from now on whether it is ready.
+            self.probe(worker);
+        }
+        let (Action::Spawn { worker, .. } | Action::Prepare { worker, .. }) = action else {
             return None;
         };
         if leader.is_none() {
@@ -330,7 +337,7 @@ impl Rig {
             self.starts.extend(leader.map(|pid| (self.now + wait, pid, worker)));
             return None;
         }
-        self.probe(worker);
+        self.on_execd(worker);
         Some(Event::Spawned(worker))
     }
 

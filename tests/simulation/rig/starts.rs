@@ -35,9 +35,7 @@ impl Rig {
     }
 
     fn tell_execd(&mut self, worker: WorkerId) -> Result<(), Broken> {
-        if self.supervisor.awaits_ready(worker) {
-            self.probe(worker);
-        }
+        self.on_execd(worker);
         self.tell(Event::Spawned(worker))
     }
 }

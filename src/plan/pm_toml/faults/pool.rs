@@ -81,6 +81,10 @@ pub enum PoolFault {
     HoldPortWithListen,
     #[error("`address` has no effect without `listen`")]
     AddressWithoutListen,
+    #[error("a spare waits at the port of its slot, which this pool does not hold")]
+    SpareWithoutHoldPort,
+    #[error("`spare_max_age` has no effect: this pool has no spares")]
+    MaxAgeWithoutSpare,
     #[error("`group` without `user`")]
     GroupWithoutUser,
     #[error("`raw` has no effect without `pty`")]
@@ -164,6 +168,8 @@ impl Explain for PoolFault {
             Self::HeldWithoutPorts(_) => {
                 "give it ports, as in `ports = \"8080-8082\"`, or remove it".into()
             }
+            Self::SpareWithoutHoldPort => "set `hold_port = true` too, or remove it".into(),
+            Self::MaxAgeWithoutSpare => "set `spare = true` too, or remove it".into(),
             Self::GroupWithoutUser => "set `user` too".into(),
             Self::RawWithoutPty | Self::StdinWithoutPty => {
                 "set `pty = true` too, or remove it".into()

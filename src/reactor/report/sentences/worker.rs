@@ -5,13 +5,14 @@ use crate::plan::text::duration::words;
 use crate::plan::text::phrase;
 use crate::plan::{MissingHint, Probe, ReadyBy};
 use crate::reactor::report::{
-    Cause, Death, LastSign, ProbeFailure, Rejected, Retry, SpawnFailure, StaleWorkers, WorkerEvent,
-    WorkerFacts,
+    Cause, Death, LastSign, ProbeFailure, Rejected, Retry, SpareEnd, SpawnFailure, StaleWorkers,
+    WorkerEvent, WorkerFacts,
 };
 use crate::supervisor::{Exit, Next};
 use crate::sys::Awaiting;
 use crate::sys::ports::{Holder, HolderProcess};
 use crate::sys::proc::{ProcessInfo, SignalState};
+use std::time::Duration;
 
 /// One line names at most this many processes.
 const NAMED_MAX: usize = 3;
@@ -47,9 +48,20 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             format!("{name} hangs{}; stopping it", hung(failure.as_ref(), *failures))
         }
         WorkerEvent::Replacing => format!("{name}: replacing generation {}", worker.id.generation),
+        WorkerEvent::SpareWaits => {
+            let (age, generation) = (words(worker.age), worker.id.generation);
+            let pid = worker.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
+            format!("{name}: a spare waits at its port after {age} ({pid}generation {generation})")
+        }
+        WorkerEvent::SpareFailed { how, wait } => spare_failed(worker, how, *wait),
+        WorkerEvent::SpareStopped => {
+            format!("{name}: spare of generation {} stopped", worker.id.generation)
+        }
         WorkerEvent::Stopped { next } => match next {
             Next::Down | Next::End => format!("{name} stopped"),
-            Next::Spawn | Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts => {
+            Next::Replaced => format!("{name}: generation {} stopped", worker.id.generation),
+            Next::Spawn | Next::TakeOver => format!("{name} stopped; {}", then(worker, *next)),
+            Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts => {
                 format!("{name} stopped; {}", then(worker, *next))
             }
         },
@@ -84,7 +96,7 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
 }
 
 fn ready(worker: &WorkerFacts) -> String {
-    let WorkerFacts { id, name, port, pid, age } = worker;
+    let WorkerFacts { id, name, port, pid, age, successor: _ } = worker;
     let on = port.map(|port| format!(" on {}", phrase::ports(&[port]))).unwrap_or_default();
     let pid = pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
     format!("{name} is ready{on} after {} ({pid}generation {})", words(*age), id.generation)
@@ -98,6 +110,8 @@ fn failed_start(worker: &WorkerFacts, death: &Death, next: Next) -> String {
             format!("{name} {ended}; {}", then(worker, next))
         }
         Next::Spawn
+        | Next::TakeOver
+        | Next::Replaced
         | Next::Backoff(_)
         | Next::GiveUp
         | Next::TooManyRestarts
@@ -135,13 +149,16 @@ fn after_death(worker: &WorkerFacts, death: &Death, next: Next) -> String {
             Some(line) => format!("{then}; its last line: {line}"),
             None => then,
         },
-        Next::Spawn | Next::Backoff(_) | Next::End | Next::Down => then,
+        Next::Spawn | Next::TakeOver | Next::Replaced => then,
+        Next::Backoff(_) | Next::End | Next::Down => then,
     }
 }
 
 fn then(worker: &WorkerFacts, next: Next) -> String {
     match next {
-        Next::Spawn => format!("starting generation {}", worker.id.generation + 1),
+        Next::Spawn => format!("starting generation {}", worker.successor),
+        Next::TakeOver => "its spare takes over".into(),
+        Next::Replaced => format!("generation {} has taken over", worker.successor),
         Next::Backoff(wait) => format!("next try in {}", words(wait)),
         Next::GiveUp => "giving up".into(),
         Next::TooManyRestarts => "giving up: more restarts than `max_restarts` allows".into(),
@@ -160,6 +177,7 @@ fn spawn_failed(
     if let SpawnFailure::PortHeld(holder) = failure {
         let next = match next {
             Next::Spawn | Next::Backoff(_) => port_held(holder, retry),
+            Next::TakeOver | Next::Replaced => then(worker, next),
             Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => then(worker, next),
         };
         return format!("{failure}; {next}");
@@ -167,11 +185,30 @@ fn spawn_failed(
     let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     let next = match next {
         Next::Spawn => "trying again".into(),
+        Next::TakeOver | Next::Replaced => then(worker, next),
         Next::Backoff(_) | Next::GiveUp | Next::TooManyRestarts | Next::End | Next::Down => {
             then(worker, next)
         }
     };
     format!("{failure}{hint}; {next}")
+}
+
+fn spare_failed(worker: &WorkerFacts, how: &SpareEnd, wait: Option<Duration>) -> String {
+    let (name, generation) = (&worker.name, worker.id.generation);
+    let next = match wait {
+        Some(Duration::ZERO) => "trying again".to_owned(),
+        Some(wait) => format!("next try in {}", words(wait)),
+        None => "no more tries; the worker stays as it is".to_owned(),
+    };
+    let spare = format!("{name}: spare of generation {generation}");
+    match how {
+        SpareEnd::Exited(death) => format!("{spare} {}; {next}", ended(worker, death)),
+        SpareEnd::NotSpawned(failure) => format!("{spare} cannot start: {failure}; {next}"),
+        SpareEnd::NeverWaited(within) => {
+            let within = words(*within);
+            format!("{spare} did not bind its port within {within}; stopping it; {next}")
+        }
+    }
 }
 
 /// Reported once for as long as the same process holds the port.

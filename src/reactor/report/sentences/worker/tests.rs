@@ -21,6 +21,7 @@ fn worker() -> WorkerFacts {
         port: Some(8081),
         pid: Some(Pid::from_raw(4711)),
         age: Duration::from_millis(2_100),
+        successor: 8,
     }
 }
 

@@ -1,0 +1,183 @@
+//! A worker from which a spare has taken over: it serves until the spare is ready, and is stopped then.
+//!
+//! It finishes what it has accepted, within its grace. What becomes of it changes nothing for the slot.
+
+use std::time::{Duration, Instant};
+
+use super::super::event::{Action, Next, Remains, Transition};
+use super::super::ids::{Revision, WorkerId};
+use super::super::phase::{Input, KILL_AGAIN, Phase, RetiringPhase, Wanted};
+use super::Slot;
+use super::seats::Seat;
+
+#[derive(Clone, Debug)]
+pub(super) struct Retiring {
+    pub(super) generation: u64,
+    pub(super) revision: Revision,
+    pub(super) grace: Duration,
+    pub(super) phase: RetiringPhase,
+}
+
+impl Retiring {
+    pub fn new(generation: u64, revision: Revision, grace: Duration) -> Self {
+        Self { generation, revision, grace, phase: RetiringPhase::Serving }
+    }
+
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub fn phase(&self) -> RetiringPhase {
+        self.phase
+    }
+}
+
+impl Slot {
+    /// The worker from which the current one has taken over, if it is still there.
+    pub fn retiring(&self) -> Option<(WorkerId, RetiringPhase)> {
+        let retiring = self.retiring.as_ref()?;
+        let worker = WorkerId { slot: self.id, generation: retiring.generation };
+        Some((worker, retiring.phase))
+    }
+
+    pub(super) fn step_retiring(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+        let Some((worker, phase)) = self.retiring() else { return };
+        match phase {
+            RetiringPhase::Serving => self.retiring_serves(worker, input, now, actions),
+            RetiringPhase::Stopping { grace, .. } => {
+                if input == Input::Tick {
+                    actions.push(Action::Report(Transition::GraceOver { worker, grace }));
+                }
+                self.retiring_ends(worker, input, now, actions);
+            }
+            RetiringPhase::Killing { .. } => self.retiring_ends(worker, input, now, actions),
+        }
+    }
+
+    fn retiring_serves(
+        &mut self,
+        worker: WorkerId,
+        input: Input,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        match input {
+            Input::Exited { exit, remains } => {
+                let crashed = Transition::Crashed { worker, exit, next: Next::Replaced };
+                actions.push(Action::Report(crashed));
+                match remains {
+                    Remains::Nothing => self.retiring = None,
+                    // They were swept.
+                    Remains::Members => self.await_retiring(now),
+                }
+            }
+            // Late: it was ready once, and nothing more is asked of it.
+            Input::Ready | Input::Hung | Input::Waits => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::Spawned
+            | Input::SpawnFailed
+            | Input::Emptied
+            | Input::Tick => self.impossible(input),
+        }
+    }
+
+    fn retiring_ends(
+        &mut self,
+        worker: WorkerId,
+        input: Input,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        match input {
+            Input::Exited { remains: Remains::Nothing, .. } | Input::Emptied => {
+                self.retiring = None;
+                let stopped = Transition::Stopped { worker, next: Next::Replaced };
+                actions.push(Action::Report(stopped));
+            }
+            Input::Tick => self.kill_retiring(now, actions),
+            // Members keep the rest of the grace.
+            Input::Exited { remains: Remains::Members, .. } => {}
+            // Late: it was ready once, and nothing more is asked of it.
+            Input::Ready | Input::Hung | Input::Waits => {}
+            Input::Start
+            | Input::Stop
+            | Input::Kill
+            | Input::Restart
+            | Input::Roll
+            | Input::Withdraw
+            | Input::Keep(_)
+            | Input::Replace(_)
+            | Input::Remove
+            | Input::StartAllowed
+            | Input::StopAllowed
+            | Input::RollAllowed
+            | Input::Spawned
+            | Input::SpawnFailed => self.impossible(input),
+        }
+    }
+
+    /// This worker listens. If it is the current one, that from which it has taken over is stopped: each of them would
+    /// take connections.
+    pub(in super::super) fn on_listening(
+        &mut self,
+        worker: WorkerId,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.seat(worker) == Some(Seat::Current) {
+            self.stop_retiring(now, actions);
+        }
+    }
+
+    /// It goes on serving while its successor is on its way.
+    pub(super) fn settle_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let is_succeeded = match self.phase {
+            Phase::Starting { .. } | Phase::Backoff { .. } => false,
+            Phase::Stopping { .. } | Phase::Killing { .. } => false,
+            Phase::Idle | Phase::Ready { .. } | Phase::GivenUp => true,
+        };
+        if is_succeeded || self.wanted != Wanted::Up {
+            self.stop_retiring(now, actions);
+        }
+    }
+
+    fn stop_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Some(retiring) = &mut self.retiring else { return };
+        if retiring.phase != RetiringPhase::Serving {
+            return;
+        }
+        let grace = retiring.grace;
+        if grace.is_zero() {
+            return self.kill_retiring(now, actions);
+        }
+        retiring.phase = RetiringPhase::Stopping { grace, kill_at: now + grace };
+        let worker = WorkerId { slot: self.id, generation: retiring.generation };
+        actions.push(Action::Terminate(worker));
+    }
+
+    pub(super) fn kill_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if let Some((worker, _)) = self.retiring() {
+            self.await_retiring(now);
+            actions.push(Action::Kill(worker));
+        }
+    }
+
+    fn await_retiring(&mut self, now: Instant) {
+        if let Some(retiring) = &mut self.retiring {
+            let phase = retiring.phase;
+            let since = if let RetiringPhase::Killing { since, .. } = phase { since } else { now };
+            retiring.phase = RetiringPhase::Killing { since, again_at: now + KILL_AGAIN };
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Spares: workers that have started and wait at their bind, and take over when the worker of the slot is gone or is to be
+//! replaced.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::clients::{Clients, get};
+use super::{Run, python, run};
+use crate::support::processes::{is_alive, send};
+use crate::support::run_mode::skip_without;
+use crate::support::waiting::eventually;
+
+/// A server that needs this long to start, on a held port with a spare.
+fn slow(millis: u64, more: &str) -> Run {
+    let command = format!("sleep {}; exec WORKER listen {{port}} stay", millis as f64 / 1000.0);
+    run(1, &format!("[pool.POOL]\ncommand = '{command}'\nHELD\nspare = true\n{more}"))
+}
+
+fn name(run: &Run) -> String {
+    run.pm.slot(1)
+}
+
+/// Waits for a spare that waits. Its generation and pid.
+fn wait_spare(run: &Run) -> (u64, Pid) {
+    eventually("a spare that waits", || {
+        let slot = run.api.slot(&name(run));
+        let spare = &slot["spare"];
+        let waits = spare["phase"] == "waiting";
+        let pid = spare["pid"].as_i64()?;
+        waits.then(|| (spare["generation"].as_u64().unwrap(), Pid::from_raw(pid as i32)))
+    })
+}
+
+fn loopback(run: &Run) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, run.pm.ports[0]).into()
+}
+
+#[test]
+fn a_spare_takes_over_when_the_worker_is_killed() {
+    let run = slow(500, "");
+    let clients = {
+        run.pm.wait_ready(1, 1);
+        wait_spare(&run);
+        Clients::of(loopback(&run))
+    };
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let (generation, spare) = wait_spare(&run);
+        clients.wait_answered(8);
+        let slot = run.api.slot(&name(&run));
+        let worker = Pid::from_raw(slot["worker"]["pid"].as_i64().unwrap() as i32);
+        let begin = Instant::now();
+        send(Signal::SIGKILL, worker);
+        let pid = run.pm.wait_ready(1, generation);
+        clients.wait_answered(8);
+        waits.push(begin.elapsed());
+        assert_eq!(pid, spare, "the spare is the worker now");
+    }
+    clients.end("spares", 5);
+    waits.sort();
+    // Its own start takes half a second.
+    assert!(waits[2] < Duration::from_millis(400), "{waits:?}");
+    let slot = run.api.slot(&name(&run));
+    assert_eq!(slot["restarts"], 5, "{slot}");
+    assert_eq!(slot["failed_starts"], 0);
+    run.pm.says.wait_for("its spare takes over");
+    run.pm.stop();
+}
+
+#[test]
+fn a_ready_worker_is_stopped_when_its_successor_listens() {
+    let run = slow(50, "");
+    let first = run.pm.wait_ready(1, 1);
+    wait_spare(&run);
+    let clients = Clients::of(loopback(&run));
+    for _ in 0..5 {
+        wait_spare(&run);
+        clients.wait_answered(8);
+        assert_eq!(run.api.command("restart", &[&name(&run)]).outcome(), "done");
+    }
+    clients.wait_answered(8);
+    // These servers do not finish what they have accepted.
+    clients.end("restarts", 5);
+    eventually("the first worker is gone", || (!is_alive(first)).then_some(()));
+    run.pm.stop();
+}
+
+#[test]
+fn without_a_spare_a_restart_starts_the_next_worker_first() {
+    let text = "[pool.POOL]\ncommand = 'sleep 0.1; exec WORKER listen {port} stay'\nHELD\n";
+    let run = run(1, text);
+    run.pm.wait_ready(1, 1);
+    let clients = Clients::of(loopback(&run));
+    for _ in 0..3 {
+        clients.wait_answered(8);
+        assert_eq!(run.api.command("restart", &[&name(&run)]).outcome(), "done");
+        let slot = run.api.slot(&name(&run));
+        assert!(slot["spare"].is_null(), "{slot}");
+    }
+    clients.end("restarts", 3);
+    run.pm.stop();
+}
+
+/// It closes its socket when it is asked to stop, and finishes what it has accepted.
+#[test]
+fn a_server_that_finishes_its_requests_loses_none_in_restarts_and_rolls() {
+    if skip_without(&["python3".into()]) {
+        return;
+    }
+    let script = "
+import select, signal
+own = bound(socket.AF_INET, '127.0.0.1')
+own.listen(128)
+own.setblocking(False)
+woken, wake = os.pipe()
+signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b'x'))
+while not select.select([own, woken], [], [])[0].count(woken):
+    try:
+        client, _ = own.accept()
+    except BlockingIOError:
+        continue
+    client.settimeout(5)
+    client.recv(1000)
+    client.sendall(b'%d' % os.getpid())
+    client.close()
+";
+    let run = python(script);
+    run.pm.wait_ready(1, 1);
+    let clients = Clients::of(loopback(&run));
+    for n in 0..10 {
+        clients.wait_answered(8);
+        let body = serde_json::json!({ "slots": [name(&run)], "roll": n % 2 == 0 });
+        assert_eq!(run.api.post("/v1/restart", &body).outcome(), "done");
+    }
+    clients.wait_answered(8);
+    clients.end("restarts and rolls", 0);
+    run.pm.stop();
+}
+
+#[test]
+fn a_new_revision_that_fails_leaves_the_worker_that_serves() {
+    let text = "[pool.POOL]\ncommand = ['WORKER', 'listen', '{port}', 'stay']\nports = PORT1\nhold_port = true\n";
+    let run = run(1, text);
+    let first = run.pm.wait_ready(1, 1);
+    run.pm.rewrite(&text.replace("'listen', '{port}', 'stay'", "'exit', '3'"));
+    run.pm.signal(Signal::SIGUSR1);
+    run.pm.says.wait_for("exited 3");
+    run.pm.says.wait_for("next try in");
+    assert!(is_alive(first));
+    assert!(get(loopback(&run)).is_ok());
+    let slot = run.api.slot(&name(&run));
+    assert_eq!(
+        (slot["phase"].as_str(), slot["worker"]["generation"].as_u64()),
+        (Some("ready"), Some(1))
+    );
+    // A plan that works ends it.
+    run.pm.rewrite(&text.replace("'stay'", "'stay', 'stay'"));
+    run.pm.signal(Signal::SIGUSR1);
+    eventually("another worker", || (!is_alive(first)).then_some(()));
+    assert!(get(loopback(&run)).is_ok());
+    run.pm.stop();
+}
+
+#[test]
+fn a_spare_that_dies_is_no_crash_of_its_slot() {
+    let run = slow(10, "");
+    let worker = run.pm.wait_ready(1, 1);
+    let (_, spare) = wait_spare(&run);
+    send(Signal::SIGKILL, spare);
+    run.pm.says.wait_for("spare of generation 2 was killed by SIGKILL");
+    let (generation, _) = wait_spare(&run);
+    assert_eq!(generation, 3);
+    let slot = run.api.slot(&name(&run));
+    assert_eq!((slot["restarts"].as_u64(), slot["failed_starts"].as_u64()), (Some(0), Some(0)));
+    assert!(is_alive(worker));
+    run.pm.stop();
+}
+
+#[test]
+fn a_stop_ends_the_spare_too() {
+    let run = slow(10, "");
+    run.pm.wait_ready(1, 1);
+    let (_, spare) = wait_spare(&run);
+    assert_eq!(run.api.command("stop", &[&name(&run)]).outcome(), "done");
+    assert!(!is_alive(spare));
+    assert_eq!(run.api.command("start", &[&name(&run)]).outcome(), "done");
+    let (_, spare) = wait_spare(&run);
+    run.pm.stop();
+    assert!(!is_alive(spare));
+}
+
+#[test]
+fn a_spare_that_never_binds_has_failed() {
+    let text = "[pool.POOL]\ncommand = 'test $PM_GENERATION = 1 && exec WORKER listen {port} stay; sleep 100'\nHELD\nspare = true\nready = { listen = true, within = '300ms' }\n";
+    let run = run(1, text);
+    run.pm.wait_ready(1, 1);
+    run.pm.says.wait_for("did not bind its port within 300ms");
+    run.pm.stop();
+}
+
+#[test]
+fn a_spare_that_has_waited_for_too_long_is_replaced() {
+    let run = slow(10, "spare_max_age = '100ms'\n");
+    let worker = run.pm.wait_ready(1, 1);
+    eventually("a third spare", || {
+        let spare = &run.api.slot(&name(&run))["spare"];
+        (spare["generation"].as_u64()? >= 4).then_some(())
+    });
+    assert!(is_alive(worker));
+    run.pm.stop();
+}
+
+/// Python ends with a traceback where it cannot bind; nothing waits for SIGKILL.
+#[test]
+fn a_spare_that_waits_ends_within_its_grace() {
+    if skip_without(&["python3".into()]) {
+        return;
+    }
+    let script = "
+import signal
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+own = bound(socket.AF_INET, '127.0.0.1')
+own.listen()
+serve(own)
+";
+    let run = python(script);
+    run.pm.wait_ready(1, 1);
+    run.pm.stop();
+}

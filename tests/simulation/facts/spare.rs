@@ -1,0 +1,273 @@
+//! What an observer knows of the two workers that a slot may have besides its current one, and what is due of them.
+
+use std::time::{Duration, Instant};
+
+use pm::supervisor::{Policy, Remains, Revision, SpareRule, Wanted, WorkerId};
+
+use super::{Due, Facts, Replacement};
+use crate::life::Life;
+
+/// The spare and the retiring worker of a slot.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// From the moment it is prepared until it is admitted or its group is empty.
+    pub spare: Option<Spare>,
+    /// The worker that a spare has replaced, until its group is empty.
+    pub retiring: Option<Life>,
+    /// The spare that has failed last, unless another one has waited or was asked for since.
+    pub failed: Option<FailedSpare>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Spare {
+    pub life: Life,
+    /// What it was prepared by.
+    pub policy: Policy,
+    pub waits_since: Option<Instant>,
+    pub has_failed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct FailedSpare {
+    pub revision: Revision,
+    /// Failures in a row.
+    pub failures: u32,
+    /// No other one is prepared before; never if `None`.
+    pub next_at: Option<Instant>,
+    /// Up to a tenth later.
+    pub late_at: Instant,
+}
+
+/// Which spare a slot must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpareDue {
+    None,
+    /// One that is there may stay.
+    Any,
+    One(Revision),
+}
+
+impl Others {
+    /// The life of this worker, if it is one of them.
+    pub fn life(&self, worker: WorkerId) -> Option<&Life> {
+        self.lives().find(|life| life.worker == worker)
+    }
+
+    pub fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.spare.iter().map(|spare| &spare.life).chain(&self.retiring)
+    }
+
+    pub fn are_gone(&self) -> bool {
+        self.spare.is_none() && self.retiring.is_none()
+    }
+
+    /// True if this worker is the spare.
+    pub fn is_spare(&self, worker: WorkerId) -> bool {
+        self.spare.as_ref().is_some_and(|spare| spare.life.worker == worker)
+    }
+}
+
+impl Spare {
+    /// It has started and was not signalled.
+    pub fn waits(&self) -> bool {
+        self.waits_since.is_some() && self.life.is_unsignalled()
+    }
+
+    /// It did not come to its bind in time.
+    pub fn has_never_waited(&self, now: Instant) -> bool {
+        let within = self.policy.spare.within().unwrap_or_default();
+        let is_starting = self.waits_since.is_none() && self.life.is_unsignalled();
+        let is_starting = is_starting && !self.has_failed;
+        is_starting && now >= self.life.spawned_at + within
+    }
+
+    /// It has waited for as long as it may.
+    pub fn is_too_old(&self, now: Instant) -> bool {
+        let SpareRule::Always { max_age: Some(age), .. } = self.policy.spare else { return false };
+        self.life.is_unsignalled() && self.waits_since.is_some_and(|since| now >= since + age)
+    }
+}
+
+impl Facts {
+    /// True if a ready worker is replaced by a spare.
+    pub fn has_spares(&self) -> bool {
+        let next = self.replacement.map_or(self.policy.spare, |next| next.policy.spare);
+        self.policy.spare != SpareRule::Never && next != SpareRule::Never
+    }
+
+    pub fn spare_due(&self) -> SpareDue {
+        if self.wanted != Wanted::Up {
+            return SpareDue::None;
+        }
+        if self.is_ready() {
+            let own = Replacement { revision: self.revision, policy: self.policy };
+            let Replacement { revision, policy } = self.replacement.unwrap_or(own);
+            return match policy.spare {
+                SpareRule::Always { .. } => SpareDue::One(revision),
+                SpareRule::ToReplace { .. } if self.has_turn => SpareDue::One(revision),
+                SpareRule::ToReplace { .. } | SpareRule::Never => SpareDue::None,
+            };
+        }
+        let is_on_its_way = self.life.is_some() || matches!(self.due, Due::Spawn { .. });
+        if is_on_its_way { SpareDue::Any } else { SpareDue::None }
+    }
+
+    /// The failure that keeps a spare of this revision from being prepared.
+    pub fn spare_failure(&self, revision: Revision) -> Option<FailedSpare> {
+        self.others.failed.filter(|failed| failed.revision == revision)
+    }
+
+    /// Its turn to be replaced by a spare has come.
+    pub fn take_turn(&mut self) {
+        self.has_turn = true;
+        if let Some(failed) = &mut self.others.failed {
+            failed.failures = 0;
+            if failed.next_at.is_none() {
+                self.others.failed = None;
+            }
+        }
+    }
+
+    pub fn prepare_spare(&mut self, worker: WorkerId, revision: Revision, now: Instant) {
+        let planned = self.replacement.filter(|next| next.revision == revision);
+        let policy = planned.map_or(self.policy, |next| next.policy);
+        self.last_generation = worker.generation;
+        if self.spare_failure(revision).is_none() {
+            self.others.failed = None;
+        }
+        let life = Life { grace: policy.grace, ..Life::new(worker, revision, now) };
+        self.others.spare = Some(Spare { life, policy, waits_since: None, has_failed: false });
+    }
+
+    /// The spare is the current worker now. One that is there retires.
+    pub fn admit_spare(&mut self, now: Instant) {
+        let Some(Spare { life, waits_since, .. }) = self.others.spare.take() else { return };
+        if let Some(life) = self.life.take() {
+            self.others.retiring = Some(Life { grace: self.policy.grace, ..life });
+        }
+        self.others.failed = None;
+        let has_execd = life.execd_at.is_some() || waits_since.is_some();
+        let life = Life { spawned_at: now, execd_at: has_execd.then_some(now), ..life };
+        self.be_spawned(life.worker, Some(life));
+        if has_execd && self.is_ready_at_exec() {
+            self.become_ready();
+        }
+    }
+
+    /// The spare has come to its bind.
+    pub fn be_waiting(&mut self, now: Instant) {
+        if let Some(spare) = self.others.spare.as_mut().filter(|spare| spare.life.is_unsignalled())
+        {
+            spare.waits_since.get_or_insert(now);
+            self.others.failed = None;
+        }
+    }
+
+    /// The leader of one of the others has exited, or it never had one.
+    pub fn lose_other(&mut self, worker: WorkerId, remains: Remains, now: Instant) {
+        if self.others.is_spare(worker) {
+            let is_unasked =
+                self.others.spare.as_ref().is_some_and(|spare| spare.life.is_unsignalled());
+            if is_unasked {
+                self.fail_spare(now);
+            }
+            if let Some(spare) = &mut self.others.spare {
+                be_leaderless(&mut spare.life, now);
+            }
+        } else if let Some(life) = &mut self.others.retiring {
+            be_leaderless(life, now);
+        }
+        if remains == Remains::Nothing {
+            self.empty_other(worker);
+        }
+    }
+
+    pub fn empty_other(&mut self, worker: WorkerId) {
+        if !self.others.is_spare(worker) {
+            self.others.retiring = None;
+        } else if self.others.spare.take().is_some_and(|spare| !spare.has_failed) {
+            self.others.failed = None;
+        }
+    }
+
+    fn fail_spare(&mut self, now: Instant) {
+        let Some(spare) = &mut self.others.spare else { return };
+        spare.has_failed = true;
+        let (rules, revision) = (spare.policy.backoff, spare.life.revision);
+        let before = self.others.failed.map_or(0, |failed| failed.failures);
+        let failures = before + 1;
+        let gives_up = rules.give_up_after.is_some_and(|limit| failures >= limit.get());
+        let doublings = failures.saturating_sub(2).min(20);
+        let wait = (rules.first * 2_u32.pow(doublings)).min(rules.max);
+        let wait = if failures < 2 { Duration::ZERO } else { wait };
+        let next_at = (!gives_up).then_some(now + wait);
+        let late_at = now + crate::laws::longest(wait);
+        self.others.failed = Some(FailedSpare { revision, failures, next_at, late_at });
+    }
+
+    /// A signal was sent to one of the others.
+    pub fn signal_other(&mut self, worker: WorkerId, is_kill: bool, now: Instant) {
+        let Others { spare, retiring, .. } = &mut self.others;
+        let spare = spare.as_mut().map(|spare| &mut spare.life);
+        let mut lives = spare.into_iter().chain(retiring);
+        let Some(life) = lives.find(|life| life.worker == worker) else { return };
+        if !life.was_signalled() {
+            life.signalled_at = Some(now);
+        }
+        if is_kill {
+            life.killed_at = Some(now);
+        }
+    }
+
+    /// A spare that has not come to its bind in time has failed.
+    pub fn judge_spare(&mut self, now: Instant) {
+        if self.others.spare.as_ref().is_some_and(|spare| spare.has_never_waited(now)) {
+            self.fail_spare(now);
+        }
+    }
+
+    /// Every life of the slot: that of its worker, of its spare and of the worker that a spare has replaced.
+    pub fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.life.iter().chain(self.others.lives())
+    }
+
+    /// True if nothing is under way with its spare.
+    pub fn is_spare_quiet(&self) -> bool {
+        let is_ageless = !matches!(
+            self.others.spare.as_ref().map(|spare| spare.policy.spare),
+            Some(SpareRule::Always { max_age: Some(_), .. })
+        );
+        let waits = self.others.spare.as_ref().is_none_or(Spare::waits);
+        let is_done = waits && is_ageless && self.others.retiring.is_none();
+        is_done && self.others.failed.is_none_or(|failed| failed.next_at.is_none())
+    }
+
+    /// True if a spare is due and none waits, and the slot has not given up on one.
+    pub fn is_spare_missing(&self) -> bool {
+        let SpareDue::One(revision) = self.spare_due() else { return false };
+        let waits = self.others.spare.as_ref().is_some_and(Spare::waits);
+        let gave_up = self.spare_failure(revision).is_some_and(|failed| failed.next_at.is_none());
+        let is_aged = matches!(self.policy.spare, SpareRule::Always { max_age: Some(_), .. });
+        !waits && !gave_up && !is_aged
+    }
+
+    /// True if its ready worker is to be replaced by a spare and no more spares are tried.
+    pub fn has_given_up_on_its_turn(&self) -> bool {
+        self.has_turn && self.others.failed.is_some_and(|failed| failed.next_at.is_none())
+    }
+
+    /// What has failed is forgotten when no spare is due.
+    pub fn settle_spare(&mut self) {
+        let is_due = matches!(self.spare_due(), SpareDue::One(_));
+        if self.others.spare.is_none() && !is_due {
+            self.others.failed = None;
+        }
+    }
+}
+
+fn be_leaderless(life: &mut Life, now: Instant) {
+    if !life.was_signalled() {
+        life.killed_at = Some(now);
+    }
+    life.has_leader = false;
+}
