@@ -8,6 +8,7 @@
 mod logs;
 pub mod openapi;
 pub mod terminal;
+mod time;
 
 use std::collections::BTreeMap;
 
@@ -15,14 +16,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::logs::{LogFile, LogLine, LogStart};
+pub use self::time::Time;
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
-
-/// A moment: `2026-11-25T01:02:03.004Z`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Time(pub String);
 
 /// The answer to `GET /v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -31,7 +31,7 @@ impl Reactor {
         let Some(slot) = supervisor.slot(slot) else { return };
         let now = clock.time();
         let Some(PhaseChange { generation, from, to }) =
-            slots.note_phase(slot, output.last_line(), &now)
+            slots.note_phase(slot, output.last_line(), now)
         else {
             return;
         };
@@ -234,7 +234,7 @@ impl Reactor {
         if let Some(history) = self.slots.history_mut(worker.slot) {
             let (output, before) = (&self.output, history.lines_before());
             let last_lines = || output.last_lines(worker, before, LAST_LINES);
-            history.note_report(&report, stopped_by, &time, last_lines);
+            history.note_report(&report, stopped_by, time, last_lines);
         }
         let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words);
         self.output.note_on_screen(worker.slot, &words);
