@@ -66,7 +66,11 @@ impl Reactor {
                     self.keep_alive(worker);
                 }
             }
-            Action::ReportStop(stop) => self.report_stop(stop),
+            Action::ReportStop(stop) => {
+                // Where it is refused, only time is lost.
+                let _ = self.signals.hold_children();
+                self.report_stop(stop);
+            }
             Action::Finish { outcome, stopping_since } => {
                 self.begin_to_leave(outcome, stopping_since);
             }

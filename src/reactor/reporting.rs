@@ -29,15 +29,14 @@ impl Reactor {
     pub(super) fn note_phase(&mut self, slot: SlotId) {
         let Self { supervisor, slots, output, control, clock, .. } = self;
         let Some(slot) = supervisor.slot(slot) else { return };
-        let now = clock.time();
-        let Some(PhaseChange { generation, from, to }) =
-            slots.note_phase(slot, output.last_line(), now)
+        let Some(PhaseChange { at, generation, from, to }) =
+            slots.note_phase(slot, output.last_line(), || clock.time())
         else {
             return;
         };
         let name = slots.identity(slot.id()).map(|facts| facts.name.to_owned());
         let slot = name.unwrap_or_default();
-        control.note(now, EventKind::Phase { slot, generation, from, to });
+        control.note(at, EventKind::Phase { slot, generation, from, to });
     }
 
     pub(super) fn note_all_phases(&mut self) {

@@ -50,6 +50,7 @@ struct Ending {
 /// A slot is at another phase, or has another worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseChange {
+    pub at: Time,
     pub generation: u64,
     pub from: Phase,
     pub to: Phase,
@@ -88,17 +89,22 @@ impl History {
 
     /// Looks at what the slot is at now.
     /// `last_line` is the number of the last line of all workers.
-    pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: Time) -> Option<PhaseChange> {
+    pub fn note_phase(
+        &mut self,
+        slot: &Slot,
+        last_line: u64,
+        now: impl FnOnce() -> Time,
+    ) -> Option<PhaseChange> {
         let (generation, to) = (slot.generation(), phase_of(slot.phase()));
         if (self.generation, self.phase) == (generation, to) {
-            self.since.get_or_insert(now);
+            self.since.get_or_insert_with(now);
             return None;
         }
-        let from = self.phase;
-        self.since = Some(now);
+        let (at, from) = (now(), self.phase);
+        self.since = Some(at);
         if self.generation != generation {
             self.restarts += u64::from(self.generation > 0);
-            self.started_at = Some(now);
+            self.started_at = Some(at);
             self.lines_before = last_line;
             self.is_silent = false;
             self.ready_at = None;
@@ -106,10 +112,10 @@ impl History {
             self.exit = None;
         }
         if to == Phase::Ready {
-            self.ready_at = Some(now);
+            self.ready_at = Some(at);
         }
         (self.generation, self.phase) = (generation, to);
-        Some(PhaseChange { generation, from, to })
+        Some(PhaseChange { at, generation, from, to })
     }
 
     /// All that its worker has written is read, and that is nothing.
