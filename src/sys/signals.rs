@@ -226,3 +226,21 @@ pub(super) fn action(signal: i32) -> u64 {
     }
     action[0]
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[test]
+    fn a_sigchld_that_is_held_waits_until_it_is_taken() {
+        let mut signals = Signals::catch().unwrap();
+        signals.hold_children().unwrap();
+        raise(Signal::SIGCHLD).unwrap();
+        assert!(wait::pending().contains(Signal::SIGCHLD), "it waits");
+        assert!(signals.take().contains(&Caught::Child));
+        assert!(!wait::pending().contains(Signal::SIGCHLD), "it is taken");
+        SigSet::from(Signal::SIGCHLD).thread_unblock().unwrap();
+    }
+}
