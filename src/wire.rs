@@ -11,6 +11,7 @@ mod logs;
 pub mod openapi;
 mod spare;
 pub mod terminal;
+mod time;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,10 @@ pub use self::backlog::Backlog;
 pub use self::commands::{Command, Kill, Reload, Scale, Shutdown, WaitFor};
 pub use self::logs::{LogFile, LogLine, LogStart};
 pub use self::spare::{Retiring, Spare, SparePhase};
+pub use self::time::Time;
 
 /// The version of this interface. It changes only if a field is removed or means something else.
 pub const API: u32 = 1;
-
-/// A moment: `2026-11-25T01:02:03.004Z`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Time(pub String);
 
 /// The answer to `GET /v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -70,7 +70,11 @@ impl Reactor {
                     self.held_ports.on_ready(worker, self.clock.now());
                 }
             }
-            Action::ReportStop(stop) => self.report_stop(stop),
+            Action::ReportStop(stop) => {
+                // Where it is refused, only time is lost.
+                let _ = self.signals.hold_children();
+                self.report_stop(stop);
+            }
             Action::Finish { outcome, stopping_since } => {
                 self.begin_to_leave(outcome, stopping_since);
             }

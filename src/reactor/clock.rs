@@ -83,7 +83,7 @@ impl Clock {
 
     /// The time of day, read now.
     pub fn time(&self) -> Time {
-        Time(format!("{:.3}", Timestamp::now()))
+        Time(Timestamp::now())
     }
 
     /// The time of day at this moment of the run, if pm is not stopped between now and then.
@@ -98,7 +98,7 @@ impl Clock {
                 ago.and_then(|ago| now.checked_sub(ago).ok())
             }
         };
-        Time(format!("{:.3}", shifted.unwrap_or(now)))
+        Time(shifted.unwrap_or(now))
     }
 
     /// The same time, with the time of day at which it was read.

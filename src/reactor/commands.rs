@@ -150,7 +150,7 @@ impl Reactor {
             pm: PmStatus {
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: own_pid(),
-                started_at: self.control.started_at.clone().unwrap_or_else(|| self.clock.time()),
+                started_at: self.control.started_at.unwrap_or_else(|| self.clock.time()),
                 plan: self.control.plan.clone(),
                 draining: self.supervisor.is_draining(),
             },

@@ -36,15 +36,14 @@ impl Reactor {
         if !slot.holds_port() {
             held_ports.let_go(slot.id());
         }
-        let now = clock.time();
-        let Some(PhaseChange { generation, from, to }) =
-            slots.note_phase(slot, output.last_line(), &now)
+        let Some(PhaseChange { at, generation, from, to }) =
+            slots.note_phase(slot, output.last_line(), || clock.time())
         else {
             return;
         };
         let name = slots.identity(slot.id()).map(|facts| facts.name.to_owned());
         let slot = name.unwrap_or_default();
-        control.note(now, EventKind::Phase { slot, generation, from, to });
+        control.note(at, EventKind::Phase { slot, generation, from, to });
     }
 
     pub(super) fn note_all_phases(&mut self) {
@@ -272,7 +271,7 @@ impl Reactor {
         if let Some(history) = self.slots.history_mut(worker.slot) {
             let (output, before) = (&self.output, history.lines_before());
             let last_lines = || output.last_lines(worker, before, LAST_LINES);
-            history.note_report(&report, stopped_by, &time, last_lines);
+            history.note_report(&report, stopped_by, time, last_lines);
         }
         let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words);
         self.output.note_on_screen(worker.slot, &words);

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use nix::unistd::{Pid, geteuid, getpgid, getpid};
@@ -90,10 +92,27 @@ fn is_dead(pid: Pid) -> Option<bool> {
 }
 
 /// True if this child, which is not reaped, has executed a program since its fork, or if /proc does not show that.
+///
+/// Asked at each start of a worker with a copy of pm's memory, so the file is read in part, and nothing is taken apart
+/// but the one number.
 pub fn has_execd(pid: Pid) -> bool {
-    let stat = Process::new(pid.as_raw()).and_then(|process| process.stat());
-    stat.map_or(true, |stat| stat.flags & FORKED_BUT_NOT_EXECD == 0)
+    let mut start = [0; STAT_START_BYTES];
+    let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut start));
+    let flags = read.ok().and_then(|count| flags(&start[..count]));
+    flags.is_none_or(|flags| flags & FORKED_BUT_NOT_EXECD == 0)
 }
+
+/// The flags of a process, by the start of its /proc/PID/stat (proc(5)).
+fn flags(stat: &[u8]) -> Option<u32> {
+    // The name before them may have parentheses and spaces; nothing behind it has.
+    let after_name = &stat[memchr::memrchr(b')', stat)? + 1..];
+    let mut fields = after_name.split(|byte| *byte == b' ').skip(1);
+    // After the state, the parent, the group, the session, the terminal and its foreground group.
+    std::str::from_utf8(fields.nth(6)?).ok()?.parse().ok()
+}
+
+/// More than what stands before the flags and is them: seven numbers, and a name of at most 64 bytes.
+const STAT_START_BYTES: usize = 256;
 
 /// A flag of a process (PF_FORKNOEXEC of the kernel; proc(5), /proc/PID/stat). An exec clears it before it closes the
 /// descriptors that are closed on exec.
@@ -258,6 +277,28 @@ mod tests {
         let found = members_of(getpgrp(), libc::SIGTERM);
         assert!(found.iter().any(|member| member.pid == getpid()), "{found:?}");
         assert!(children_of(getppid()).contains(&getpid()));
+    }
+
+    #[test]
+    fn the_flags_of_a_process_stand_after_its_name_whatever_that_is() {
+        let own = std::fs::read("/proc/self/stat").unwrap();
+        assert_eq!(flags(&own), Process::myself().unwrap().stat().ok().map(|stat| stat.flags));
+        for name in ["sh", "a b", ") S 1 (", "((", ""] {
+            let stat = format!("42 ({name}) R 1 42 42 0 -1 4194368 103 0");
+            assert_eq!(flags(stat.as_bytes()), Some(0x40_0040), "{name}");
+        }
+        for cut in ["", "42 (sh", "42 (sh) R 1 42 42 0 -1"] {
+            assert_eq!(flags(cut.as_bytes()), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_was_executed_is_seen() {
+        let mut sleeping = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(has_execd(Pid::from_raw(i32::try_from(sleeping.id()).unwrap())));
+        sleeping.kill().unwrap();
+        sleeping.wait().unwrap();
+        assert!(has_execd(Pid::from_raw(i32::MAX)), "there is no such process");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub enum Continued {
 /// The signals that pm catches, as one source of the poll loop.
 pub struct Signals {
     pipe: SelfPipe,
-    /// Readable when one of [`Signals::blocked`] waits.
+    /// Readable when one of [`Signals::blocked`] waits, or one that is held.
     waiting: SignalFd,
     guard: Guard,
 }
@@ -113,6 +113,9 @@ impl Signals {
             self.guard = Guard::Dead;
             caught.push(Caught::GuardGone);
         }
+        if pending.contains(Signal::SIGCHLD) && wait::take_pending(Signal::SIGCHLD) {
+            caught.push(Caught::Child);
+        }
         // A SIGTSTP may have removed the SIGCONT meanwhile.
         if pending.contains(Signal::SIGCONT) && wait::take_pending(Signal::SIGCONT) {
             caught.push(Caught::Continue);
@@ -125,6 +128,18 @@ impl Signals {
             }
         }
         caught
+    }
+
+    /// From now on SIGCHLD waits in the kernel until it is taken, and ends no system call: where hundreds of workers end
+    /// at once and none is started, a handler would run for each.
+    ///
+    /// # Errors
+    /// As signalfd(2). Then the handler goes on.
+    pub fn hold_children(&mut self) -> io::Result<()> {
+        let mut held = Self::blocked();
+        held.add(Signal::SIGCHLD);
+        self.waiting.set_mask(&held)?;
+        Ok(held.thread_block()?)
     }
 
     /// Stops this process by the SIGTSTP that [`Signals::take`] has found, until a SIGCONT.
@@ -210,4 +225,22 @@ pub(super) fn action(signal: i32) -> u64 {
         libc::syscall(libc::SYS_rt_sigaction, signal, no_new, old, size_of::<u64>());
     }
     action[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[test]
+    fn a_sigchld_that_is_held_waits_until_it_is_taken() {
+        let mut signals = Signals::catch().unwrap();
+        signals.hold_children().unwrap();
+        raise(Signal::SIGCHLD).unwrap();
+        assert!(wait::pending().contains(Signal::SIGCHLD), "it waits");
+        assert!(signals.take().contains(&Caught::Child));
+        assert!(!wait::pending().contains(Signal::SIGCHLD), "it is taken");
+        SigSet::from(Signal::SIGCHLD).thread_unblock().unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use super::args::EventsArgs;
 use super::failure::Failure;
 use super::print::{Printer, printable, stderr_line};
 use super::session::{Session, event, with_slots};
-use super::times::{moment, of_day, read};
+use super::times::{moment, of_day};
 use crate::cli::exit_status::STOPPED;
 use crate::client::{ClientError, Request};
 use crate::wire::{Event, EventKind};
@@ -62,7 +62,7 @@ pub fn events(args: &EventsArgs) -> Result<u8, Failure> {
 }
 
 fn is_before(event: &Event, since: Option<Timestamp>) -> bool {
-    since.is_some_and(|since| read(&event.at).is_some_and(|at| at < since))
+    since.is_some_and(|since| event.at.0 < since)
 }
 
 /// `12:01:09 web.2 is ready on port 8081 after 34ms`; nothing of what a report says too.
@@ -71,7 +71,7 @@ fn sentence(event: &Event, now: &Zoned) -> Option<String> {
         EventKind::Report { words, .. } | EventKind::Bye { words } => words,
         EventKind::Phase { .. } | EventKind::Gap { .. } => return None,
     };
-    Some(format!("{} {}", of_day(&event.at, now), printable(words)))
+    Some(format!("{} {}", of_day(event.at, now), printable(words)))
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
     use crate::wire::{Phase, Time};
 
     fn at(time: &str, kind: EventKind) -> Event {
-        Event { seq: 1, at: Time(time.into()), kind }
+        Event { seq: 1, at: Time(time.parse().unwrap()), kind }
     }
 
     #[test]

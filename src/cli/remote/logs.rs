@@ -260,7 +260,7 @@ impl Page {
     }
 
     fn text(&self, line: &LogLine) -> String {
-        let mut text = self.head(&line.slot, &stamp(&line.at, &self.now));
+        let mut text = self.head(&line.slot, &stamp(line.at, &self.now));
         if line.from_worker {
             text += &self.tamed(&line.line);
         } else {

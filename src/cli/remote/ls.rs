@@ -65,7 +65,7 @@ fn described(pid: i32, socket: &Path, status: &Status) -> Value {
 fn lines(running: &[(i32, &Path, Status)]) -> Vec<String> {
     let rows = running.iter().map(|(pid, socket, status)| {
         let ready = status.slots.iter().filter(|slot| is_as_wanted(slot)).count();
-        let up = short(between(&status.pm.started_at, &status.now));
+        let up = short(between(status.pm.started_at, status.now));
         let socket = printable(&socket.to_string_lossy());
         (pid.to_string(), up, format!("{ready}/{}", status.slots.len()), socket)
     });

@@ -5,7 +5,7 @@ use crate::wire::{
 };
 
 pub fn time(text: &str) -> Time {
-    Time(format!("2026-11-25T{text}.000Z"))
+    Time(format!("2026-11-25T{text}.000Z").parse().unwrap())
 }
 
 /// A slot without a worker that is wanted, at this phase since a minute before the status.
@@ -40,7 +40,7 @@ pub fn ready(name: &str, port: u16, uptime_seconds: f64) -> SlotStatus {
     let worker = Worker {
         generation: 8,
         pid: Some(4711),
-        ready_at: Some(started_at.clone()),
+        ready_at: Some(started_at),
         started_at,
         uptime_seconds,
     };
@@ -92,7 +92,7 @@ pub fn status() -> Status {
     let pm = PmStatus {
         version: "0.1.0".into(),
         pid: 4000,
-        started_at: Time("2026-11-23T09:00:00.000Z".into()),
+        started_at: Time("2026-11-23T09:00:00.000Z".parse().unwrap()),
         plan: Some("pm.toml".into()),
         draining: false,
     };

@@ -8,21 +8,14 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use crate::plan::text::duration;
 use crate::wire::Time;
 
-/// What pm calls a time; `None` if it is none.
-pub fn read(time: &Time) -> Option<Timestamp> {
-    time.0.parse().ok()
-}
-
 /// As pm takes a time.
 pub fn written(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
 /// From one time to a later one; zero if it is not later.
-pub fn between(earlier: &Time, later: &Time) -> Duration {
-    let between =
-        read(earlier).zip(read(later)).map(|(earlier, later)| later.duration_since(earlier));
-    between.and_then(|between| Duration::try_from(between).ok()).unwrap_or_default()
+pub fn between(earlier: Time, later: Time) -> Duration {
+    Duration::try_from(later.0.duration_since(earlier.0)).unwrap_or_default()
 }
 
 /// A duration in its two largest units: `2d 3h`, `1m 30s`; below a second in milliseconds.
@@ -45,9 +38,8 @@ pub fn short(time: Duration) -> String {
 }
 
 /// The time of day, with the date if that is not today's.
-pub fn of_day(time: &Time, now: &Zoned) -> String {
-    let Some(timestamp) = read(time) else { return time.0.clone() };
-    let local = timestamp.to_zoned(now.time_zone().clone());
+pub fn of_day(time: Time, now: &Zoned) -> String {
+    let local = time.0.to_zoned(now.time_zone().clone());
     if local.date() == now.date() {
         local.strftime("%H:%M:%S").to_string()
     } else {
@@ -56,9 +48,8 @@ pub fn of_day(time: &Time, now: &Zoned) -> String {
 }
 
 /// Date and time with milliseconds, as before a line of a log.
-pub fn stamp(time: &Time, now: &Zoned) -> String {
-    let Some(timestamp) = read(time) else { return time.0.clone() };
-    timestamp.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string()
+pub fn stamp(time: Time, now: &Zoned) -> String {
+    time.0.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string()
 }
 
 /// The moment that was typed: `5m` before now, a time of day in the past 24 hours, a date with a time, RFC 3339.
@@ -140,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_time_has_a_date_only_on_another_day() {
-        let time = |text: &str| of_day(&Time(text.into()), &noon());
+        let time = |text: &str| of_day(Time(text.parse().unwrap()), &noon());
         assert_eq!(time("2026-11-25T01:02:03.004Z"), "02:02:03");
         assert_eq!(time("2026-11-24T01:02:03.004Z"), "2026-11-24 02:02:03");
-        let stamp = stamp(&Time("2026-11-25T01:02:03.004Z".into()), &noon());
+        let stamp = stamp(Time("2026-11-25T01:02:03.004Z".parse().unwrap()), &noon());
         assert_eq!(stamp, "2026-11-25T02:02:03.004");
     }
 }

@@ -36,7 +36,7 @@ pub fn why(args: &WhyArgs) -> Result<u8, Failure> {
     } else {
         let now = Zoned::now();
         let texts: Vec<_> =
-            details.iter().map(|detail| paragraph(detail, &status.now, &now)).collect();
+            details.iter().map(|detail| paragraph(detail, status.now, &now)).collect();
         printer.line(texts.join("\n").trim_end())?;
     }
     printer.flush()?;
@@ -82,7 +82,7 @@ fn all_is_well(status: &Status) -> String {
 }
 
 /// All about one slot.
-fn paragraph(detail: &SlotDetail, status_now: &Time, now: &Zoned) -> String {
+fn paragraph(detail: &SlotDetail, status_now: Time, now: &Zoned) -> String {
     let mut text = format!("{}\n", state(&detail.status, status_now, now));
     let argv: Vec<_> = detail.argv.iter().map(|word| shell_word(word)).collect();
     let _ = writeln!(text, "  runs: {}", argv.join(" "));
@@ -100,10 +100,10 @@ fn paragraph(detail: &SlotDetail, status_now: &Time, now: &Zoned) -> String {
 }
 
 /// `web.2 is at backoff since 12:01:09 (3s), after 4 failed starts in a row; next try in 2s`
-fn state(slot: &SlotStatus, status_now: &Time, now: &Zoned) -> String {
+fn state(slot: &SlotStatus, status_now: Time, now: &Zoned) -> String {
     let name = &slot.slot;
-    let since = of_day(&slot.phase_since, now);
-    let age = short(between(&slot.phase_since, status_now));
+    let since = of_day(slot.phase_since, now);
+    let age = short(between(slot.phase_since, status_now));
     let what = match (slot.phase, slot.wanted) {
         (Phase::Ready, _) => "is ready".to_owned(),
         (Phase::GivenUp, _) => "has given up".to_owned(),
@@ -127,7 +127,7 @@ fn state(slot: &SlotStatus, status_now: &Time, now: &Zoned) -> String {
         let count = usize::try_from(slot.failed_starts).unwrap_or(usize::MAX);
         let _ = write!(text, ", after {} in a row", phrase::count(count, "failed start"));
     }
-    if let Some(at) = &slot.next_try_at {
+    if let Some(at) = slot.next_try_at {
         let _ = write!(text, "; next try in {}", short(between(status_now, at)));
     }
     if slot.phase == Phase::GivenUp {
@@ -138,7 +138,7 @@ fn state(slot: &SlotStatus, status_now: &Time, now: &Zoned) -> String {
 
 /// A death, with the last lines before it.
 fn told(death: &Death, now: &Zoned) -> String {
-    let mut text = format!("  {} {}\n", of_day(&death.at, now), printable(&death.words));
+    let mut text = format!("  {} {}\n", of_day(death.at, now), printable(&death.words));
     if death.out_of_memory == Some(true) {
         text += "    the kernel killed it: it used more memory than there is\n";
     }

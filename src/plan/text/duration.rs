@@ -1,9 +1,9 @@
 //! Durations as people write and read them: `5s`, `100ms`, `1m30s`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use jiff::fmt::friendly::{FractionalUnit, SpanPrinter};
 
 use super::explain::{Explain, Sentence};
 
@@ -74,20 +74,27 @@ fn read(text: &str) -> Option<Duration> {
 
 /// Writes a duration for people, with at most three digits: `34ms`, `2.1s`, `1m 30s`.
 pub fn words(duration: Duration) -> String {
-    let printer = SpanPrinter::new();
-    let (printer, rounded) = match duration.as_millis() {
-        0 if !duration.is_zero() => {
-            (printer.fractional(Some(FractionalUnit::Millisecond)).precision(Some(1)), duration)
+    let milliseconds = duration.as_millis();
+    match (milliseconds, milliseconds / 100 % 10) {
+        (0, _) if duration.is_zero() => "0s".to_owned(),
+        (0, _) => format!("0.{}ms", duration.as_micros() / 100),
+        (1..1_000, _) => format!("{milliseconds}ms"),
+        (1_000..10_000, 0) => format!("{}s", duration.as_secs()),
+        (1_000..10_000, tenths) => format!("{}.{tenths}s", duration.as_secs()),
+        _ => in_units(duration.as_secs_f64().round() as u64),
+    }
+}
+
+/// Each death has such words, and the printer of jiff costs ten times as much.
+fn in_units(seconds: u64) -> String {
+    let mut text = String::new();
+    for (count, unit) in [(seconds / 3_600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')] {
+        if count > 0 {
+            let space = if text.is_empty() { "" } else { " " };
+            write!(text, "{space}{count}{unit}").expect("a String takes in everything");
         }
-        0..1_000 => (printer, Duration::from_millis(duration.as_millis() as u64)),
-        1_000..10_000 => {
-            (printer.fractional(Some(FractionalUnit::Second)).precision(Some(1)), duration)
-        }
-        _ => (printer, Duration::from_secs(duration.as_secs_f64().round() as u64)),
-    };
-    let signed = SignedDuration::try_from(rounded).unwrap_or(SignedDuration::MAX);
-    let text = printer.duration_to_string(&signed);
-    text.replace(".0s", "s")
+    }
+    text
 }
 
 #[cfg(test)]
@@ -125,5 +132,29 @@ mod tests {
         assert_eq!(written(2_140_000), "2.1s");
         assert_eq!(written(5_000_000), "5s");
         assert_eq!(written(90_400_000), "1m 30s");
+    }
+
+    #[test]
+    fn durations_are_written_as_jiff_writes_them_rounded() {
+        use jiff::fmt::friendly::{FractionalUnit, SpanPrinter};
+        let of_jiff = |micros: u64| {
+            let tenths = |unit| SpanPrinter::new().precision(Some(1)).fractional(Some(unit));
+            let (printer, rounded) = match micros {
+                0 => (SpanPrinter::new(), 0),
+                1..1_000 => (tenths(FractionalUnit::Millisecond), micros),
+                1_000..1_000_000 => (SpanPrinter::new(), micros / 1_000 * 1_000),
+                1_000_000..10_000_000 => (tenths(FractionalUnit::Second), micros),
+                _ => (SpanPrinter::new(), (micros + 500_000) / 1_000_000 * 1_000_000),
+            };
+            let rounded = SignedDuration::from_micros(rounded as i64);
+            printer.duration_to_string(&rounded).replace(".0s", "s")
+        };
+        let each = (0..60).flat_map(|power| [0, 1, 2].map(|more| (1_u64 << power) / 1_000 + more));
+        let limits = [50, 999, 1_000, 999_999, 1_000_000, 1_099_999, 9_999_999, 10_000_000];
+        let longer = [59_499_999, 59_500_000, 60_000_000, 3_600_000_000, 3_660_000_000];
+        for micros in each.chain(limits).chain(longer).chain([90_061_000_000]) {
+            assert_eq!(words(Duration::from_micros(micros)), of_jiff(micros), "{micros}");
+        }
+        assert_eq!(words(Duration::MAX), "5124095576030431h 15s");
     }
 }

@@ -71,6 +71,8 @@ fn text_bytes(kind: &EventKind) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn event(n: u64) -> EventKind {
@@ -81,7 +83,7 @@ mod tests {
     fn each_event_follows_the_one_before_it() {
         let mut events = Events::default();
         assert!(matches!(events.after(0), After::Nothing));
-        (1..=3).for_each(|n| events.add(Time(String::new()), event(n)));
+        (1..=3).for_each(|n| events.add(Time(Timestamp::UNIX_EPOCH), event(n)));
         for seq in 0..3 {
             let After::Event(next) = events.after(seq) else { panic!("nothing after {seq}") };
             assert_eq!(next.seq, seq + 1);
@@ -93,7 +95,7 @@ mod tests {
     fn what_was_forgotten_is_a_gap_of_the_right_size() {
         let mut events = Events::default();
         let count = u64::try_from(EVENTS_MAX).unwrap() + 10;
-        (1..=count).for_each(|n| events.add(Time(String::new()), event(n)));
+        (1..=count).for_each(|n| events.add(Time(Timestamp::UNIX_EPOCH), event(n)));
         assert!(matches!(events.after(0), After::Gap(10)));
         assert!(matches!(events.after(4), After::Gap(6)));
         let After::Event(first) = events.after(10) else { panic!("no event") };
@@ -105,15 +107,15 @@ mod tests {
         let mut events = Events::default();
         let words = "x".repeat(TEXT_BYTES_MAX / 4);
         let long = || EventKind::Report { slot: None, generation: None, words: words.clone() };
-        (0..10).for_each(|_| events.add(Time(String::new()), long()));
+        (0..10).for_each(|_| events.add(Time(Timestamp::UNIX_EPOCH), long()));
         assert!(matches!(events.after(0), After::Gap(6)));
         let longest = "x".repeat(TEXT_BYTES_MAX + 1);
-        events.add(Time(String::new()), EventKind::Bye { words: longest });
+        events.add(Time(Timestamp::UNIX_EPOCH), EventKind::Bye { words: longest });
         assert!(matches!(events.after(0), After::Gap(10)));
         assert!(matches!(events.after(10), After::Event(_)));
-        events.add(Time(String::new()), event(12));
+        events.add(Time(Timestamp::UNIX_EPOCH), event(12));
         assert!(matches!(events.after(0), After::Gap(11)), "it is forgotten in its turn");
-        events.add(Time(String::new()), event(13));
+        events.add(Time(Timestamp::UNIX_EPOCH), event(13));
         assert!(matches!(events.after(0), After::Gap(11)));
     }
 }

@@ -26,8 +26,6 @@ pub struct Logs {
     missed: u64,
     /// Text that had no room yet.
     rest: Rest,
-    /// The time of the last line, as it is written.
-    time: (WallTime, Time),
 }
 
 /// Which lines are meant.
@@ -69,7 +67,6 @@ impl Logs {
             format: call.format,
             missed: 0,
             rest: Rest::default(),
-            time: (WallTime::default(), time(WallTime::default())),
         };
         if let Some(count) = call.lines {
             let filter = &logs.filter;
@@ -164,13 +161,9 @@ impl Logs {
             }
             return;
         }
-        // Many lines come at the same time, and it is long to write.
-        if self.time.0 != line.at {
-            self.time = (line.at, time(line.at));
-        }
         *self.rest.text() = self.formatted(&LogLine {
             n: line.n,
-            at: self.time.1.clone(),
+            at: time(line.at),
             slot: line.slot.to_string(),
             generation: line.worker.generation,
             from_worker: line.kind != LineKind::Death,
@@ -226,6 +219,5 @@ fn text(line: &Line<'_>) -> String {
 
 fn time(at: WallTime) -> Time {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
-    Time(format!("{time:.3}"))
+    Time(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
 }

@@ -87,6 +87,8 @@ impl Samples {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::wire::Time;
 
@@ -97,10 +99,11 @@ mod tests {
         let worker = |generation| WorkerId { slot: SlotId(1), generation };
         let mut taken = |generation, millis: u64| {
             let mut is_taken = false;
+            let at = |millis: u64| Time(Timestamp::from_millisecond(millis as i64).unwrap());
             let take = || {
                 is_taken = true;
                 Some(Stats {
-                    sampled_at: Time(millis.to_string()),
+                    sampled_at: at(millis),
                     cpu_seconds: 0.0,
                     cpu_cores: 0.0,
                     memory_bytes: 0,
@@ -109,7 +112,7 @@ mod tests {
             };
             let now = start + Duration::from_millis(millis);
             let stats = samples.of(worker(generation), now, take).unwrap();
-            assert!(!is_taken || stats.sampled_at.0 == millis.to_string());
+            assert!(!is_taken || stats.sampled_at == at(millis));
             samples.expire(now);
             is_taken
         };

@@ -45,7 +45,7 @@ impl View<'_> {
             terminal: self.slots.next_spec(id).is_some_and(|spec| spec.plan.exec.pty),
             wanted: wanted(slot),
             phase: phase_of(phase),
-            phase_since: history.since().cloned().unwrap_or_else(|| self.clock.time()),
+            phase_since: history.since().unwrap_or_else(|| self.clock.time()),
             phase_until: phase.deadline().map(|at| self.clock.time_of(at)),
             worker: phase.has_worker().then(|| self.worker(slot, history)),
             spare: self.spare(slot),
@@ -102,8 +102,8 @@ impl View<'_> {
         Worker {
             generation: slot.generation(),
             pid: facts.pid.map(nix::unistd::Pid::as_raw),
-            started_at: history.started_at().cloned().unwrap_or_else(|| self.clock.time()),
-            ready_at: history.ready_at().cloned(),
+            started_at: history.started_at().unwrap_or_else(|| self.clock.time()),
+            ready_at: history.ready_at(),
             uptime_seconds: facts.age.as_secs_f64(),
         }
     }

@@ -131,17 +131,21 @@ impl LineQueue {
         }
     }
 
-    /// Appends lines, each with its newline, behind a label.
-    pub fn push_lines(&mut self, label: &[u8], lines: &[u8], now: Instant) {
-        let mut from = 0;
+    /// Appends lines, each with its newline, behind a label. Returns how many there are.
+    pub fn push_lines(&mut self, label: &[u8], lines: &[u8], now: Instant) -> usize {
+        let (mut from, mut count) = (0, 0);
         for newline in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[from..=newline];
-            from = newline + 1;
-            if self.takes(label.len() + line.len(), now) {
+            (from, count) = (newline + 1, count + 1);
+            let bytes = label.len() + line.len();
+            // What fits into the next write, as most lines do, asks for nothing else.
+            let fits = self.reader == Reader::Moving && self.pending.len() + bytes <= WRITE_BYTES;
+            if fits || self.takes(bytes, now) {
                 self.pending.bytes.extend_from_slice(label);
                 self.pending.bytes.extend_from_slice(line);
             }
         }
+        count
     }
 
     /// Makes room for a line of this length, with its newline. False if there is no reader: then it counts as lost.

@@ -91,9 +91,8 @@ impl OutputSpec {
     }
 
     fn pass_on_lines(&mut self, author: &Rc<Author>, lines: &[u8], sink: &mut Sink<'_>) {
-        let at = sink.at;
         let first = sink.ring.last() + 1;
-        let count = memchr::memchr_iter(b'\n', lines).count();
+        let count = self.show_lines(author, first, lines, sink);
         sink.ring.push_lines(sink.origin(author, Kind::Output), lines, count);
         if let Some(awaited) = &self.awaited
             && each_of(lines).any(|line| is_in(awaited, without_return(line)))
@@ -105,20 +104,26 @@ impl OutputSpec {
             let numbers = first..=sink.ring.last();
             sink.files.writer(file).push_lines(file, author.worker, numbers, lines);
         }
+    }
+
+    /// Passes lines on to stdout. Returns how many there are: as a rule the newlines are looked for only once.
+    fn show_lines(&self, author: &Author, first: u64, lines: &[u8], sink: &mut Sink<'_>) -> usize {
+        let at = sink.at;
         match (self.label.shown, &mut *sink.writer) {
-            (Shown::No, _) => {}
-            (Shown::Yes, Writer::Plain) => {
-                sink.stdout.push_lines(&self.label.line, lines, at.now);
-            }
+            (Shown::No, _) => memchr::memchr_iter(b'\n', lines).count(),
+            (Shown::Yes, Writer::Plain) => sink.stdout.push_lines(&self.label.line, lines, at.now),
             (Shown::Yes, Writer::Timestamps(time)) => {
                 let label = [time.written(at.wall).as_bytes(), &self.label.line].concat();
-                sink.stdout.push_lines(&label, lines, at.now);
+                sink.stdout.push_lines(&label, lines, at.now)
             }
             (Shown::Yes, Writer::Json(out)) => {
+                let mut count = 0;
                 for (n, line) in (first..).zip(each_of(lines)) {
                     let object = view::json_of_line(out, n, at.wall, author, [b"", line]);
                     sink.stdout.push(&[object], at.now);
+                    count += 1;
                 }
+                count
             }
         }
     }

@@ -10,6 +10,7 @@ use serde_json::to_writer;
 use super::console::Colour;
 use super::ring::Author;
 use crate::reactor::clock::WallTime;
+use crate::wire::Time;
 
 /// What the options of a run say about the terminal.
 #[derive(Clone, Debug, Default)]
@@ -144,7 +145,7 @@ const TAKES_ALL: &str = "a Vec takes in everything";
 
 /// `2026-11-25T01:02:03.004Z`.
 fn rfc_3339(at: WallTime) -> String {
-    format!("{:.3}", timestamp(at))
+    Time(timestamp(at)).into()
 }
 
 fn timestamp(at: WallTime) -> Timestamp {

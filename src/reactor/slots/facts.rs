@@ -58,7 +58,12 @@ impl Slots {
     }
 
     /// Looks at what this slot is at now.
-    pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: &Time) -> Option<PhaseChange> {
+    pub fn note_phase(
+        &mut self,
+        slot: &Slot,
+        last_line: u64,
+        now: impl FnOnce() -> Time,
+    ) -> Option<PhaseChange> {
         let record = self.records.get_mut(&slot.id())?;
         record.measures.note_phase(slot);
         record.history.note_phase(slot, last_line, now)

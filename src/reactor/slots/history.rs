@@ -59,6 +59,7 @@ struct Ending {
 /// A slot is at another phase, or has another worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseChange {
+    pub at: Time,
     pub generation: u64,
     pub from: Phase,
     pub to: Phase,
@@ -66,18 +67,18 @@ pub struct PhaseChange {
 
 impl History {
     /// Since when it is at its phase.
-    pub fn since(&self) -> Option<&Time> {
-        self.since.as_ref()
+    pub fn since(&self) -> Option<Time> {
+        self.since
     }
 
     /// When its worker was started.
-    pub fn started_at(&self) -> Option<&Time> {
-        self.started_at.as_ref()
+    pub fn started_at(&self) -> Option<Time> {
+        self.started_at
     }
 
     /// When its worker became ready.
-    pub fn ready_at(&self) -> Option<&Time> {
-        self.ready_at.as_ref()
+    pub fn ready_at(&self) -> Option<Time> {
+        self.ready_at
     }
 
     /// The lines of its worker come after the one with this number.
@@ -97,17 +98,22 @@ impl History {
 
     /// Looks at what the slot is at now.
     /// `last_line` is the number of the last line of all workers.
-    pub fn note_phase(&mut self, slot: &Slot, last_line: u64, now: &Time) -> Option<PhaseChange> {
+    pub fn note_phase(
+        &mut self,
+        slot: &Slot,
+        last_line: u64,
+        now: impl FnOnce() -> Time,
+    ) -> Option<PhaseChange> {
         let (generation, to) = (slot.generation(), phase_of(slot.phase()));
         if (self.generation, self.phase) == (generation, to) {
-            self.since.get_or_insert_with(|| now.clone());
+            self.since.get_or_insert_with(now);
             return None;
         }
-        let from = self.phase;
-        self.since = Some(now.clone());
+        let (at, from) = (now(), self.phase);
+        self.since = Some(at);
         if self.generation != generation {
             self.restarts += u64::from(self.generation > 0);
-            self.started_at = Some(now.clone());
+            self.started_at = Some(at);
             self.lines_before = last_line;
             self.is_silent = false;
             self.ready_at = None;
@@ -115,10 +121,10 @@ impl History {
             self.exit = None;
         }
         if to == Phase::Ready {
-            self.ready_at = Some(now.clone());
+            self.ready_at = Some(at);
         }
         (self.generation, self.phase) = (generation, to);
-        Some(PhaseChange { generation, from, to })
+        Some(PhaseChange { at, generation, from, to })
     }
 
     /// All that its worker has written is read, and that is nothing.
@@ -143,7 +149,7 @@ impl History {
         &mut self,
         report: &Report,
         stopped_by: Reason,
-        now: &Time,
+        now: Time,
         last_lines: impl FnOnce() -> Vec<String>,
     ) {
         let What::Worker(facts, event) = &report.what else { return };
@@ -245,7 +251,7 @@ fn death(
     cause: Option<Cause>,
     words: String,
     last_lines: Vec<String>,
-    now: &Time,
+    now: Time,
 ) -> Death {
     let (exit_status, signal) = match exit {
         Some(Exit::Code(code)) => (Some(code), None),
@@ -257,7 +263,7 @@ fn death(
     Death {
         generation: facts.id.generation,
         pid: facts.pid.map(Pid::as_raw),
-        at: now.clone(),
+        at: now,
         reason,
         exit_status,
         signal,

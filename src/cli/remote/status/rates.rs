@@ -17,7 +17,7 @@ impl Rates {
             let (Some(worker), Some(stats)) = (&slot.worker, &mut slot.stats) else { continue };
             let key = (slot.slot.clone(), worker.generation);
             if let Some(last) = self.0.get(&key) {
-                let time = between(&last.sampled_at, &stats.sampled_at);
+                let time = between(last.sampled_at, stats.sampled_at);
                 stats.cpu_cores = if time.is_zero() {
                     last.cpu_cores
                 } else {

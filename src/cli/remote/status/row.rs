@@ -52,14 +52,14 @@ pub fn has_ended_well(slot: &SlotStatus) -> bool {
 }
 
 /// The phase, and how long it has lasted or will last if that matters: `backoff 3s`.
-pub fn phase(slot: &SlotStatus, now: &Time) -> String {
+pub fn phase(slot: &SlotStatus, now: Time) -> String {
     let written = slot.phase.written();
     match slot.phase {
         Phase::Ready | Phase::GivenUp => written.to_owned(),
         Phase::Starting | Phase::Stopping | Phase::Killing => {
-            format!("{written} {}", short(between(&slot.phase_since, now)))
+            format!("{written} {}", short(between(slot.phase_since, now)))
         }
-        Phase::Backoff => match &slot.next_try_at {
+        Phase::Backoff => match slot.next_try_at {
             Some(at) => format!("{written} {}", short(between(now, at))),
             None => written.to_owned(),
         },
@@ -108,10 +108,10 @@ pub fn last_word(death: Option<&Death>) -> String {
 }
 
 /// How a worker ended and when: `exited 255 after 2.1s, 3m ago`.
-pub fn last(death: Option<&Death>, now: &Time) -> String {
+pub fn last(death: Option<&Death>, now: Time) -> String {
     match death {
         None => NOTHING.into(),
-        Some(death) => format!("{}, {} ago", ended(death), short(between(&death.at, now))),
+        Some(death) => format!("{}, {} ago", ended(death), short(between(death.at, now))),
     }
 }
 

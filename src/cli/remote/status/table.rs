@@ -39,7 +39,7 @@ pub fn lines(
 ) -> Vec<String> {
     let mut lines = heading(status, width);
     if !slots.is_empty() {
-        lines.extend(table(slots, &status.now, width, paint));
+        lines.extend(table(slots, status.now, width, paint));
     }
     lines
 }
@@ -47,7 +47,7 @@ pub fn lines(
 /// `pm pm.toml  up 2d 3h  web 3/3  jobs 1/2`, on more than one line if that is too wide.
 fn heading(status: &Status, width: Option<usize>) -> Vec<String> {
     let plan = status.pm.plan.as_deref().map(|plan| format!(" {plan}")).unwrap_or_default();
-    let up = short(between(&status.pm.started_at, &status.now));
+    let up = short(between(status.pm.started_at, status.now));
     let mut parts = vec![format!("pm{plan}"), format!("up {up}")];
     if status.pm.draining {
         parts.push("stopping".into());
@@ -81,7 +81,7 @@ fn is_well(slot: &SlotStatus) -> bool {
     slot.phase == Phase::Ready || slot.wanted == Wanted::Ended && row::has_ended_well(slot)
 }
 
-fn table(slots: &[SlotStatus], now: &Time, width: Option<usize>, paint: Paint) -> Vec<String> {
+fn table(slots: &[SlotStatus], now: Time, width: Option<usize>, paint: Paint) -> Vec<String> {
     let columns = fitting(slots, now, width);
     let heads = columns.iter().map(|column| column.name.to_owned()).collect();
     let mut lines = vec![line(&columns, heads, None)];
@@ -94,7 +94,7 @@ fn table(slots: &[SlotStatus], now: &Time, width: Option<usize>, paint: Paint) -
 }
 
 /// The columns that fit. SLOT and PHASE always stay.
-fn fitting(slots: &[SlotStatus], now: &Time, width: Option<usize>) -> Vec<Column> {
+fn fitting(slots: &[SlotStatus], now: Time, width: Option<usize>) -> Vec<Column> {
     let mut columns = columns(slots, now);
     let Some(width) = width else { return columns };
     let is_too_wide = |columns: &[Column]| {
@@ -113,7 +113,7 @@ fn fitting(slots: &[SlotStatus], now: &Time, width: Option<usize>) -> Vec<Column
     columns
 }
 
-fn columns(slots: &[SlotStatus], now: &Time) -> Vec<Column> {
+fn columns(slots: &[SlotStatus], now: Time) -> Vec<Column> {
     let column = |name, align, cell: &dyn Fn(&SlotStatus) -> String| Column {
         name,
         align,

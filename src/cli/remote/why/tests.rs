@@ -11,7 +11,7 @@ fn now() -> Zoned {
 fn told(status: SlotStatus, deaths: Vec<Death>) -> String {
     let argv = ["/bin/sh", "-c", "exec serve 8080"].map(str::to_owned).to_vec();
     let detail = SlotDetail { status, deaths, argv, cwd: Some("/app".into()) };
-    paragraph(&detail, &super::super::sample::time("12:00:00"), &now())
+    paragraph(&detail, super::super::sample::time("12:00:00"), &now())
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn the_phase_alone_is_coloured_and_the_columns_stay() {
 fn a_slot_that_waits_for_others_says_so() {
     let mut waiting = slot("web.1", Phase::Idle);
     waiting.waits_for = vec!["db".into(), "cache".into()];
-    assert_eq!(row::phase(&waiting, &status().now), "idle (waits for db, cache)");
+    assert_eq!(row::phase(&waiting, status().now), "idle (waits for db, cache)");
 }
 
 #[test]
