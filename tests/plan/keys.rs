@@ -48,6 +48,7 @@ fn only_a_privileged_pm_may_give_a_worker_a_nice_value_below_its_own() {
     let pictures = pictures_of(FakeHost::as_user().pm_toml(&text), &text);
     assert!(pictures.contains("pm may not give a worker the nice value -5"), "{pictures}");
     assert!(pictures.contains("give 0 to 19, or start pm as root"), "{pictures}");
+    assert!(FakeHost::as_user().pm_toml(&whole("nice = 0")).is_ok(), "pm's own");
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "[pool.web]\nworkers = 2",
             "[pool.web]\ncomand = 'x'",
+            "[pool.a]\nworkrs = 2\n[pool.b]\ncommand = 'x'\ncomand = 'y'",
             "[pool.web]\ncmd = 'x'\ninstances = 2\ndirectory = '/'\nsealed = true",
             "command = []",
             "command = ''",
