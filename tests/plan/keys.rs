@@ -52,6 +52,18 @@ fn only_a_privileged_pm_may_give_a_worker_a_nice_value_below_its_own() {
 }
 
 #[test]
+fn only_a_privileged_pm_may_give_a_worker_a_higher_limit_than_its_own() {
+    let with = |lines: &str| whole(&format!("limits = {{ {lines} }}"));
+    for lines in ["open_files = 1_048_577", "memory = '1025KiB'"] {
+        assert!(FakeHost::as_root().pm_toml(&with(lines)).is_ok(), "{lines}");
+        let pictures = pictures_of(FakeHost::as_user().pm_toml(&with(lines)), lines);
+        assert!(pictures.contains("raise the hard limit before pm starts"), "{pictures}");
+    }
+    let own = with("open_files = 1_048_576, file_size = '1MiB'");
+    assert!(FakeHost::as_user().pm_toml(&own).is_ok());
+}
+
+#[test]
 fn a_sealed_plan_is_sealed() {
     for (line, is_sealed) in [("", false), ("sealed = false\n", false), ("sealed = true\n", true)] {
         let plan = FakeHost::as_root().pm_toml(&format!("{line}[pool.web]\ncommand = 'x'\n"));

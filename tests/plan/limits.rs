@@ -33,8 +33,7 @@ fn each_file_may_have_a_mebibyte() {
         let host = FakeHost::default().file(".env", text);
         host.procfile("web: true\n", &Options::default()).is_ok()
     };
-    let procfile =
-        |text: &str| FakeHost::default().procfile(text, &Options::default()).is_ok();
+    let procfile = |text: &str| FakeHost::default().procfile(text, &Options::default()).is_ok();
     let toml = |text: &str| FakeHost::default().pm_toml(text).is_ok();
     let readers: [(&dyn Fn(&str) -> bool, &str); 3] =
         [(&dotenv, "A=b\n"), (&procfile, "web: x\n"), (&toml, "pool.web.command = 'x'\n")];
@@ -97,4 +96,31 @@ fn a_zero_byte_in_a_variable_is_found_at_its_place() {
     let host = FakeHost::default().file(".env", "A=1\nNAME=ab\0cd\n");
     let picture = pictures_of(host.procfile("web: true\n", &Options::default()), "a zero byte");
     assert!(picture.contains(".env:2:8"), "{picture}");
+}
+
+#[test]
+fn a_log_file_and_its_rotated_files_have_names_that_the_kernel_accepts() {
+    let is_accepted = |file: &str, keep: u32| {
+        let lines = format!("command = 'x'\nlog = {{ file = '{file}', keep = {keep} }}");
+        FakeHost::default().pm_toml(&format!("[pool.web]\n{lines}\n")).is_ok()
+    };
+    let name = |length: usize| "x".repeat(length);
+    assert!(is_accepted(&name(255), 0) && !is_accepted(&name(256), 0));
+    assert!(is_accepted(&name(253), 9) && !is_accepted(&name(254), 9), "`.9` comes behind it");
+    assert!(is_accepted(&path(4_095), 9) && !is_accepted(&path(4_096), 9));
+}
+
+#[test]
+fn the_path_of_a_folder_has_at_most_4095_bytes() {
+    let is_accepted = |length: usize| {
+        let lines = format!("command = 'x'\ncwd = '{}'", path(length));
+        FakeHost::default().pm_toml(&format!("[pool.web]\n{lines}\n")).is_ok()
+    };
+    assert!(is_accepted(4_095));
+    assert!(!is_accepted(4_096));
+}
+
+/// A path of this many bytes, of short names.
+fn path(length: usize) -> String {
+    format!("/{}{}", "x/".repeat(2_000), "x".repeat(length - 4_001))
 }
