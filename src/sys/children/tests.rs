@@ -121,6 +121,7 @@ fn the_workers_that_have_execd_can_be_taken_at_once() {
     let mut children = Children::open().unwrap();
     spawn(&mut children, 91, &["sleep", "1000"]);
     until("it has exec'd", || children.take_execd() == [worker(91)]);
+    assert!(children.has_execd(worker(91)));
     assert!(!children.has_news(), "it is told once");
     children.kill(worker(91));
     assert!(matches!(next(&mut children), ChildEvent::Exited { .. }));

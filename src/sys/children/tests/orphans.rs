@@ -207,3 +207,39 @@ fn without_a_leader_a_stop_of_the_leader_is_for_its_group() {
     signs.wait_for("asked2");
     kill(&mut children, 171);
 }
+
+#[test]
+fn what_a_pm_below_a_worker_has_started_can_arrive_before_that_pm() {
+    let _alone = alone();
+    let signs = Signs::new();
+    let mut children = Children::open().unwrap();
+    let script = "sleep 1000 & echo $! > maker; touch ready; until [ -s mark ]; do sleep 0.01; done; \
+                  (setsid prlimit --locks=$(cat mark): sh -c 'touch up; exec sleep 1000' &); wait";
+    start(&mut children, 181, StopSpec::default(), &signs.launch(script));
+    signs.wait_for("ready");
+    let maker = std::fs::read_to_string(signs.0.path().join("maker")).unwrap();
+    let maker = Pid::from_raw(maker.trim().parse().unwrap());
+    let tag = WorkerTag { pm: maker, worker: worker(1), probe: None };
+    let (_, limit) = tag.limit(libc::RLIM_INFINITY).unwrap();
+    std::fs::write(signs.0.path().join("mark"), limit.rlim_cur.to_string()).unwrap();
+    signs.wait_for("up");
+    let orphan = wait_orphan(&mut children, Owner::Worker(worker(181)));
+    assert_eq!(WorkerTag::of(orphan), Some(tag), "it is not known by a tag of this pm");
+    kill(&mut children, 181);
+}
+
+#[test]
+fn a_worker_that_has_execd_is_sent_a_signal_that_dumps_core() {
+    let _alone = alone();
+    let signs = Signs::new();
+    let mut children = Children::open().unwrap();
+    let script = format!("trap 'touch quit' QUIT; touch up; {STAYS}");
+    start(&mut children, 191, StopSpec::default(), &signs.launch(&script));
+    signs.wait_for("up");
+    children.signal(worker(191), libc::SIGQUIT);
+    signs.wait_for("quit");
+    assert!(children.maybe_empty.is_empty(), "it is not meant to end");
+    children.signal(worker(191), libc::SIGKILL);
+    assert!(children.maybe_empty.contains(&worker(191)), "all of it may be gone");
+    wait_over(&mut children, 191);
+}
