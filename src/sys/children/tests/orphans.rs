@@ -193,18 +193,18 @@ fn without_a_leader_a_stop_of_the_leader_is_for_its_group() {
     let _alone = alone();
     let signs = Signs::new();
     let mut children = Children::open().unwrap();
-    let member = format!("trap 'touch asked$n; n=2' TERM; touch up; {STAYS}");
-    let script = format!("sh -c \"{member}\" & {STAYS}").replace("$n", "\\$n");
+    let member = format!("trap 'n=x$n; touch asked$n' TERM; touch up; {STAYS}");
+    let script = format!("sh -c \"{member}\" & {STAYS}").replace('$', "\\$");
     start(&mut children, 171, LEADER, &signs.launch(&script));
     signs.wait_for("up");
     children.terminate(worker(171));
     let ended = next(&mut children);
     assert!(matches!(ended, ChildEvent::Exited { remains: Remains::Members, .. }), "{ended:?}");
-    signs.wait_for("asked");
+    signs.wait_for("askedx");
     assert!(children.group(worker(171)).unwrap().has_members());
     children.set_stop(worker(171), LEADER);
     children.terminate(worker(171));
-    signs.wait_for("asked2");
+    signs.wait_for("askedxx");
     kill(&mut children, 171);
 }
 
