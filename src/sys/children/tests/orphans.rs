@@ -233,11 +233,11 @@ fn a_worker_that_has_execd_is_sent_a_signal_that_dumps_core() {
     let _alone = alone();
     let signs = Signs::new();
     let mut children = Children::open().unwrap();
-    let script = format!("trap 'touch quit' QUIT; touch up; {STAYS}");
+    let script = format!("trap 'touch dumped' ABRT; touch up; {STAYS}");
     start(&mut children, 191, StopSpec::default(), &signs.launch(&script));
     signs.wait_for("up");
-    children.signal(worker(191), libc::SIGQUIT);
-    signs.wait_for("quit");
+    children.signal(worker(191), libc::SIGABRT);
+    signs.wait_for("dumped");
     assert!(children.maybe_empty.is_empty(), "it is not meant to end");
     children.signal(worker(191), libc::SIGKILL);
     assert!(children.maybe_empty.contains(&worker(191)), "all of it may be gone");
