@@ -35,7 +35,8 @@ fn each_file_may_have_a_mebibyte() {
     };
     let procfile = |text: &str| FakeHost::default().procfile(text, &Options::default()).is_ok();
     let toml = |text: &str| FakeHost::default().pm_toml(text).is_ok();
-    let readers: [(&dyn Fn(&str) -> bool, &str); 3] =
+    type Reader<'a> = &'a dyn Fn(&str) -> bool;
+    let readers: [(Reader<'_>, &str); 3] =
         [(&dotenv, "A=b\n"), (&procfile, "web: x\n"), (&toml, "pool.web.command = 'x'\n")];
     for (is_accepted, start) in readers {
         let text = |length: usize| format!("{start}{}", "#".repeat(length - start.len()));

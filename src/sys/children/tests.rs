@@ -126,3 +126,14 @@ fn the_workers_that_have_execd_can_be_taken_at_once() {
     children.kill(worker(91));
     assert!(matches!(next(&mut children), ChildEvent::Exited { .. }));
 }
+
+#[test]
+fn a_panic_leaves_no_worker() {
+    let _alone = alone();
+    let mut children = Children::open().unwrap();
+    spawn(&mut children, 92, &["sleep", "1000"]);
+    let pid = children.pid(worker(92)).unwrap();
+    drop(children);
+    until("it is killed", || wait::is_dead(pid));
+    assert!(matches!(wait::reap_dead(pid), Ok(Some((Exit::Signal(9), _)))));
+}
