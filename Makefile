@@ -132,7 +132,7 @@ search:
 # cargo-mutants`. tests/MUTANTS.md explains those that no test can see. MUTANTS='--shard 1/8' runs a part.
 .PHONY: mutants
 mutants:
-	nice cargo mutants --jobs 1 --file 'src/supervisor/**' --file 'src/plan/**' --file src/sys/children.rs \
+	nice cargo mutants --jobs 1 --file 'src/supervisor/**' --file 'src/plan/**' --file src/sys/children.rs --file 'src/sys/children/**' \
 		--exclude '**/state_hash.rs' --output target $(MUTANTS) -- --locked --lib --test simulation --test plan
 
 .PHONY: matrix

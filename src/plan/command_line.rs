@@ -166,6 +166,7 @@ mod tests {
     fn workers_without_ports_are_ready_once_they_have_lived() {
         let plan = pool(&["job", "{n}"], None, Some(4)).plan(Path::new("/srv")).unwrap();
         assert_eq!(plan.slots().count(), 4);
+        assert!(pool(&["job"], None, Some(WORKERS_MAX)).plan(Path::new("/srv")).is_ok());
         assert!(matches!(plan.pools[0].policy.ready, Readiness::Lived { .. }));
     }
 

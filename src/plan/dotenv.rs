@@ -309,6 +309,7 @@ mod tests {
             (r#"A="a\nb\t\r\"\\\$C $D #""#, "a\nb\t\r\"\\$C $D #"),
             ("A=\"a\nb\"", "a\nb"),
             ("A=\"a\r\nb\"\r\n", "a\nb"),
+            ("A=\"a\rb\"", "a\rb"),
             ("A='a\nb'", "a\nb"),
             ("\u{feff}A=b\r\n", "b"),
             ("A=\\n", "\\n"),

@@ -126,8 +126,25 @@ mod tests {
             ("web: serve\n[ -f x ]\n", Format::Procfile),
             ("web: serve\nworker: A=1 work\n# a = 1\n", Format::Procfile),
             ("web serve\n", Format::Procfile),
+            ("serve\n", Format::Procfile),
+            ("web: serve\nif $A = 1\n$A = 2\n", Format::Procfile),
+            ("web: serve\n[ -f x ] && y\n[ -f y ] && z\n", Format::Procfile),
         ] {
             assert_eq!(Guess::of(text).format, format, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_guess_says_why() {
+        for (text, said) in [
+            ("pool.w.command = 'x'\n", "as a pm.toml because it is TOML; "),
+            ("a = x\n", "as a pm.toml because no line of it is like `name: command`; "),
+            ("a = x\nb = x\nc: x\n", "because most of its lines are like `key = value`; "),
+            ("a: x\n", "as a Procfile because no line of it is like `key = value`; "),
+            ("a: x\nb: x\nc = x\n", "because most of its lines are like `name: command`; "),
+        ] {
+            let guess = Guess::of(text).to_string();
+            assert!(guess.contains(said), "{text}: {guess}");
         }
     }
 }

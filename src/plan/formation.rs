@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(read("all=1,web=3").unwrap(), [3, 1, 1]);
         assert_eq!(read("web=3, worker = 0, all=2").unwrap(), [3, 0, 2]);
         assert_eq!(read("web=1").unwrap(), [1, 0, 0]);
+        assert_eq!(read("web=50000").unwrap(), [50_000, 0, 0]);
     }
 
     #[test]

@@ -193,3 +193,24 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Line {
+        Line::Pattern(Pattern(Regex::new(text).unwrap()))
+    }
+
+    #[test]
+    fn patterns_are_the_same_if_they_are_written_the_same() {
+        assert_eq!(pattern("a+"), pattern("a+"));
+        assert_ne!(pattern("a+"), pattern("aa*"));
+    }
+
+    #[test]
+    fn messages_show_a_line_as_it_is_written() {
+        assert_eq!(Line::Text("up".into()).to_string(), "`up`");
+        assert_eq!(pattern("^up").to_string(), "a match of `^up`");
+    }
+}

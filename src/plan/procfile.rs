@@ -227,11 +227,10 @@ fn process_type(line: TextLine<'_>) -> Result<ProcessType, (Range<usize>, Procfi
     Ok(ProcessType { name: name.to_owned(), command: command.to_owned(), named_at })
 }
 
-/// `web: serve`, if the line is `web serve`.
+/// `web: serve`, if the line is `web serve`. No blanks are around it.
 fn likely_line(line: &str) -> Option<String> {
     let (name, command) = line.split_once(BLANKS)?;
-    let command = command.trim_start_matches(BLANKS);
-    (is_name(name) && !command.is_empty()).then(|| format!("{name}: {command}"))
+    is_name(name).then(|| format!("{name}: {}", command.trim_start_matches(BLANKS)))
 }
 
 /// The variables of the `.env` beside the file. None if there is no such file.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pm::cli::diagnostics::pictures;
-use pm::plan::host::{Document, FolderState, Host, Unreadable};
+use pm::plan::host::{Document, FolderState, Host, LimitKind, Unreadable};
 use pm::plan::procfile::{self, Options};
 use pm::plan::{Faults, Identity, Plan, Pool, pm_toml};
 
@@ -89,6 +89,10 @@ impl Host for FakeHost {
 
     fn least_nice(&self) -> i32 {
         if self.is_root { -20 } else { 0 }
+    }
+
+    fn limit_most(&self, _: LimitKind) -> u64 {
+        if self.is_root { u64::MAX } else { 1 << 20 }
     }
 
     fn folder(&self, path: &Path) -> FolderState {

@@ -109,3 +109,25 @@ fn a_plan_of_too_many_workers_is_refused_with_one_fault() {
             .contains("with this pool there are 80000 workers; there can be at most 50000")
     );
 }
+
+#[test]
+fn as_many_workers_as_there_can_be_are_one_plan() {
+    let text = |n: usize| {
+        format!(
+            "[pool.a]\ncommand = 'x'\nworkers = 49999\n[pool.b]\ncommand = 'x'\nworkers = {n}\n"
+        )
+    };
+    assert!(FakeHost::as_root().pm_toml(&text(1)).is_ok());
+    assert!(FakeHost::as_root().pm_toml(&text(2)).is_err());
+}
+
+#[test]
+fn the_faults_beyond_a_hundred_are_counted() {
+    let keys: String = (0..150).map(|n| format!("k{n} = 1\n")).collect();
+    let text = format!("[pool.web]\ncommand = 'x'\n{keys}");
+    let faults = FakeHost::as_root().pm_toml(&text).unwrap_err();
+    assert_eq!((faults.iter().count(), faults.left_out()), (100, 50));
+    assert!(faults.to_string().ends_with("\nand 50 more"), "{faults}");
+    let pictures = pictures(&faults);
+    assert!(pictures.ends_with("150 faults; only the first 100 are shown\n"), "{pictures}");
+}

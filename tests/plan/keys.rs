@@ -48,6 +48,19 @@ fn only_a_privileged_pm_may_give_a_worker_a_nice_value_below_its_own() {
     let pictures = pictures_of(FakeHost::as_user().pm_toml(&text), &text);
     assert!(pictures.contains("pm may not give a worker the nice value -5"), "{pictures}");
     assert!(pictures.contains("give 0 to 19, or start pm as root"), "{pictures}");
+    assert!(FakeHost::as_user().pm_toml(&whole("nice = 0")).is_ok(), "pm's own");
+}
+
+#[test]
+fn only_a_privileged_pm_may_give_a_worker_a_higher_limit_than_its_own() {
+    let with = |lines: &str| whole(&format!("limits = {{ {lines} }}"));
+    for lines in ["open_files = 1_048_577", "memory = '1025KiB'"] {
+        assert!(FakeHost::as_root().pm_toml(&with(lines)).is_ok(), "{lines}");
+        let pictures = pictures_of(FakeHost::as_user().pm_toml(&with(lines)), lines);
+        assert!(pictures.contains("raise the hard limit before pm starts"), "{pictures}");
+    }
+    let own = with("open_files = 1_048_576, file_size = '1MiB'");
+    assert!(FakeHost::as_user().pm_toml(&own).is_ok());
 }
 
 #[test]

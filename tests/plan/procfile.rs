@@ -1,7 +1,8 @@
 //! Procfiles and the `.env` beside them, as foreman, honcho and shoreman read them.
 
-use pm::plan::Plan;
+use pm::cli::diagnostics::json;
 use pm::plan::procfile::Options;
+use pm::plan::{Plan, Stdin};
 use pm::supervisor::{Readiness, Restart};
 
 use crate::fake_host::{FakeHost, pictures_of};
@@ -55,6 +56,7 @@ fn a_worker_of_a_procfile_is_always_restarted_and_ready_once_it_has_lived() {
     assert_eq!(pool.policy.restart, Restart::Always);
     assert!(matches!(pool.policy.ready, Readiness::Lived { after } if after.as_secs() == 1));
     assert_eq!(pool.slots[0].exec.cwd.as_deref(), Some("/srv".as_ref()));
+    assert_eq!(pool.slots[0].exec.stdin, Stdin::Open);
     let env = &pool.slots[0].exec.env;
     assert!(env.contains(&("PS".into(), "web.1".into())), "{env:?}");
 }
@@ -64,7 +66,7 @@ fn a_line_that_is_not_a_process_type_is_a_fault() {
     for (name, text) in [
         (
             "procfile-lines",
-            "web: x\nweb command\n we: b\nx.y: b\nü: b\n: b\nweb:\nw:  \t\n- c\nweb: z\n",
+            "web: x\nweb command\n we: b\nx.y: b\nü: b\n: b\nweb:\nw:  \t\n- c\n./c -d\nweb: z\n",
         ),
         ("procfile-empty", "# nothing\n\n"),
         ("procfile-nul", "web: a\0b\n"),
@@ -83,6 +85,16 @@ fn port_counts_from_a_base_by_100_for_each_type_and_by_1_for_each_worker() {
     let plan = FakeHost::default().procfile(THREE, &scaled("web=2,clock=1", None)).unwrap();
     let expected = [("web.1", 5_000), ("web.2", 5_001), ("clock.1", 5_200)];
     assert_eq!(ports(&plan), expected.map(|(name, port)| (name.into(), port)));
+    assert_eq!(plan.pools.len(), 2, "a type without workers is no pool");
+}
+
+#[test]
+fn the_highest_port_is_65535() {
+    let is_read = |formation, base| {
+        FakeHost::default().procfile(THREE, &scaled(formation, Some(base))).is_ok()
+    };
+    assert!(is_read("web=2", 65_534), "a type without workers has no port");
+    assert!(!is_read("web=2", 65_535));
 }
 
 #[test]
@@ -135,5 +147,31 @@ fn a_type_has_a_hundred_ports_and_the_last_type_has_all_above() {
     let ports: std::collections::BTreeSet<_> =
         ports(&plan).into_iter().map(|(_, port)| port).collect();
     assert_eq!(ports.len(), 300);
+    let plan = FakeHost::default().procfile(THREE, &scaled("web=200", None)).unwrap();
+    assert_eq!(plan.slots().count(), 200, "types without workers need no ports");
     assert!(FakeHost::default().procfile(THREE, &scaled("all=0", None)).is_err());
+}
+
+#[test]
+fn a_formation_of_a_file_without_process_types_is_no_second_fault() {
+    let faults = FakeHost::default().procfile("# nothing\n", &scaled("web=2", None)).unwrap_err();
+    assert_eq!(faults.iter().count(), 1, "{faults}");
+}
+
+#[test]
+fn a_fault_ends_where_what_is_wrong_ends() {
+    let none = Options::default;
+    for (plan, columns) in [
+        (FakeHost::default().procfile("wüb: x\n", &none()), [2, 3]),
+        (FakeHost::default().procfile("web: a\0b\n", &none()), [7, 8]),
+        (FakeHost::default().file(".env", "A=a\0b\n").procfile(THREE, &none()), [4, 5]),
+        (FakeHost::default().variable("PORT", "x").procfile(THREE, &none()), [6, 7]),
+        (FakeHost::default().procfile(THREE, &scaled("web=1, wbe=2", None)), [8, 11]),
+        (FakeHost::default().procfile(THREE, &scaled("web=1, web=22", None)), [8, 14]),
+        (FakeHost::default().procfile(THREE, &scaled("web=1, web=xy", None)), [12, 14]),
+    ] {
+        let fault = &json(&plan.unwrap_err())[0];
+        let found = ["column", "end_column"].map(|key| fault[key].as_u64().unwrap());
+        assert_eq!(found, columns, "{fault}");
+    }
 }

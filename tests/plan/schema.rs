@@ -19,6 +19,12 @@ fn the_schema_accepts_every_right_value() {
 fn the_schema_refuses_what_excludes_each_other_and_what_is_written_wrong() {
     for lines in [
         "ports = 80\nworkers = 2",
+        "command = 5",
+        "command = []",
+        "workers = 0",
+        "workers = 50001",
+        "workers = 'two'",
+        "nice = -21",
         "ports = 0",
         "ports = '80-'",
         "ports = '80;81'",

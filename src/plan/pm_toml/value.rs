@@ -36,7 +36,6 @@ pub struct Value<'t> {
     pub key: Range<usize>,
     /// That key.
     pub name: &'t str,
-    is_element: bool,
 }
 
 /// The value without its place, by its type.
@@ -110,7 +109,7 @@ fn other_name(key: &str) -> Option<&'static str> {
 impl<'t> Value<'t> {
     /// The whole file.
     pub fn root(value: &'t DeValue<'t>, at: Range<usize>) -> Self {
-        Self { value, key: at.clone(), at, name: "this file", is_element: false }
+        Self { value, key: at.clone(), at, name: "this file" }
     }
 
     /// The value by its type.
@@ -147,7 +146,6 @@ impl<'t> Value<'t> {
         Some(array.iter().map(|element| Self {
             value: element.get_ref(),
             at: element.span(),
-            is_element: true,
             ..self.clone()
         }))
     }
@@ -197,12 +195,7 @@ impl<'t> Value<'t> {
             DeValue::Array(_) => Actual::List,
             DeValue::Table(_) => Actual::Table,
         };
-        ValueFault::WrongType {
-            key: self.name.to_owned(),
-            is_element: self.is_element,
-            expected,
-            actual,
-        }
+        ValueFault::WrongType { key: self.name.to_owned(), expected, actual }
     }
 }
 
@@ -220,7 +213,6 @@ fn entry<'t>(key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>) ->
         at: value.span(),
         key: key.span(),
         name: key.get_ref().as_ref(),
-        is_element: false,
     }
 }
 

@@ -132,6 +132,8 @@ mod tests {
         assert_eq!(backwards, "the range `8082-8080` is backwards; did you mean `8080-8082`?");
         assert!(ports("8080-8082,8081").unwrap_err().contains("port 8081 is listed twice"));
         assert!(ports("1-65535").unwrap_err().contains("there are 65535 ports"));
+        assert!(ports("1-50001").unwrap_err().contains("there are 50001 ports"));
+        assert!(parts("1-50000").is_ok());
     }
 
     #[test]

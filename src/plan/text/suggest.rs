@@ -73,6 +73,9 @@ mod tests {
         assert_eq!(nearest("colour", words), None);
         assert_eq!(nearest("r", words), None);
         assert_eq!((nearest("N", ["n"]), nearest("x", ["n"])), (Some("n"), None));
+        assert_eq!(nearest("rstrt", words), Some("restart"), "a third of the letters");
+        let [long, longer] = [64, 65].map(|length| "a".repeat(length));
+        assert_eq!((nearest(&long, [&*long]), nearest(&longer, [&*longer])), (Some(&*long), None));
     }
 
     #[test]

@@ -195,3 +195,18 @@ impl Owner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pm_below_an_owner_has_made_is_forgotten_with_the_owner_and_no_other() {
+        let [first, second] = [1, 2].map(|number| Owner::Probe(ProbeId(number)));
+        let mut orphans = Orphans::new();
+        orphans.makers.extend([(Pid::from_raw(11), first), (Pid::from_raw(12), second)]);
+        orphans.disown(first, [Pid::from_raw(21)]);
+        assert_eq!(orphans.makers, BTreeMap::from([(Pid::from_raw(12), second)]));
+        assert_eq!(orphans.remove(Pid::from_raw(21)), None, "it has no owner");
+    }
+}

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+mod orphans;
+
 use super::*;
 use crate::plan::ExecSpec;
 use crate::supervisor::{Exit, Remains, SlotId};
@@ -26,12 +28,23 @@ fn worker(generation: u64) -> WorkerId {
     WorkerId { slot: SlotId(0), generation }
 }
 
-fn spawn(children: &mut Children, generation: u64, argv: &[&str]) {
+fn given() -> Inheritance<'static> {
     let open_files = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
     let own = OwnProcess { open_files, file_locks: libc::RLIM_INFINITY };
     let (stdin, output, cgroup) = (None, None, None);
-    let given = Inheritance { stdin, output, own, altered_signals: &[], cgroup, socket: None };
-    children.spawn(worker(generation), &launch(argv), StopSpec::default(), given).unwrap();
+    Inheritance { stdin, output, own, altered_signals: &[], cgroup, socket: None }
+}
+
+fn spawn(children: &mut Children, generation: u64, argv: &[&str]) {
+    children.spawn(worker(generation), &launch(argv), StopSpec::default(), given()).unwrap();
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::yield_now();
+    }
 }
 
 fn next(children: &mut Children) -> ChildEvent {
@@ -100,4 +113,27 @@ fn the_number_of_a_group_is_not_used_once_nothing_is_left_of_the_group() {
         children.begin_wakeup();
         drop(children.next_event());
     }
+}
+
+#[test]
+fn the_workers_that_have_execd_can_be_taken_at_once() {
+    let _alone = alone();
+    let mut children = Children::open().unwrap();
+    spawn(&mut children, 91, &["sleep", "1000"]);
+    until("it has exec'd", || children.take_execd() == [worker(91)]);
+    assert!(children.has_execd(worker(91)));
+    assert!(!children.has_news(), "it is told once");
+    children.kill(worker(91));
+    assert!(matches!(next(&mut children), ChildEvent::Exited { .. }));
+}
+
+#[test]
+fn a_panic_leaves_no_worker() {
+    let _alone = alone();
+    let mut children = Children::open().unwrap();
+    spawn(&mut children, 92, &["sleep", "1000"]);
+    let pid = children.pid(worker(92)).unwrap();
+    drop(children);
+    until("it is killed", || wait::is_dead(pid));
+    assert!(matches!(wait::reap_dead(pid), Ok(Some((Exit::Signal(9), _)))));
 }

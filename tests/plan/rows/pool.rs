@@ -48,6 +48,7 @@ pub const ROWS: &[Row] = &[
         wrong: &[
             "[pool.web]\nworkers = 2",
             "[pool.web]\ncomand = 'x'",
+            "[pool.a]\nworkrs = 2\n[pool.b]\ncommand = 'x'\ncomand = 'y'",
             "[pool.web]\ncmd = 'x'\ninstances = 2\ndirectory = '/'\nsealed = true",
             "command = []",
             "command = ''",
@@ -91,6 +92,8 @@ pub const ROWS: &[Row] = &[
             "ports = '1-65535'",
             "ports = '8080-8082,8081'",
             "ports = [8080, 'x', 8080]",
+            "ports = ['1-50000', 'x']",
+            "ports = ['1-50000', 60000, 'x']",
             "port = 8080",
             "[pool.a]\ncommand = 'x'\nports = '8080-8082'\n[pool.b]\ncommand = 'x'\nports = [80, 8081]",
         ],

@@ -45,6 +45,7 @@ pub const ROWS: &[Row] = &[
             "path = ['{dir}/bin']",
             "path = 'bin:/opt/bin'",
             "path = ['bin', '']",
+            "path = ['bin', 1979-05-27]",
             "path = 1",
             "path = { a = 'bin' }",
         ],
@@ -311,7 +312,10 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         key: "nice",
-        right: &[("nice = -5", |pool| assert_eq!(pool.slots[0].exec.nice, Some(-5)))],
+        right: &[
+            ("nice = -20", |pool| assert_eq!(pool.slots[0].exec.nice, Some(-20))),
+            ("nice = 19", |pool| assert_eq!(pool.slots[0].exec.nice, Some(19))),
+        ],
         wrong: &["nice = 20", "nice = -21", "nice = '5'", "nice = 1.5"],
     },
 ];

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use pm::plan::{Line, Probe, ReadyBy};
+use pm::plan::{Line, Pool, Probe, ReadyBy};
 
 use super::{Row, http, lived, secs, within};
+
+fn matches(pool: &Pool, line: &str) -> bool {
+    let ReadyBy::Line(Line::Pattern(pattern)) = &pool.slots[0].ready.by else { panic!() };
+    pattern.0.is_match(line)
+}
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -167,15 +172,19 @@ pub const ROWS: &[Row] = &[
             "ready = { line = 5 }",
             "ready = { line = '' }",
             "ready = { line = \"a\\nb\" }",
+            "ready = { line = \"(?x\\nb\" }",
             "ready = { line = \"a\\r\" }",
         ],
     },
     Row {
         key: "ready.line_regex",
-        right: &[("ready = { line_regex = '^port: [0-9]+$' }", |pool| {
-            let ReadyBy::Line(Line::Pattern(pattern)) = &pool.slots[0].ready.by else { panic!() };
-            assert!(pattern.0.is_match("port: 8080") && !pattern.0.is_match("port: "));
-        })],
+        right: &[
+            ("ready = { line_regex = '^port: [0-9]+$' }", |pool| {
+                assert!(matches(pool, "port: 8080") && !matches(pool, "port: "));
+            }),
+            ("ready = { line_regex = 'ready' }", |pool| assert!(matches(pool, "is ready"))),
+            ("ready = { line_regex = \"(?x) a\\n b\" }", |pool| assert!(matches(pool, "ab"))),
+        ],
         wrong: &[
             "ready = { line_regex = '(' }",
             "ready = { line_regex = 5 }",

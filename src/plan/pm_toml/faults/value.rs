@@ -15,8 +15,8 @@ use super::super::value::Actual;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueFault {
     /// A value of a key that needs another type of TOML.
-    #[error("{}`{key}` must be {expected}", if *is_element { "each element of " } else { "" })]
-    WrongType { key: String, is_element: bool, expected: Expected, actual: Actual },
+    #[error("`{key}` must be {expected}")]
+    WrongType { key: String, expected: Expected, actual: Actual },
     /// A value that is not one of a single type of pm's own.
     #[error("{actual} is not {noun}")]
     NotA { actual: Actual, noun: Noun },

@@ -1,18 +1,19 @@
 //! Sentences about one worker.
 
+mod spare;
+
 use super::signal_name;
 use crate::plan::text::duration::words;
 use crate::plan::text::phrase;
 use crate::plan::{MissingHint, Probe, ReadyBy};
 use crate::reactor::report::{
-    Cause, Death, LastSign, ProbeFailure, Rejected, Retry, SpareEnd, SpawnFailure, StaleWorkers,
-    WorkerEvent, WorkerFacts,
+    Cause, Death, LastSign, ProbeFailure, Rejected, Retry, SpawnFailure, StaleWorkers, WorkerEvent,
+    WorkerFacts,
 };
 use crate::supervisor::{Exit, Next};
 use crate::sys::Awaiting;
 use crate::sys::ports::{Holder, HolderProcess};
 use crate::sys::proc::{ProcessInfo, SignalState};
-use std::time::Duration;
 
 /// One line names at most this many processes.
 const NAMED_MAX: usize = 3;
@@ -48,15 +49,9 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
             format!("{name} hangs{}; stopping it", hung(failure.as_ref(), *failures))
         }
         WorkerEvent::Replacing => format!("{name}: replacing generation {}", worker.id.generation),
-        WorkerEvent::SpareWaits => {
-            let (age, generation) = (words(worker.age), worker.id.generation);
-            let pid = worker.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
-            format!("{name}: a spare waits at its port after {age} ({pid}generation {generation})")
-        }
-        WorkerEvent::SpareFailed { how, wait } => spare_failed(worker, how, *wait),
-        WorkerEvent::SpareStopped => {
-            format!("{name}: spare of generation {} stopped", worker.id.generation)
-        }
+        WorkerEvent::SpareWaits => spare::waits(worker),
+        WorkerEvent::SpareFailed { how, wait } => spare::failed(worker, how, *wait),
+        WorkerEvent::SpareStopped => spare::stopped(worker),
         WorkerEvent::Stopped { next } => match next {
             Next::Down | Next::End => format!("{name} stopped"),
             Next::Replaced => format!("{name}: generation {} stopped", worker.id.generation),
@@ -191,24 +186,6 @@ fn spawn_failed(
         }
     };
     format!("{failure}{hint}; {next}")
-}
-
-fn spare_failed(worker: &WorkerFacts, how: &SpareEnd, wait: Option<Duration>) -> String {
-    let (name, generation) = (&worker.name, worker.id.generation);
-    let next = match wait {
-        Some(Duration::ZERO) => "trying again".to_owned(),
-        Some(wait) => format!("next try in {}", words(wait)),
-        None => "no more tries; the worker stays as it is".to_owned(),
-    };
-    let spare = format!("{name}: spare of generation {generation}");
-    match how {
-        SpareEnd::Exited(death) => format!("{spare} {}; {next}", ended(worker, death)),
-        SpareEnd::NotSpawned(failure) => format!("{spare} cannot start: {failure}; {next}"),
-        SpareEnd::NeverWaited(within) => {
-            let within = words(*within);
-            format!("{spare} did not bind its port within {within}; stopping it; {next}")
-        }
-    }
 }
 
 /// Reported once for as long as the same process holds the port.
