@@ -167,7 +167,7 @@ fn a_fault_ends_where_what_is_wrong_ends() {
         (FakeHost::default().file(".env", "A=a\0b\n").procfile(THREE, &none()), [4, 5]),
         (FakeHost::default().variable("PORT", "x").procfile(THREE, &none()), [6, 7]),
         (FakeHost::default().procfile(THREE, &scaled("web=1, wbe=2", None)), [8, 11]),
-        (FakeHost::default().procfile(THREE, &scaled("web=1, web=22", None)), [8, 14]),
+        (FakeHost::default().procfile(THREE, &scaled("web=1, web=22, all=1", None)), [8, 14]),
         (FakeHost::default().procfile(THREE, &scaled("web=1, web=xy", None)), [12, 14]),
     ] {
         let fault = &json(&plan.unwrap_err())[0];
