@@ -166,6 +166,7 @@ mod tests {
             "# group",
             "# ready = { exit",
             "# ready = { listen",
+            "# spare_max_age",
         ];
         for line in TEMPLATE.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")) {
             if !line[2..].starts_with(|c: char| c.is_ascii_lowercase())

@@ -130,8 +130,8 @@ impl Signals {
         caught
     }
 
-    /// From now on SIGCHLD waits in the kernel until it is taken, and ends no system call: where hundreds of workers end
-    /// at once and none is started, a handler would run for each.
+    /// From now on SIGCHLD waits in the kernel until it is taken, and ends no system call: where hundreds of workers
+    /// end at once and none is started, a handler would run for each.
     ///
     /// # Errors
     /// As signalfd(2). Then the handler goes on.

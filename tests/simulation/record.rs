@@ -4,6 +4,8 @@
 //! The laws compare this with what the supervisor answers. Nothing here is asked of the supervisor under test; only its
 //! actions are noted, when they have been carried out. What is known of one slot is in `facts/`.
 
+mod spares;
+
 use std::time::{Duration, Instant};
 
 use pm::supervisor::{
@@ -72,16 +74,6 @@ impl Record {
     /// True if this is the latest worker of its slot.
     pub fn is_latest(&self, worker: WorkerId) -> bool {
         self.of(worker.slot).is_some_and(|facts| facts.generation == worker.generation)
-    }
-
-    /// The life of this worker, while it lasts, whether it is the current one of its slot or not.
-    pub fn any_life(&self, worker: WorkerId) -> Option<&Life> {
-        self.life(worker).or_else(|| self.other_life(worker))
-    }
-
-    /// The life of this spare or retiring worker, while it lasts.
-    pub fn other_life(&self, worker: WorkerId) -> Option<&Life> {
-        self.of(worker.slot)?.others.life(worker)
     }
 
     /// The life of this current worker, while it lasts.
@@ -308,39 +300,6 @@ impl Record {
         self.pools.extend(spec.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
         self.ends_run = ends_run(spec);
         self.take_turns();
-    }
-
-    /// Something has happened to a spare, or to a worker that a spare has replaced.
-    fn note_event_of_other(&mut self, worker: WorkerId, event: Event, now: Instant) {
-        let facts = self.facts(worker);
-        match event {
-            Event::Spawned(_) => {
-                if let Some(spare) = &mut facts.others.spare
-                    && spare.life.worker == worker
-                {
-                    spare.life.execd_at.get_or_insert(now);
-                }
-            }
-            Event::Waits(_) if facts.others.is_spare(worker) => facts.be_waiting(now),
-            Event::SpawnFailed(_) => facts.lose_other(worker, Remains::Nothing, now),
-            Event::Exited { remains, .. } => facts.lose_other(worker, remains, now),
-            Event::Emptied(_) => facts.empty_other(worker),
-            _ => {}
-        }
-    }
-
-    /// In each pool the first ready slot that is due has its turn, if the roll waits for no other slot.
-    pub fn take_turns(&mut self) {
-        for pool in Vec::from_iter(self.pools.iter().map(|(pool, _)| *pool)) {
-            if self.slots_of(pool).any(Facts::blocks_roll) {
-                continue;
-            }
-            let mut slots = self.slots.iter_mut().filter(|facts| facts.pool == pool);
-            let next = slots.find(|facts| facts.is_to_be_replaced());
-            if let Some(next) = next.filter(|facts| facts.is_ready() && facts.has_spares()) {
-                next.take_turn();
-            }
-        }
     }
 
     /// Notes what was done. `has_process` tells whether a spawn succeeded.

@@ -1,5 +1,5 @@
-//! Spares: workers that have started and wait at their bind, and take over when the worker of the slot is gone or is to be
-//! replaced.
+//! Spares: workers that have started and wait at their bind, and take over when the worker of the slot is gone or is to
+//! be replaced.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

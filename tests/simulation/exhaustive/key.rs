@@ -96,7 +96,6 @@ fn hash_slot(
         generation,
         last_generation: _,
         others,
-        has_turn,
         failed_starts,
         failed_at,
         limit,
@@ -124,7 +123,6 @@ fn hash_slot(
     if let Some(life) = life {
         hash_life(life, facts, past, to);
     }
-    has_turn.hash(to);
     hash_others(others, now, memory.failures, to);
     for (place, event) in pending.enumerate() {
         match event {
@@ -137,7 +135,8 @@ fn hash_slot(
 }
 
 fn hash_others(others: &Others, now: Instant, failures_max: u32, to: &mut DefaultHasher) {
-    let Others { spare, retiring, failed } = others;
+    let Others { spare, retiring, failed, has_turn } = others;
+    has_turn.hash(to);
     let hash_other = |life: &Life, to: &mut DefaultHasher| {
         let Life { revision, has_leader, signalled_at, grace, killed_at, execd_at, .. } = life;
         let past = |at: Instant, longest: Duration| now.duration_since(at).min(longest);

@@ -29,8 +29,6 @@ pub struct Facts {
     /// The highest one, a spare's among them.
     pub last_generation: u64,
     pub others: Others,
-    /// Its ready worker is to be replaced now, by a spare.
-    pub has_turn: bool,
     /// Failed starts in a row.
     pub failed_starts: u32,
     /// When its workers failed and were to be restarted.
@@ -95,7 +93,6 @@ impl Facts {
             generation: 0,
             last_generation: 0,
             others: Others::default(),
-            has_turn: false,
             failed_starts: 0,
             failed_at: Vec::new(),
             limit: None,
@@ -121,7 +118,7 @@ impl Facts {
             self.adopt(replacement);
         }
         self.was_replaced = false;
-        self.has_turn = false;
+        self.others.has_turn = false;
         self.is_away = false;
     }
 

@@ -16,6 +16,8 @@ pub struct Others {
     pub retiring: Option<Life>,
     /// The spare that has failed last, unless another one has waited or was asked for since.
     pub failed: Option<FailedSpare>,
+    /// Its ready worker is to be replaced now, by a spare.
+    pub has_turn: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +106,7 @@ impl Facts {
             let Replacement { revision, policy } = self.replacement.unwrap_or(own);
             return match policy.spare {
                 SpareRule::Always { .. } => SpareDue::One(revision),
-                SpareRule::ToReplace { .. } if self.has_turn => SpareDue::One(revision),
+                SpareRule::ToReplace { .. } if self.others.has_turn => SpareDue::One(revision),
                 SpareRule::ToReplace { .. } | SpareRule::Never => SpareDue::None,
             };
         }
@@ -119,7 +121,7 @@ impl Facts {
 
     /// Its turn to be replaced by a spare has come.
     pub fn take_turn(&mut self) {
-        self.has_turn = true;
+        self.others.has_turn = true;
         if let Some(failed) = &mut self.others.failed {
             failed.failures = 0;
             if failed.next_at.is_none() {
@@ -253,7 +255,7 @@ impl Facts {
 
     /// True if its ready worker is to be replaced by a spare and no more spares are tried.
     pub fn has_given_up_on_its_turn(&self) -> bool {
-        self.has_turn && self.others.failed.is_some_and(|failed| failed.next_at.is_none())
+        self.others.has_turn && self.others.failed.is_some_and(|failed| failed.next_at.is_none())
     }
 
     /// What has failed is forgotten when no spare is due.

@@ -79,7 +79,7 @@ impl Facts {
     /// True if the roll of its pool waits for it: it is part of the roll and not ready.
     pub fn blocks_roll(&self) -> bool {
         let is_rolling = self.replacement.is_some() || self.was_replaced;
-        self.wanted == Wanted::Up && is_rolling && (self.has_turn || !self.is_ready())
+        self.wanted == Wanted::Up && is_rolling && (self.others.has_turn || !self.is_ready())
     }
 
     /// True if its worker waits to be replaced, or is about to be.

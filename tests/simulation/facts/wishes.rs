@@ -57,7 +57,7 @@ impl Facts {
     pub fn withdraw(&mut self) {
         if self.is_unsignalled() && self.is_asked() {
             self.replacement = None;
-            self.has_turn = false;
+            self.others.has_turn = false;
         }
     }
 
@@ -115,9 +115,9 @@ impl Facts {
             self.policy = entry.policy;
         } else {
             self.replacement = None;
-            self.has_turn = false;
+            self.others.has_turn = false;
             self.policy = entry.policy;
         }
-        self.has_turn &= self.has_spares();
+        self.others.has_turn &= self.has_spares();
     }
 }

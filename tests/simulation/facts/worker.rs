@@ -111,7 +111,7 @@ impl Facts {
             self.was_replaced = true;
             self.forget_failures();
         }
-        self.has_turn = false;
+        self.others.has_turn = false;
         self.generation = worker.generation;
         self.last_generation = self.last_generation.max(worker.generation);
         self.due = AT_ONCE;

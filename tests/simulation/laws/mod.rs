@@ -3,9 +3,10 @@
 //! Each is a function with a sentence; a new rule in the supervisor brings its own. They compare the supervisor's
 //! actions and phases with the [`Record`] of what happened and with the kernel's own processes.
 //!
-//! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, `spares.rs` for the workers beside the current one, and `wishes.rs` for what follows when pm is asked to
+//! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, and `wishes.rs` for what follows when pm is asked to
 //! stop. Laws of a settled state, when all that follows from an event is done: `settled.rs` for each slot,
-//! `ordering.rs` across slots. Laws of a calm end and of a stopped run: `ends.rs`.
+//! `ordering.rs` across slots. Both: `spares.rs`, for the workers beside the current one. Laws of a calm end and of a
+//! stopped run: `ends.rs`.
 
 /// Pairs each law with its name.
 macro_rules! laws {
@@ -114,7 +115,8 @@ pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
     is_ignored || is_late(event, record)
 }
 
-/// True for an event about a worker that is not there any more and is not the latest of its slot, or about a slot that is not in the table.
+/// True for an event about a worker that is not there any more and is not the latest of its slot, or about a slot that is
+/// not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
     match worker_of(event) {
         Some(worker) => !record.is_latest(worker) && record.other_life(worker).is_none(),

@@ -59,8 +59,8 @@ fn no_spare_is_prepared_before_its_backoff_is_over(answer: &Answer) -> Verdict {
     })
 }
 
-/// It takes the place of a worker that is gone; or of a ready one whose turn has come, when it waits at its bind and the
-/// worker that was replaced before is gone.
+/// It takes the place of a worker that is gone; or of a ready one whose turn has come, when it waits at its bind and
+/// the worker that was replaced before is gone.
 fn only_a_spare_is_admitted_and_only_into_a_slot_that_is_empty_or_whose_turn_has_come(
     answer: &Answer,
 ) -> Verdict {
@@ -74,7 +74,7 @@ fn only_a_spare_is_admitted_and_only_into_a_slot_that_is_empty_or_whose_turn_has
             return broken(format!("{worker:?} is no spare: {facts:?}"));
         };
         let is_planned = spare.life.revision == facts.planned;
-        let takes_turn = facts.is_ready() && facts.has_turn && spare.waits();
+        let takes_turn = facts.is_ready() && facts.others.has_turn && spare.waits();
         let is_free = facts.life.is_none() || (takes_turn && facts.others.retiring.is_none());
         ensure(is_planned && is_free, || format!("{action:?}: {facts:?}"))
     })
@@ -284,7 +284,8 @@ fn a_spare_that_is_not_wanted_is_stopped(settled: &Settled) -> Verdict {
 fn a_spare_that_waits_takes_its_turn(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let Some(spare) = &facts.others.spare else { return Ok(()) };
-        let is_due = facts.spare_due() == SpareDue::One(spare.life.revision) && facts.has_turn;
+        let is_due =
+            facts.spare_due() == SpareDue::One(spare.life.revision) && facts.others.has_turn;
         let is_free = facts.others.retiring.is_none();
         forbid(is_due && is_free && spare.waits(), || format!("{facts:?}"))
     })
