@@ -115,8 +115,8 @@ pub fn changes_nothing(event: Event, record: &Record, now: Instant) -> bool {
     is_ignored || is_late(event, record)
 }
 
-/// True for an event about a worker that is not there any more and is not the latest of its slot, or about a slot that is
-/// not in the table.
+/// True for an event about a worker that is not there any more and is not the latest of its slot, or about a slot that
+/// is not in the table.
 pub fn is_late(event: Event, record: &Record) -> bool {
     match worker_of(event) {
         Some(worker) => !record.is_latest(worker) && record.other_life(worker).is_none(),
