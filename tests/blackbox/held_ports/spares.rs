@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 
 use super::clients::{Clients, get};
 use super::{Run, python, run};
+use crate::support::pm::Pm;
 use crate::support::processes::{is_alive, send};
 use crate::support::run_mode::skip_without;
 use crate::support::waiting::eventually;
@@ -229,4 +230,61 @@ serve(own)
     let run = python(script);
     run.pm.wait_ready(1, 1);
     run.pm.stop();
+}
+
+/// How pm can end.
+const WAYS: [(&str, fn(&Pm)); 7] = [
+    ("INT", |pm| pm.signal(Signal::SIGINT)),
+    ("TERM", |pm| pm.signal(Signal::SIGTERM)),
+    ("HUP", |pm| pm.signal(Signal::SIGHUP)),
+    ("QUIT", |pm| pm.signal(Signal::SIGQUIT)),
+    ("reactor aborted", |pm| send(Signal::SIGABRT, pm.reactor())),
+    ("reactor killed", |pm| send(Signal::SIGKILL, pm.reactor())),
+    ("guard killed", |pm| pm.signal(Signal::SIGKILL)),
+];
+
+/// A worker with a descendant that has left its group and ignores SIGTERM.
+const WITH_DAEMON: &str = "(trap '' TERM; exec setsid sleep 1000) & ";
+
+/// Whatever a spare is at when pm ends, and however pm ends: no process is left.
+#[test]
+fn no_spare_and_no_retiring_worker_outlives_pm() {
+    let waiting: fn(&Run) = |run| {
+        wait_spare(run);
+    };
+    let starting: fn(&Run) = |run| {
+        eventually("a spare on its way", || {
+            (run.api.slot(&name(run))["spare"]["phase"] == "starting").then_some(())
+        });
+    };
+    let retiring: fn(&Run) = |run| {
+        wait_spare(run);
+        let body = serde_json::json!({ "slots": [name(run)], "wait": "nothing" });
+        assert_eq!(run.api.post("/v1/restart", &body).outcome(), "accepted");
+        eventually("a worker that retires", || {
+            run.api.slot(&name(run))["retiring"].is_object().then_some(())
+        });
+    };
+    // A retiring worker that ignores SIGTERM is there for its grace.
+    let stubborn = "trap '' TERM; ";
+    for (what, is_so, before) in [
+        ("waits", waiting, ""),
+        ("starts", starting, "test $PM_GENERATION = 1 || sleep 1000; "),
+        ("retires", retiring, stubborn),
+    ] {
+        for (way, end) in WAYS {
+            let command = format!("{before}{WITH_DAEMON}exec WORKER listen {{port}} stay");
+            let text = format!(
+                "[pool.POOL]\ncommand = \"{command}\"\nHELD\nspare = true\nstop = {{ grace = '300ms' }}\n"
+            );
+            let mut run = run(1, &text);
+            run.pm.wait_ready(1, 1);
+            is_so(&run);
+            end(&run.pm);
+            run.pm.wait_end();
+            eventually(&format!("no process where a worker {what}: {way}"), || {
+                run.pm.members().is_empty().then_some(())
+            });
+        }
+    }
 }
