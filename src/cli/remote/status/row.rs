@@ -2,7 +2,7 @@
 
 use super::super::print::printable;
 use super::super::times::{between, short};
-use crate::wire::{Death, Phase, SlotStatus, Time, Wanted};
+use crate::wire::{Death, Phase, SlotStatus, Spare, SparePhase, Time, Wanted};
 
 /// Nothing stands here.
 pub const NOTHING: &str = "-";
@@ -35,6 +35,19 @@ pub fn trouble_of(slot: &SlotStatus) -> Trouble {
         }
         (Phase::Idle | Phase::Starting | Phase::Stopping | Phase::Killing, _) => Trouble::Starting,
     }
+}
+
+/// What its spare is at.
+pub fn spare(spare: &Spare) -> String {
+    match spare.phase {
+        SparePhase::Starting => "starting",
+        SparePhase::Waiting => "waiting",
+        SparePhase::Stopping => "stopping",
+        SparePhase::Killing => "killing",
+        SparePhase::Backoff => "backoff",
+        SparePhase::GivenUp => "given up",
+    }
+    .to_owned()
 }
 
 /// True if it is ready, has ended well, or need not be there. `/healthz` says the same.

@@ -24,11 +24,13 @@ enum Align {
 }
 
 /// The columns that drop, the first one first.
-const DROPPED: [&str; 8] = [BACKLOG, "MEM", "PID", "CPU", "RESTARTS", "UP", "PORT", LAST];
+const DROPPED: [&str; 9] = [BACKLOG, SPARE, "MEM", "PID", "CPU", "RESTARTS", "UP", "PORT", LAST];
 const PHASE: &str = "PHASE";
 const LAST: &str = "LAST";
 /// Only there if pm holds a port.
 const BACKLOG: &str = "BACKLOG";
+/// Only there if a slot has one.
+const SPARE: &str = "SPARE";
 
 /// The lines of a status; `width` is that of the terminal.
 pub fn lines(
@@ -144,10 +146,14 @@ fn columns(slots: &[SlotStatus], now: Time) -> Vec<Column> {
         column(BACKLOG, Align::Right, &|slot| {
             or_nothing(slot.backlog.map(|held| format!("{}/{}", held.waiting, held.limit)))
         }),
+        column(SPARE, Align::Left, &|slot| or_nothing(slot.spare.as_ref().map(row::spare))),
         column(LAST, Align::Left, &|slot| row::last(slot.last_death.as_ref(), now)),
     ];
     if slots.iter().all(|slot| slot.backlog.is_none()) {
         columns.retain(|column| column.name != BACKLOG);
+    }
+    if slots.iter().all(|slot| slot.spare.is_none()) {
+        columns.retain(|column| column.name != SPARE);
     }
     columns
 }

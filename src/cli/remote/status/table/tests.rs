@@ -83,3 +83,17 @@ fn the_backlog_is_shown_where_a_port_is_held() {
     let narrow = lines(&status(), &[held], Some(60), Paint::Plain).join("\n");
     assert!(!narrow.contains("BACKLOG"), "{narrow}");
 }
+
+#[test]
+fn what_a_spare_is_at_is_shown_where_there_is_one() {
+    let mut with_spare = slot("web.1", Phase::Ready);
+    let (generation, pid, phase_until) = (5, Some(4711), None);
+    let phase = crate::wire::SparePhase::Waiting;
+    with_spare.spare = Some(crate::wire::Spare { generation, pid, phase, phase_until });
+    let slots = [with_spare, slot("web.2", Phase::Ready)];
+    let text = lines(&status(), &slots, None, Paint::Plain);
+    let cells = text.iter().map(|line| line.contains("  SPARE  ") || line.contains("  waiting  "));
+    assert_eq!(cells.filter(|has| *has).count(), 2, "{text:#?}");
+    let narrow = lines(&status(), &slots[1..], None, Paint::Plain).join("\n");
+    assert!(!narrow.contains("SPARE"), "{narrow}");
+}
