@@ -113,7 +113,7 @@ impl Reactor {
         let worker = supervisor.slot(slot).filter(|slot| slot.phase().has_worker())?.worker();
         let stats = control.samples.of(worker, now, || {
             let usage = children.usage(worker)?;
-            let (cpu, age) = (usage.cpu.as_secs_f64(), slots.facts(worker, now).age);
+            let (cpu, age) = (usage.cpu.as_secs_f64(), slots.process_age(worker, now));
             Some(Stats {
                 sampled_at: clock.time(),
                 cpu_seconds: cpu,

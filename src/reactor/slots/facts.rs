@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
@@ -72,6 +72,12 @@ impl Slots {
     /// The facts of a worker: its slot's latest, the one before it, or a spare.
     pub fn facts(&self, worker: WorkerId, now: Instant) -> WorkerFacts {
         self.record(worker.slot).facts(worker, now)
+    }
+
+    /// How long its process is there: a spare has used the processor before it took over.
+    pub fn process_age(&self, worker: WorkerId, now: Instant) -> Duration {
+        let spawned_at = self.record(worker.slot).spawned_at(worker);
+        spawned_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     /// What is known of a worker's death besides its exit.
