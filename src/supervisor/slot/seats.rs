@@ -129,6 +129,12 @@ impl Slot {
         self.policy.spare != SpareRule::Never && next != SpareRule::Never
     }
 
+    /// False if no spare can be due, whatever the slot is at: neither its rules nor those of its next worker have one.
+    fn may_need_spare(&self) -> bool {
+        let next = self.roll.target().map(|target| target.policy.spare);
+        self.policy.spare != SpareRule::Never || next.is_some_and(|rule| rule != SpareRule::Never)
+    }
+
     /// The ready worker is to be replaced by a spare, now.
     pub(super) fn take_turn(&mut self) {
         if !self.roll.is_due() {
@@ -140,7 +146,12 @@ impl Slot {
 
     /// What follows for the spare and for the retiring worker from what the slot is at.
     pub(super) fn settle_others(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if self.roll.turn().is_some() {
+        let has_turn = self.roll.turn().is_some();
+        let has_others = self.spare.is_some() || self.retiring.is_some();
+        if !has_turn && !has_others && !self.may_need_spare() {
+            return;
+        }
+        if has_turn {
             self.go_on_with_turn(now, actions);
         }
         self.settle_retiring(now, actions);
