@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.deno/bin:$(PATH)
 unexport DENO_SERVE_ADDRESS
 
 TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/typescript/*.ts)
-SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo
+SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo scripts/demo_held
 # Deno's fetch would use the proxy of the environment for loopback too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
@@ -36,6 +36,7 @@ RUST_TESTS := --lib --bins $(addprefix --test ,$(filter-out lab,$(TEST_CRATES)))
 help:
 	@echo "make run               keep the three web servers on 8080, 8081 and 8082 alive; Ctrl-C stops them"
 	@echo "make demo              the same with the proxy on http://localhost:1337/ in front; Ctrl-C stops both"
+	@echo "make demo-held         the lab without a proxy, on ports that stay open: 3,000 requests, none is refused"
 	@echo "make load              10,000 checked requests to a running make demo; LOAD='--rate 100' for another load"
 	@echo "make web               one web server on 8081 without pm; it will crash"
 	@echo "make proxy             the proxy on 1337 without pm; run make run beside it"
@@ -67,6 +68,10 @@ run: build deno-at-hand
 .PHONY: demo
 demo: build deno-at-hand
 	@exec scripts/demo
+
+.PHONY: demo-held
+demo-held: build deno-at-hand
+	@exec scripts/demo_held
 
 .PHONY: load
 load: deno-at-hand
