@@ -232,8 +232,10 @@ serve(own)
     run.pm.stop();
 }
 
-/// How pm can end.
-const WAYS: [(&str, fn(&Pm)); 7] = [
+/// A way for pm to end.
+type Way = fn(&Pm);
+
+const WAYS: [(&str, Way); 7] = [
     ("INT", |pm| pm.signal(Signal::SIGINT)),
     ("TERM", |pm| pm.signal(Signal::SIGTERM)),
     ("HUP", |pm| pm.signal(Signal::SIGHUP)),
