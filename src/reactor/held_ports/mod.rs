@@ -223,9 +223,12 @@ impl HeldPorts {
     }
 
     /// This spare is asked to stop. As a rule a server ends by itself where it cannot bind its port; while its call
-    /// waits it might not take notice of a signal.
+    /// waits it might not take notice of a signal. So a call that comes later fails too.
     pub fn refuse_waiting(&mut self, worker: WorkerId) {
         let Some(caller) = self.callers.get_mut(&worker) else { return };
+        if caller.admission == Admission::Later {
+            caller.admission = Admission::Never;
+        }
         for (call, _) in std::mem::take(&mut caller.waiting) {
             caller.calls.refuse(&call, Errno::EADDRINUSE);
         }
@@ -239,6 +242,7 @@ impl HeldPorts {
             Asked::Bind(address) if address.port() == caller.port => match caller.admission {
                 Admission::Now => self.bind(worker, &call, address),
                 Admission::Later => self.hold_back(worker, call, address),
+                Admission::Never => self.refuse(worker, &call),
             },
             Asked::Bind(_) | Asked::BindElsewhere => caller.calls.go_on(&call),
             Asked::Listen { backlog } => self.listen(worker, &call, backlog),
@@ -256,6 +260,16 @@ impl HeldPorts {
         caller.waiting.retain(|(waiting, _)| calls.still_waits(waiting));
         caller.waiting.push((call, address));
         self.heard.push(Heard::Waits(worker));
+    }
+
+    /// A spare binds its port after it was asked to stop.
+    fn refuse(&mut self, worker: WorkerId, call: &PortCall) {
+        if self.socket(worker, call).is_none() {
+            return;
+        }
+        if let Some(caller) = self.callers.get_mut(&worker) {
+            caller.calls.refuse(call, Errno::EADDRINUSE);
+        }
     }
 
     /// The worker binds its port: it gets the socket that is kept for this address, or binds its own.
@@ -324,6 +338,8 @@ pub enum Admission {
     Now,
     /// It is a spare: its call waits, and so does the thread that made it.
     Later,
+    /// It is a spare that was asked to stop: its call fails.
+    Never,
 }
 
 fn errno_of(error: &io::Error) -> Errno {

@@ -210,7 +210,12 @@ impl Slot {
         };
         let failures = spare.failures;
         let is_other = |target: Target| target.revision != spare.target.revision;
+        // A worker of another revision was spawned meanwhile: generations never go back.
+        let is_overtaken = spare.generation < self.generation;
         match (spare.phase, due) {
+            (SparePhase::Starting { .. } | SparePhase::Waiting { .. }, _) if is_overtaken => {
+                self.end_spare(now, actions);
+            }
             (SparePhase::Backoff { .. } | SparePhase::GivenUp, Due::None | Due::Any) => {
                 self.spare = None;
             }

@@ -49,6 +49,11 @@ fn fixture(orders: &str) -> Run {
 
 /// A server in Python on one held port. It has `port`, and `serve(*sockets)`, which answers with the pid.
 fn python(script: &str) -> Run {
+    python_with("", script)
+}
+
+/// The same, with more keys of its pool.
+fn python_with(keys: &str, script: &str) -> Run {
     const HEAD: &str = "
 import os, socket, sys, threading
 port = int(os.environ['PORT'])
@@ -71,7 +76,7 @@ def bound(family, address, kind=socket.SOCK_STREAM):
     own.bind((address, port))
     return own
 ";
-    run(1, &format!("[pool.POOL]\ncommand = ['python3', '-c', '''{HEAD}{script}''']\nHELD\n"))
+    run(1, &format!("[pool.POOL]\ncommand = ['python3', '-c', '''{HEAD}{script}''']\nHELD\n{keys}"))
 }
 
 /// Stops each thread of a process: a worker accepts no connection from now on, pm answers no call.

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::clients::{Clients, get};
-use super::{Run, python, run};
+use super::{Run, python, python_with, run};
 use crate::support::pm::Pm;
 use crate::support::processes::{is_alive, send};
 use crate::support::run_mode::skip_without;
@@ -222,14 +222,47 @@ fn a_spare_that_waits_ends_within_its_grace() {
     }
     let script = "
 import signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 own = bound(socket.AF_INET, '127.0.0.1')
 own.listen()
 serve(own)
 ";
-    let run = python(script);
+    let run = python_with("spare = true\n", script);
     run.pm.wait_ready(1, 1);
+    wait_spare(&run);
+    stop_without_kill(run);
+}
+
+fn stop_without_kill(run: Run) {
+    run.pm.signal(Signal::SIGTERM);
+    run.pm.says.wait_for("all workers stopped");
+    let said = run.pm.says.all();
+    assert!(!said.iter().any(|line| line.contains("killing it")), "{said:?}");
     run.pm.stop();
+}
+
+/// It has not called bind(2) yet when it is asked to stop, and takes no other notice of that.
+#[test]
+fn a_spare_that_binds_after_it_was_asked_to_stop_ends_within_its_grace() {
+    if skip_without(&["python3".into()]) {
+        return;
+    }
+    let script = "
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+if os.environ['PM_GENERATION'] != '1':
+    print('waits to be asked', flush=True)
+    signal.sigwait([signal.SIGTERM])
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+own = bound(socket.AF_INET, '127.0.0.1')
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+own.listen()
+serve(own)
+";
+    let run = python_with("spare = true\n", script);
+    run.pm.wait_ready(1, 1);
+    run.pm.prints.wait_for("waits to be asked");
+    stop_without_kill(run);
 }
 
 /// A way for pm to end.

@@ -114,6 +114,16 @@ impl Facts {
         if is_on_its_way { SpareDue::Any } else { SpareDue::None }
     }
 
+    /// True if this spare may stay. It may not once a later worker was spawned: generations never go back.
+    pub fn wants(&self, spare: &Spare) -> bool {
+        spare.life.worker.generation > self.generation
+            && match self.spare_due() {
+                SpareDue::None => false,
+                SpareDue::Any => true,
+                SpareDue::One(revision) => revision == spare.life.revision,
+            }
+    }
+
     /// The failure that keeps a spare of this revision from being prepared.
     pub fn spare_failure(&self, revision: Revision) -> Option<FailedSpare> {
         self.others.failed.filter(|failed| failed.revision == revision)

@@ -76,7 +76,8 @@ fn only_a_spare_is_admitted_and_only_into_a_slot_that_is_empty_or_whose_turn_has
         let is_planned = spare.life.revision == facts.planned;
         let takes_turn = facts.is_ready() && facts.others.has_turn && spare.waits();
         let is_free = facts.life.is_none() || (takes_turn && facts.others.retiring.is_none());
-        ensure(is_planned && is_free, || format!("{action:?}: {facts:?}"))
+        let is_later = worker.generation > facts.generation;
+        ensure(is_planned && is_free && is_later, || format!("{action:?}: {facts:?}"))
     })
 }
 
@@ -86,11 +87,7 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
         else {
             return Ok(());
         };
-        let is_wanted = match facts.spare_due() {
-            SpareDue::None => false,
-            SpareDue::Any => true,
-            SpareDue::One(revision) => revision == spare.life.revision,
-        };
+        let is_wanted = facts.wants(spare);
         let is_over = answer.is(Event::Tick) && (spare.has_failed || spare.is_too_old(answer.now));
         let is_killed = answer.kills_slot(worker);
         forbid(life.is_unsignalled() && is_wanted && !is_over && !is_killed, || {
@@ -272,11 +269,7 @@ fn a_spare_is_there_where_it_is_due(settled: &Settled) -> Verdict {
 fn a_spare_that_is_not_wanted_is_stopped(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let Some(spare) = &facts.others.spare else { return Ok(()) };
-        let is_wanted = match facts.spare_due() {
-            SpareDue::None => false,
-            SpareDue::Any => true,
-            SpareDue::One(revision) => revision == spare.life.revision,
-        };
+        let is_wanted = facts.wants(spare);
         ensure(is_wanted || !spare.life.is_unsignalled(), || format!("{facts:?}"))
     })
 }
