@@ -31,13 +31,13 @@ impl Reactor {
 
     /// The slot may be at another phase: other programs are told, and it holds its port or lets it go.
     pub(super) fn note_phase(&mut self, slot: SlotId) {
-        let Self { supervisor, slots, held_ports, output, control, clock, .. } = self;
+        let Self { supervisor, slots, held_ports, control, clock, .. } = self;
         let Some(slot) = supervisor.slot(slot) else { return };
         if !slot.holds_port() {
             held_ports.let_go(slot.id());
         }
         let Some(PhaseChange { at, generation, from, to }) =
-            slots.note_phase(slot, output.last_line(), || clock.time())
+            slots.note_phase(slot, || clock.time())
         else {
             return;
         };
@@ -268,9 +268,11 @@ impl Reactor {
         let report = Report::of_worker(at, facts, event);
         report.write(&mut self.output);
         let stopped_by = self.stopped_by(worker.slot);
+        let before = self.slots.lines_before(worker);
         if let Some(history) = self.slots.history_mut(worker.slot) {
-            let (output, before) = (&self.output, history.lines_before());
-            let last_lines = || output.last_lines(worker, before, LAST_LINES);
+            let output = &self.output;
+            let last_lines =
+                || before.map_or_else(Vec::new, |at| output.last_lines(worker, at, LAST_LINES));
             history.note_report(&report, stopped_by, time, last_lines);
         }
         let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words);
@@ -299,8 +301,8 @@ impl Reactor {
     fn read_last(&mut self, worker: WorkerId) -> LastOutput {
         let registrar = &mut self.poller.registrar();
         let last = self.output.read_last(worker, self.clock.moment(), registrar);
-        if let Some(history) = self.slots.history_mut(worker.slot).filter(|_| last.is_empty()) {
-            history.note_silence();
+        if last.is_empty() {
+            self.slots.note_silence(worker);
         }
         last
     }

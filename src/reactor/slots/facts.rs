@@ -58,20 +58,25 @@ impl Slots {
     }
 
     /// Looks at what this slot is at now.
-    pub fn note_phase(
-        &mut self,
-        slot: &Slot,
-        last_line: u64,
-        now: impl FnOnce() -> Time,
-    ) -> Option<PhaseChange> {
+    pub fn note_phase(&mut self, slot: &Slot, now: impl FnOnce() -> Time) -> Option<PhaseChange> {
         let record = self.records.get_mut(&slot.id())?;
         record.measures.note_phase(slot);
-        record.history.note_phase(slot, last_line, now)
+        record.history.note_phase(slot, now)
     }
 
     /// The facts of a worker: its slot's latest, the one before it, or a spare.
     pub fn facts(&self, worker: WorkerId, now: Instant) -> WorkerFacts {
         self.record(worker.slot).facts(worker, now)
+    }
+
+    /// Its lines come after the one with this number. `None` if it has ended without a line.
+    pub fn lines_before(&self, worker: WorkerId) -> Option<u64> {
+        self.record(worker.slot).lines_before(worker)
+    }
+
+    /// All that this worker has written is read, and that is nothing: its lines are not searched for.
+    pub fn note_silence(&mut self, worker: WorkerId) {
+        self.record_mut(worker.slot).note_silence(worker);
     }
 
     /// How long its process is there: a spare has used the processor before it took over.

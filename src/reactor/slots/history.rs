@@ -25,10 +25,6 @@ pub struct History {
     generation: u64,
     since: Option<Time>,
     started_at: Option<Time>,
-    /// The number of the last line of all workers when it was started.
-    lines_before: u64,
-    /// It has ended without a line: none is searched for.
-    is_silent: bool,
     ready_at: Option<Time>,
     /// The latest first.
     deaths: VecDeque<Death>,
@@ -81,11 +77,6 @@ impl History {
         self.ready_at
     }
 
-    /// The lines of its worker come after the one with this number.
-    pub fn lines_before(&self) -> u64 {
-        self.lines_before
-    }
-
     /// The latest first.
     pub fn deaths(&self) -> impl Iterator<Item = &Death> {
         self.deaths.iter()
@@ -97,13 +88,7 @@ impl History {
     }
 
     /// Looks at what the slot is at now.
-    /// `last_line` is the number of the last line of all workers.
-    pub fn note_phase(
-        &mut self,
-        slot: &Slot,
-        last_line: u64,
-        now: impl FnOnce() -> Time,
-    ) -> Option<PhaseChange> {
+    pub fn note_phase(&mut self, slot: &Slot, now: impl FnOnce() -> Time) -> Option<PhaseChange> {
         let (generation, to) = (slot.generation(), phase_of(slot.phase()));
         if (self.generation, self.phase) == (generation, to) {
             self.since.get_or_insert_with(now);
@@ -114,8 +99,6 @@ impl History {
         if self.generation != generation {
             self.restarts += u64::from(self.generation > 0);
             self.started_at = Some(at);
-            self.lines_before = last_line;
-            self.is_silent = false;
             self.ready_at = None;
             self.ending = None;
             self.exit = None;
@@ -125,11 +108,6 @@ impl History {
         }
         (self.generation, self.phase) = (generation, to);
         Some(PhaseChange { at, generation, from, to })
-    }
-
-    /// All that its worker has written is read, and that is nothing.
-    pub fn note_silence(&mut self) {
-        self.is_silent = true;
     }
 
     /// The leader of a worker was reaped.
@@ -153,11 +131,7 @@ impl History {
         last_lines: impl FnOnce() -> Vec<String>,
     ) {
         let What::Worker(facts, event) = &report.what else { return };
-        let is_silent = self.is_silent;
-        let last_lines = || {
-            let lines = if is_silent { Vec::new() } else { last_lines() };
-            lines.into_iter().map(shortened).collect()
-        };
+        let last_lines = || last_lines().into_iter().map(shortened).collect();
         let (reason, exit, cause) = match event {
             WorkerEvent::Crashed { death, .. } => (Reason::Crash, Some(death.exit), death.cause),
             WorkerEvent::FailedStart { death, .. } => {
@@ -180,11 +154,11 @@ impl History {
                 return;
             }
             WorkerEvent::Stopped { .. } => {
-                let last = self.deaths.front().map(|death| death.generation);
-                if last == Some(facts.id.generation) {
+                let generation = facts.id.generation;
+                // Its exit was noted. Another worker may have died since.
+                if self.deaths.iter().any(|death| death.generation == generation) {
                     return;
                 }
-                let generation = facts.id.generation;
                 if let Some(retired) =
                     self.retiring.take_if(|retiring| retiring.generation == generation)
                     && self.generation != generation

@@ -45,6 +45,8 @@ struct WorkerRecord {
     /// The writing end of its stdin, if that is to stay open. Nothing is written to it.
     stdin: Option<PipeWriter>,
     spawned_at: Instant,
+    /// The number of the last line of all workers before it was spawned. `None` once it has ended without a line.
+    lines_before: Option<u64>,
     /// When it took over, if it was a spare.
     admitted_at: Option<Instant>,
     exited_at: Option<Instant>,
@@ -53,6 +55,14 @@ struct WorkerRecord {
     cause: Option<Cause>,
     /// What was reported to come after its exit, when that was reported before its group was empty.
     announced: Option<Next>,
+}
+
+/// When a worker was begun to be spawned.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    pub at: Instant,
+    /// The number of the last line of all workers.
+    pub last_line: u64,
 }
 
 /// More are not kept beside the latest worker and the one before it: at most two of them are there.
@@ -164,15 +174,15 @@ impl Record {
     // Workers.
 
     /// A worker is about to be spawned. Returns the log files that this slot may have stopped to use.
-    pub fn begin(&mut self, id: WorkerId, revision: Revision, now: Instant) -> Vec<PathBuf> {
-        let record = self.new_worker(id, revision, now);
+    pub fn begin(&mut self, id: WorkerId, revision: Revision, begun: Begun) -> Vec<PathBuf> {
+        let record = self.new_worker(id, revision, begun);
         self.follow(record);
         self.forget_unused_specs()
     }
 
     /// A spare is about to be spawned.
-    pub fn begin_spare(&mut self, id: WorkerId, revision: Revision, now: Instant) {
-        let record = self.new_worker(id, revision, now);
+    pub fn begin_spare(&mut self, id: WorkerId, revision: Revision, begun: Begun) {
+        let record = self.new_worker(id, revision, begun);
         self.keep_other(record);
     }
 
@@ -185,7 +195,7 @@ impl Record {
         self.forget_unused_specs()
     }
 
-    fn new_worker(&self, id: WorkerId, revision: Revision, now: Instant) -> WorkerRecord {
+    fn new_worker(&self, id: WorkerId, revision: Revision, begun: Begun) -> WorkerRecord {
         let plan = &self.spec(revision).plan;
         WorkerRecord {
             id,
@@ -194,7 +204,8 @@ impl Record {
             port: plan.port,
             pid: None,
             stdin: None,
-            spawned_at: now,
+            spawned_at: begun.at,
+            lines_before: Some(begun.last_line),
             admitted_at: None,
             exited_at: None,
             is_there: true,
@@ -262,6 +273,17 @@ impl Record {
     /// When this worker was spawned.
     pub fn spawned_at(&self, worker: WorkerId) -> Option<Instant> {
         self.records().find(|record| record.id == worker).map(|record| record.spawned_at)
+    }
+
+    /// Its lines come after the one with this number. `None` if it has ended without a line.
+    pub fn lines_before(&self, worker: WorkerId) -> Option<u64> {
+        self.records().find(|record| record.id == worker)?.lines_before
+    }
+
+    pub fn note_silence(&mut self, worker: WorkerId) {
+        if let Some(record) = self.worker_mut(worker) {
+            record.lines_before = None;
+        }
     }
 
     /// This worker could not be spawned.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Slots;
 use super::launch::LaunchSpec;
-use super::record::Record;
+use super::record::{Begun, Record};
 use crate::plan::{HoldPort, Stdin};
 use crate::reactor::health::{Health, Purpose, Subject};
 use crate::reactor::held_ports::{Admission, HeldPorts};
@@ -42,6 +42,12 @@ pub struct Parts<'a> {
     pub now: Instant,
 }
 
+impl Parts<'_> {
+    fn begun(&self) -> Begun {
+        Begun { at: self.now, last_line: self.output.last_line() }
+    }
+}
+
 /// What a worker is started as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -69,7 +75,7 @@ impl Slots {
         port: PortProbe,
         parts: &mut Parts<'_>,
     ) -> Option<Event> {
-        let logs = self.record_mut(worker.slot).begin(worker, revision, parts.now);
+        let logs = self.record_mut(worker.slot).begin(worker, revision, parts.begun());
         self.unused_logs.extend(logs);
         self.record_mut(worker.slot).measures.begin(parts.now);
         self.begin(worker, revision, Role::Current(port), parts)
@@ -82,7 +88,7 @@ impl Slots {
         revision: Revision,
         parts: &mut Parts<'_>,
     ) -> Option<Event> {
-        self.record_mut(worker.slot).begin_spare(worker, revision, parts.now);
+        self.record_mut(worker.slot).begin_spare(worker, revision, parts.begun());
         self.begin(worker, revision, Role::Spare, parts)
     }
 

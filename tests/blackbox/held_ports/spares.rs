@@ -180,6 +180,36 @@ fn a_spare_that_dies_is_no_crash_of_its_slot() {
     run.pm.stop();
 }
 
+/// A spare that dies without a word takes none from the worker that serves; and what that one has written before a spare
+/// takes over is its own too.
+#[test]
+fn the_last_lines_of_each_worker_are_its_own() {
+    let text = "[pool.POOL]\ncommand = 'WORKER listen {port} say \"I am $PM_GENERATION\" stay'\nHELD\nspare = true\n";
+    let run = run(1, text);
+    let slot = name(&run);
+    let last_lines = |generation: u64| {
+        let slot = run.api.slot(&slot);
+        let mut deaths = slot["deaths"].as_array().unwrap().iter();
+        deaths.find(|death| death["generation"] == generation).unwrap()["last_lines"].clone()
+    };
+    let first = run.pm.wait_ready(1, 1);
+    run.pm.prints.wait_for("I am 1");
+    send(Signal::SIGKILL, wait_spare(&run).1);
+    eventually("the next spare", || {
+        (run.api.slot(&slot)["spare"]["generation"] == 3).then_some(())
+    });
+    wait_spare(&run);
+    send(Signal::SIGKILL, first);
+    run.pm.wait_ready(1, 3);
+    assert_eq!(last_lines(1), serde_json::json!(["I am 1"]));
+    run.pm.prints.wait_for("I am 3");
+    wait_spare(&run);
+    assert_eq!(run.api.command("restart", &[&slot]).outcome(), "done");
+    run.pm.says.wait_for("generation 3 stopped");
+    assert_eq!(last_lines(3), serde_json::json!(["I am 3"]));
+    run.pm.stop();
+}
+
 #[test]
 fn a_stop_ends_the_spare_too() {
     let run = slow(10, "");
