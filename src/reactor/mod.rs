@@ -311,7 +311,7 @@ impl Reactor {
         findings.into_iter().for_each(|finding| self.act_on(finding));
         let written = self.output.read(self.clock.moment(), &mut self.poller.registrar());
         while let Some(worker) = self.output.take_ready() {
-            self.handle(Event::Ready(worker));
+            self.note_ready(worker);
         }
         while let Some(finding) = self.health.advance(now, &mut self.poller.registrar()) {
             self.act_on(finding);
@@ -337,7 +337,15 @@ impl Reactor {
     fn note_listening(&mut self, worker: WorkerId) {
         self.handle(Event::Listens(worker));
         let spec = self.slots.spec(worker);
-        if spec.is_some_and(|spec| spec.plan.ready.by == ReadyBy::Listen) {
+        let by_listen = spec.is_some_and(|spec| spec.plan.ready.by == ReadyBy::Listen);
+        if by_listen || self.held_ports.has_said_ready(worker) {
+            self.handle(Event::Ready(worker));
+        }
+    }
+
+    /// The worker says that it is ready. One that says so before its bind and is a spare is ready when it listens.
+    fn note_ready(&mut self, worker: WorkerId) {
+        if !self.held_ports.keep_ready(worker) {
             self.handle(Event::Ready(worker));
         }
     }
@@ -345,7 +353,7 @@ impl Reactor {
     /// Acts on what health has found out.
     fn act_on(&mut self, finding: Finding) {
         match finding {
-            Finding::Ready(worker) => self.handle(Event::Ready(worker)),
+            Finding::Ready(worker) => self.note_ready(worker),
             Finding::Hung(worker) => self.handle(Event::Hung(worker)),
             Finding::Stopping(worker) => self.stop_probes(worker),
             Finding::StartProbe(worker, purpose) => self.start_probe(worker, purpose),

@@ -39,6 +39,8 @@ use crate::sys::sealed::outer_pid;
 #[derive(Debug)]
 pub struct Health {
     watched: BTreeMap<SlotId, Watched>,
+    /// Spares, and workers that a spare has replaced: what they notify is known as theirs. Few.
+    others: Vec<Watched>,
     probes: Probes,
     notifications: Notifications,
 }
@@ -64,6 +66,7 @@ impl Health {
     pub fn new(now: Instant) -> Self {
         Self {
             watched: BTreeMap::new(),
+            others: Vec::new(),
             probes: Probes::new(now),
             notifications: Notifications::default(),
         }
@@ -109,8 +112,15 @@ impl Health {
     ) {
         let worker = subject.worker;
         self.notifications.release(worker.slot);
-        self.watched.insert(worker.slot, Watched::of(subject, ready, alive));
+        self.others.retain(|other| other.worker != worker);
+        let before = self.watched.insert(worker.slot, Watched::of(subject, ready, alive));
+        self.others.extend(before.filter(|before| before.leader.is_some()));
         self.await_ready(worker, ready, now, registrar);
+    }
+
+    /// A spare is on its way: what it notifies before it takes over is its own.
+    pub fn on_spare(&mut self, subject: Subject, ready: &Ready, alive: Option<&Alive>) {
+        self.others.push(Watched::of(subject, ready, alive));
     }
 
     /// A worker is ready: does it stay alive? Returns the probe command that is to be killed.
@@ -137,6 +147,7 @@ impl Health {
         if let Some(watched) = self.watched_mut(worker) {
             watched.leader = None;
         }
+        self.others.retain(|other| other.worker != worker);
         self.probes.stop(worker, registrar)
     }
 
@@ -168,6 +179,7 @@ impl Health {
     /// The slot is gone.
     pub fn forget(&mut self, slot: SlotId, registrar: &mut Registrar<'_>) {
         self.watched.remove(&slot);
+        self.others.retain(|other| other.worker.slot != slot);
         self.notifications.close(slot, registrar);
     }
 
@@ -288,6 +300,10 @@ impl Health {
         // What a worker sent before its exit no longer matters.
         let Some(leader) = watched.leader else { return };
         if !may_notify_for(datagram.sender, watched.worker, leader, watched.uid) {
+            if let Some(other) = self.others.iter().find(|other| other.has_sent(slot, &datagram)) {
+                findings.extend(other.said_ready(&datagram));
+                return;
+            }
             findings.extend(watched.reject(Rejected::Sender(outer_pid(datagram.sender.pid))));
             return;
         }

@@ -6,8 +6,9 @@ use super::Finding;
 use super::claim::Claim;
 use crate::plan::{Alive, AliveBy, Probe, Ready, ReadyBy};
 use crate::reactor::report::{ProbeFailure, Rejected};
-use crate::supervisor::WorkerId;
+use crate::supervisor::{SlotId, WorkerId};
 use crate::sys::listener::Claimant;
+use crate::sys::notify::{Datagram, Notification, may_notify_for};
 
 /// A worker whose health is of interest.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,20 @@ impl Watched {
             }
             Probe::Exec { .. } => None,
         }
+    }
+
+    /// True if this worker of this slot has sent it, which is not the current one.
+    pub fn has_sent(&self, slot: SlotId, datagram: &Datagram) -> bool {
+        self.worker.slot == slot
+            && self.leader.is_some_and(|leader| {
+                may_notify_for(datagram.sender, self.worker, leader, self.uid)
+            })
+    }
+
+    /// A spare may say that it is ready before it takes over. All else that it notifies until then means nothing.
+    pub fn said_ready(&self, datagram: &Datagram) -> Option<Finding> {
+        let is_ready = self.heeded.ready && datagram.notifications.contains(&Notification::Ready);
+        is_ready.then_some(Finding::Ready(self.worker))
     }
 
     /// A notification that does not count is reported once for each worker.

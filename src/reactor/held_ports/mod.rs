@@ -54,6 +54,8 @@ struct Caller {
     waiting: Vec<(PortCall, SocketAddr)>,
     /// It has called listen(2) for its port.
     listens: bool,
+    /// It has said that it is ready before it took over.
+    said_ready: bool,
     /// A call was not looked at, which is told once.
     is_refused: bool,
 }
@@ -124,9 +126,7 @@ impl HeldPorts {
         let mut descriptor = SourceFd(&calls.as_raw_fd());
         match registrar.register(&mut descriptor, source, Interest::READABLE) {
             Ok(token) => {
-                let (waiting, listens, is_refused) = (Vec::new(), false, false);
-                let caller = Caller { calls, token, port, admission, waiting, listens, is_refused };
-                self.callers.insert(worker, caller);
+                self.callers.insert(worker, Caller::new(calls, token, port, admission));
             }
             // Its calls fail, since no answer could come.
             Err(error) => {
@@ -169,6 +169,21 @@ impl HeldPorts {
     /// True if this worker has called listen(2) for its port.
     pub fn listens(&self, worker: WorkerId) -> bool {
         self.callers.get(&worker).is_some_and(|caller| caller.listens)
+    }
+
+    /// A worker says that it is ready. If it is a spare that counts later, when it listens: true then.
+    pub fn keep_ready(&mut self, worker: WorkerId) -> bool {
+        let caller = self.callers.get_mut(&worker);
+        let Some(caller) = caller.filter(|caller| caller.admission != Admission::Now) else {
+            return false;
+        };
+        caller.said_ready = true;
+        true
+    }
+
+    /// True if this worker has said that it is ready when it was a spare.
+    pub fn has_said_ready(&self, worker: WorkerId) -> bool {
+        self.callers.get(&worker).is_some_and(|caller| caller.said_ready)
     }
 
     /// No process of this worker is left.
@@ -329,6 +344,13 @@ impl HeldPorts {
         }
         caller.calls.go_on(call);
         None
+    }
+}
+
+impl Caller {
+    fn new(calls: PortCalls, token: Token, port: u16, admission: Admission) -> Self {
+        let (waiting, listens, said_ready, is_refused) = (Vec::new(), false, false, false);
+        Self { calls, token, port, admission, waiting, listens, said_ready, is_refused }
     }
 }
 

@@ -89,7 +89,12 @@ impl Slots {
         parts: &mut Parts<'_>,
     ) -> Option<Event> {
         self.record_mut(worker.slot).begin_spare(worker, revision, parts.begun());
-        self.begin(worker, revision, Role::Spare, parts)
+        let event = self.begin(worker, revision, Role::Spare, parts);
+        if let Some((spec, subject)) = self.subject(worker, parts.children) {
+            let plan = &spec.plan;
+            parts.health.on_spare(subject, &plan.ready, plan.alive.as_ref());
+        }
+        event
     }
 
     /// The spare is the latest worker of its slot from now on.
@@ -132,15 +137,18 @@ impl Slots {
 
     /// The worker has exec'd: is it ready?
     pub fn watch_start(&self, worker: WorkerId, parts: &mut Parts<'_>) {
-        let (Some(spec), Some(leader)) = (self.spec(worker), parts.children.pid(worker)) else {
-            return;
-        };
+        let Some((spec, subject)) = self.subject(worker, parts.children) else { return };
         let plan = &spec.plan;
-        let identity = plan.exec.identity.as_ref();
-        let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
-        let subject = Subject { worker, leader, uid, port: plan.port };
         let (health, registrar) = (&mut *parts.health, &mut parts.registrar);
         health.on_spawned(subject, &plan.ready, plan.alive.as_ref(), parts.now, registrar);
+    }
+
+    /// What health knows a worker by, if it has a process.
+    fn subject(&self, worker: WorkerId, children: &Children) -> Option<(&LaunchSpec, Subject)> {
+        let (spec, leader) = (self.spec(worker)?, children.pid(worker)?);
+        let identity = spec.plan.exec.identity.as_ref();
+        let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
+        Some((spec, Subject { worker, leader, uid, port: spec.plan.port }))
     }
 
     /// The worker could not exec.

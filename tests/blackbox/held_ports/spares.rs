@@ -210,6 +210,29 @@ fn the_last_lines_of_each_worker_are_its_own() {
     run.pm.stop();
 }
 
+/// It says so before its bind, as some servers do, and so does a spare. That counts when it listens.
+#[test]
+fn a_spare_that_has_said_that_it_is_ready_is_ready_once_it_listens() {
+    for (says, ready) in [("say up", "line = 'up'"), ("notify READY=1", "notify = true")] {
+        let text = format!(
+            "[pool.POOL]\ncommand = 'WORKER {says} listen {{port}} stay'\nHELD\nspare = true\n\
+             ready = {{ {ready}, within = '20s' }}\n"
+        );
+        let run = run(1, &text);
+        for _ in 0..3 {
+            let (generation, spare) = wait_spare(&run);
+            let worker = &run.api.slot(&name(&run))["worker"]["pid"];
+            send(Signal::SIGKILL, Pid::from_raw(worker.as_i64().unwrap() as i32));
+            assert_eq!(run.pm.wait_ready(1, generation), spare);
+            wait_spare(&run);
+            assert_eq!(run.api.command("restart", &[&name(&run)]).outcome(), "done");
+        }
+        let said = run.pm.says.all();
+        assert!(!said.iter().any(|line| line.contains("ignored")), "{said:?}");
+        run.pm.stop();
+    }
+}
+
 #[test]
 fn a_stop_ends_the_spare_too() {
     let run = slow(10, "");
