@@ -36,7 +36,7 @@ RUST_TESTS := --lib --bins $(addprefix --test ,$(filter-out lab,$(TEST_CRATES)))
 help:
 	@echo "make run               keep the three web servers on 8080, 8081 and 8082 alive; Ctrl-C stops them"
 	@echo "make demo              the same with the proxy on http://localhost:1337/ in front; Ctrl-C stops both"
-	@echo "make demo-held         the lab without a proxy, on ports that stay open: 3,000 requests, none is refused"
+	@echo "make demo-held         the lab without a proxy, on ports that stay open: 3,000 requests, none is refused; PORTS=9000-9002 for others"
 	@echo "make load              10,000 checked requests to a running make demo; LOAD='--rate 100' for another load"
 	@echo "make web               one web server on 8081 without pm; it will crash"
 	@echo "make proxy             the proxy on 1337 without pm; run make run beside it"
