@@ -56,6 +56,7 @@ help:
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
 	@echo "make bench             what pm costs, beside bare C loops and cat: docs/performance.md; needs root and a C compiler"
 	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
+	@echo "make bench-held        servers that are killed on held ports, with spares and without, beside plain ports; an hour"
 	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
@@ -175,6 +176,11 @@ speed-baseline:
 .PHONY: bench-peers
 bench-peers:
 	cargo bench --locked --bench peers
+
+# Servers that are installed, as they are, on ports that pm holds. PM_BENCH_KILLS=20 takes ten minutes.
+.PHONY: bench-held
+bench-held: deno-at-hand
+	cargo bench --locked --bench held
 
 # From what the benchmarks have left in target/bench.
 .PHONY: plots

@@ -7,9 +7,11 @@
 //! | `PM_BENCH_KILLS` | workers that are killed one after another |
 //! | `PM_BENCH_SECONDS` | how long is watched |
 //! | `PM_BENCH_LINES` | lines of all workers of a run together |
+//! | `PM_BENCH_SERVERS` | the programs of the servers that take part, such as `"node go"` |
 //! | `PM_BESIDE` | the file of an older pm that takes part too |
 //! | `PM_TEST_BIN` | the file of the pm that is measured, instead of the one that was built |
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use super::Anything;
@@ -33,6 +35,12 @@ pub fn seconds(default: f64) -> Anything<f64> {
 
 pub fn lines(default: usize) -> Anything<usize> {
     one("PM_BENCH_LINES", default)
+}
+
+/// `None`: all.
+pub fn servers() -> Option<BTreeSet<String>> {
+    let text = std::env::var("PM_BENCH_SERVERS").ok()?;
+    Some(text.split_whitespace().map(Into::into).collect())
 }
 
 fn one<T: FromStr>(variable: &str, default: T) -> Anything<T> {

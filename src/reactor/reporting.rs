@@ -188,6 +188,10 @@ impl Reactor {
     }
 
     pub(super) fn report_not_held(&mut self, worker: WorkerId, why: CannotHold) {
+        if self.slots.spec(worker).is_none() {
+            // What it has left is not known any more.
+            return;
+        }
         self.report_worker(worker, WorkerEvent::NotHeld(why));
     }
 

@@ -1,4 +1,5 @@
-//! The calls of bind(2) and listen(2) of a worker and its descendants, which wait for pm's answer (seccomp_unotify(2)).
+//! The calls of a worker and its descendants that wait for pm's answer (seccomp_unotify(2)): bind(2), listen(2), and
+//! getsockopt(2) where it asks whether a socket listens.
 //!
 //! What to answer is not decided here. pm never acts on what stands in the memory of a worker: it compares. What it
 //! keeps or listens on is a socket that it has a descriptor of, and that it asks the kernel about.
@@ -58,6 +59,8 @@ pub enum Asked {
     Listen {
         backlog: libc::c_int,
     },
+    /// Whether a socket listens (SO_ACCEPTCONN, socket(7)).
+    WhetherItListens,
 }
 
 /// Why a port cannot be held, whatever the worker does.
@@ -155,11 +158,13 @@ impl PortCalls {
             return Ok(None);
         }
         let caller = Caller(caller);
-        let asked = if i64::from(seen.data.nr) == libc::SYS_listen {
-            Asked::Listen { backlog: second as libc::c_int }
-        } else {
-            let address = caller.address(second, third as libc::c_int);
-            address.map_or(Asked::BindElsewhere, Asked::Bind)
+        let asked = match i64::from(seen.data.nr) {
+            libc::SYS_listen => Asked::Listen { backlog: second as libc::c_int },
+            libc::SYS_getsockopt => Asked::WhetherItListens,
+            _ => {
+                let address = caller.address(second, third as libc::c_int);
+                address.map_or(Asked::BindElsewhere, Asked::Bind)
+            }
         };
         let call = PortCall { id: seen.id, caller, descriptor, asked };
         Ok(self.still_waits(&call).then_some(call))

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::rig::{Lab, PORTS, sized};
+use crate::rig::{Lab, PORTS, held_demo, sized};
 use crate::support::ports::is_free;
 use crate::support::proc_events::{ProcEvents, What};
 use crate::support::processes;
@@ -42,6 +42,20 @@ fn no_request_fails_while_workers_crash_at_random() {
     assert!(strikes > 0, "without a crash this proves nothing");
     drop(proxy);
     lab.stop();
+}
+
+#[test]
+fn without_a_proxy_no_connection_to_a_held_port_is_refused() {
+    if skip_without_deno() {
+        return;
+    }
+    let output = held_demo(sized(100, 1_000));
+    let (said, why) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{why}");
+    let result = said.lines().last().unwrap_or_default();
+    proof("on held ports", result);
+    assert!(result.contains(" 0 refused,") && !result.ends_with(" 0 kills"), "{result}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A pm that keeps the lab's three servers, the proxy in front of them, and visitors.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -69,14 +69,7 @@ impl Lab {
     }
 
     fn start(arguments: &[&str], folder: &Path, terminal: Option<&Terminal>) -> Self {
-        // A poisoned lock is fine: the test that failed has ended its pm, so its ports are free.
-        let ports = PORTS_LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        for port in PORTS.into_iter().chain([PROXY_PORT]) {
-            assert!(
-                is_free(port),
-                "port {port} is in use by another process: end it, then test again"
-            );
-        }
+        let ports = take_ports();
         let mut command = match terminal {
             Some(_) => Command::new("setsid"),
             None => Command::new(pm_binary()),
@@ -205,15 +198,38 @@ impl Drop for Proxy {
     }
 }
 
+/// What `make demo-held` runs, with so many requests to each server.
+pub fn held_demo(requests: usize) -> Output {
+    let _ports = take_ports();
+    let mut command = Command::new(project().join("scripts/demo_held"));
+    command.arg(requests.to_string()).env("PM", pm_binary());
+    without_proxy(&mut command).output().expect("bash")
+}
+
+fn take_ports() -> MutexGuard<'static, ()> {
+    // A poisoned lock is fine: the test that failed has ended its pm, so its ports are free.
+    let ports = PORTS_LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for port in PORTS.into_iter().chain([PROXY_PORT]) {
+        assert!(is_free(port), "port {port} is in use by another process: end it, then test again");
+    }
+    ports
+}
+
 fn deno(arguments: &[&str]) -> Command {
     let mut command = Command::new("deno");
-    command.arg("run").args(arguments).current_dir(project()).env("PATH", path());
+    command.arg("run").args(arguments);
+    without_proxy(&mut command);
+    command
+}
+
+/// In the folder of the project, with its Deno, which asks the servers themselves.
+fn without_proxy(command: &mut Command) -> &mut Command {
+    command.current_dir(project()).env("PATH", path());
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null());
-    command
+    command.stdin(Stdio::null())
 }
 
 /// PATH with the project's Deno in front.

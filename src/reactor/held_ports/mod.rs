@@ -52,7 +52,7 @@ struct Caller {
     admission: Admission,
     /// Those that wait until it may bind.
     waiting: Vec<(PortCall, SocketAddr)>,
-    /// It has called listen(2) for its port.
+    /// It has called listen(2) for its port, or knows that its socket listens.
     listens: bool,
     /// It has said that it is ready before it took over.
     said_ready: bool,
@@ -166,7 +166,7 @@ impl HeldPorts {
         self.readable.insert(worker);
     }
 
-    /// True if this worker has called listen(2) for its port.
+    /// True if this worker has called listen(2) for its port, or knows that its socket listens.
     pub fn listens(&self, worker: WorkerId) -> bool {
         self.callers.get(&worker).is_some_and(|caller| caller.listens)
     }
@@ -261,6 +261,7 @@ impl HeldPorts {
             },
             Asked::Bind(_) | Asked::BindElsewhere => caller.calls.go_on(&call),
             Asked::Listen { backlog } => self.listen(worker, &call, backlog),
+            Asked::WhetherItListens => self.tell_whether_it_listens(worker, &call),
         }
     }
 
@@ -326,6 +327,19 @@ impl HeldPorts {
                 self.heard.push(Heard::Listens(worker));
             }
             Err(errno) => caller.calls.refuse(call, errno),
+        }
+    }
+
+    /// A worker that is told that the socket which it has got listens may leave out its call of listen(2): it counts as
+    /// made.
+    fn tell_whether_it_listens(&mut self, worker: WorkerId, call: &PortCall) {
+        let Some(socket) = self.socket(worker, call) else { return };
+        let Some(caller) = self.callers.get_mut(&worker) else { return };
+        caller.calls.go_on(call);
+        let sockets = self.slots.get(&worker.slot);
+        if sockets.is_some_and(|sockets| sockets.has_given(worker.generation, &socket)) {
+            caller.listens = true;
+            self.heard.push(Heard::Listens(worker));
         }
     }
 

@@ -98,6 +98,12 @@ impl HeldSockets {
         Some(&held.socket)
     }
 
+    /// True if this socket is one that is held, and that this generation has asked for.
+    pub fn has_given(&self, generation: u64, socket: &TcpSocket) -> bool {
+        let cookie = socket.cookie();
+        self.held.iter().any(|held| held.is_of(generation) && held.socket.cookie() == cookie)
+    }
+
     /// True if there is a socket that this generation has not asked for.
     pub fn has_unused(&self, generation: u64) -> bool {
         self.held.iter().any(|held| !held.is_of(generation))
@@ -146,6 +152,7 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::fd::AsFd;
 
     use nix::sys::socket::{setsockopt, sockopt};
 
@@ -165,10 +172,14 @@ mod tests {
         let mut sockets = HeldSockets::default();
         let (one, other) = (socket("127.0.0.1:0"), socket("127.0.0.2:0"));
         let (names, cookie) = ([one.name().unwrap(), other.name().unwrap()], other.cookie());
+        let other_again = TcpSocket::of(other.as_fd().try_clone_to_owned().unwrap()).unwrap();
         sockets.keep(1, one, 5);
         sockets.keep(1, other, 5);
+        assert!(!sockets.has_given(2, &other_again));
         let given = sockets.give(2, names[1], &unbound()).unwrap();
         assert_eq!(given.cookie(), cookie);
+        assert!(sockets.has_given(2, &other_again));
+        assert!(!sockets.has_given(2, &unbound()), "it is not held");
         // Once more: it has tried the port, and closed it.
         assert_eq!(sockets.give(2, names[1], &unbound()).unwrap().cookie(), cookie);
         assert!(sockets.give(2, names[0], &unbound()).is_some());

@@ -1,4 +1,5 @@
-//! The filter of a worker whose port is held: bind(2) and listen(2) are handed to pm, all other calls run as before.
+//! The filter of a worker whose port is held: bind(2), listen(2) and the question whether a socket listens are handed
+//! to pm, all other calls run as before.
 //!
 //! It is installed by the child, before its first other step: the descriptor that comes of it then lies in the table
 //! that it still shares with pm. All descendants of the worker inherit the filter, and none can remove it (seccomp(2)).
@@ -35,13 +36,24 @@ const fn answer(what: libc::c_uint) -> libc::sock_filter {
     libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: what }
 }
 
+/// Where the low half of an argument is, which the kernel takes for an int.
+const fn argument(n: usize) -> usize {
+    let low = if cfg!(target_endian = "little") { 0 } else { size_of::<u32>() };
+    std::mem::offset_of!(libc::seccomp_data, args) + n * size_of::<u64>() + low
+}
+
 /// The kernel finds out once for each call that it is always allowed, and does not run this for it (Linux 5.11).
-static FILTER: [libc::sock_filter; 7] = [
+static FILTER: [libc::sock_filter; 12] = [
     load(std::mem::offset_of!(libc::seccomp_data, arch)),
-    jump_if(MACHINE, 0, 3),
+    jump_if(MACHINE, 0, 8),
     load(std::mem::offset_of!(libc::seccomp_data, nr)),
-    jump_if(libc::SYS_bind as u32, 2, 0),
-    jump_if(libc::SYS_listen as u32, 1, 0),
+    jump_if(libc::SYS_bind as u32, 7, 0),
+    jump_if(libc::SYS_listen as u32, 6, 0),
+    jump_if(libc::SYS_getsockopt as u32, 0, 4),
+    load(argument(1)),
+    jump_if(libc::SOL_SOCKET as u32, 0, 2),
+    load(argument(2)),
+    jump_if(libc::SO_ACCEPTCONN as u32, 1, 0),
     answer(libc::SECCOMP_RET_ALLOW),
     answer(libc::SECCOMP_RET_USER_NOTIF),
 ];

@@ -11,7 +11,7 @@ use std::os::fd::{FromRawFd, IntoRawFd};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrStorage, UnixAddr, bind,
-    getsockname, listen, socket,
+    getsockname, getsockopt, listen, socket, sockopt,
 };
 
 use super::*;
@@ -134,6 +134,20 @@ fn a_copy_of_the_socket_is_enough_to_listen_for_the_worker() {
     socket.listen(backlog).unwrap();
     worker.calls.succeed(&call);
     assert_eq!(worker.end(), Some(5));
+}
+
+#[test]
+fn of_the_options_of_a_socket_only_the_question_whether_it_listens_comes_here() {
+    let worker = filtered(|| {
+        let tcp = stream(SockFlag::SOCK_CLOEXEC);
+        let kind = getsockopt(&tcp, sockopt::SockType).unwrap();
+        getsockopt(&tcp, sockopt::TcpNoDelay).unwrap();
+        (kind, getsockopt(&tcp, sockopt::AcceptConn).unwrap())
+    });
+    let call = worker.next();
+    assert_eq!(call.asked, Asked::WhetherItListens);
+    worker.calls.go_on(&call);
+    assert_eq!(worker.end(), (SockType::Stream, false));
 }
 
 #[test]

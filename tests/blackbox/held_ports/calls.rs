@@ -77,6 +77,23 @@ serve(*own)",
     run.pm.stop();
 }
 
+/// As gunicorn does.
+#[test]
+fn a_server_that_does_not_listen_where_its_socket_does_is_ready() {
+    if is_skipped() {
+        return;
+    }
+    let run = python(
+        "
+own = bound(socket.AF_INET, '127.0.0.1')
+if not own.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    own.listen(128)
+serve(own)",
+    );
+    survives_kills(&run, &[v4(&run)]);
+    run.pm.stop();
+}
+
 #[test]
 fn a_server_that_tries_its_port_before_it_serves_is_held() {
     if is_skipped() {
