@@ -131,8 +131,8 @@ impl PortCalls {
             let flags = asked[0].revents().unwrap_or(PollFlags::empty());
             match ready {
                 Ok(1..) if flags.contains(PollFlags::POLLIN) => {}
-                Ok(1..) => return Received::Over,
-                Err(Errno::EINTR) => continue,
+                Ok(1..) if is_over(flags) => return Received::Over,
+                Ok(1..) | Err(Errno::EINTR) => continue,
                 Ok(_) | Err(_) => return Received::Nothing,
             }
             // pm alone takes calls, so what the poll has seen is still there, or its caller is gone: ENOENT.
@@ -250,6 +250,12 @@ impl PortCalls {
         // WHY: nix has no call for these.
         Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), request, with) })
     }
+}
+
+/// True if no process has the filter any more. POLLERR alone says that a signal came while another thread held the
+/// filter (kernel/seccomp.c, seccomp_notify_poll).
+fn is_over(flags: PollFlags) -> bool {
+    flags.contains(PollFlags::POLLHUP)
 }
 
 enum Answer {

@@ -188,3 +188,9 @@ fn what_cannot_be_held_says_what_to_do() {
         said("pidfd_getfd", Errno::EPERM).starts_with("cannot hold its port: pidfd_getfd(2): ")
     );
 }
+
+#[test]
+fn a_poll_that_a_signal_interrupts_is_not_the_end_of_the_calls() {
+    assert!(is_over(PollFlags::POLLHUP));
+    assert!(!is_over(PollFlags::POLLERR));
+}

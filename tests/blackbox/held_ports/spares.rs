@@ -180,8 +180,8 @@ fn a_spare_that_dies_is_no_crash_of_its_slot() {
     run.pm.stop();
 }
 
-/// A spare that dies without a word takes none from the worker that serves; and what that one has written before a spare
-/// takes over is its own too.
+/// A spare that dies without a word takes none from the worker that serves; and what a worker has written before
+/// a spare takes over from it is its own too.
 #[test]
 fn the_last_lines_of_each_worker_are_its_own() {
     let text = "[pool.POOL]\ncommand = 'WORKER listen {port} say \"I am $PM_GENERATION\" stay'\nHELD\nspare = true\n";
