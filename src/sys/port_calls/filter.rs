@@ -26,7 +26,7 @@ const fn load(at: usize) -> libc::sock_filter {
     libc::sock_filter { code, jt: 0, jf: 0, k: at as u32 }
 }
 
-/// Goes on after so many instructions, by whether the word is this one.
+/// Skips `equal` instructions if the word is this one, and `other` instructions if not.
 const fn jump_if(word: u32, equal: u8, other: u8) -> libc::sock_filter {
     let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     libc::sock_filter { code, jt: equal, jf: other, k: word }
