@@ -41,7 +41,7 @@ pub use event::{
 };
 pub use ids::{Exit, PoolId, Revision, SlotId, WorkerId};
 use ordering::Ordering;
-use phase::{Input, KILL_AGAIN};
+use phase::{Input, KILL_AGAIN, News};
 pub use phase::{Phase, RetiringPhase, SparePhase, Wanted};
 pub use policy::{MaxRestarts, Policy, Readiness, Restart, SpareRule};
 pub use slot::Slot;
@@ -95,16 +95,16 @@ impl Supervisor {
             Event::Stop(slot) => self.step(slot, Input::Stop, now, actions),
             Event::Kill(slot) => self.step(slot, Input::Kill, now, actions),
             Event::Asked(wish) => self.asked(wish, now, actions),
-            Event::Ready(worker) => self.inform(worker, Input::Ready, now, actions),
-            Event::Hung(worker) => self.inform(worker, Input::Hung, now, actions),
-            Event::Spawned(worker) => self.inform(worker, Input::Spawned, now, actions),
-            Event::SpawnFailed(worker) => self.inform(worker, Input::SpawnFailed, now, actions),
+            Event::Ready(worker) => self.inform(worker, News::Ready, now, actions),
+            Event::Hung(worker) => self.inform(worker, News::Hung, now, actions),
+            Event::Spawned(worker) => self.inform(worker, News::Spawned, now, actions),
+            Event::SpawnFailed(worker) => self.inform(worker, News::SpawnFailed, now, actions),
             Event::Exited { worker, exit, remains } => {
-                self.inform(worker, Input::Exited { exit, remains }, now, actions);
+                self.inform(worker, News::Exited { exit, remains }, now, actions);
                 self.note_failure(worker);
             }
-            Event::Emptied(worker) => self.inform(worker, Input::Emptied, now, actions),
-            Event::Waits(worker) => self.inform(worker, Input::Waits, now, actions),
+            Event::Emptied(worker) => self.inform(worker, News::Emptied, now, actions),
+            Event::Waits(worker) => self.inform(worker, News::Waits, now, actions),
             Event::Listens(worker) => {
                 self.table.change(worker.slot, |slot| slot.on_listening(worker, now, actions));
             }
@@ -227,10 +227,10 @@ impl Supervisor {
         }
     }
 
-    fn inform(&mut self, worker: WorkerId, input: Input, now: Instant, actions: &mut Vec<Action>) {
+    fn inform(&mut self, worker: WorkerId, news: News, now: Instant, actions: &mut Vec<Action>) {
         let is_of_slot = self.slot(worker.slot).and_then(|slot| slot.seat(worker));
         if let Some(seat) = is_of_slot {
-            self.table.change(worker.slot, |slot| slot.step_at(seat, input, now, actions));
+            self.table.change(worker.slot, |slot| slot.step_at(seat, news, now, actions));
         }
     }
 

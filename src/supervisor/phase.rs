@@ -102,6 +102,24 @@ pub(super) struct Target {
     pub policy: Policy,
 }
 
+/// What can happen to a worker of a slot, whether it is the current one, a spare or one that retires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Ready,
+    Hung,
+    Spawned,
+    SpawnFailed,
+    Exited {
+        exit: Exit,
+        remains: Remains,
+    },
+    Emptied,
+    /// A spare has come to its bind(2).
+    Waits,
+    /// A deadline of it has come.
+    Tick,
+}
+
 /// What can happen to a slot. What happens to a worker that is not the current one of its slot never gets here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
@@ -168,6 +186,22 @@ impl Phase {
             Self::Starting { .. } | Self::Ready { .. } => true,
             Self::Stopping { .. } | Self::Killing { .. } => true,
             Self::Idle | Self::Backoff { .. } | Self::GivenUp => false,
+        }
+    }
+}
+
+impl From<News> for Input {
+    /// What it means for the slot if it is about the current worker.
+    fn from(news: News) -> Self {
+        match news {
+            News::Ready => Self::Ready,
+            News::Hung => Self::Hung,
+            News::Spawned => Self::Spawned,
+            News::SpawnFailed => Self::SpawnFailed,
+            News::Exited { exit, remains } => Self::Exited { exit, remains },
+            News::Emptied => Self::Emptied,
+            News::Waits => Self::Waits,
+            News::Tick => Self::Tick,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::event::{Action, Next, Remains, Transition};
 use super::super::ids::{Revision, WorkerId};
-use super::super::phase::{Input, KILL_AGAIN, Phase, RetiringPhase, Wanted};
+use super::super::phase::{KILL_AGAIN, News, Phase, RetiringPhase, Wanted};
 use super::Slot;
 use super::seats::Seat;
 
@@ -40,29 +40,29 @@ impl Slot {
         Some((worker, retiring.phase))
     }
 
-    pub(super) fn step_retiring(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn step_retiring(&mut self, news: News, now: Instant, actions: &mut Vec<Action>) {
         let Some((worker, phase)) = self.retiring() else { return };
         match phase {
-            RetiringPhase::Serving => self.retiring_serves(worker, input, now, actions),
+            RetiringPhase::Serving => self.retiring_serves(worker, news, now, actions),
             RetiringPhase::Stopping { grace, .. } => {
-                if input == Input::Tick {
+                if news == News::Tick {
                     actions.push(Action::Report(Transition::GraceOver { worker, grace }));
                 }
-                self.retiring_ends(worker, input, now, actions);
+                self.retiring_ends(worker, news, now, actions);
             }
-            RetiringPhase::Killing { .. } => self.retiring_ends(worker, input, now, actions),
+            RetiringPhase::Killing { .. } => self.retiring_ends(worker, news, now, actions),
         }
     }
 
     fn retiring_serves(
         &mut self,
         worker: WorkerId,
-        input: Input,
+        news: News,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        match input {
-            Input::Exited { exit, remains } => {
+        match news {
+            News::Exited { exit, remains } => {
                 let crashed = Transition::Crashed { worker, exit, next: Next::Replaced };
                 actions.push(Action::Report(crashed));
                 match remains {
@@ -72,58 +72,32 @@ impl Slot {
                 }
             }
             // Late: it was ready once, and nothing more is asked of it.
-            Input::Ready | Input::Hung | Input::Waits => {}
-            Input::Start
-            | Input::Stop
-            | Input::Kill
-            | Input::Restart
-            | Input::Roll
-            | Input::Withdraw
-            | Input::Keep(_)
-            | Input::Replace(_)
-            | Input::Remove
-            | Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::Spawned
-            | Input::SpawnFailed
-            | Input::Emptied
-            | Input::Tick => self.impossible(input),
+            News::Ready | News::Hung | News::Waits => {}
+            News::Spawned | News::SpawnFailed | News::Emptied | News::Tick => {
+                self.impossible(news.into())
+            }
         }
     }
 
     fn retiring_ends(
         &mut self,
         worker: WorkerId,
-        input: Input,
+        news: News,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        match input {
-            Input::Exited { remains: Remains::Nothing, .. } | Input::Emptied => {
+        match news {
+            News::Exited { remains: Remains::Nothing, .. } | News::Emptied => {
                 self.retiring = None;
                 let stopped = Transition::Stopped { worker, next: Next::Replaced };
                 actions.push(Action::Report(stopped));
             }
-            Input::Tick => self.kill_retiring(now, actions),
+            News::Tick => self.kill_retiring(now, actions),
             // Members keep the rest of the grace.
-            Input::Exited { remains: Remains::Members, .. } => {}
+            News::Exited { remains: Remains::Members, .. } => {}
             // Late: it was ready once, and nothing more is asked of it.
-            Input::Ready | Input::Hung | Input::Waits => {}
-            Input::Start
-            | Input::Stop
-            | Input::Kill
-            | Input::Restart
-            | Input::Roll
-            | Input::Withdraw
-            | Input::Keep(_)
-            | Input::Replace(_)
-            | Input::Remove
-            | Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::Spawned
-            | Input::SpawnFailed => self.impossible(input),
+            News::Ready | News::Hung | News::Waits => {}
+            News::Spawned | News::SpawnFailed => self.impossible(news.into()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::super::event::{Action, PortProbe, Transition};
 use super::super::ids::{Revision, WorkerId};
-use super::super::phase::{Input, Phase, Roll, Target, Wanted};
+use super::super::phase::{Input, News, Phase, Roll, Target, Wanted};
 use super::super::policy::SpareRule;
 use super::Slot;
 use super::retiring::Retiring;
@@ -36,14 +36,14 @@ impl Slot {
     pub(in super::super) fn step_at(
         &mut self,
         seat: Seat,
-        input: Input,
+        news: News,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
         match seat {
-            Seat::Current => self.step_current(input, now, actions),
-            Seat::Spare => self.step_spare(input, now, actions),
-            Seat::Retiring => self.step_retiring(input, now, actions),
+            Seat::Current => self.step_current(news.into(), now, actions),
+            Seat::Spare => self.step_spare(news, now, actions),
+            Seat::Retiring => self.step_retiring(news, now, actions),
         }
         self.settle_others(now, actions);
     }
@@ -55,10 +55,10 @@ impl Slot {
             self.step_current(Input::Tick, now, actions);
         }
         if is_due(self.spare.as_ref().and_then(|spare| spare.phase().deadline())) {
-            self.step_spare(Input::Tick, now, actions);
+            self.step_spare(News::Tick, now, actions);
         }
         if is_due(self.retiring.as_ref().and_then(|retiring| retiring.phase().deadline())) {
-            self.step_retiring(Input::Tick, now, actions);
+            self.step_retiring(News::Tick, now, actions);
         }
         self.settle_others(now, actions);
     }

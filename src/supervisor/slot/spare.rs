@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::event::{Action, Remains, SpareFailure, Transition};
 use super::super::ids::{Exit, Revision, WorkerId};
-use super::super::phase::{Input, KILL_AGAIN, Phase, SparePhase, Target, Wanted};
+use super::super::phase::{KILL_AGAIN, News, Phase, SparePhase, Target, Wanted};
 use super::super::policy::SpareRule;
 use super::Slot;
 
@@ -71,108 +71,69 @@ impl Slot {
         Some((worker, spare.phase))
     }
 
-    pub(super) fn step_spare(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn step_spare(&mut self, news: News, now: Instant, actions: &mut Vec<Action>) {
         let Some(spare) = &self.spare else { return };
         match spare.phase {
-            SparePhase::Starting { .. } => self.spare_starting(input, now, actions),
-            SparePhase::Waiting { .. } => self.spare_waiting(input, now, actions),
+            SparePhase::Starting { .. } => self.spare_starting(news, now, actions),
+            SparePhase::Waiting { .. } => self.spare_waiting(news, now, actions),
             SparePhase::Stopping { grace, .. } => {
-                if input == Input::Tick {
+                if news == News::Tick {
                     let worker = WorkerId { slot: self.id, generation: spare.generation };
                     actions.push(Action::Report(Transition::GraceOver { worker, grace }));
                 }
-                self.spare_ending(input, now, actions);
+                self.spare_ending(news, now, actions);
             }
-            SparePhase::Killing { .. } => self.spare_ending(input, now, actions),
+            SparePhase::Killing { .. } => self.spare_ending(news, now, actions),
             // There is no process. The next one is prepared when the slot is settled.
             SparePhase::Backoff { .. } | SparePhase::GivenUp => {}
         }
     }
 
-    fn spare_starting(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        match input {
-            Input::Spawned => self.note_spare_execd(now),
-            Input::Waits => self.spare_waits(now, actions),
-            Input::SpawnFailed => {
+    fn spare_starting(&mut self, news: News, now: Instant, actions: &mut Vec<Action>) {
+        match news {
+            News::Spawned => self.note_spare_execd(now),
+            News::Waits => self.spare_waits(now, actions),
+            News::SpawnFailed => {
                 self.fail_spare(SpareFailure::NotSpawned, now, actions);
                 self.lose_spare(now);
             }
-            Input::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
-            Input::Tick => {
+            News::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
+            News::Tick => {
                 self.fail_spare(SpareFailure::NeverWaited, now, actions);
                 self.end_spare(now, actions);
             }
             // Early: it is asked for nothing before it has taken over.
-            Input::Ready | Input::Hung => {}
-            Input::Start
-            | Input::Stop
-            | Input::Kill
-            | Input::Restart
-            | Input::Roll
-            | Input::Withdraw
-            | Input::Keep(_)
-            | Input::Replace(_)
-            | Input::Remove
-            | Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::Emptied => self.impossible(input),
+            News::Ready | News::Hung => {}
+            News::Emptied => self.impossible(news.into()),
         }
     }
 
-    fn spare_waiting(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        match input {
-            Input::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
+    fn spare_waiting(&mut self, news: News, now: Instant, actions: &mut Vec<Action>) {
+        match news {
+            News::Exited { exit, remains } => self.spare_exited(exit, remains, now, actions),
             // It has waited for too long.
-            Input::Tick => self.end_spare(now, actions),
+            News::Tick => self.end_spare(now, actions),
             // Repeated: a signal interrupts a call, which is made again. Late: it was there before its exec was told.
-            Input::Waits | Input::Spawned => {}
+            News::Waits | News::Spawned => {}
             // Early: it is asked for nothing before it has taken over.
-            Input::Ready | Input::Hung => {}
-            Input::Start
-            | Input::Stop
-            | Input::Kill
-            | Input::Restart
-            | Input::Roll
-            | Input::Withdraw
-            | Input::Keep(_)
-            | Input::Replace(_)
-            | Input::Remove
-            | Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed
-            | Input::SpawnFailed
-            | Input::Emptied => self.impossible(input),
+            News::Ready | News::Hung => {}
+            News::SpawnFailed | News::Emptied => self.impossible(news.into()),
         }
     }
 
-    fn spare_ending(&mut self, input: Input, now: Instant, actions: &mut Vec<Action>) {
-        match input {
-            Input::Exited { remains: Remains::Nothing, .. }
-            | Input::Emptied
-            | Input::SpawnFailed => {
+    fn spare_ending(&mut self, news: News, now: Instant, actions: &mut Vec<Action>) {
+        match news {
+            News::Exited { remains: Remains::Nothing, .. } | News::Emptied | News::SpawnFailed => {
                 let worker = self.spare().map(|(worker, _)| worker);
                 let stopped = worker.map(Transition::SpareStopped).map(Action::Report);
                 actions.extend(stopped);
                 self.lose_spare(now);
             }
-            Input::Tick => self.kill_spare(now, actions),
+            News::Tick => self.kill_spare(now, actions),
             // Members keep the rest of the grace.
-            Input::Exited { remains: Remains::Members, .. } => {}
+            News::Exited { remains: Remains::Members, .. } => {}
             // Late: it was on its way when it was asked to stop.
-            Input::Spawned | Input::Waits | Input::Ready | Input::Hung => {}
-            Input::Start
-            | Input::Stop
-            | Input::Kill
-            | Input::Restart
-            | Input::Roll
-            | Input::Withdraw
-            | Input::Keep(_)
-            | Input::Replace(_)
-            | Input::Remove
-            | Input::StartAllowed
-            | Input::StopAllowed
-            | Input::RollAllowed => self.impossible(input),
+            News::Spawned | News::Waits | News::Ready | News::Hung => {}
         }
     }
 
