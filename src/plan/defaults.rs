@@ -17,6 +17,9 @@ pub const STOP_SIGNAL: i32 = libc::SIGTERM;
 /// The time a worker has to become ready.
 pub const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// A spare is prepared once its worker has been ready for this long.
+pub const SPARE_AFTER: Duration = Duration::from_millis(100);
+
 /// The statuses of a good answer to an HTTP probe.
 pub const HTTP_STATUS: RangeInclusive<u16> = 200..=399;
 

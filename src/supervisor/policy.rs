@@ -29,8 +29,10 @@ pub enum SpareRule {
     /// A ready worker is replaced by a spare, and stopped when that one is ready. A spare that does not come to its
     /// bind within this time has failed.
     ToReplace { within: Duration },
-    /// A spare is there whenever the worker is ready. One that has waited for `max_age` is replaced by another.
-    Always { within: Duration, max_age: Option<Duration> },
+    /// A spare is there while the worker is ready. It is prepared once that one has been ready for `after`: a worker
+    /// that has just taken over has clients that wait, and needs the processor for itself. A spare that has waited for
+    /// `max_age` is replaced by another.
+    Always { within: Duration, after: Duration, max_age: Option<Duration> },
 }
 
 /// Which exits are followed by a new worker.

@@ -22,18 +22,21 @@ impl Supervisor {
         }
     }
 
-    /// Replaces the next worker of this pool if it may be replaced now, and ends the roll if there is none.
+    /// Replaces the next worker of this pool if it may be replaced now, and ends the roll if there is none. Where a
+    /// spare waits that is ready as soon as it takes over, the one after that is next in the same event.
     fn roll(&mut self, pool: PoolId, now: Instant, actions: &mut Vec<Action>) {
         for slot in Vec::from_iter(self.table.flagged(Flag::RollsAtOnce, pool)) {
             self.step(slot, Input::RollAllowed, now, actions);
         }
-        if self.table.has(Flag::BlocksRoll, pool) {
-            return;
+        while !self.table.has(Flag::BlocksRoll, pool) {
+            let Some(next) = self.table.flagged(Flag::WaitsToRoll, pool).next() else {
+                return self.end_roll(pool);
+            };
+            self.step(next, Input::RollAllowed, now, actions);
         }
-        let next = self.table.flagged(Flag::WaitsToRoll, pool).next();
-        if let Some(next) = next {
-            return self.step(next, Input::RollAllowed, now, actions);
-        }
+    }
+
+    fn end_roll(&mut self, pool: PoolId) {
         for slot in Vec::from_iter(self.table.flagged(Flag::IsRolling, pool)) {
             self.table.change(slot, Slot::end_roll);
         }

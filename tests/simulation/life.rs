@@ -26,8 +26,8 @@ pub struct Life {
     pub spawned_at: Instant,
     /// When it was told to have exec'd.
     pub execd_at: Option<Instant>,
-    /// It was reported ready, or has lived long enough.
-    pub was_ready: bool,
+    /// When it was reported ready, or was seen to have lived long enough.
+    pub ready_at: Option<Instant>,
     /// It was reported to hang.
     pub has_hung: bool,
     /// Its leader is not known to have exited.
@@ -47,7 +47,7 @@ impl Life {
             revision,
             spawned_at: now,
             execd_at: None,
-            was_ready: false,
+            ready_at: None,
             has_hung: false,
             has_leader: true,
             signalled_at: None,
@@ -58,12 +58,16 @@ impl Life {
 
     /// Alive, not signalled, and not ready yet.
     pub fn is_starting(&self) -> bool {
-        self.is_unsignalled() && !self.was_ready
+        self.is_unsignalled() && !self.was_ready()
     }
 
     /// Alive, not signalled, and ready.
     pub fn is_ready(&self) -> bool {
-        self.is_unsignalled() && self.was_ready
+        self.is_unsignalled() && self.was_ready()
+    }
+
+    pub fn was_ready(&self) -> bool {
+        self.ready_at.is_some()
     }
 
     /// It is known to have lived this long in its program.

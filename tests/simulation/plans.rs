@@ -175,7 +175,7 @@ fn policy(rng: &mut Rng) -> Policy {
     let spare = match rng.u32(0..8) {
         0..=4 => SpareRule::Never,
         5 => SpareRule::ToReplace { within },
-        _ => SpareRule::Always { within, max_age },
+        _ => SpareRule::Always { within, after: millis(rng, 500), max_age },
     };
     Policy { restart, max_restarts, ready, backoff, grace, spare }
 }

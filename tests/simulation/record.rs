@@ -266,7 +266,7 @@ impl Record {
             Event::Ready(_) | Event::Hung(_) | Event::Spawned(_) if !is_alive => {}
             Event::Exited { .. } | Event::Emptied(_) if !is_alive => {}
             Event::Waits(_) | Event::Listens(_) => {}
-            Event::Ready(worker) => self.facts(worker).become_ready(),
+            Event::Ready(worker) => self.facts(worker).become_ready(now),
             Event::Hung(worker) => self.facts(worker).hang(now),
             Event::Spawned(worker) => self.facts(worker).be_execd(now),
             Event::Exited { worker, exit, remains } => {
@@ -328,9 +328,9 @@ impl Record {
 
     /// All that followed at once was done: forgets the slots that are gone, and ends the rolls in which all slots are
     /// ready.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, now: Instant) {
         self.slots.retain(|facts| !facts.is_forgotten());
-        self.slots.iter_mut().for_each(Facts::settle_spare);
+        self.slots.iter_mut().for_each(|facts| facts.settle_spare(now));
         for pool in Vec::from_iter(self.slots.iter().map(|facts| facts.pool)) {
             let goes_on = |facts: &Facts| facts.is_to_be_replaced() || facts.blocks_roll();
             if !self.slots_of(pool).any(goes_on) {

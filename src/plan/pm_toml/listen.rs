@@ -10,7 +10,7 @@ use super::keys::PoolTable;
 use super::pool::Reader;
 use super::types::word;
 use super::value::{AnyValue, FileFaults, FromValue, Value};
-use crate::plan::defaults::READY_WITHIN;
+use crate::plan::defaults::{READY_WITHIN, SPARE_AFTER};
 use crate::plan::probe::ProbeSpec;
 use crate::plan::{HoldPort, Ready, ReadyBy, defaults};
 use crate::supervisor::SpareRule;
@@ -111,7 +111,10 @@ impl Reader<'_> {
         match (is_held, has_spare) {
             (false, _) => SpareRule::Never,
             (true, false) => SpareRule::ToReplace { within },
-            (true, true) => SpareRule::Always { within, max_age: max_age.map(|(age, _)| age.0) },
+            (true, true) => {
+                let max_age = max_age.map(|(age, _)| age.0);
+                SpareRule::Always { within, after: SPARE_AFTER, max_age }
+            }
         }
     }
 }

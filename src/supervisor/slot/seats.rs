@@ -68,6 +68,7 @@ impl Slot {
         let others = [
             self.spare.as_ref().and_then(|spare| spare.phase().deadline()),
             self.retiring.as_ref().and_then(|retiring| retiring.phase().deadline()),
+            self.spare_deadline(),
         ];
         others.into_iter().flatten().chain(self.phase.deadline()).min()
     }

@@ -162,7 +162,7 @@ impl Slot {
 
     /// Prepares a spare, or ends the one that is not wanted.
     pub(super) fn settle_spare(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let due = self.due_spare();
+        let due = self.due_spare(now);
         let Some(spare) = &self.spare else {
             if let Due::One(target) = due {
                 self.prepare(target, 0, now, actions);
@@ -243,16 +243,31 @@ impl Slot {
         }
     }
 
-    fn due_spare(&self) -> Due {
+    /// When a spare is prepared if nothing happens before.
+    pub(super) fn spare_deadline(&self) -> Option<Instant> {
+        let Phase::Ready { since } = self.phase else { return None };
+        let is_due = self.spare.is_none() && self.wanted == Wanted::Up;
+        let SpareRule::Always { after, .. } = self.next_target().policy.spare else { return None };
+        is_due.then_some(since + after)
+    }
+
+    /// The next worker is by the new revision, whether its turn comes first or a crash.
+    fn next_target(&self) -> Target {
+        let own = Target { revision: self.revision, policy: self.policy };
+        self.roll.target().unwrap_or(own)
+    }
+
+    fn due_spare(&self, now: Instant) -> Due {
         let is_up = self.wanted == Wanted::Up;
         match self.phase {
-            Phase::Ready { .. } if is_up => {
-                let own = Target { revision: self.revision, policy: self.policy };
-                // The next worker is by the new revision, whether its turn comes first or a crash.
-                let next = self.roll.target().unwrap_or(own);
+            Phase::Ready { since } if is_up => {
+                let next = self.next_target();
+                let has_turn = self.roll.turn().is_some();
+                let has_none = self.spare.is_none() && !has_turn;
                 match next.policy.spare {
+                    SpareRule::Always { after, .. } if has_none && now < since + after => Due::Any,
                     SpareRule::Always { .. } => Due::One(next),
-                    SpareRule::ToReplace { .. } if self.roll.turn().is_some() => Due::One(next),
+                    SpareRule::ToReplace { .. } if has_turn => Due::One(next),
                     SpareRule::ToReplace { .. } | SpareRule::Never => Due::None,
                 }
             }

@@ -46,7 +46,8 @@ impl Slot {
             | Phase::Killing { since: _, again_at: at }
             | Phase::Backoff { until: at } => at.saturating_duration_since(now).hash(to),
         }
-        spare.is_some().hash(to);
+        let until_spare = self.spare_deadline().map(|at| at.saturating_duration_since(now));
+        (spare.is_some(), until_spare).hash(to);
         spare.iter().for_each(|spare| spare.hash_state(now, memory, to));
         retiring.is_some().hash(to);
         retiring.iter().for_each(|retiring| retiring.hash_state(now, to));

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::time::Duration;
 
 use pm::plan::{HoldPort, Identity, Probe, ReadyBy, Stdin};
 use pm::supervisor::SpareRule;
@@ -248,7 +249,8 @@ pub const ROWS: &[Row] = &[
                 assert_eq!(pool.policy.spare, SpareRule::ToReplace { within: secs(30) });
             }),
             ("ports = 80\nhold_port = true\nspare = true\nready = { after = '1s' }", |pool| {
-                let rule = SpareRule::Always { within: secs(30), max_age: None };
+                let after = Duration::from_millis(100);
+                let rule = SpareRule::Always { within: secs(30), after, max_age: None };
                 assert_eq!(pool.policy.spare, rule);
             }),
             ("ports = 80\nlisten = 'fds'", |pool| {
@@ -267,7 +269,8 @@ pub const ROWS: &[Row] = &[
             "ports = 80\nhold_port = true\nspare = true\nspare_max_age = '1h'\n\
              ready = { listen = true, within = '5s' }",
             |pool| {
-                let rule = SpareRule::Always { within: secs(5), max_age: Some(secs(3_600)) };
+                let (after, max_age) = (Duration::from_millis(100), Some(secs(3_600)));
+                let rule = SpareRule::Always { within: secs(5), after, max_age };
                 assert_eq!(pool.policy.spare, rule);
             },
         )],

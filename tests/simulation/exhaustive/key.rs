@@ -124,6 +124,7 @@ fn hash_slot(
         hash_life(life, facts, past, to);
     }
     hash_others(others, now, memory.failures, to);
+    facts.spare_deadline().map(|at| at.saturating_duration_since(now)).hash(to);
     for (place, event) in pending.enumerate() {
         match event {
             Event::Spawned(WorkerId { slot, .. }) if slot == *id => (place, 0).hash(to),
@@ -171,14 +172,14 @@ fn hash_life(
         revision,
         spawned_at,
         execd_at,
-        was_ready,
+        ready_at: _,
         has_hung,
         has_leader,
         signalled_at,
         grace,
         killed_at,
     } = life;
-    (revision, was_ready, has_hung, has_leader).hash(to);
+    (revision, life.was_ready(), has_hung, has_leader).hash(to);
     if life.is_starting() {
         let wait = facts.policy.ready.wait();
         (past(*spawned_at, wait), execd_at.map(|at| past(at, wait))).hash(to);

@@ -246,7 +246,7 @@ impl State {
             }
             self.record.note_action(*action, has_process, self.now);
         }
-        self.record.settle();
+        self.record.settle(self.now);
     }
 
     /// The laws of a settled state, if all that follows from its cause is done.

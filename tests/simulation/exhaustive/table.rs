@@ -180,7 +180,8 @@ pub fn changed_rules() -> Vec<Table> {
 /// table whose spares grow too old is never calm.
 pub fn spares() -> Vec<Table> {
     let within = UNIT;
-    let rules = [SpareRule::ToReplace { within }, SpareRule::Always { within, max_age: None }];
+    let always = SpareRule::Always { within, after: SHORT, max_age: None };
+    let rules = [SpareRule::ToReplace { within }, always];
     let table = |spare: SpareRule| {
         let policy = Policy { spare, ..give_up_after(2, base()) };
         let spec = chain(&[1], policy);

@@ -97,27 +97,47 @@ impl Facts {
         self.policy.spare != SpareRule::Never && next != SpareRule::Never
     }
 
-    pub fn spare_due(&self) -> SpareDue {
+    /// When a spare must be prepared, if none is there and nothing happens before.
+    pub fn spare_deadline(&self) -> Option<Instant> {
+        let is_due = self.wanted == Wanted::Up && self.is_ready();
+        let has_none = self.others.spare.is_none() && self.others.failed.is_none();
+        let SpareRule::Always { after, .. } = self.next_worker().policy.spare else { return None };
+        let ready_at = self.life.as_ref().and_then(|life| life.ready_at);
+        ready_at.filter(|_| is_due && has_none).map(|at| at + after)
+    }
+
+    fn next_worker(&self) -> Replacement {
+        let own = Replacement { revision: self.revision, policy: self.policy };
+        self.replacement.unwrap_or(own)
+    }
+
+    /// True if it has a worker, or is to have one, that is not ready.
+    pub fn is_coming_up(&self) -> bool {
+        let is_on_its_way = self.life.is_some() || matches!(self.due, Due::Spawn { .. });
+        self.wanted == Wanted::Up && !self.is_ready() && is_on_its_way
+    }
+
+    pub fn spare_due(&self, now: Instant) -> SpareDue {
         if self.wanted != Wanted::Up {
             return SpareDue::None;
         }
         if self.is_ready() {
-            let own = Replacement { revision: self.revision, policy: self.policy };
-            let Replacement { revision, policy } = self.replacement.unwrap_or(own);
+            let Replacement { revision, policy } = self.next_worker();
+            let waits = self.spare_deadline().is_some_and(|at| now < at);
             return match policy.spare {
+                SpareRule::Always { .. } if waits && !self.others.has_turn => SpareDue::Any,
                 SpareRule::Always { .. } => SpareDue::One(revision),
                 SpareRule::ToReplace { .. } if self.others.has_turn => SpareDue::One(revision),
                 SpareRule::ToReplace { .. } | SpareRule::Never => SpareDue::None,
             };
         }
-        let is_on_its_way = self.life.is_some() || matches!(self.due, Due::Spawn { .. });
-        if is_on_its_way { SpareDue::Any } else { SpareDue::None }
+        if self.is_coming_up() { SpareDue::Any } else { SpareDue::None }
     }
 
     /// True if this spare may stay. It may not once a later worker was spawned: generations never go back.
-    pub fn wants(&self, spare: &Spare) -> bool {
+    pub fn wants(&self, spare: &Spare, now: Instant) -> bool {
         spare.life.worker.generation > self.generation
-            && match self.spare_due() {
+            && match self.spare_due(now) {
                 SpareDue::None => false,
                 SpareDue::Any => true,
                 SpareDue::One(revision) => revision == spare.life.revision,
@@ -162,7 +182,7 @@ impl Facts {
         let life = Life { spawned_at: now, execd_at: has_execd.then_some(now), ..life };
         self.be_spawned(life.worker, Some(life));
         if has_execd && self.is_ready_at_exec() {
-            self.become_ready();
+            self.become_ready(now);
         }
     }
 
@@ -251,12 +271,17 @@ impl Facts {
         );
         let waits = self.others.spare.as_ref().is_none_or(Spare::waits);
         let is_done = waits && is_ageless && self.others.retiring.is_none();
-        is_done && self.others.failed.is_none_or(|failed| failed.next_at.is_none())
+        is_done
+            && self.spare_deadline().is_none()
+            && self.others.failed.is_none_or(|failed| failed.next_at.is_none())
     }
 
     /// True if a spare is due and none waits, and the slot has not given up on one.
-    pub fn is_spare_missing(&self) -> bool {
-        let SpareDue::One(revision) = self.spare_due() else { return false };
+    pub fn is_spare_missing(&self, now: Instant) -> bool {
+        if self.spare_deadline().is_some() {
+            return true;
+        }
+        let SpareDue::One(revision) = self.spare_due(now) else { return false };
         let waits = self.others.spare.as_ref().is_some_and(Spare::waits);
         let gave_up = self.spare_failure(revision).is_some_and(|failed| failed.next_at.is_none());
         let is_aged = matches!(self.policy.spare, SpareRule::Always { max_age: Some(_), .. });
@@ -269,8 +294,8 @@ impl Facts {
     }
 
     /// What has failed is forgotten when no spare is due.
-    pub fn settle_spare(&mut self) {
-        let is_due = matches!(self.spare_due(), SpareDue::One(_));
+    pub fn settle_spare(&mut self, now: Instant) {
+        let is_due = matches!(self.spare_due(now), SpareDue::One(_));
         if self.others.spare.is_none() && !is_due {
             self.others.failed = None;
         }

@@ -8,9 +8,9 @@ use super::{AT_ONCE, Asked, Due, Facts};
 use crate::life::Life;
 
 impl Facts {
-    pub fn become_ready(&mut self) {
+    pub fn become_ready(&mut self, now: Instant) {
         if let Some(life) = self.life.as_mut().filter(|life| life.is_starting()) {
-            life.was_ready = true;
+            life.ready_at = Some(now);
             self.failed_starts = 0;
             self.is_away = false;
         }
@@ -32,7 +32,7 @@ impl Facts {
     pub fn pass_time(&mut self, now: Instant) {
         let Readiness::Lived { after } = self.policy.ready else { return };
         if self.life.as_ref().is_some_and(|life| life.has_lived(after, now)) {
-            self.become_ready();
+            self.become_ready(now);
         }
     }
 
@@ -50,7 +50,7 @@ impl Facts {
             return Some(failure);
         }
         life.killed_at = Some(now);
-        self.failed_starts += u32::from(!life.was_ready);
+        self.failed_starts += u32::from(!life.was_ready());
         if self.wanted != Wanted::Up {
             return None;
         }
@@ -77,7 +77,7 @@ impl Facts {
             life.execd_at.get_or_insert(now);
         }
         if self.is_ready_at_exec() {
-            self.become_ready();
+            self.become_ready(now);
         }
     }
 
@@ -134,7 +134,7 @@ impl Facts {
             life.signalled_at = Some(now);
             life.grace = self.policy.grace;
         }
-        let (was_ready, has_hung) = (life.was_ready, life.has_hung);
+        let (was_ready, has_hung) = (life.was_ready(), life.has_hung);
         let is_restarted = std::mem::take(&mut self.asked) == Asked::Restart;
         if !is_restarted && is_first && self.wanted == Wanted::Up {
             if self.replacement.is_none() && !was_ready {

@@ -19,7 +19,7 @@ pub const OF_STOPPED: &[Law<OfState>] = laws![
 /// ended, or waits for a slot that never becomes ready.
 fn a_started_slot_is_ready_or_has_given_up_or_ended_or_is_blocked(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| match (facts.prospect(), slot.phase()) {
-        (Due::Spawn { .. }, Phase::Ready { .. }) if !facts.is_spare_missing() => Ok(()),
+        (Due::Spawn { .. }, Phase::Ready { .. }) if !facts.is_spare_missing(settled.now) => Ok(()),
         (Due::Spawn { .. }, Phase::Ready { .. }) => broken("its spare does not wait"),
         (Due::GiveUp | Due::TooManyRestarts, Phase::GivenUp) | (Due::Nothing, Phase::Idle) => {
             Ok(())

@@ -230,6 +230,6 @@ impl Answer<'_> {
             Some(Readiness::Lived { after }) => life.has_lived(after, self.now),
             Some(Readiness::Probe { .. }) | None => false,
         };
-        life.was_ready || (life.is_starting() && long_enough)
+        life.was_ready() || (life.is_starting() && long_enough)
     }
 }

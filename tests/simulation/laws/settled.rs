@@ -69,7 +69,7 @@ fn the_phase_is_the_truth(settled: &Settled) -> Verdict {
 /// A worker becomes ready by an event, or by having lived as long as its policy asks for.
 fn a_worker_is_ready_only_if_that_was_reported(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
-        let was_ready = facts.life.as_ref().is_some_and(|life| life.was_ready);
+        let was_ready = facts.life.as_ref().is_some_and(|life| life.was_ready());
         forbid(matches!(slot.phase(), Phase::Ready { .. }) && !was_ready, || {
             format!("{:?}", slot.worker())
         })
@@ -181,7 +181,8 @@ fn the_next_deadline_is_the_earliest(settled: &Settled) -> Verdict {
     let deadlines = settled.supervisor.slots().filter_map(|slot| {
         let spare = slot.spare().and_then(|(_, phase)| phase.deadline());
         let retiring = slot.retiring().and_then(|(_, phase)| phase.deadline());
-        [slot.phase().deadline(), spare, retiring].into_iter().flatten().min()
+        let prepared = settled.record.of(slot.id()).and_then(Facts::spare_deadline);
+        [slot.phase().deadline(), spare, retiring, prepared].into_iter().flatten().min()
     });
     ensure(deadlines.min() == settled.supervisor.next_deadline(), || {
         format!("{:?}", settled.supervisor.next_deadline())

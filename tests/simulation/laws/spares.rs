@@ -32,8 +32,8 @@ pub const OF_SLOTS: &[Law<OfState>] = laws![
     a_spare_does_not_wait_for_longer_than_it_may,
 ];
 
-/// Beside a ready worker of a slot that is wanted up, one at most, of the revision that is due; and none while pm
-/// drains.
+/// Beside a worker of a slot that is wanted up, which has been ready for long enough or whose turn has come; one at
+/// most, of the revision that is due; and none while pm drains.
 fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
     answer.each_action(|action, record| {
         let Action::Prepare { worker, revision } = action else { return Ok(()) };
@@ -42,7 +42,7 @@ fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
         };
         let has_none = facts.others.spare.is_none();
         let is_next = worker.generation == facts.last_generation + 1;
-        let is_due = facts.spare_due() == SpareDue::One(revision);
+        let is_due = facts.spare_due(answer.now) == SpareDue::One(revision);
         let holds = is_due && has_none && is_next && !record.is_draining();
         ensure(holds, || format!("{action:?}: {facts:?}"))
     })
@@ -87,7 +87,7 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
         else {
             return Ok(());
         };
-        let is_wanted = facts.wants(spare);
+        let is_wanted = facts.wants(spare, answer.now);
         let is_over = answer.is(Event::Tick) && (spare.has_failed || spare.is_too_old(answer.now));
         let is_killed = answer.kills_slot(worker);
         forbid(life.is_unsignalled() && is_wanted && !is_over && !is_killed, || {
@@ -102,7 +102,7 @@ fn a_worker_that_was_replaced_serves_until_the_next_one_is_ready(answer: &Answer
     answer.each_signal_to_other(|worker, life, facts, _| {
         let serves = !facts.others.is_spare(worker) && life.is_unsignalled();
         let current = WorkerId { slot: worker.slot, generation: facts.generation };
-        let is_needed = facts.spare_due() == SpareDue::Any && !answer.is(Event::Listens(current));
+        let is_needed = facts.is_coming_up() && !answer.is(Event::Listens(current));
         forbid(serves && is_needed && !answer.kills_slot(worker), || {
             format!("{worker:?}: {facts:?}")
         })
@@ -252,12 +252,12 @@ fn the_phase_of_a_retiring_worker_is_the_truth(settled: &Settled) -> Verdict {
     })
 }
 
-/// At once, or by the tick at the end of a backoff.
+/// At once for a worker whose turn has come; else by the next tick, or by the tick at the end of a backoff.
 fn a_spare_is_there_where_it_is_due(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
-        let SpareDue::One(revision) = facts.spare_due() else { return Ok(()) };
+        let SpareDue::One(revision) = facts.spare_due(settled.now) else { return Ok(()) };
         let is_due = match facts.spare_failure(revision) {
-            None => true,
+            None => facts.others.has_turn || settled.is_tick(),
             Some(failed) => {
                 failed.next_at.is_some() && settled.is_tick() && settled.now >= failed.late_at
             }
@@ -269,7 +269,7 @@ fn a_spare_is_there_where_it_is_due(settled: &Settled) -> Verdict {
 fn a_spare_that_is_not_wanted_is_stopped(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let Some(spare) = &facts.others.spare else { return Ok(()) };
-        let is_wanted = facts.wants(spare);
+        let is_wanted = facts.wants(spare, settled.now);
         ensure(is_wanted || !spare.life.is_unsignalled(), || format!("{facts:?}"))
     })
 }
@@ -277,8 +277,8 @@ fn a_spare_that_is_not_wanted_is_stopped(settled: &Settled) -> Verdict {
 fn a_spare_that_waits_takes_its_turn(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let Some(spare) = &facts.others.spare else { return Ok(()) };
-        let is_due =
-            facts.spare_due() == SpareDue::One(spare.life.revision) && facts.others.has_turn;
+        let is_due = facts.spare_due(settled.now) == SpareDue::One(spare.life.revision)
+            && facts.others.has_turn;
         let is_free = facts.others.retiring.is_none();
         forbid(is_due && is_free && spare.waits(), || format!("{facts:?}"))
     })
@@ -287,7 +287,7 @@ fn a_spare_that_waits_takes_its_turn(settled: &Settled) -> Verdict {
 fn a_worker_that_was_replaced_is_stopped_once_the_next_one_is_ready(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let serves = facts.others.retiring.as_ref().is_some_and(Life::is_unsignalled);
-        forbid(serves && facts.spare_due() != SpareDue::Any, || format!("{facts:?}"))
+        forbid(serves && !facts.is_coming_up(), || format!("{facts:?}"))
     })
 }
 

@@ -285,7 +285,7 @@ impl Rig {
             for action in actions {
                 events.extend(self.carry_out(action).map(Some));
             }
-            self.record.settle();
+            self.record.settle(self.now);
         }
         self.coverage.count_situations(&self.record);
         Ok(())
