@@ -123,6 +123,10 @@ fn state(slot: &SlotStatus, status_now: Time, now: &Zoned) -> String {
         let pid = worker.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
         let _ = write!(text, ": generation {}{pid}", worker.generation);
     }
+    if let Some(retiring) = slot.retiring.as_ref().filter(|retiring| retiring.serving) {
+        let pid = retiring.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+        let _ = write!(text, "; generation {}{pid}, serves on", retiring.generation);
+    }
     if slot.failed_starts > 0 {
         let count = usize::try_from(slot.failed_starts).unwrap_or(usize::MAX);
         let _ = write!(text, ", after {} in a row", phrase::count(count, "failed start"));

@@ -145,12 +145,13 @@ fn up(slot: &Slot, view: View<'_>) -> State {
     }
 }
 
-/// It does not come up by itself.
+/// It does not come up by itself. The worker that was last started says why; one that it was to replace may have died
+/// after it.
 fn failed(slot: &Slot, view: View<'_>) -> State {
-    let status = view.slot(slot.id());
-    let name = status.as_ref().map_or("it", |status| &status.slot);
-    let last = status.as_ref().and_then(|status| status.last_death.as_ref());
-    let detail = match last {
+    let known = view.detail(slot.id());
+    let name = known.as_ref().map_or("it", |known| &known.status.slot);
+    let deaths = known.iter().flat_map(|known| &known.deaths);
+    let detail = match deaths.max_by_key(|death| death.generation) {
         Some(death) => death.words.clone(),
         None => format!("{name} did not come up"),
     };

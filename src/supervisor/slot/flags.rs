@@ -107,7 +107,7 @@ impl Slot {
     /// Whether it goes on by itself.
     pub(in super::super) fn going(&self) -> Going {
         if self.has_others() {
-            // They are being stopped.
+            // They are being stopped, or one of them serves.
             return Going::On;
         }
         match (self.phase, self.wanted) {

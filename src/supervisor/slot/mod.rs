@@ -122,7 +122,7 @@ impl Slot {
     pub fn holds_port(&self) -> bool {
         match (self.wanted, self.phase) {
             (_, Phase::Starting { .. } | Phase::Ready { .. }) => true,
-            (_, Phase::GivenUp) => false,
+            (_, Phase::GivenUp) => self.is_served_by_retiring(),
             (Wanted::Up, Phase::Stopping { .. } | Phase::Killing { .. }) => true,
             (Wanted::Up, Phase::Idle | Phase::Backoff { .. }) => true,
             (Wanted::Unset | Wanted::Down | Wanted::Ended(_) | Wanted::Gone, _) => false,

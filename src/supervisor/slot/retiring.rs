@@ -33,6 +33,11 @@ impl Retiring {
 }
 
 impl Slot {
+    /// True if the worker serves that was to be replaced.
+    pub(super) fn is_served_by_retiring(&self) -> bool {
+        self.retiring.as_ref().is_some_and(|retiring| retiring.phase == RetiringPhase::Serving)
+    }
+
     /// The worker from which the current one has taken over, if it is still there.
     pub fn retiring(&self) -> Option<(WorkerId, RetiringPhase)> {
         let retiring = self.retiring.as_ref()?;
@@ -63,8 +68,9 @@ impl Slot {
     ) {
         match news {
             News::Exited { exit, remains } => {
-                let crashed = Transition::Crashed { worker, exit, next: Next::Replaced };
-                actions.push(Action::Report(crashed));
+                let gave_up = self.phase == Phase::GivenUp;
+                let next = if gave_up { Next::GiveUp } else { Next::Replaced };
+                actions.push(Action::Report(Transition::Crashed { worker, exit, next }));
                 match remains {
                     Remains::Nothing => self.retiring = None,
                     // They were swept.
@@ -114,12 +120,12 @@ impl Slot {
         }
     }
 
-    /// It goes on serving while its successor is on its way.
+    /// It goes on serving while its successor is on its way, and if no successor comes up at all.
     pub(super) fn settle_retiring(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let is_succeeded = match self.phase {
-            Phase::Starting { .. } | Phase::Backoff { .. } => false,
+            Phase::Starting { .. } | Phase::Backoff { .. } | Phase::GivenUp => false,
             Phase::Stopping { .. } | Phase::Killing { .. } => false,
-            Phase::Idle | Phase::Ready { .. } | Phase::GivenUp => true,
+            Phase::Idle | Phase::Ready { .. } => true,
         };
         if is_succeeded || self.wanted != Wanted::Up {
             self.stop_retiring(now, actions);

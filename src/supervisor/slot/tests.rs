@@ -7,7 +7,7 @@ use super::super::backoff::Backoff;
 use super::super::event::{Action, Event, Next, Outcome, Transition, Wish};
 use super::super::ids::Exit;
 use super::super::phase::Phase;
-use super::super::policy::{MaxRestarts, Policy, Readiness, Restart};
+use super::super::policy::{MaxRestarts, Policy, Readiness, Restart, SpareRule};
 use super::super::test_table::{Table, at_exec, probed, respawn, slot, spawn, worker};
 
 #[test]
@@ -302,4 +302,19 @@ fn a_slot_that_has_given_up_holds_no_port() {
     assert!(table.at(0).holds_port());
     table.exited(worker(0, 1));
     assert!(matches!(table.phase(0), Phase::GivenUp) && !table.at(0).holds_port());
+}
+
+#[test]
+fn a_slot_that_has_given_up_holds_its_port_while_the_worker_serves_that_was_to_be_replaced() {
+    let backoff = Backoff { give_up_after: NonZeroU32::new(1), ..Backoff::default() };
+    let spare = SpareRule::ToReplace { within: Duration::from_secs(1) };
+    let mut table = Table::of(2, &Policy { backoff, spare, ..probed() });
+    table.on(Event::Ready(worker(0, 1)));
+    table.on(Event::Restart(slot(0)));
+    assert_eq!(table.on(Event::Waits(worker(0, 2))), [Action::Admit(worker(0, 2))]);
+    assert_eq!(table.exited(worker(0, 2)), []);
+    assert!(matches!(table.phase(0), Phase::GivenUp) && table.at(0).holds_port());
+    assert_eq!(table.exited(worker(0, 1)), []);
+    assert!(!table.at(0).holds_port());
+    assert_eq!(table.on(Event::Start(slot(0))), [spawn(0, 3)]);
 }

@@ -105,6 +105,36 @@ fn without_a_spare_a_restart_starts_the_next_worker_first() {
     run.pm.stop();
 }
 
+#[test]
+fn a_worker_serves_on_when_its_slot_gives_up_on_its_successor() {
+    if skip_without(&["python3".into()]) {
+        return;
+    }
+    let script = "
+own = bound(socket.AF_INET, '127.0.0.1')
+if int(os.environ['PM_GENERATION']) in (2, 3):
+    sys.exit(3)
+own.listen(128)
+serve(own)
+";
+    let run = python_with("backoff = { first = '1ms', give_up_after = 2 }\n", script);
+    let first = run.pm.wait_ready(1, 1);
+    let clients = Clients::of(loopback(&run));
+    clients.wait_answered(8);
+    let answer = run.api.command("restart", &[&name(&run)]);
+    answer.refuses(409, "exited 3");
+    let slot = run.api.slot(&name(&run));
+    assert_eq!(slot["phase"], "given_up");
+    assert_eq!(slot["retiring"]["serving"], true);
+    clients.wait_answered(8);
+    clients.end("a failed restart", 0);
+    assert!(get(loopback(&run)).unwrap().contains(&first.to_string()));
+    // Another one is tried, and is better.
+    assert_eq!(run.api.command("start", &[&name(&run)]).outcome(), "done");
+    eventually("the first worker is gone", || (!is_alive(first)).then_some(()));
+    run.pm.stop();
+}
+
 /// It closes its socket when it is asked to stop, and finishes what it has accepted.
 #[test]
 fn a_server_that_finishes_its_requests_loses_none_in_restarts_and_rolls() {

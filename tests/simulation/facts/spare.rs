@@ -117,6 +117,12 @@ impl Facts {
         self.wanted == Wanted::Up && !self.is_ready() && is_on_its_way
     }
 
+    /// True if the worker serves on that a spare has replaced: until the next one is ready, and also if none comes up.
+    pub fn needs_retiring(&self) -> bool {
+        let gave_up = self.wanted == Wanted::Up && self.has_given_up();
+        self.is_coming_up() || gave_up
+    }
+
     pub fn spare_due(&self, now: Instant) -> SpareDue {
         if self.wanted != Wanted::Up {
             return SpareDue::None;

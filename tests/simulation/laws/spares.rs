@@ -96,13 +96,13 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
     })
 }
 
-/// Or until that one listens. Also while the next one fails; but not in a slot that is wanted down, has ended or has
-/// given up.
+/// Or until that one listens. Also while the next one fails, and once the slot has given up on it; but not in a slot
+/// that is wanted down or has ended.
 fn a_worker_that_was_replaced_serves_until_the_next_one_is_ready(answer: &Answer) -> Verdict {
     answer.each_signal_to_other(|worker, life, facts, _| {
         let serves = !facts.others.is_spare(worker) && life.is_unsignalled();
         let current = WorkerId { slot: worker.slot, generation: facts.generation };
-        let is_needed = facts.is_coming_up() && !answer.is(Event::Listens(current));
+        let is_needed = facts.needs_retiring() && !answer.is(Event::Listens(current));
         forbid(serves && is_needed && !answer.kills_slot(worker), || {
             format!("{worker:?}: {facts:?}")
         })
@@ -287,7 +287,7 @@ fn a_spare_that_waits_takes_its_turn(settled: &Settled) -> Verdict {
 fn a_worker_that_was_replaced_is_stopped_once_the_next_one_is_ready(settled: &Settled) -> Verdict {
     settled.each_slot(|_, facts| {
         let serves = facts.others.retiring.as_ref().is_some_and(Life::is_unsignalled);
-        forbid(serves && !facts.is_coming_up(), || format!("{facts:?}"))
+        forbid(serves && !facts.needs_retiring(), || format!("{facts:?}"))
     })
 }
 

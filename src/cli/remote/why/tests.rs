@@ -3,6 +3,7 @@ use jiff::tz::TimeZone;
 
 use super::super::sample::{death, ready, slot, status};
 use super::*;
+use crate::wire::Retiring;
 
 fn now() -> Zoned {
     civil::date(2026, 11, 25).at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap()
@@ -59,6 +60,12 @@ fn each_phase_has_its_sentence() {
          `pm start jobs.2` tries again"
     );
     assert_eq!(next(), "setup.1 has ended since 11:59:00 (1m)");
+    let mut served = slot("web.1", Phase::GivenUp);
+    served.retiring = Some(Retiring { generation: 7, pid: Some(4700), serving: true });
+    assert_eq!(
+        first(served),
+        "web.1 has given up since 11:59:00 (1m); generation 7, pid 4700, serves on; `pm start web.1` tries again"
+    );
     let mut waiting = slot("web.1", Phase::Idle);
     waiting.waits_for = vec!["db".into()];
     assert_eq!(first(waiting), "web.1 waits for db since 11:59:00 (1m)");
