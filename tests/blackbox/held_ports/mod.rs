@@ -2,12 +2,13 @@
 //!
 //! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may
 //! come to its socket, [`passed`] sockets that pm opens, [`wanted`] when a port is let go, [`rights`] pm and workers of
-//! other users, [`spares`] the workers that wait to take over.
+//! other users, [`spares`] the workers that wait to take over, [`replaced`] what clients lose when workers are replaced.
 
 mod calls;
 mod clients;
 mod kills;
 mod passed;
+mod replaced;
 mod rights;
 mod spares;
 mod wanted;
@@ -24,7 +25,7 @@ use crate::support::waiting::eventually;
 
 /// A pm with its socket in a folder of its own.
 struct Run {
-    _folder: TempDir,
+    folder: TempDir,
     pm: Pm,
     api: Api,
 }
@@ -38,7 +39,7 @@ fn run(ports: usize, text: &str) -> Run {
     let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
     // The socket is made before.
     pm.says.wait_for("keeping");
-    Run { _folder: folder, pm, api: Api::at(&socket) }
+    Run { folder, pm, api: Api::at(&socket) }
 }
 
 /// Fixture workers that do this, on one held port.

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::clients::{Clients, get};
-use super::{Run, python, python_with, run};
+use super::{Run, python_with, run};
 use crate::support::pm::Pm;
 use crate::support::processes::{is_alive, send};
 use crate::support::run_mode::skip_without;
@@ -20,12 +20,12 @@ fn slow(millis: u64, more: &str) -> Run {
     run(1, &format!("[pool.POOL]\ncommand = '{command}'\nHELD\nspare = true\n{more}"))
 }
 
-fn name(run: &Run) -> String {
+pub fn name(run: &Run) -> String {
     run.pm.slot(1)
 }
 
 /// Waits for a spare that waits. Its generation and pid.
-fn wait_spare(run: &Run) -> (u64, Pid) {
+pub fn wait_spare(run: &Run) -> (u64, Pid) {
     eventually("a spare that waits", || {
         let slot = run.api.slot(&name(run));
         let spare = &slot["spare"];
@@ -35,7 +35,7 @@ fn wait_spare(run: &Run) -> (u64, Pid) {
     })
 }
 
-fn loopback(run: &Run) -> SocketAddr {
+pub fn loopback(run: &Run) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, run.pm.ports[0]).into()
 }
 
@@ -132,42 +132,6 @@ serve(own)
     // Another one is tried, and is better.
     assert_eq!(run.api.command("start", &[&name(&run)]).outcome(), "done");
     eventually("the first worker is gone", || (!is_alive(first)).then_some(()));
-    run.pm.stop();
-}
-
-/// It closes its socket when it is asked to stop, and finishes what it has accepted.
-#[test]
-fn a_server_that_finishes_its_requests_loses_none_in_restarts_and_rolls() {
-    if skip_without(&["python3".into()]) {
-        return;
-    }
-    let script = "
-import select, signal
-own = bound(socket.AF_INET, '127.0.0.1')
-own.listen(128)
-own.setblocking(False)
-woken, wake = os.pipe()
-signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b'x'))
-while not select.select([own, woken], [], [])[0].count(woken):
-    try:
-        client, _ = own.accept()
-    except BlockingIOError:
-        continue
-    client.settimeout(5)
-    client.recv(1000)
-    client.sendall(b'%d' % os.getpid())
-    client.close()
-";
-    let run = python(script);
-    run.pm.wait_ready(1, 1);
-    let clients = Clients::of(loopback(&run));
-    for n in 0..10 {
-        clients.wait_answered(8);
-        let body = serde_json::json!({ "slots": [name(&run)], "roll": n % 2 == 0 });
-        assert_eq!(run.api.post("/v1/restart", &body).outcome(), "done");
-    }
-    clients.wait_answered(8);
-    clients.end("restarts and rolls", 0);
     run.pm.stop();
 }
 
