@@ -55,6 +55,9 @@ pub struct PmStatus {
     pub plan: Option<String>,
     /// pm was asked to stop, or the run is over.
     pub draining: bool,
+    /// The plan allows `pm chaos` to kill its workers.
+    #[serde(default)]
+    pub chaos: bool,
 }
 
 /// What is known of one slot.

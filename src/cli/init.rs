@@ -176,7 +176,10 @@ mod tests {
             }
             let pool = "[pool.web]\ncommand = \"x\"\nports = 1\n";
             let text = match &line[2..] {
-                key if key.starts_with("sealed") || key.starts_with("log = { ring") => {
+                key if ["sealed", "chaos", "log = { ring"]
+                    .iter()
+                    .any(|of_file| key.starts_with(of_file)) =>
+                {
                     format!("{key}\n{pool}")
                 }
                 key => format!("{pool}{key}\n"),

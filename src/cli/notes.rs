@@ -8,8 +8,8 @@ mod remote;
 use std::fmt::Write as _;
 
 pub use self::remote::{
-    ATTACH, EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP, WAIT,
-    WHY,
+    ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP,
+    WAIT, WHY,
 };
 use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
@@ -153,6 +153,7 @@ pub fn of(command: &str) -> &'static Notes {
         "stop" => &STOP,
         "restart" => &RESTART,
         "kill" => &KILL,
+        "chaos" => &CHAOS,
         "attach" => &ATTACH,
         "scale" => &SCALE,
         "wait" => &WAIT,

@@ -91,7 +91,12 @@ impl CommandLinePool {
             label: LabelStyle::default(),
         };
         let pool = Pool::new(name, spec, self.policy, StopSpec::default());
-        Ok(Plan { pools: vec![pool], sealed: false, ring_bytes: defaults::RING_BYTES })
+        Ok(Plan {
+            pools: vec![pool],
+            sealed: false,
+            chaos: false,
+            ring_bytes: defaults::RING_BYTES,
+        })
     }
 
     fn slots(&self) -> Result<SlotsSpec, PlanError> {

@@ -72,6 +72,8 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// All processes live in a pid namespace, which the kernel ends as a whole.
     pub sealed: bool,
+    /// `pm chaos` may kill its workers.
+    pub chaos: bool,
     /// The last lines of all workers are kept in memory, in at most this many bytes.
     pub ring_bytes: u64,
 }

@@ -149,6 +149,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         return findings.finish(Plan {
             pools: Vec::new(),
             sealed: false,
+            chaos: false,
             ring_bytes: defaults::RING_BYTES,
         });
     }
@@ -159,7 +160,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.finish(Plan { pools, sealed: false, ring_bytes: defaults::RING_BYTES })
+    findings.finish(Plan { pools, sealed: false, chaos: false, ring_bytes: defaults::RING_BYTES })
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.

@@ -153,6 +153,7 @@ impl Reactor {
                 started_at: self.control.started_at.unwrap_or_else(|| self.clock.time()),
                 plan: self.control.plan.clone(),
                 draining: self.supervisor.is_draining(),
+                chaos: self.control.allows_chaos,
             },
             slots: sampling.slots.iter().filter_map(of_slot).collect(),
         }

@@ -129,10 +129,12 @@ impl Reactor {
     }
 
     fn take_in(&mut self, plan: Plan) -> io::Result<Revised> {
-        let Self { slots, supervisor, health, output, poller, .. } = self;
+        let Self { slots, supervisor, health, output, poller, control, .. } = self;
+        let allows_chaos = plan.chaos;
         let ring_bytes = usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX);
         let revised = slots.take_in(plan, supervisor, health, &mut poller.registrar())?;
         output.resize_ring(ring_bytes);
+        control.allows_chaos = allows_chaos;
         Ok(revised)
     }
 

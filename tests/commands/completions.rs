@@ -31,7 +31,7 @@ fn bash_completes_commands_options_and_the_command_after_two_dashes() {
         tool(Command::new("bash").args(["--norc", "-c", &asked])).map(|said| said.stdout)
     };
     for (words, expected) in [
-        ("pm ch", "check"),
+        ("pm che", "check"),
         ("pm run --give", "--give-up-after"),
         ("pm run --restart on", "on-failure"),
         ("pm run --ports ''", ""),

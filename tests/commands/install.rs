@@ -16,6 +16,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/bash-completion/completions/pm",
         "usr/share/fish/vendor_completions.d/pm.fish",
         "usr/share/man/man1/pm-attach.1",
+        "usr/share/man/man1/pm-chaos.1",
         "usr/share/man/man1/pm-check.1",
         "usr/share/man/man1/pm-completions.1",
         "usr/share/man/man1/pm-events.1",

@@ -110,7 +110,10 @@ impl Host for FakeHost {
 
 /// A whole file: these lines as those of a pool `web` that has a command, or as they are if the first names a table.
 pub fn whole(lines: &str) -> String {
-    if lines.starts_with('[') || lines.starts_with("pool") || lines.starts_with("sealed") {
+    if lines.starts_with('[')
+        || lines.starts_with("pool")
+        || ["sealed", "chaos"].iter().any(|key| lines.starts_with(key))
+    {
         return format!("{lines}\n");
     }
     let own = lines.split("\n[").next().unwrap_or_default();

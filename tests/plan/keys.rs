@@ -72,6 +72,14 @@ fn a_sealed_plan_is_sealed() {
 }
 
 #[test]
+fn a_plan_allows_chaos_only_if_it_says_so() {
+    for (line, is_allowed) in [("", false), ("chaos = false\n", false), ("chaos = true\n", true)] {
+        let plan = FakeHost::as_root().pm_toml(&format!("{line}[pool.web]\ncommand = 'x'\n"));
+        assert_eq!(plan.unwrap().chaos, is_allowed, "{line}");
+    }
+}
+
+#[test]
 fn the_lines_of_all_workers_have_their_memory() {
     let rings = [
         ("", 4 << 20),
@@ -90,7 +98,7 @@ fn the_lines_of_all_workers_have_their_memory() {
 #[test]
 fn every_key_of_the_schema_has_a_row() {
     let schema = pm::plan::pm_toml::schema();
-    let mut keys = BTreeSet::from(["pool".to_owned(), "sealed".to_owned()]);
+    let mut keys = BTreeSet::from(["pool", "sealed", "chaos"].map(str::to_owned));
     collect(&schema, &schema["$defs"]["LinesTable"], "log.", &mut keys);
     collect(&schema, &schema["$defs"]["PoolTable"], "", &mut keys);
     let known: BTreeSet<_> = rows().map(|row| row.key.to_owned()).collect();

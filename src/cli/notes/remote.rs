@@ -112,6 +112,31 @@ pub const KILL: Notes = Notes {
     ],
 };
 
+pub const CHAOS: Notes = Notes {
+    paragraphs: &[
+        "Faults come at random, on average as often as was asked for, each to one of the workers that are ready. After \
+         the last one it waits up to a minute until all are ready again.",
+        "The gap of a killed or hung worker lasts from the signal until the next one is ready, that of a stopped one \
+         from its end. READY is the part of the time in which there was a ready worker.",
+        "pm notices a hang by `alive`. A worker that it does not notice continues after --hang-for, and at the end.",
+        "The file has to say `chaos = true`; --yes does without. --seed causes the same faults again.",
+    ],
+    examples: &[
+        ("pm chaos --kill 1/20s --stop 1/1m --for 5m", ""),
+        ("pm chaos web --hang 1/30s --yes", "does `alive` notice a worker that hangs?"),
+    ],
+    exit_status: &[
+        (Status::Is(STOPPED), "every slot has come back"),
+        (Status::Is(NOT_SO), "a slot has not; or pm does not answer, or ends before it has"),
+        (
+            Status::Is(BAD_USAGE),
+            "wrong command line, no such slot, no ready worker, or no chaos is wanted there",
+        ),
+        UNREADABLE,
+        NONE_RUNS,
+    ],
+};
+
 pub const ATTACH: Notes = Notes {
     paragraphs: &[
         "The pool needs `pty = true`. Ctrl-C and all other keys go to the worker, but for the one that detaches; pressed \

@@ -7,6 +7,7 @@
 
 pub mod args;
 mod attach;
+mod chaos;
 mod commands;
 mod deadline;
 mod events;
@@ -37,6 +38,7 @@ pub fn remote(command: &RemoteCommand) -> Ending {
         RemoteCommand::Stop(args) => commands::stop(args),
         RemoteCommand::Restart(args) => commands::restart(args),
         RemoteCommand::Kill(args) => commands::kill(args),
+        RemoteCommand::Chaos(args) => chaos::chaos(args),
         RemoteCommand::Attach(args) => attach::attach(args),
         RemoteCommand::Scale(args) => commands::scale(args),
         RemoteCommand::Wait(args) => wait::wait(args),

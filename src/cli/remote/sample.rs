@@ -95,6 +95,7 @@ pub fn status() -> Status {
         started_at: Time("2026-11-23T09:00:00.000Z".parse().unwrap()),
         plan: Some("pm.toml".into()),
         draining: false,
+        chaos: false,
     };
     let slots = vec![web_1, web_2, web_3, jobs_1, jobs_2, setup_1];
     Status { seq: 1042, now: time("12:00:00"), pm, slots }

@@ -61,6 +61,9 @@ table! {
         /// All processes live in a pid namespace: none outlives pm, even if all of pm is killed at once.
         #[schemars(extend("default" = false))]
         pub sealed: Field<bool>,
+        /// `pm chaos` may kill workers on purpose.
+        #[schemars(extend("default" = false))]
+        pub chaos: Field<bool>,
         /// The lines of all workers.
         pub log: Field<LinesTable>,
     }

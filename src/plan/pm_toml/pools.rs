@@ -42,6 +42,7 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
     Plan {
         pools,
         sealed: file.sealed.value().is_some_and(|sealed| *sealed),
+        chaos: file.chaos.value().is_some_and(|chaos| *chaos),
         ring_bytes: ring.map_or(defaults::RING_BYTES, |size| size.0),
     }
 }

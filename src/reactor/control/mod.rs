@@ -78,6 +78,8 @@ pub struct Control {
     pub samples: Samples,
     /// The file that the plan was made from.
     pub plan: Option<String>,
+    /// It allows `pm chaos` to kill its workers.
+    pub allows_chaos: bool,
     pub started_at: Option<Time>,
     /// Why there is no socket where one should be.
     pub refused: Option<ControlSocketError>,

@@ -2,6 +2,7 @@
 
 mod attach;
 mod changes;
+mod chaos;
 mod completions;
 mod finding;
 mod logs;

@@ -2,7 +2,8 @@
 //!
 //! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may
 //! come to its socket, [`passed`] sockets that pm opens, [`wanted`] when a port is let go, [`rights`] pm and workers of
-//! other users, [`spares`] the workers that wait to take over, [`replaced`] what clients lose when workers are replaced.
+//! other users, [`spares`] the workers that wait to take over, [`replaced`] what clients lose when workers are
+//! replaced.
 
 mod calls;
 mod clients;

@@ -132,6 +132,17 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "chaos",
+        // `keys.rs` has what it makes of the plan.
+        right: &[("chaos = true\n[pool.web]\ncommand = 'x'", |pool| {
+            assert_eq!(pool.name, "web");
+        })],
+        wrong: &[
+            "chaos = 'yes'\n[pool.web]\ncommand = 'x'",
+            "[pool.web]\ncommand = 'x'\nchaos = true",
+        ],
+    },
+    Row {
         key: "sealed",
         // `keys.rs` has what it makes of the plan.
         right: &[("sealed = true\n[pool.web]\ncommand = 'x'", |pool| {

@@ -1,8 +1,9 @@
 //! The command line of the commands that talk to a running pm.
 //!
-//! [`looking`] has those that change nothing, [`changing`] the others.
+//! [`looking`] has those that change nothing, [`chaos`] those of `pm chaos`, [`changing`] the others.
 
 mod changing;
+mod chaos;
 mod looking;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use self::changing::{
     AttachArgs, DetachKey, KillArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs,
     StopArgs, WaitArgs,
 };
+pub use self::chaos::{ChaosArgs, Rate, rate};
 pub use self::looking::{EventsArgs, LogsArgs, LsArgs, StatusArgs, WhyArgs};
 use crate::cli::args::ColourArgs;
 use crate::cli::notes;
@@ -45,6 +47,9 @@ pub enum RemoteCommand {
     /// Send a signal to workers; a slot that is wanted gets a new one
     #[command(after_help = notes::KILL.after_help())]
     Kill(KillArgs),
+    /// Kill workers at random for a while, and print what it has cost
+    #[command(after_help = notes::CHAOS.after_help())]
+    Chaos(ChaosArgs),
     /// Type on the terminal of a worker, and see what it writes
     #[command(after_help = notes::ATTACH.after_help())]
     Attach(AttachArgs),
