@@ -58,6 +58,7 @@ help:
 	@echo "make bench-peers       respawn, idle, memory, start and stop beside other process managers that are installed"
 	@echo "make bench-held        servers that are killed on held ports, with spares and without, beside plain ports; an hour"
 	@echo "make plots             the results of both as SVG files in docs/plots"
+	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
@@ -181,6 +182,11 @@ bench-peers:
 .PHONY: bench-held
 bench-held: deno-at-hand
 	cargo bench --locked --bench held
+
+# The session at the top of the README. Needs tmux.
+.PHONY: recording
+recording: build deno-at-hand
+	deno run --allow-run --allow-read --allow-write --allow-env scripts/record.ts target/release/pm docs/pictures/session.svg
 
 # From what the benchmarks have left in target/bench.
 .PHONY: plots
