@@ -59,6 +59,7 @@ help:
 	@echo "make bench-held        servers that are killed on held ports, with spares and without, beside plain ports; an hour"
 	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
+	@echo "make growing           what more workers and machines are worth: the figures and plots of docs/growing.md"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
@@ -187,6 +188,11 @@ bench-held: deno-at-hand
 .PHONY: recording
 recording: build deno-at-hand
 	deno run --allow-run --allow-read --allow-write --allow-env scripts/record.ts target/release/pm docs/pictures/session.svg
+
+# The figures and pictures of docs/growing.md: a model, so the same on each machine.
+.PHONY: growing
+growing: deno-at-hand
+	deno run --allow-write scripts/growing.ts docs/plots
 
 # From what the benchmarks have left in target/bench.
 .PHONY: plots
