@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.deno/bin:$(PATH)
 unexport DENO_SERVE_ADDRESS
 
 TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/typescript/*.ts)
-SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo scripts/demo_held
+SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo scripts/demo_held scripts/package
 # Deno's fetch would use the proxy of the environment for loopback too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
@@ -59,6 +59,7 @@ help:
 	@echo "make bench-held        servers that are killed on held ports, with spares and without, beside plain ports; an hour"
 	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
+	@echo "make package           a static binary, a .deb and an image, the same bytes each time: docs/packages.md"
 	@echo "make growing           what more workers and machines are worth: the figures and plots of docs/growing.md"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
@@ -188,6 +189,11 @@ bench-held: deno-at-hand
 .PHONY: recording
 recording: build deno-at-hand
 	deno run --allow-run --allow-read --allow-write --allow-env scripts/record.ts target/release/pm docs/pictures/session.svg
+
+# What is released, in target/dist: docs/packages.md.
+.PHONY: package
+package:
+	scripts/package
 
 # The figures and pictures of docs/growing.md: a model, so the same on each machine.
 .PHONY: growing

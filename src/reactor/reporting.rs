@@ -267,6 +267,7 @@ impl Reactor {
         let mut facts = self.slots.facts(worker, at.now);
         if let Some(slot) = self.supervisor.slot(worker.slot) {
             facts.successor = slot.successor_of(worker);
+            facts.is_alone = slot.workers().all(|other| other == worker);
         }
         let (slot, time) = (facts.name.clone(), self.clock.time());
         let report = Report::of_worker(at, facts, event);

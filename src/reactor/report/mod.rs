@@ -64,6 +64,8 @@ pub struct WorkerFacts {
     pub age: Duration,
     /// The number of the worker after it.
     pub successor: u64,
+    /// No other worker of its slot is there.
+    pub is_alone: bool,
 }
 
 /// What happened to a worker.

@@ -337,6 +337,7 @@ impl Record {
             pid: record.pid,
             age: record.age(now),
             successor: worker.generation + 1,
+            is_alone: true,
         }
     }
 

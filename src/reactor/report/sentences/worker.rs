@@ -18,6 +18,11 @@ use crate::sys::proc::{ProcessInfo, SignalState};
 /// One line names at most this many processes.
 const NAMED_MAX: usize = 3;
 
+/// `web.2`, or `web.2 (generation 4)` if its slot has another worker too.
+fn one_of(WorkerFacts { id, name, is_alone, .. }: &WorkerFacts) -> String {
+    if *is_alone { name.clone() } else { format!("{name} (generation {})", id.generation) }
+}
+
 /// What happened to a worker. Its slot's name comes first.
 pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
     let name = &worker.name;
@@ -63,14 +68,16 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
         WorkerEvent::GraceOver { grace, members } => {
             let members =
                 if members.is_empty() { String::new() } else { format!(": {}", list(members)) };
-            format!("{name} did not stop within {}{members}; killing it", words(*grace))
+            let one = one_of(worker);
+            format!("{one} did not stop within {}{members}; killing it", words(*grace))
         }
         WorkerEvent::StillStopping { members, left } => {
-            format!("{name} is still stopping: {}; SIGKILL in {}", list(members), words(*left))
+            let one = one_of(worker);
+            format!("{one} is still stopping: {}; SIGKILL in {}", list(members), words(*left))
         }
         WorkerEvent::StillKilling { members, may_leave } => {
             let leave = if *may_leave { "; Ctrl-C or SIGTERM leaves it behind" } else { "" };
-            format!("{name} is still there after SIGKILL: {}{leave}", list(members))
+            format!("{} is still there after SIGKILL: {}{leave}", one_of(worker), list(members))
         }
         WorkerEvent::KeptDead(tracer) => {
             let own = worker.pid.map(|pid| format!("its pid {pid}")).unwrap_or("it".into());
@@ -91,7 +98,7 @@ pub fn sentence(worker: &WorkerFacts, event: &WorkerEvent) -> String {
 }
 
 fn ready(worker: &WorkerFacts) -> String {
-    let WorkerFacts { id, name, port, pid, age, successor: _ } = worker;
+    let WorkerFacts { id, name, port, pid, age, .. } = worker;
     let on = port.map(|port| format!(" on {}", phrase::ports(&[port]))).unwrap_or_default();
     let pid = pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
     format!("{name} is ready{on} after {} ({pid}generation {})", words(*age), id.generation)

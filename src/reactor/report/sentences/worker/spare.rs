@@ -6,7 +6,7 @@ use crate::plan::text::duration::words;
 use crate::reactor::report::{SpareEnd, WorkerFacts};
 
 pub fn waits(worker: &WorkerFacts) -> String {
-    let WorkerFacts { id, name, port: _, pid, age, successor: _ } = worker;
+    let WorkerFacts { id, name, pid, age, .. } = worker;
     let (age, pid) = (words(*age), pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default());
     format!("{name}: a spare waits at its port after {age} ({pid}generation {})", id.generation)
 }

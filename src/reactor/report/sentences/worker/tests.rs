@@ -22,6 +22,7 @@ fn worker() -> WorkerFacts {
         pid: Some(Pid::from_raw(4711)),
         age: Duration::from_millis(2_100),
         successor: 8,
+        is_alone: true,
     }
 }
 
@@ -156,6 +157,12 @@ fn what_delays_a_stop_is_named_up_to_a_few() {
     assert_eq!(
         said(WorkerEvent::GraceOver { grace, members: Vec::new() }),
         "web.2 did not stop within 5s; killing it"
+    );
+    let event = WorkerEvent::GraceOver { grace, members: Vec::new() };
+    let one_of_two = What::Worker(WorkerFacts { is_alone: false, ..worker() }, event);
+    assert_eq!(
+        super::super::of(&one_of_two),
+        "web.2 (generation 7) did not stop within 5s; killing it"
     );
     assert_eq!(
         said(WorkerEvent::StillStopping { members: members.clone(), left }),
