@@ -11,6 +11,8 @@ pub use self::remote::{
     ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP,
     WAIT, WHY,
 };
+#[cfg(feature = "top")]
+pub use self::remote::TOP;
 use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
 
@@ -161,6 +163,8 @@ pub fn of(command: &str) -> &'static Notes {
         "reload" => &RELOAD,
         "shutdown" => &SHUTDOWN,
         "ls" => &LS,
+        #[cfg(feature = "top")]
+        "top" => &TOP,
         "check" => &CHECK,
         "init" => &INIT,
         "schema" => &SCHEMA,

@@ -175,7 +175,7 @@ impl AsFd for ControlSocket {
 impl Peer {
     /// # Errors
     /// ENOTCONN: it is not connected.
-    fn of(connection: &impl AsFd) -> Result<Self, Errno> {
+    pub fn of(connection: &impl AsFd) -> Result<Self, Errno> {
         let peer = getsockopt(connection, sockopt::PeerCredentials)?;
         let pid = (peer.pid() > 0).then(|| Pid::from_raw(peer.pid()));
         Ok(Self { uid: peer.uid(), gid: peer.gid(), pid })

@@ -241,3 +241,21 @@ pub const LS: Notes = Notes {
         (Status::Is(BROKEN), "the folder of the links is not one of this user alone"),
     ],
 };
+
+#[cfg(feature = "top")]
+pub const TOP: Notes = Notes {
+    paragraphs: &[
+        "It shows what pm is at, and its end stops nothing. `?` lists the keys; `:` takes the commands of pm.",
+        "CPU and MEM are of all processes of the worker, over the last seconds.",
+        "NO_COLOR and --color never leave out colours. The mouse stays with the terminal, unless `m` takes it.",
+        "If pm ends, the last screen stays, and it goes on with the next pm.",
+    ],
+    examples: &[("pm top", ""), ("pm top web --ascii", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "left by q or Ctrl-C"),
+        SILENT,
+        (Status::Is(BAD_USAGE), "wrong command line, no such slot, or no terminal"),
+        UNREADABLE,
+        NONE_RUNS,
+    ],
+};

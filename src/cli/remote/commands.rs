@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::args::{
-    KillArgs, PatienceArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs, StopArgs,
-    TargetArgs,
+    KillArgs, PatienceArgs, ReloadArgs, RemoteCommand, RestartArgs, ScaleArgs, ShutdownArgs,
+    StartArgs, StopArgs, TargetArgs,
 };
 use super::failure::Failure;
 use super::print::{Printer, printable, stderr_line};
@@ -29,24 +29,62 @@ use crate::wire::{
 /// A grace is not longer, so pm has done everything by then.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What a command that changes something sends to pm; `None` for the other commands.
+pub fn request(command: &RemoteCommand) -> Option<Request> {
+    use RemoteCommand as Remote;
+    let of_command = |path: &str, command: &Command, patience: &PatienceArgs| {
+        Request::post(path, command).within(patience.timeout())
+    };
+    Some(match command {
+        Remote::Start(args) => of_command("/v1/start", &start_body(args), &args.patience),
+        Remote::Stop(args) => of_command("/v1/stop", &stop_body(args), &args.patience),
+        Remote::Restart(args) => of_command("/v1/restart", &restart_body(args), &args.patience),
+        Remote::Kill(args) => Request::post("/v1/kill", &kill_body(args)),
+        Remote::Scale(args) => {
+            Request::post("/v1/scale", &scale_body(args)).within(args.patience.timeout())
+        }
+        Remote::Reload(args) => Request::post("/v1/reload", &Reload { dry_run: args.dry_run }),
+        Remote::Shutdown(args) => shutdown_request(args),
+        Remote::Status(_)
+        | Remote::Why(_)
+        | Remote::Logs(_)
+        | Remote::Attach(_)
+        | Remote::Wait(_)
+        | Remote::Events(_)
+        | Remote::Ls(_) => return None,
+        #[cfg(feature = "top")]
+        Remote::Top(_) => return None,
+    })
+}
+
 /// # Errors
 /// If the slots are not ready in time.
 pub fn start(args: &StartArgs) -> Result<u8, Failure> {
-    command("/v1/start", &args.target, &args.patience, &of_slots(&args.slots.slots, &args.patience))
+    command("/v1/start", &args.target, &args.patience, &start_body(args))
+}
+
+fn start_body(args: &StartArgs) -> Command {
+    of_slots(&args.slots.slots, &args.patience)
 }
 
 /// # Errors
 /// If the slots are not stopped in time.
 pub fn stop(args: &StopArgs) -> Result<u8, Failure> {
-    let command = Command { now: args.now, ..of_slots(&args.slots.slots, &args.patience) };
-    self::command("/v1/stop", &args.target, &args.patience, &command)
+    command("/v1/stop", &args.target, &args.patience, &stop_body(args))
+}
+
+fn stop_body(args: &StopArgs) -> Command {
+    Command { now: args.now, ..of_slots(&args.slots.slots, &args.patience) }
 }
 
 /// # Errors
 /// If the new workers are not ready in time.
 pub fn restart(args: &RestartArgs) -> Result<u8, Failure> {
-    let command = Command { roll: args.roll, ..of_slots(&args.slots.slots, &args.patience) };
-    self::command("/v1/restart", &args.target, &args.patience, &command)
+    command("/v1/restart", &args.target, &args.patience, &restart_body(args))
+}
+
+fn restart_body(args: &RestartArgs) -> Command {
+    Command { roll: args.roll, ..of_slots(&args.slots.slots, &args.patience) }
 }
 
 fn of_slots(slots: &[String], patience: &PatienceArgs) -> Command {
@@ -79,7 +117,7 @@ fn command(
 /// # Errors
 /// If there is no such slot or signal, or no worker.
 pub fn kill(args: &KillArgs) -> Result<u8, Failure> {
-    let kill = Kill { slots: args.slots.slots.clone(), signal: args.signal.clone() };
+    let kill = kill_body(args);
     let session = Session::of(&args.target.place)?;
     let (done, text) = session.ask::<Done>(&Request::post("/v1/kill", &kill))?;
     let (sent, not_sent): (Vec<_>, Vec<_>) =
@@ -97,16 +135,15 @@ pub fn kill(args: &KillArgs) -> Result<u8, Failure> {
     Ok(if sent.is_empty() { NOT_SO } else { STOPPED })
 }
 
+fn kill_body(args: &KillArgs) -> Kill {
+    Kill { slots: args.slots.slots.clone(), signal: args.signal.clone() }
+}
+
 /// # Errors
 /// If the pools do not have that many ready workers in time, or cannot have them.
 pub fn scale(args: &ScaleArgs) -> Result<u8, Failure> {
-    let pools: BTreeMap<_, _> = args.pools.iter().cloned().collect();
-    let names = pools.keys().cloned().collect();
-    let scale = Scale {
-        pools,
-        wait: args.patience.wait(),
-        timeout_seconds: args.patience.timeout().as_secs_f64(),
-    };
+    let scale = scale_body(args);
+    let names = scale.pools.keys().cloned().collect();
     let session = Session::of(&args.target.place)?;
     let request = Request::post("/v1/scale", &scale).within(args.patience.timeout());
     if scale.wait == WaitFor::Nothing {
@@ -116,6 +153,14 @@ pub fn scale(args: &ScaleArgs) -> Result<u8, Failure> {
     let mut progress = Progress::after(&session, &status, Shown::Pools(names))?;
     let (done, text) = progress.until_answer(&session, &request)?;
     print(&done, &text, &args.target)
+}
+
+fn scale_body(args: &ScaleArgs) -> Scale {
+    Scale {
+        pools: BTreeMap::from_iter(args.pools.iter().cloned()),
+        wait: args.patience.wait(),
+        timeout_seconds: args.patience.timeout().as_secs_f64(),
+    }
 }
 
 /// # Errors
@@ -148,7 +193,7 @@ fn warn(pm: &PmStatus) {
 /// If pm refuses it.
 pub fn shutdown(args: &ShutdownArgs) -> Result<u8, Failure> {
     let session = Session::of(&args.target.place)?;
-    let request = Request::post("/v1/shutdown", &Shutdown { now: args.now }).within(DAY);
+    let request = shutdown_request(args);
     let (status, _) = session.status(&[])?;
     let mut progress = Progress::after(&session, &status, Shown::All)?;
     let is_shown = progress.is_shown();
@@ -166,6 +211,10 @@ pub fn shutdown(args: &ShutdownArgs) -> Result<u8, Failure> {
     }
     printer.flush()?;
     Ok(STOPPED)
+}
+
+fn shutdown_request(args: &ShutdownArgs) -> Request {
+    Request::post("/v1/shutdown", &Shutdown { now: args.now }).within(DAY)
 }
 
 fn without_wait(session: &Session, request: &Request, target: &TargetArgs) -> Result<u8, Failure> {

@@ -3,7 +3,7 @@
 //!
 //! [`args`] is their command line, [`target`] finds the socket, [`session`] asks, [`failure`] has what can go wrong and
 //! its exit status. [`progress`] shows what happens while a command waits. [`print`] and [`times`] are for all; each
-//! command has a file, those that change something are in [`commands`].
+//! command has a file, those that change something are in [`commands`]; `pm top` has the folder `top`.
 
 pub mod args;
 mod attach;
@@ -22,6 +22,8 @@ mod session;
 mod status;
 pub mod target;
 mod times;
+#[cfg(feature = "top")]
+mod top;
 mod wait;
 mod why;
 
@@ -45,6 +47,8 @@ pub fn remote(command: &RemoteCommand) -> Ending {
         RemoteCommand::Events(args) => events::events(args),
         RemoteCommand::Reload(args) => commands::reload(args),
         RemoteCommand::Shutdown(args) => commands::shutdown(args),
+        #[cfg(feature = "top")]
+        RemoteCommand::Top(args) => top::top(args),
         RemoteCommand::Ls(args) => ls::ls(args),
     };
     match result {

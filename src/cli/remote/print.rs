@@ -131,7 +131,7 @@ pub fn tame(line: &str, paint: Paint) -> String {
 }
 
 /// Takes a control sequence (ECMA-48) whose ESC is taken already; gives it back if it sets colours.
-fn sequence(rest: &mut std::str::Chars<'_>) -> Option<String> {
+pub fn sequence(rest: &mut std::str::Chars<'_>) -> Option<String> {
     match rest.next()? {
         '[' => {
             let mut style = String::from("\u{1b}[");

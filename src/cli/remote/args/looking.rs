@@ -4,6 +4,10 @@ use clap::ValueHint;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use super::TargetArgs;
+#[cfg(feature = "top")]
+use super::PlaceArgs;
+#[cfg(feature = "top")]
+use crate::cli::args::ColourArgs;
 use crate::wire::Phase;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -113,6 +117,22 @@ pub struct LsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(feature = "top")]
+#[derive(Clone, Debug, clap::Args)]
+pub struct TopArgs {
+    /// Only these: a pool, a slot as web.2, or a port as :8081
+    #[arg(value_name = "SEL", value_hint = ValueHint::Other)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub slots: Vec<String>,
+    /// Draw with ASCII characters only [default: where the locale has no UTF-8]
+    #[arg(long)]
+    pub ascii: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub colour: ColourArgs,
 }
 
 /// A number of lines, or `all`.

@@ -17,6 +17,8 @@ pub use self::changing::{
     StopArgs, WaitArgs,
 };
 pub use self::chaos::{ChaosArgs, Rate, rate};
+#[cfg(feature = "top")]
+pub use self::looking::TopArgs;
 pub use self::looking::{EventsArgs, LogsArgs, LsArgs, StatusArgs, WhyArgs};
 use crate::cli::args::ColourArgs;
 use crate::cli::notes;
@@ -68,9 +70,38 @@ pub enum RemoteCommand {
     /// Stop all workers and end pm
     #[command(aliases = ["down", "quit"], after_help = notes::SHUTDOWN.after_help())]
     Shutdown(ShutdownArgs),
+    /// Show the slots and their lines on the whole terminal, as they change
+    #[cfg(feature = "top")]
+    #[command(aliases = ["monit", "tui"], after_help = notes::TOP.after_help())]
+    Top(TopArgs),
     /// List every running pm of this user
     #[command(after_help = notes::LS.after_help())]
     Ls(LsArgs),
+}
+
+#[cfg(feature = "top")]
+impl RemoteCommand {
+    /// Which pm it talks to, if it is one.
+    pub fn place(&self) -> Option<&PlaceArgs> {
+        let target = match self {
+            Self::Status(args) => &args.target,
+            Self::Why(args) => &args.target,
+            Self::Logs(args) => &args.target,
+            Self::Start(args) => &args.target,
+            Self::Stop(args) => &args.target,
+            Self::Restart(args) => &args.target,
+            Self::Kill(args) => &args.target,
+            Self::Attach(args) => return Some(&args.place),
+            Self::Scale(args) => &args.target,
+            Self::Wait(args) => &args.target,
+            Self::Events(args) => &args.target,
+            Self::Reload(args) => &args.target,
+            Self::Shutdown(args) => &args.target,
+            Self::Top(args) => return Some(&args.place),
+            Self::Ls(_) => return None,
+        };
+        Some(&target.place)
+    }
 }
 
 /// Which pm a command talks to.

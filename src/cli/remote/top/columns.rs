@@ -1,0 +1,242 @@
+//! The columns of the table: what stands in each, and which of them fit. They drop one after another; PHASE and SLOT
+//! stay, and no word is cut.
+
+use std::time::Duration;
+
+use super::super::status::row;
+use super::super::times::{between, short};
+use super::line;
+use super::state::slots::{SortBy, ready_in};
+use super::state::{Glyphs, State};
+use crate::wire::{Death, Phase, SlotStatus, Wanted};
+
+/// A column with the text of each row.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub by: SortBy,
+    pub align: Align,
+    /// It has at least so many columns of the screen.
+    pub least: usize,
+    /// Columns of the graph that follows each text; 0: none.
+    pub graph: usize,
+    pub cells: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// What is left out step by step, so that the table fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Drop {
+    Nothing,
+    MemoryGraph,
+    ReadyIn,
+    LongGraph,
+    Generation,
+    Words,
+    CpuGraph,
+    Memory,
+    Pid,
+    Cpu,
+    Restarts,
+    Up,
+    Port,
+    Last,
+}
+
+const DROPS: [Drop; 14] = [
+    Drop::Nothing,
+    Drop::MemoryGraph,
+    Drop::ReadyIn,
+    Drop::LongGraph,
+    Drop::Generation,
+    Drop::Words,
+    Drop::CpuGraph,
+    Drop::Memory,
+    Drop::Pid,
+    Drop::Cpu,
+    Drop::Restarts,
+    Drop::Up,
+    Drop::Port,
+    Drop::Last,
+];
+
+/// What stands before the first column: the mark, and which row is selected.
+pub const GUTTER: usize = 3;
+const GAP: usize = 2;
+/// Below this width PHASE has a gap of one.
+const WIDE: usize = 100;
+const LONG_GRAPH: usize = super::state::slots::SAMPLES;
+const SHORT_GRAPH: usize = 5;
+/// `starting 28s` with its sign, so that the table does not jump with the seconds.
+const PHASE_LEAST: usize = 14;
+
+impl Column {
+    /// With the graph.
+    pub fn width(&self) -> usize {
+        let graph = if self.graph > 0 { self.graph + 1 } else { 0 };
+        self.text_width().max((self.name.len()).saturating_sub(graph)) + graph
+    }
+
+    /// Of the texts alone.
+    pub fn text_width(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| line::width(cell));
+        cells.max().unwrap_or(0).max(self.least)
+    }
+}
+
+/// The gap after a column of a table of this width.
+pub fn gap(column: &Column, columns: usize) -> usize {
+    if column.by == SortBy::Phase && columns < WIDE { 1 } else { GAP }
+}
+
+/// The columns that fit, for these rows.
+pub fn fitting(state: &State, slots: &[&SlotStatus]) -> Vec<Column> {
+    let width = usize::from(state.columns);
+    let mut columns = Vec::new();
+    for dropped in DROPS {
+        columns = all(state, slots, dropped);
+        let gaps = columns.iter().rev().skip(1).map(|column| gap(column, width)).sum::<usize>();
+        if GUTTER + columns.iter().map(Column::width).sum::<usize>() + gaps <= width {
+            break;
+        }
+    }
+    columns
+}
+
+/// What the digits sort by.
+pub fn sortable(state: &State) -> Vec<SortBy> {
+    let slots: Vec<_> = state.slots.all().iter().collect();
+    fitting(state, &slots).iter().map(|column| column.by).collect()
+}
+
+fn all(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
+    let (now, nothing) = (state.time(), nothing(state));
+    let column = |name, by, align, least, cell: &dyn Fn(&SlotStatus) -> Option<String>| Column {
+        name,
+        by,
+        align,
+        least,
+        graph: 0,
+        cells: slots.iter().map(|slot| cell(slot).unwrap_or_else(|| nothing.into())).collect(),
+    };
+    let worker = |slot: &SlotStatus| slot.worker.clone();
+    let is_wide = dropped < Drop::LongGraph;
+    let mut columns = vec![
+        column("SLOT", SortBy::Slot, Align::Left, 6, &|slot| Some(slot.slot.clone())),
+        column("PHASE", SortBy::Phase, Align::Left, PHASE_LEAST, &|slot| Some(phase(state, slot))),
+    ];
+    if dropped < Drop::Port {
+        columns.push(column("PORT", SortBy::Port, Align::Right, 4, &|slot| {
+            slot.port.map(|port| port.to_string())
+        }));
+    }
+    if dropped < Drop::Pid {
+        columns.push(column("PID", SortBy::Pid, Align::Right, 4, &|slot| {
+            worker(slot)?.pid.map(|pid| pid.to_string())
+        }));
+    }
+    if dropped < Drop::Generation {
+        columns.push(column("GEN", SortBy::Generation, Align::Right, 3, &|slot| {
+            let last = slot.last_death.as_ref().map(|death| death.generation);
+            worker(slot).map(|worker| worker.generation).or(last).map(|n| n.to_string())
+        }));
+    }
+    if dropped < Drop::Up {
+        columns.push(column("UP", SortBy::Up, Align::Right, 6, &|slot| {
+            Some(short(whole_seconds(between(worker(slot)?.started_at, now))))
+        }));
+    }
+    if dropped < Drop::Restarts {
+        columns.push(column("RESTARTS", SortBy::Restarts, Align::Right, 8, &|slot| {
+            Some(slot.restarts.to_string())
+        }));
+    }
+    if dropped < Drop::ReadyIn {
+        columns.push(column("READY IN", SortBy::ReadyIn, Align::Right, 8, &|slot| {
+            ready_in(slot).map(short)
+        }));
+    }
+    if dropped < Drop::Cpu {
+        let name = if is_wide { "CPU 60s" } else { "CPU" };
+        let mut cpu = column(name, SortBy::Cpu, Align::Right, 4, &|slot| {
+            state.slots.uses(slot)?.cpu.back().map(|cores| row::percent(*cores))
+        });
+        cpu.graph = match dropped {
+            dropped if dropped < Drop::LongGraph => LONG_GRAPH,
+            dropped if dropped < Drop::CpuGraph => SHORT_GRAPH,
+            _ => 0,
+        };
+        columns.push(cpu);
+    }
+    if dropped < Drop::Memory {
+        let has_graph = dropped < Drop::MemoryGraph;
+        let name = if has_graph { "MEM 60s" } else { "MEM" };
+        let mut memory = column(name, SortBy::Memory, Align::Right, 4, &|slot| {
+            state.slots.uses(slot)?.memory.back().map(|bytes| row::memory(*bytes))
+        });
+        memory.graph = if has_graph { LONG_GRAPH } else { 0 };
+        columns.push(memory);
+    }
+    if dropped < Drop::Words {
+        columns.push(column("LAST DEATH", SortBy::Last, Align::Left, 0, &|slot| {
+            let death = slot.last_death.as_ref()?;
+            let age = short(whole_seconds(between(death.at, now)));
+            Some(format!("{}, {age} ago", row::ended(death)))
+        }));
+    } else if dropped < Drop::Last {
+        columns.push(column("LAST", SortBy::Last, Align::Left, 4, &|slot| {
+            slot.last_death.as_ref().map(last_word)
+        }));
+    }
+    columns
+}
+
+/// A dash where there is nothing.
+fn nothing(state: &State) -> &'static str {
+    match state.look.glyphs {
+        Glyphs::Unicode => "–",
+        Glyphs::Ascii => "-",
+    }
+}
+
+/// Below a second the table shows `0s`: it is drawn once a second.
+fn whole_seconds(time: Duration) -> Duration {
+    if time < Duration::from_secs(1) { Duration::ZERO } else { time }
+}
+
+/// `255`, `KILL`, or what else fits.
+fn last_word(death: &Death) -> String {
+    match (&death.signal, death.exit_status) {
+        (Some(signal), _) => signal.strip_prefix("SIG").unwrap_or(signal).to_owned(),
+        (None, Some(status)) => status.to_string(),
+        (None, None) => "none".into(),
+    }
+}
+
+/// The sign of a phase, its word, and how long it has lasted or will last.
+pub fn phase(state: &State, slot: &SlotStatus) -> String {
+    let sign = sign(state.look.glyphs, slot);
+    format!("{sign} {}", row::phase(slot, state.time()).replace("given_up", "given up"))
+}
+
+/// A full circle serves, a half one is on its way, an empty one waits, a cross is trouble that does not pass.
+pub fn sign(glyphs: Glyphs, slot: &SlotStatus) -> &'static str {
+    let is_failed = slot.wanted == Wanted::Ended && !row::has_ended_well(slot);
+    let signs = match slot.phase {
+        Phase::Ready => ["●", "*"],
+        Phase::Starting | Phase::Stopping | Phase::Killing => ["◐", "~"],
+        Phase::Backoff => ["○", "o"],
+        Phase::GivenUp => ["✕", "!"],
+        Phase::Idle if is_failed => ["✕", "!"],
+        Phase::Idle => ["◌", "."],
+    };
+    match glyphs {
+        Glyphs::Unicode => signs[0],
+        Glyphs::Ascii => signs[1],
+    }
+}

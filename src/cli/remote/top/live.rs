@@ -1,0 +1,404 @@
+//! One poll for the keyboard, the signals, the connections to pm and the clock, and a frame after what has changed:
+//! at most 30 in a second, and none while nothing changes but the time.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Zoned;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::unistd::read;
+
+use super::super::deadline::Deadline;
+use super::super::failure::Failure;
+use super::super::print::stderr_line;
+use super::super::session::Session;
+use super::keys::{Key, Keys};
+use super::link::{Asked, Link, News, Source};
+use super::screen::{self, Screen};
+use super::state::{self, Effect, Look, State, Tone};
+use super::title;
+use super::usage::Sampler;
+use crate::client::ClientError;
+use crate::sys::own_terminal::{Told, Watch, end_by};
+use crate::wire::{EventKind, PmStatus, Status};
+
+/// From one frame to the next.
+const FRAME: Duration = Duration::from_millis(33);
+/// From one status to the next, while much happens.
+const STATUS: Duration = Duration::from_millis(50);
+/// From one look at the counts to the next.
+const TOTALS: Duration = Duration::from_secs(2);
+/// Lines that come in small pieces are read together.
+const LINES: Duration = Duration::from_millis(5);
+const SECOND: Duration = Duration::from_secs(1);
+/// The counts are shown from this width on, and asked for if there are not more slots.
+const COLUMNS_FOR_TOTALS: u16 = 140;
+const SLOTS_FOR_TOTALS: usize = 100;
+const READ_BYTES: usize = 4096;
+
+/// Shows pm until it is left.
+///
+/// # Errors
+/// If there is no pm, no such slot, or no terminal.
+pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> Result<(), Failure> {
+    let (link, status) = Link::open(session, slots, |_| None)?;
+    // From here on a signal does not end the command before its terminal is given back.
+    let watch = Watch::begin().map_err(set_up)?;
+    let screen = Screen::take().map_err(set_up)?;
+    let (columns, rows) = screen::size();
+    let mut state = State::new(look, columns, rows, Zoned::now());
+    state.title = title(status.pm.plan.as_deref(), socket);
+    state.take_status(status);
+    let mut live = Live {
+        session,
+        socket,
+        slots,
+        link: Some(link),
+        appears: None,
+        watch,
+        screen,
+        keys: Keys::default(),
+        state,
+        sampler: Sampler::default(),
+        is_changed: true,
+        is_stale: false,
+        wants_totals: true,
+        next_frame: Deadline::after(Some(Duration::ZERO)),
+        next_status: Deadline::after(Some(Duration::ZERO)),
+        next_totals: Deadline::after(Some(Duration::ZERO)),
+        next_lines: Deadline::after(Some(Duration::ZERO)),
+        next_second: Deadline::after(Some(Duration::ZERO)),
+    };
+    let left = live.until_left();
+    let Live { screen, state, .. } = live;
+    drop(screen);
+    match left.map_err(set_up)? {
+        Left::Quit => {}
+        // It does not return, unless the signal is one that ends nothing.
+        Left::Signal(signal) => end_by(signal).map_err(set_up)?,
+        // A terminal that is gone reads nothing.
+        Left::Unread => return Ok(()),
+    }
+    match (&state.link, &state.pm) {
+        (state::Link::Live, Some(pm)) => stderr_line(&format!("pm goes on (pid {})", pm.pid)),
+        (state::Link::Gone(words), _) => stderr_line(words),
+        (state::Link::Live, None) => {}
+    }
+    Ok(())
+}
+
+fn set_up(source: std::io::Error) -> Failure {
+    ClientError::Io { step: "set up the terminal for", source }.into()
+}
+
+struct Live<'a> {
+    session: &'a Session,
+    socket: &'a Path,
+    slots: &'a [String],
+    link: Option<Link>,
+    /// Tells of files that are made in the folder of the socket, while there is no pm.
+    appears: Option<Inotify>,
+    watch: Watch,
+    screen: Screen,
+    keys: Keys,
+    state: State,
+    sampler: Sampler,
+    /// A frame is to be drawn.
+    is_changed: bool,
+    /// Something has happened since the last status.
+    is_stale: bool,
+    wants_totals: bool,
+    next_frame: Deadline,
+    next_status: Deadline,
+    next_totals: Deadline,
+    next_lines: Deadline,
+    next_second: Deadline,
+}
+
+/// Why the command ends.
+enum Left {
+    Quit,
+    Signal(i32),
+    /// The terminal is gone.
+    Unread,
+}
+
+/// What can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Signals,
+    Keyboard,
+    Folder,
+    Pm(Source),
+}
+
+impl Live<'_> {
+    fn until_left(&mut self) -> Result<Left, std::io::Error> {
+        loop {
+            if self.is_changed && is_over(self.next_frame) {
+                self.state.settle();
+                if self.screen.draw(&self.state).is_err() {
+                    return Ok(Left::Unread);
+                }
+                self.is_changed = false;
+                self.next_frame = Deadline::after(Some(FRAME));
+            }
+            let ready = self.wait();
+            self.state.tick(Zoned::now());
+            if is_over(self.next_second) {
+                self.second();
+            }
+            // Answers go when they are read, so the last one is first.
+            for ready in ready.into_iter().rev() {
+                let left = match ready {
+                    Ready::Signals => self.take_signals()?,
+                    Ready::Keyboard => self.read_keys()?,
+                    Ready::Folder => {
+                        self.look_for_pm();
+                        None
+                    }
+                    Ready::Pm(source) => {
+                        self.read_pm(source);
+                        None
+                    }
+                };
+                if let Some(left) = left {
+                    return Ok(left);
+                }
+            }
+            self.ask();
+        }
+    }
+
+    /// Waits until something can be read, or something is due.
+    fn wait(&self) -> Vec<Ready> {
+        let stdin = std::io::stdin();
+        let mut sources =
+            vec![(Ready::Signals, self.watch.as_fd()), (Ready::Keyboard, stdin.as_fd())];
+        sources.extend(self.appears.iter().map(|folder| (Ready::Folder, folder.as_fd())));
+        let reads_lines = is_over(self.next_lines);
+        let of_pm = self.link.iter().flat_map(Link::sources);
+        let of_pm = of_pm.filter(|(source, _)| *source != Source::Lines || reads_lines);
+        sources.extend(of_pm.map(|(source, fd)| (Ready::Pm(source), fd)));
+        let mut due = vec![self.next_second];
+        due.extend(self.is_changed.then_some(self.next_frame));
+        due.extend((!reads_lines).then_some(self.next_lines));
+        let is_asking = self.link.as_ref().is_some_and(|link| link.is_asking(Asked::Status));
+        due.extend((self.is_stale && !is_asking).then_some(self.next_status));
+        let left = due.into_iter().filter_map(Deadline::left).min().unwrap_or(SECOND);
+        // A wait of less than a millisecond would be none.
+        let left = Duration::from_millis(left.as_micros().div_ceil(1000) as u64);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut polled: Vec<_> =
+            sources.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        match poll(&mut polled, timeout) {
+            Ok(0) | Err(Errno::EINTR) => Vec::new(),
+            // What is wrong is found when it is read.
+            Ok(_) | Err(_) => {
+                let ready = sources.iter().zip(&polled);
+                let ready = ready.filter(|(_, fd)| fd.any() != Some(false));
+                ready.map(|((ready, _), _)| *ready).collect()
+            }
+        }
+    }
+
+    /// The next second has begun.
+    fn second(&mut self) {
+        let millis = u64::from(self.state.now.millisecond().unsigned_abs());
+        let left = if self.state.view.frozen { 1000 } else { 1000 - millis.min(999) };
+        self.next_second = Deadline::after(Some(Duration::from_millis(left)));
+        self.is_changed = true;
+        match &self.link {
+            Some(link) if link.has_visible_workers => self.sampler.tick(&mut self.state),
+            Some(_) => {}
+            None => self.look_for_pm(),
+        }
+    }
+
+    fn read_keys(&mut self) -> Result<Option<Left>, std::io::Error> {
+        let mut bytes = [0; READ_BYTES];
+        let count = match read(std::io::stdin(), &mut bytes) {
+            Ok(count) => count,
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(None),
+            // EIO: the terminal is gone.
+            Err(_) => 0,
+        };
+        if count == 0 {
+            return Ok(Some(Left::Unread));
+        }
+        for key in self.keys.take(&bytes[..count]) {
+            if let Some(left) = self.press(&key)? {
+                return Ok(Some(left));
+            }
+        }
+        Ok(None)
+    }
+
+    fn press(&mut self, key: &Key) -> Result<Option<Left>, std::io::Error> {
+        self.is_changed = true;
+        // Keys that come together see each other's effects on the view.
+        self.state.settle();
+        match self.state.press(key) {
+            None => {}
+            Some(Effect::Quit) => return Ok(Some(Left::Quit)),
+            Some(Effect::Suspend) => {
+                self.screen.suspend()?;
+                self.resize();
+            }
+            Some(Effect::Redraw) => self.screen.redraw()?,
+            Some(Effect::Copy(text)) => self.screen.copy(&text)?,
+            Some(Effect::CaptureMouse(wanted)) => self.screen.capture_mouse(wanted)?,
+            Some(Effect::Ask(order)) => match &mut self.link {
+                Some(link) => {
+                    let news = link.give(&order);
+                    self.take_in(news);
+                }
+                None => self.state.say("there is no pm for that now", Tone::Bad),
+            },
+        }
+        Ok(None)
+    }
+
+    fn take_signals(&mut self) -> Result<Option<Left>, std::io::Error> {
+        for told in self.watch.take() {
+            match told {
+                Told::End(signal) => return Ok(Some(Left::Signal(signal))),
+                Told::Stop => self.screen.suspend()?,
+                Told::Continued => self.screen.resume()?,
+                Told::Resized => {}
+            }
+            self.resize();
+        }
+        Ok(None)
+    }
+
+    fn resize(&mut self) {
+        let (columns, rows) = screen::size();
+        self.state.resize(columns, rows);
+        self.is_changed = true;
+    }
+
+    fn read_pm(&mut self, source: Source) {
+        let Some(link) = &mut self.link else { return };
+        let news = link.read(source);
+        if source == Source::Lines {
+            self.next_lines = Deadline::after(Some(LINES));
+        }
+        self.take_in(news);
+    }
+
+    fn take_in(&mut self, news: impl IntoIterator<Item = News>) {
+        for news in news {
+            self.is_changed |= !self.state.view.frozen;
+            match news {
+                News::Happened(event) => {
+                    self.is_stale = true;
+                    self.wants_totals = true;
+                    if let EventKind::Report { slot: None, words, .. } = &event.kind {
+                        self.state.say(words, Tone::Good);
+                    }
+                }
+                News::Line(line) => self.state.take_line(line),
+                News::Status(status) => self.take_status(*status),
+                News::Detail(detail) => self.state.take_detail(*detail),
+                News::Totals(totals) => self.state.totals = Some(totals),
+                News::Done(words) => self.state.say(&words, Tone::Good),
+                News::Refused(Asked::Order, words) => self.state.say(&words, Tone::Bad),
+                News::Refused(Asked::Status, words) => {
+                    self.state.say(&words, Tone::Bad);
+                }
+                News::Refused(Asked::Detail | Asked::Totals, _) => {}
+                News::Gone(words) => self.lose(words),
+            }
+        }
+    }
+
+    fn take_status(&mut self, status: Status) {
+        let names = |state: &State| -> Vec<String> {
+            state.slots.all().iter().map(|slot| slot.slot.clone()).collect()
+        };
+        let before = names(&self.state);
+        self.state.take_status(status);
+        if let Some(link) = self.link.as_mut().filter(|_| before != names(&self.state)) {
+            let renewed = link.renew_lines(self.state.log.rows.last_number());
+            if let Err(failure) = renewed {
+                self.state.say(&failure.to_string(), Tone::Bad);
+            }
+        }
+    }
+
+    /// pm has ended. The last screen stays.
+    fn lose(&mut self, words: String) {
+        if self.link.take().is_none() {
+            return;
+        }
+        self.state.link = state::Link::Gone(words);
+        self.state.note = None;
+        self.is_stale = false;
+        self.is_changed = true;
+        let folder = self.socket.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
+        self.appears = inotify.ok().filter(|inotify| {
+            let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+            // Without it, pm is looked for once a second.
+            inotify.add_watch(folder.unwrap_or(Path::new(".")), flags).is_ok()
+        });
+        self.look_for_pm();
+    }
+
+    /// Goes on with the pm that listens now, if there is one.
+    fn look_for_pm(&mut self) {
+        if self.link.is_some() {
+            return;
+        }
+        if let Some(folder) = &self.appears {
+            // Which file it was, the connection shows.
+            while folder.read_events().is_ok() {}
+        }
+        let before = self.state.pm.clone();
+        let last = self.state.log.rows.last_number();
+        let is_same = |pm: &PmStatus| {
+            before.as_ref().is_some_and(|old| (old.pid, old.started_at) == (pm.pid, pm.started_at))
+        };
+        let after = |status: &Status| is_same(&status.pm).then_some(last);
+        let Ok((link, status)) = Link::open(self.session, self.slots, after) else { return };
+        if !is_same(&status.pm) {
+            self.state.begin_again(&format!("another pm runs now (pid {})", status.pm.pid));
+            self.state.title = title(status.pm.plan.as_deref(), self.socket);
+        }
+        self.link = Some(link);
+        self.appears = None;
+        self.state.link = state::Link::Live;
+        self.state.take_status(status);
+        self.is_changed = true;
+    }
+
+    /// Asks pm for what is missing.
+    fn ask(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let mut news = Vec::new();
+        if self.is_stale && is_over(self.next_status) && !link.is_asking(Asked::Status) {
+            self.is_stale = false;
+            self.next_status = Deadline::after(Some(STATUS));
+            news.extend(link.ask_status());
+        }
+        if let Some(slot) = self.state.wants_detail().filter(|_| !link.is_asking(Asked::Detail)) {
+            news.extend(link.ask_detail(slot));
+        }
+        let is_wide = self.state.columns >= COLUMNS_FOR_TOTALS;
+        let is_small = self.state.slots.all().len() <= SLOTS_FOR_TOTALS;
+        if self.wants_totals && is_wide && is_small && is_over(self.next_totals) {
+            self.wants_totals = false;
+            self.next_totals = Deadline::after(Some(TOTALS));
+            news.extend(link.ask_totals());
+        }
+        self.take_in(news);
+    }
+}
+
+fn is_over(deadline: Deadline) -> bool {
+    deadline.left().is_none_or(|left| left.is_zero())
+}

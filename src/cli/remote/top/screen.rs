@@ -1,0 +1,177 @@
+//! The terminal: another screen, keys as they are typed, and all of it given back as it was, whatever ends the command.
+
+use std::fmt::Write as _;
+use std::io::{self, Stdout, Write, stdin, stdout};
+use std::os::fd::AsFd;
+use std::panic;
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use ratatui::crossterm::style::{ResetColor, force_color_output};
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::crossterm::{execute, queue};
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+
+use super::frame;
+use super::state::State;
+use crate::sys::own_terminal::{self, RawTerminal};
+use crate::sys::pty;
+
+/// The screen of the command. Its drop, also that of a panic, gives the terminal back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    raw: RawTerminal,
+    has_mouse: bool,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// If stdin or stdout is none, or is gone.
+    pub fn take() -> io::Result<Self> {
+        let (columns, rows) = size();
+        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+        let backend = CrosstermBackend::new(stdout());
+        let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
+        let raw = RawTerminal::of(stdin().as_fd())?;
+        // What a panic says would be lost with the other screen.
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panicked| {
+            let _ = leave();
+            before(panicked);
+        }));
+        let mut screen = Self { terminal, raw, has_mouse: false };
+        // Colours are decided by the state alone.
+        force_color_output(true);
+        screen.enter()?;
+        Ok(screen)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        if self.has_mouse {
+            execute!(stdout(), EnableMouseCapture)?;
+        }
+        self.terminal.clear()
+    }
+
+    /// Draws a state that is settled. Only the cells that have changed are written.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn draw(&mut self, state: &State) -> io::Result<()> {
+        let area = Rect::new(0, 0, state.columns, state.rows);
+        if self.terminal.get_frame().area() != area {
+            self.terminal.resize(area)?;
+        }
+        self.terminal.draw(|frame| {
+            if let Some(place) = frame::draw(state, frame.buffer_mut()) {
+                frame.set_cursor_position(place);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Every cell is written again with the next frame.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops, and takes it again when the command continues.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn suspend(&mut self) -> io::Result<()> {
+        leave()?;
+        self.raw.give_back()?;
+        own_terminal::stop();
+        self.resume()
+    }
+
+    /// The command was continued: a shell may have changed the terminal meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn resume(&mut self) -> io::Result<()> {
+        self.raw.set()?;
+        self.enter()
+    }
+
+    /// Whether the mouse is for the command, or for the terminal's own selection.
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn capture_mouse(&mut self, wanted: bool) -> io::Result<()> {
+        self.has_mouse = wanted;
+        if wanted {
+            execute!(stdout(), EnableMouseCapture)
+        } else {
+            execute!(stdout(), DisableMouseCapture)
+        }
+    }
+
+    /// Puts a text on the clipboard of the terminal (xterm's OSC 52).
+    ///
+    /// # Errors
+    /// As [`Self::draw`].
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut out = stdout();
+        write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // A terminal that is gone needs none of it.
+        let _ = leave();
+    }
+}
+
+/// Undoes what may have been set.
+fn leave() -> io::Result<()> {
+    let mut out = stdout();
+    queue!(out, DisableMouseCapture, DisableBracketedPaste, ResetColor)?;
+    execute!(out, LeaveAlternateScreen, Show)
+}
+
+/// The columns and rows of the terminal.
+pub fn size() -> (u16, u16) {
+    let size = pty::size_within(stdout().as_fd(), 0);
+    (size.ws_col.max(1), size.ws_row.max(1))
+}
+
+/// RFC 4648.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let [first, second, third] = std::array::from_fn(|n| chunk.get(n).copied().unwrap_or(0));
+        let number = u32::from_be_bytes([0, first, second, third]);
+        for place in 0..4 {
+            let digit = DIGITS[(number >> (18 - 6 * place)) as usize % DIGITS.len()];
+            let is_there = place <= chunk.len();
+            let _ = text.write_char(if is_there { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_for_the_clipboard_is_base64() {
+        let texts = ["", "f", "fo", "foo", "foob", "ü?>"].map(|text| base64(text.as_bytes()));
+        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "w7w/Pg=="]);
+    }
+}
