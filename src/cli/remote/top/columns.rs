@@ -221,7 +221,21 @@ fn last_word(death: &Death) -> String {
 /// The sign of a phase, its word, and how long it has lasted or will last.
 pub fn phase(state: &State, slot: &SlotStatus) -> String {
     let sign = sign(state.look.glyphs, slot);
-    format!("{sign} {}", row::phase(slot, state.time()).replace("given_up", "given up"))
+    let words = match (slot.phase, slot.wanted) {
+        (Phase::Idle, _) if !slot.waits_for.is_empty() => {
+            format!("waits for {}", slot.waits_for.join(", "))
+        }
+        (Phase::Idle, Wanted::Up) => "idle".into(),
+        (Phase::Idle, Wanted::Down) => "stopped".into(),
+        (Phase::Idle, Wanted::Ended) => "ended".into(),
+        (Phase::Idle, Wanted::Gone) => "removed".into(),
+        (Phase::GivenUp, _) => "given up".into(),
+        (
+            Phase::Ready | Phase::Starting | Phase::Stopping | Phase::Killing | Phase::Backoff,
+            _,
+        ) => row::phase(slot, state.time()),
+    };
+    format!("{sign} {words}")
 }
 
 /// A full circle serves, a half one is on its way, an empty one waits, a cross is trouble that does not pass.

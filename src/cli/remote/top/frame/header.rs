@@ -29,15 +29,14 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
         }
         end = pen.text_to(area, end, 0, &text, ink);
     }
-    let room = end.saturating_sub(2);
-    let title = if state.title.is_empty() { "pm".to_owned() } else { format!("pm {}", state.title) };
+    let room = end.saturating_sub(if is_wide { gap } else { 2 });
     let up = state.pm.as_ref().map(|pm| between(pm.started_at, state.time()));
     let up = up.map(|up| format!("up {}", if is_wide { three_units(up) } else { short(up) }));
     let pools = pools(state, is_wide);
     let pid = state.pm.as_ref().filter(|_| is_wide).map(|pm| format!("pid {}", pm.pid));
-    // The parts of the plan come first; a long title gives way to them.
     let least = pools.first().map_or(0, |(text, _)| line::width(text) + gap);
-    let mut column = pen.text(area, 1, 0, &cut(&title, room.saturating_sub(least), state.look), Ink::Strong);
+    let title = title(state, room.saturating_sub(least));
+    let mut column = pen.text(area, 1, 0, &title, Ink::Strong);
     let mut put = |text: &str, ink: Ink, gap: usize| {
         if column + gap + line::width(text) <= room {
             column = pen.text(area, column + gap, 0, text, ink);
@@ -63,6 +62,16 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     for text in totals(state).into_iter().filter(|_| is_wide) {
         put(&text, Ink::Plain, gap);
     }
+}
+
+/// The file, without its folder where there is no room for it.
+fn title(state: &State, room: usize) -> String {
+    if state.title.is_empty() {
+        return "pm".into();
+    }
+    let name = state.title.rsplit('/').next().unwrap_or_default();
+    let whole = format!("pm {}", state.title);
+    if line::width(&whole) < room { whole } else { cut(&format!("pm {name}"), room, state.look) }
 }
 
 /// What stands at the right edge.

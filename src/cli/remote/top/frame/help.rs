@@ -7,46 +7,39 @@ use super::super::state::{Glyphs, State};
 use super::pen::{Ink, Pen, cut};
 
 /// Keys and what they do. A heading has no key.
-const KEYS: [(&str, &str); 28] = [
+const KEYS: [(&str, &str); 21] = [
     ("", "slots"),
     ("j k ↑ ↓ g G", "select"),
     ("Space", "mark: keys act on all marked slots"),
     ("s x X", "start, stop, stop at once (SIGKILL)"),
-    ("r R", "restart; restart the pool one after another"),
-    ("w [ ]", "why its workers ended; newer, older"),
-    ("1-9 S 0", "sort by a column, reverse, as in the plan"),
+    ("r R", "restart; restart the pool, one slot after another"),
+    ("w ] [", "why the last workers ended; older ones, newer ones"),
+    ("1-9 S 0", "sort by the n-th column; reverse; as in the plan"),
     ("", "log"),
-    ("PgUp PgDn", "scroll; Ctrl-U, Ctrl-D by half"),
-    ("f", "hold or follow"),
-    ("← →", "to the side"),
+    ("PgUp PgDn", "scroll a page; Ctrl-U and Ctrl-D half of one"),
+    ("f ← →", "hold or follow; to the side"),
     ("W t a", "wrap, times, all slots"),
-    ("Enter + _", "zoom: j k g G move in the log"),
-    ("/ n N", "filter; next, last match with its context"),
+    ("Enter + _", "zoom: then j k g G move in the log"),
+    ("/ n N", "filter; the next match, the last one, with what is around it"),
     ("y", "copy the line (OSC 52)"),
     ("", "pm"),
-    (":", "a command as of pm: scale web=+1, kill -s HUP web"),
+    (":", "a command of pm: `scale web=+1`, `kill -s HUP web`"),
     ("Q", "shut down pm"),
-    ("", "screen"),
-    ("p m", "freeze; mouse"),
-    ("Esc Ctrl-L Ctrl-Z", "back; draw again; to the shell"),
     ("q Ctrl-C", "leave: pm and its workers go on"),
-    ("", ""),
-    ("●", "ready"),
-    ("◐", "starting or stopping"),
-    ("○", "waits before the next try"),
-    ("✕", "given up; a worker has ended"),
-    ("◌", "stopped"),
+    ("", "screen"),
+    ("Esc p m", "back; freeze; the mouse is for pm or the terminal"),
+    ("Ctrl-L Ctrl-Z", "draw again; to the shell"),
 ];
+const SIGNS: &str = "● ready   ◐ on its way   ○ waits to try again   ✕ failed   ◌ stopped";
 
 pub fn draw(state: &State, pen: &mut Pen<'_>) {
     let area = Rect::new(0, 0, state.columns, state.rows);
     let width = usize::from(area.width);
-    pen.text(area, 1, 0, "pm top: keys", Ink::Strong);
     let widest = KEYS.iter().map(|(key, _)| line::width(key)).max().unwrap_or(0);
     let column = 2 + widest.min(width / 3) + 2;
-    let mut row = 1;
+    let mut row = 0;
     for (key, does) in KEYS {
-        if row + 1 >= area.height {
+        if row + 2 >= area.height {
             break;
         }
         if key.is_empty() {
@@ -58,6 +51,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>) {
         }
         row += 1;
     }
+    pen.text(area, 1, row, &ascii(SIGNS, state), Ink::Plain);
     pen.text(area, 1, area.height.saturating_sub(1), "any key goes back", Ink::Faint);
 }
 

@@ -117,7 +117,7 @@ fn draw_row(
     }
     let (base, paint) = match row.kind {
         Kind::Output => (Style::new(), pen.paint()),
-        Kind::Death => (pen.style(Ink::Bad), Paint::Plain),
+        Kind::Death => (pen.style(Ink::Strong), Paint::Plain),
         Kind::Note => (pen.style(Ink::Waiting), Paint::Plain),
     };
     let room = usize::from(area.width).saturating_sub(prefix).max(1);
@@ -180,7 +180,7 @@ fn draw_matches(
 fn draw_prefix(state: &State, row: &Row, area: Rect, top: u16, pen: &mut Pen<'_>) {
     if row.kind == Kind::Death {
         let sign = pen.glyph("✕", "!");
-        pen.text(area, 0, top, sign, Ink::Bad);
+        pen.text(area, 0, top, sign, Ink::Strong);
     }
     let mut column = 1;
     if state.view.times && row.kind != Kind::Note {
@@ -204,7 +204,7 @@ fn draw_prefix(state: &State, row: &Row, area: Rect, top: u16, pen: &mut Pen<'_>
     }
     // A death always has its time.
     if row.kind == Kind::Death && !state.view.times {
-        pen.text(area, column, top, &time_of_day(state, row.at), Ink::Bad);
+        pen.text(area, column, top, &time_of_day(state, row.at), Ink::Strong);
     }
 }
 

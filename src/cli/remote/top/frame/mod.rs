@@ -9,6 +9,8 @@ mod help;
 mod log;
 mod pen;
 mod table;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use ratatui::buffer::Buffer;

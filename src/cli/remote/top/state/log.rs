@@ -117,10 +117,6 @@ impl Log {
         &self.filter
     }
 
-    pub fn search(&self) -> Search {
-        self.search
-    }
-
     /// Finds out again which rows are shown.
     fn renew(&mut self) {
         let Self { rows, scope, filter, search, .. } = self;
@@ -225,11 +221,6 @@ impl Log {
     pub fn newer(&self) -> usize {
         let last = self.placed().last().map(|row| self.index_of(row.id) + 1);
         self.shown.len() - last.unwrap_or(self.shown.len())
-    }
-
-    /// Shown rows that are older than the first one in view.
-    pub fn older(&self) -> usize {
-        self.placed().first().map_or(0, |row| self.index_of(row.id))
     }
 
     /// Moves the view so that the cursor is in it.
