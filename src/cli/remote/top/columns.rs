@@ -185,8 +185,7 @@ fn all(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
     if dropped < Drop::Words {
         columns.push(column("LAST DEATH", SortBy::Last, Align::Left, 0, &|slot| {
             let death = slot.last_death.as_ref()?;
-            let age = short(whole_seconds(between(death.at, now)));
-            Some(format!("{}, {age} ago", row::ended(death)))
+            Some(format!("{}, {} ago", ended(death), largest_unit(between(death.at, now))))
         }));
     } else if dropped < Drop::Last {
         columns.push(column("LAST", SortBy::Last, Align::Left, 4, &|slot| {
@@ -207,6 +206,29 @@ fn nothing(state: &State) -> &'static str {
 /// Below a second the table shows `0s`: it is drawn once a second.
 fn whole_seconds(time: Duration) -> Duration {
     if time < Duration::from_secs(1) { Duration::ZERO } else { time }
+}
+
+/// `exited 255 after 2.1s`, `SIGKILL (out of memory)`.
+pub fn ended(death: &Death) -> String {
+    let seconds = death.uptime_seconds.max(0.0);
+    let age = match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time.as_secs() >= 60 => short(time),
+        Ok(_) | Err(_) => format!("{seconds:.1}s"),
+    };
+    match (&death.signal, death.exit_status) {
+        (Some(signal), _) if death.out_of_memory == Some(true) => {
+            format!("{signal} (out of memory)")
+        }
+        (Some(signal), _) => format!("{signal} after {age}"),
+        (None, Some(status)) => format!("exited {status} after {age}"),
+        (None, None) => "could not be started".into(),
+    }
+}
+
+/// `2m`
+fn largest_unit(time: Duration) -> String {
+    let text = short(whole_seconds(time));
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// `255`, `KILL`, or what else fits.

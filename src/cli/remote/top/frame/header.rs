@@ -10,18 +10,24 @@ use super::super::columns::sign;
 use super::super::layout::{Kind, Layout};
 use super::super::line;
 use super::super::state::{Link, State};
-use super::pen::{Ink, Pen, cut, grouped};
+use super::pen::{Ink, Pen, grouped};
 use crate::wire::{Phase, SlotStatus, Wanted};
 
 /// From this width on, the parts have more room and more words.
 const WIDE: usize = 140;
+/// Below this width they have as little as can be.
+const NARROW: usize = 60;
 /// A pool with more slots has no sign for each.
 const SIGNS_MAX: usize = 12;
 
 pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let width = usize::from(area.width);
     let is_wide = width >= WIDE;
-    let gap = if is_wide { 4 } else { 3 };
+    let gap = match width {
+        WIDE.. => 4,
+        NARROW.. => 3,
+        _ => 2,
+    };
     let mut end = width.saturating_sub(1);
     for (index, (text, ink)) in right(state, is_wide).into_iter().rev().enumerate() {
         if index > 0 {
@@ -35,7 +41,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let pools = pools(state, is_wide);
     let pid = state.pm.as_ref().filter(|_| is_wide).map(|pm| format!("pid {}", pm.pid));
     let least = pools.first().map_or(0, |(text, _)| line::width(text) + gap);
-    let title = title(state, room.saturating_sub(least));
+    let title = title(state, room.saturating_sub(least + 1));
     let mut column = pen.text(area, 1, 0, &title, Ink::Strong);
     let mut put = |text: &str, ink: Ink, gap: usize| {
         if column + gap + line::width(text) <= room {
@@ -48,11 +54,11 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(pid) = pid {
         put(&pid, Ink::Plain, 2);
     }
-    if let Some(up) = up.filter(|_| width >= 60) {
+    if let Some(up) = up.filter(|_| width >= NARROW) {
         put(&up, Ink::Plain, if is_wide { 2 } else { gap });
     }
     for (index, (text, ink)) in pools.iter().enumerate() {
-        let gap = if index == 0 { gap } else { gap - 1 };
+        let gap = if index == 0 { gap } else { (gap - 1).max(2) };
         let left = pools.len() - index;
         if !put(text, *ink, gap) {
             put(&format!("+{left}"), Ink::Faint, 2);
@@ -64,14 +70,12 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-/// The file, without its folder where there is no room for it.
+/// The file, without its folder where there is no room for it, or not at all.
 fn title(state: &State, room: usize) -> String {
-    if state.title.is_empty() {
-        return "pm".into();
-    }
     let name = state.title.rsplit('/').next().unwrap_or_default();
-    let whole = format!("pm {}", state.title);
-    if line::width(&whole) < room { whole } else { cut(&format!("pm {name}"), room, state.look) }
+    let titles = [format!("pm {}", state.title), format!("pm {name}")];
+    let fits = |title: &String| line::width(title) <= room && title != "pm ";
+    titles.into_iter().find(fits).unwrap_or_else(|| "pm".into())
 }
 
 /// What stands at the right edge.

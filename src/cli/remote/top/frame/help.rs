@@ -35,7 +35,7 @@ const SIGNS: &str = "● ready   ◐ on its way   ○ waits to try again   ✕ f
 pub fn draw(state: &State, pen: &mut Pen<'_>) {
     let area = Rect::new(0, 0, state.columns, state.rows);
     let width = usize::from(area.width);
-    let widest = KEYS.iter().map(|(key, _)| line::width(key)).max().unwrap_or(0);
+    let widest = KEYS.iter().map(|(key, _)| line::width(&ascii(key, state))).max().unwrap_or(0);
     let column = 2 + widest.min(width / 3) + 2;
     let mut row = 0;
     for (key, does) in KEYS {

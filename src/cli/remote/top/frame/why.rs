@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::super::super::status::row::ended;
 use super::super::super::times::of_day;
+use super::super::columns::ended;
 use super::super::state::State;
 use super::pen::{Ink, Pen, cut};
 use crate::wire::{Death, SlotDetail};
