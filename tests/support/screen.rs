@@ -1,11 +1,13 @@
 //! The screen of a real terminal emulator (tmux), with the test as its user.
 
 use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::processes;
+use super::waiting::eventually;
 
 /// A tmux server of its own with one window. Drop ends it and what runs in it.
 pub struct Screen {
@@ -23,8 +25,19 @@ impl Screen {
 
     /// Runs a program on a screen of this many columns and 40 rows.
     pub fn start<S: AsRef<OsStr>>(&self, columns: u16, folder: &Path, program: &[S]) {
-        let size = columns.to_string();
-        let new = ["-f", "/dev/null", "new-session", "-d", "-x", &size, "-y", "40", "-c"];
+        self.start_with_size(columns, 40, folder, program);
+    }
+
+    /// Runs a program on a screen of this many columns and rows.
+    pub fn start_with_size<S: AsRef<OsStr>>(
+        &self,
+        columns: u16,
+        rows: u16,
+        folder: &Path,
+        program: &[S],
+    ) {
+        let [columns, rows] = [columns, rows].map(|number| number.to_string());
+        let new = ["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows, "-c"];
         let mut arguments: Vec<&OsStr> = new.iter().map(AsRef::as_ref).collect();
         arguments.push(folder.as_os_str());
         arguments.extend(program.iter().map(AsRef::as_ref));
@@ -36,6 +49,54 @@ impl Screen {
     pub fn shows(&self) -> String {
         let output = self.tmux(&["capture-pane", "-p", "-S", "-"]);
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What is on it now.
+    pub fn visible(&self) -> String {
+        let output = self.tmux(&["capture-pane", "-p"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The same with the colours, as control sequences.
+    pub fn shows_with_styles(&self) -> String {
+        let output = self.tmux(&["capture-pane", "-pe"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Waits until all of these words are on it, and returns what is.
+    #[track_caller]
+    pub fn wait_for(&self, words: &[&str]) -> String {
+        let mut last = String::new();
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            eventually(&format!("the screen shows {words:?}"), || {
+                last = self.visible();
+                words.iter().all(|word| last.contains(word)).then_some(())
+            });
+        }));
+        assert!(found.is_ok(), "the screen shows not {words:?} but\n{last}");
+        last
+    }
+
+    /// A variable of tmux (tmux(1), FORMATS): `alternate_on`.
+    pub fn variable(&self, name: &str) -> String {
+        let output = self.tmux(&["display-message", "-p", &format!("#{{{name}}}")]);
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Gives it another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let [columns, rows] = [columns, rows].map(|number| number.to_string());
+        self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
+    }
+
+    /// What programs have put on its clipboard.
+    pub fn clipboard(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["show-buffer"]).stdout).into_owned()
+    }
+
+    /// Programs may put something on its clipboard.
+    pub fn allow_clipboard(&self) {
+        self.tmux(&["set-option", "-s", "set-clipboard", "on"]);
     }
 
     /// Types a text, as it is.

@@ -8,6 +8,8 @@ mod finding;
 mod logs;
 mod older_logs;
 mod status;
+#[cfg(feature = "top")]
+mod top;
 mod waiting;
 
 use std::path::Path;

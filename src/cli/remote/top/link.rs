@@ -166,9 +166,35 @@ impl Link {
         }
     }
 
+    /// What has arrived with the beginning of the streams: the sockets may have no more to read.
+    pub fn arrived(&mut self) -> Vec<News> {
+        let mut news = self.arrived_events();
+        news.extend(self.arrived_lines());
+        news
+    }
+
     fn read_events(&mut self) -> Vec<News> {
-        let mut news = Vec::new();
         let read = self.events.read();
+        let mut news = self.arrived_events();
+        if let Some(words) = ending(read, &self.events) {
+            let farewell = self.farewell.as_ref().map(|words| format!("pm has ended: {words}"));
+            news.push(News::Gone(farewell.unwrap_or(words)));
+        }
+        news
+    }
+
+    fn read_lines(&mut self) -> Vec<News> {
+        let read = self.lines.read();
+        let mut news = self.arrived_lines();
+        // The events tell more of the end.
+        if ending(read, &self.lines).is_some() {
+            news.extend(self.read_events());
+        }
+        news
+    }
+
+    fn arrived_events(&mut self) -> Vec<News> {
+        let mut news = Vec::new();
         while let Some(line) = self.events.arrived() {
             match event(&line) {
                 Ok(event) => {
@@ -180,25 +206,16 @@ impl Link {
                 Err(error) => news.push(News::Gone(error.to_string())),
             }
         }
-        if let Some(words) = ending(read, &self.events) {
-            let farewell = self.farewell.as_ref().map(|words| format!("pm has ended: {words}"));
-            news.push(News::Gone(farewell.unwrap_or(words)));
-        }
         news
     }
 
-    fn read_lines(&mut self) -> Vec<News> {
+    fn arrived_lines(&mut self) -> Vec<News> {
         let mut news = Vec::new();
-        let read = self.lines.read();
         while let Some(line) = self.lines.arrived() {
             match serde_json::from_str(&line) {
                 Ok(line) => news.push(News::Line(line)),
                 Err(error) => news.push(News::Gone(format!("pm sends a wrong line: {error}"))),
             }
-        }
-        // The events tell more of the end.
-        if ending(read, &self.lines).is_some() {
-            news.extend(self.read_events().into_iter().filter(|_| true));
         }
         news
     }

@@ -72,6 +72,7 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
         next_lines: Deadline::after(Some(Duration::ZERO)),
         next_second: Deadline::after(Some(Duration::ZERO)),
     };
+    live.begin();
     let left = live.until_left();
     let Live { screen, state, .. } = live;
     drop(screen);
@@ -171,6 +172,12 @@ impl Live<'_> {
             }
             self.ask();
         }
+    }
+
+    /// The connections are new.
+    fn begin(&mut self) {
+        let news = self.link.as_mut().map(Link::arrived);
+        self.take_in(news.into_iter().flatten());
     }
 
     /// Waits until something can be read, or something is due.
@@ -323,9 +330,9 @@ impl Live<'_> {
         let before = names(&self.state);
         self.state.take_status(status);
         if let Some(link) = self.link.as_mut().filter(|_| before != names(&self.state)) {
-            let renewed = link.renew_lines(self.state.log.rows.last_number());
-            if let Err(failure) = renewed {
-                self.state.say(&failure.to_string(), Tone::Bad);
+            match link.renew_lines(self.state.log.rows.last_number()) {
+                Ok(()) => self.begin(),
+                Err(failure) => self.state.say(&failure.to_string(), Tone::Bad),
             }
         }
     }
@@ -374,6 +381,7 @@ impl Live<'_> {
         self.state.link = state::Link::Live;
         self.state.take_status(status);
         self.is_changed = true;
+        self.begin();
     }
 
     /// Asks pm for what is missing.

@@ -1,7 +1,7 @@
 //! The terminal: another screen, keys as they are typed, and all of it given back as it was, whatever ends the command.
 
 use std::fmt::Write as _;
-use std::io::{self, Stdout, Write, stdin, stdout};
+use std::io::{self, BufWriter, Stdout, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::panic;
 
@@ -21,9 +21,12 @@ use super::state::State;
 use crate::sys::own_terminal::{self, RawTerminal};
 use crate::sys::pty;
 
+/// More than a frame has, on most screens.
+const FRAME_BYTES: usize = 64 << 10;
+
 /// The screen of the command. Its drop, also that of a panic, gives the terminal back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     raw: RawTerminal,
     has_mouse: bool,
 }
@@ -36,7 +39,9 @@ impl Screen {
     pub fn take() -> io::Result<Self> {
         let (columns, rows) = size();
         let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-        let backend = CrosstermBackend::new(stdout());
+        // A frame is written at once, so that no half of it is seen.
+        let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+        let backend = CrosstermBackend::new(out);
         let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
         let raw = RawTerminal::of(stdin().as_fd())?;
         // What a panic says would be lost with the other screen.
@@ -57,7 +62,7 @@ impl Screen {
         if self.has_mouse {
             execute!(stdout(), EnableMouseCapture)?;
         }
-        self.terminal.clear()
+        self.redraw()
     }
 
     /// Draws a state that is settled. Only the cells that have changed are written.
@@ -82,7 +87,9 @@ impl Screen {
     /// # Errors
     /// As [`Self::draw`].
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal for its cursor, and take keys for the answer.
+        let area = self.terminal.get_frame().area();
+        self.terminal.resize(area)
     }
 
     /// Gives the terminal back, stops, and takes it again when the command continues.

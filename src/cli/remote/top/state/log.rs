@@ -196,7 +196,7 @@ impl Log {
             self.search = Search::Context;
             self.renew();
         }
-        let View::At { cursor, top } = self.view else { return };
+        let View::At { cursor, .. } = self.view else { return };
         let at = self.index_of(cursor);
         let is_match =
             |id: &&RowId| self.rows.get(**id).is_some_and(|row| self.filter.is_in(&row.text));
@@ -204,9 +204,9 @@ impl Log {
             Step::Newer => self.shown.range((at + 1).min(self.shown.len())..).find(is_match),
             Step::Older => self.shown.range(..at).rev().find(is_match),
         };
-        if let Some(cursor) = found.copied() {
-            self.view = View::At { cursor, top };
-        }
+        let cursor = found.copied().unwrap_or(cursor);
+        let top = self.index_of(cursor).saturating_sub(self.size.height / 2);
+        self.view = View::At { cursor, top: self.shown[top] };
     }
 
     /// The row that `y` copies: that of the cursor, or the newest one.
@@ -245,6 +245,14 @@ impl Log {
             }
             index -= 1;
         };
+        // No line of the screen stays empty while there are older rows.
+        let mut first = first;
+        let below = self.shown.range(first..).take(height);
+        let mut used = below.map(|id| self.height_of(*id)).sum::<usize>();
+        while first > 0 && used + self.height_of(self.shown[first - 1]) <= height {
+            first -= 1;
+            used += self.height_of(self.shown[first]);
+        }
         self.view = View::At { cursor, top: self.shown[first] };
     }
 
