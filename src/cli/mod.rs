@@ -23,6 +23,9 @@ mod run;
 mod socket;
 mod warnings;
 
+#[cfg(feature = "top")]
+pub use self::remote::top::trial as top_trial;
+
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;

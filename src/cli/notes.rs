@@ -7,12 +7,12 @@ mod remote;
 
 use std::fmt::Write as _;
 
+#[cfg(feature = "top")]
+pub use self::remote::TOP;
 pub use self::remote::{
     ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP,
     WAIT, WHY,
 };
-#[cfg(feature = "top")]
-pub use self::remote::TOP;
 use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
 

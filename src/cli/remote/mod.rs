@@ -23,7 +23,7 @@ mod status;
 pub mod target;
 mod times;
 #[cfg(feature = "top")]
-mod top;
+pub mod top;
 mod wait;
 mod why;
 

@@ -141,7 +141,11 @@ fn ctrl_z_gives_the_terminal_to_the_shell_until_it_continues() {
     let before = terminal.modes();
     terminal.top(&run, "");
     for stop in [true, false] {
-        if stop { terminal.screen.press("C-z") } else { send(Signal::SIGTSTP, terminal.pid()) }
+        if stop {
+            terminal.screen.press("C-z")
+        } else {
+            send(Signal::SIGTSTP, terminal.pid())
+        }
         terminal.screen.wait_for(&["Stopped"]);
         assert_eq!(terminal.modes(), before);
         terminal.run("clear; fg");

@@ -3,9 +3,9 @@
 use clap::ValueHint;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
-use super::TargetArgs;
 #[cfg(feature = "top")]
 use super::PlaceArgs;
+use super::TargetArgs;
 #[cfg(feature = "top")]
 use crate::cli::args::ColourArgs;
 use crate::wire::Phase;

@@ -115,17 +115,11 @@ pub fn sortable(state: &State) -> Vec<SortBy> {
 }
 
 fn all(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
-    let (now, nothing) = (state.time(), nothing(state));
-    let column = |name, by, align, least, cell: &dyn Fn(&SlotStatus) -> Option<String>| Column {
-        name,
-        by,
-        align,
-        least,
-        graph: 0,
-        cells: slots.iter().map(|slot| cell(slot).unwrap_or_else(|| nothing.into())).collect(),
+    let now = state.time();
+    let column = |name, by, align, least, cell: &dyn Fn(&SlotStatus) -> Option<String>| {
+        column(state, slots, (name, by, align, least), cell)
     };
     let worker = |slot: &SlotStatus| slot.worker.clone();
-    let is_wide = dropped < Drop::LongGraph;
     let mut columns = vec![
         column("SLOT", SortBy::Slot, Align::Left, 6, &|slot| Some(slot.slot.clone())),
         column("PHASE", SortBy::Phase, Align::Left, PHASE_LEAST, &|slot| Some(phase(state, slot))),
@@ -161,9 +155,18 @@ fn all(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
             ready_in(slot).map(short)
         }));
     }
+    columns.extend(measured(state, slots, dropped));
+    columns.extend(last_deaths(state, slots, dropped));
+    columns
+}
+
+/// What the workers have used lately.
+fn measured(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
+    let mut columns = Vec::new();
     if dropped < Drop::Cpu {
-        let name = if is_wide { "CPU 60s" } else { "CPU" };
-        let mut cpu = column(name, SortBy::Cpu, Align::Right, 4, &|slot| {
+        let name = if dropped < Drop::LongGraph { "CPU 60s" } else { "CPU" };
+        let head = (name, SortBy::Cpu, Align::Right, 4);
+        let mut cpu = column(state, slots, head, &|slot| {
             state.slots.uses(slot)?.cpu.back().map(|cores| row::percent(*cores))
         });
         cpu.graph = match dropped {
@@ -175,24 +178,41 @@ fn all(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Vec<Column> {
     }
     if dropped < Drop::Memory {
         let has_graph = dropped < Drop::MemoryGraph;
-        let name = if has_graph { "MEM 60s" } else { "MEM" };
-        let mut memory = column(name, SortBy::Memory, Align::Right, 4, &|slot| {
+        let head = (if has_graph { "MEM 60s" } else { "MEM" }, SortBy::Memory, Align::Right, 4);
+        let mut memory = column(state, slots, head, &|slot| {
             state.slots.uses(slot)?.memory.back().map(|bytes| row::memory(*bytes))
         });
         memory.graph = if has_graph { LONG_GRAPH } else { 0 };
         columns.push(memory);
     }
+    columns
+}
+
+/// How the last workers ended: in words, in a word, or not at all.
+fn last_deaths(state: &State, slots: &[&SlotStatus], dropped: Drop) -> Option<Column> {
+    let now = state.time();
     if dropped < Drop::Words {
-        columns.push(column("LAST DEATH", SortBy::Last, Align::Left, 0, &|slot| {
+        let head = ("LAST DEATH", SortBy::Last, Align::Left, 0);
+        return Some(column(state, slots, head, &|slot| {
             let death = slot.last_death.as_ref()?;
             Some(format!("{}, {} ago", ended(death), largest_unit(between(death.at, now))))
         }));
-    } else if dropped < Drop::Last {
-        columns.push(column("LAST", SortBy::Last, Align::Left, 4, &|slot| {
-            slot.last_death.as_ref().map(last_word)
-        }));
     }
-    columns
+    let head = ("LAST", SortBy::Last, Align::Left, 4);
+    (dropped < Drop::Last)
+        .then(|| column(state, slots, head, &|slot| slot.last_death.as_ref().map(last_word)))
+}
+
+/// A column of these rows, with a dash where there is nothing.
+fn column(
+    state: &State,
+    slots: &[&SlotStatus],
+    (name, by, align, least): (&'static str, SortBy, Align, usize),
+    cell: &dyn Fn(&SlotStatus) -> Option<String>,
+) -> Column {
+    let nothing = nothing(state);
+    let cells = slots.iter().map(|slot| cell(slot).unwrap_or_else(|| nothing.into()));
+    Column { name, by, align, least, graph: 0, cells: cells.collect() }
 }
 
 /// A dash where there is nothing.
@@ -252,10 +272,9 @@ pub fn phase(state: &State, slot: &SlotStatus) -> String {
         (Phase::Idle, Wanted::Ended) => "ended".into(),
         (Phase::Idle, Wanted::Gone) => "removed".into(),
         (Phase::GivenUp, _) => "given up".into(),
-        (
-            Phase::Ready | Phase::Starting | Phase::Stopping | Phase::Killing | Phase::Backoff,
-            _,
-        ) => row::phase(slot, state.time()),
+        (Phase::Ready | Phase::Starting | Phase::Stopping | Phase::Killing | Phase::Backoff, _) => {
+            row::phase(slot, state.time())
+        }
     };
     format!("{sign} {words}")
 }

@@ -167,35 +167,36 @@ mod tests {
         assert_eq!(keys(b"q\r"), [Key::Char('q'), Key::Enter]);
         assert_eq!(keys("ü日".as_bytes()), [Key::Char('ü'), Key::Char('日')]);
         assert_eq!(keys(b"\x03\x1a"), [Key::Ctrl('c'), Key::Ctrl('z')]);
-        assert_eq!(keys(b"\x1b[A\x1bOB\x1b[5~\x1b[6;5~"), [
-            Key::Up,
-            Key::Down,
-            Key::PageUp,
-            Key::PageDown
-        ]);
+        assert_eq!(
+            keys(b"\x1b[A\x1bOB\x1b[5~\x1b[6;5~"),
+            [Key::Up, Key::Down, Key::PageUp, Key::PageDown]
+        );
         assert_eq!(keys(b"\x1b"), [Key::Esc]);
         assert_eq!(keys(b"\x1bx"), [Key::Esc, Key::Char('x')]);
-        assert_eq!(keys(b"\x1b[<64;3;4M\x1b[<0;3;4M\x1b[<0;3;4m"), [
-            Key::WheelUp,
-            Key::Click(2, 3)
-        ]);
+        assert_eq!(
+            keys(b"\x1b[<64;3;4M\x1b[<0;3;4M\x1b[<0;3;4m"),
+            [Key::WheelUp, Key::Click(2, 3)]
+        );
         assert_eq!(keys(b"\x1b[?1;2c\0"), []);
     }
 
     #[test]
     fn a_paste_is_no_key_whatever_it_has() {
-        assert_eq!(keys(b"\x1b[200~Xq\r\x1b[A\x1b[201~y"), [
-            Key::Paste("Xq\r\x1b[A".into()),
-            Key::Char('y')
-        ]);
+        assert_eq!(
+            keys(b"\x1b[200~Xq\r\x1b[A\x1b[201~y"),
+            [Key::Paste("Xq\r\x1b[A".into()), Key::Char('y')]
+        );
     }
 
     #[test]
     fn bytes_that_come_one_by_one_are_the_same_keys() {
         let bytes = "ü\x1b[200~a\x1b[201~q".as_bytes();
         let mut all = Keys::default();
-        let one_by_one: Vec<_> =
-            bytes.chunks(1).flat_map(|byte| all.take(byte)).filter(|key| *key != Key::Esc).collect();
+        let one_by_one: Vec<_> = bytes
+            .chunks(1)
+            .flat_map(|byte| all.take(byte))
+            .filter(|key| *key != Key::Esc)
+            .collect();
         assert_eq!(one_by_one.first(), Some(&Key::Char('ü')));
         assert_eq!(one_by_one.last(), Some(&Key::Char('q')));
         let mut halves = Keys::default();

@@ -61,10 +61,7 @@ impl Layout {
         };
         let header = from_top(1, &mut top, bottom);
         let (keys, message) = match kind {
-            Kind::Full => (
-                from_bottom(1, top, &mut bottom),
-                from_bottom(1, top, &mut bottom),
-            ),
+            Kind::Full => (from_bottom(1, top, &mut bottom), from_bottom(1, top, &mut bottom)),
             // Both share a line.
             Kind::List => {
                 let line = from_bottom(u16::from(state.rows > 2), top, &mut bottom);

@@ -17,6 +17,7 @@ mod order;
 mod screen;
 mod state;
 mod totals;
+pub mod trial;
 mod usage;
 
 use std::io::{IsTerminal, stdin, stdout};

@@ -110,7 +110,14 @@ mod tests {
 
     #[test]
     fn a_command_is_that_of_the_command_line() {
-        for typed in ["restart web.1", "pm stop --now web", "scale web=+1", "reload", "down", "kill -s HUP web"] {
+        for typed in [
+            "restart web.1",
+            "pm stop --now web",
+            "scale web=+1",
+            "reload",
+            "down",
+            "kill -s HUP web",
+        ] {
             assert!(matches!(read(typed), Ok(Typed::Order(_))), "{typed}");
         }
         assert!(matches!(read("why web.1"), Ok(Typed::Why(slots)) if slots == ["web.1"]));
@@ -142,9 +149,14 @@ mod tests {
     #[test]
     fn a_word_means_what_it_means_to_pm() {
         let slot = ready("web.1", 8080, 1.0);
-        for (word, is_meant) in
-            [("web", true), ("web.1", true), (":8080", true), ("all", true), (":80", false), ("we", false)]
-        {
+        for (word, is_meant) in [
+            ("web", true),
+            ("web.1", true),
+            (":8080", true),
+            ("all", true),
+            (":80", false),
+            ("we", false),
+        ] {
             assert_eq!(means(word, &slot), is_meant, "{word}");
         }
     }

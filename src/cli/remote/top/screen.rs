@@ -17,7 +17,7 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use super::frame;
-use super::state::State;
+use super::state::{Mouse, State};
 use crate::sys::own_terminal::{self, RawTerminal};
 use crate::sys::pty;
 
@@ -28,7 +28,7 @@ const FRAME_BYTES: usize = 64 << 10;
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     raw: RawTerminal,
-    has_mouse: bool,
+    mouse: Mouse,
 }
 
 impl Screen {
@@ -50,7 +50,7 @@ impl Screen {
             let _ = leave();
             before(panicked);
         }));
-        let mut screen = Self { terminal, raw, has_mouse: false };
+        let mut screen = Self { terminal, raw, mouse: Mouse::Left };
         // Colours are decided by the state alone.
         force_color_output(true);
         screen.enter()?;
@@ -59,7 +59,7 @@ impl Screen {
 
     fn enter(&mut self) -> io::Result<()> {
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
-        if self.has_mouse {
+        if self.mouse == Mouse::Captured {
             execute!(stdout(), EnableMouseCapture)?;
         }
         self.redraw()
@@ -116,12 +116,11 @@ impl Screen {
     ///
     /// # Errors
     /// As [`Self::draw`].
-    pub fn capture_mouse(&mut self, wanted: bool) -> io::Result<()> {
-        self.has_mouse = wanted;
-        if wanted {
-            execute!(stdout(), EnableMouseCapture)
-        } else {
-            execute!(stdout(), DisableMouseCapture)
+    pub fn capture_mouse(&mut self, mouse: Mouse) -> io::Result<()> {
+        self.mouse = mouse;
+        match mouse {
+            Mouse::Captured => execute!(stdout(), EnableMouseCapture),
+            Mouse::Left => execute!(stdout(), DisableMouseCapture),
         }
     }
 

@@ -29,7 +29,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
         _ => 2,
     };
     let mut end = width.saturating_sub(1);
-    for (index, (text, ink)) in right(state, is_wide).into_iter().rev().enumerate() {
+    for (index, (text, ink)) in right(state).into_iter().rev().enumerate() {
         if index > 0 {
             end = end.saturating_sub(if is_wide { gap } else { 2 });
         }
@@ -38,7 +38,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let room = end.saturating_sub(if is_wide { gap } else { 2 });
     let up = state.pm.as_ref().map(|pm| between(pm.started_at, state.time()));
     let up = up.map(|up| format!("up {}", if is_wide { three_units(up) } else { short(up) }));
-    let pools = pools(state, is_wide);
+    let pools = pools(state);
     let pid = state.pm.as_ref().filter(|_| is_wide).map(|pm| format!("pid {}", pm.pid));
     let least = pools.first().map_or(0, |(text, _)| line::width(text) + gap);
     let title = title(state, room.saturating_sub(least + 1));
@@ -79,7 +79,8 @@ fn title(state: &State, room: usize) -> String {
 }
 
 /// What stands at the right edge.
-fn right(state: &State, is_wide: bool) -> Vec<(String, Ink)> {
+fn right(state: &State) -> Vec<(String, Ink)> {
+    let is_wide = usize::from(state.columns) >= WIDE;
     let mut parts = Vec::new();
     let trouble = state.slots.in_trouble();
     if trouble > 0 {
@@ -109,7 +110,8 @@ fn pen_dot(state: &State) -> &'static str {
 }
 
 /// `web 3/3`, and on a wide screen a sign for each slot.
-fn pools(state: &State, is_wide: bool) -> Vec<(String, Ink)> {
+fn pools(state: &State) -> Vec<(String, Ink)> {
+    let is_wide = usize::from(state.columns) >= WIDE;
     let mut pools: Vec<(&str, Vec<&SlotStatus>)> = Vec::new();
     for slot in state.slots.all() {
         match pools.iter_mut().find(|(pool, _)| *pool == slot.pool) {

@@ -81,8 +81,7 @@ fn draw_bar(state: &State, layout: &Layout, pen: &mut Pen<'_>) {
     let name = match state.view.scope {
         Scope::All => "all slots".to_owned(),
         Scope::Meant => {
-            let names: Vec<_> =
-                state.slots.meant().iter().map(|slot| slot.slot.as_str()).collect();
+            let names: Vec<_> = state.slots.meant().iter().map(|slot| slot.slot.as_str()).collect();
             phrase::slots(&names)
         }
     };

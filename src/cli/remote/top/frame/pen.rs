@@ -61,7 +61,14 @@ impl<'a> Pen<'a> {
         self.styled(area, column, row, text, style)
     }
 
-    pub fn styled(&mut self, area: Rect, column: usize, row: u16, text: &str, style: Style) -> usize {
+    pub fn styled(
+        &mut self,
+        area: Rect,
+        column: usize,
+        row: u16,
+        text: &str,
+        style: Style,
+    ) -> usize {
         let mut column = column;
         line::walk(text, Paint::Plain, |symbol, width, _| {
             self.cell(area, column, row, symbol, width, style);

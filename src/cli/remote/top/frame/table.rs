@@ -72,8 +72,7 @@ fn draw_head(state: &State, columns: &[Column], area: Rect, pen: &mut Pen<'_>) {
         // A heading may be wider than the numbers below it.
         let after = pen.text(area, start, 0, column.name, ink);
         if let Some(sort) = sort {
-            let arrow =
-                if sort.reversed { pen.glyph("▼", "v") } else { pen.glyph("▲", "^") };
+            let arrow = if sort.reversed { pen.glyph("▼", "v") } else { pen.glyph("▲", "^") };
             let at = if is_left { after } else { start.saturating_sub(1) };
             pen.text(area, at, 0, arrow, ink);
         }
@@ -115,7 +114,9 @@ fn draw_row(
             && let Some(uses) = state.slots.uses(slot)
         {
             let levels = match column.by {
-                SortBy::Memory => levels(&uses.memory, column.graph, |bytes| *bytes as f64, 0.0, 4.0),
+                SortBy::Memory => {
+                    levels(&uses.memory, column.graph, |bytes| *bytes as f64, 0.0, 4.0)
+                }
                 _ => levels(&uses.cpu, column.graph, |cores| *cores, CPU_LEAST, 7.0),
             };
             for (offset, level) in levels.into_iter().enumerate() {

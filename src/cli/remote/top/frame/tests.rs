@@ -14,9 +14,7 @@ use super::super::state::{Colours, Glyphs, Link, Look, Scope, State, Tone};
 use super::super::totals::Totals;
 use super::draw;
 use crate::sys::usage::TotalUsage;
-use crate::wire::{
-    Death, LogLine, Phase, PmStatus, SlotDetail, SlotStatus, Status, Time, Wanted,
-};
+use crate::wire::{Death, LogLine, Phase, PmStatus, SlotDetail, SlotStatus, Status, Time, Wanted};
 
 /// The present moment of all states: noon.
 const NOW: &str = "12:00:00";
@@ -65,7 +63,8 @@ fn slots() -> Vec<SlotStatus> {
     let mut web_2 = SlotStatus { restarts: 39, ..ready("web.2", 8081, 12.0) };
     worker(&mut web_2, 4790, "11:59:48", 40);
     dead(&mut web_2, Some(255), None, "11:59:48");
-    let mut web_3 = SlotStatus { restarts: 44, phase: Phase::Starting, ..ready("web.3", 8082, 2.0) };
+    let mut web_3 =
+        SlotStatus { restarts: 44, phase: Phase::Starting, ..ready("web.3", 8082, 2.0) };
     worker(&mut web_3, 4802, "11:59:58", 45);
     web_3.worker.as_mut().unwrap().ready_at = None;
     web_3.phase_since = time("11:59:32");
@@ -227,7 +226,8 @@ fn the_phase_has_its_colour_and_none_if_there_are_none() {
     detail(&mut state);
     state.take_line(line(20_000, "web.1", "\x1b[31;1mred"));
     let buffer = draw_whole(&mut state);
-    let is_plain = |cell: &ratatui::buffer::Cell| cell.fg == Color::Reset && cell.bg == Color::Reset;
+    let is_plain =
+        |cell: &ratatui::buffer::Cell| cell.fg == Color::Reset && cell.bg == Color::Reset;
     assert!(buffer.content.iter().all(is_plain));
 }
 

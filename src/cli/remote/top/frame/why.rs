@@ -90,7 +90,8 @@ fn lines(state: &State, detail: &SlotDetail, height: usize) -> (Vec<Line>, Optio
 fn told(state: &State, death: &Death) -> Vec<Line> {
     let when = of_day(death.at, &state.now);
     let head = format!("generation {:<3} {when}   {}", death.generation, ended(death));
-    let mut lines = vec![Line { text: head, ink: if is_bad(death) { Ink::Bad } else { Ink::Plain } }];
+    let mut lines =
+        vec![Line { text: head, ink: if is_bad(death) { Ink::Bad } else { Ink::Plain } }];
     if death.out_of_memory == Some(true) {
         let text = "  the kernel killed it: it used more memory than there is".into();
         lines.push(Line { text, ink: Ink::Plain });

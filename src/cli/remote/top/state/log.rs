@@ -154,7 +154,9 @@ impl Log {
 
     /// Holds the view where it is.
     pub fn hold(&mut self) {
-        if self.view == View::Follow && let Some(last) = self.shown.back().copied() {
+        if self.view == View::Follow
+            && let Some(last) = self.shown.back().copied()
+        {
             let top = self.placed().first().map_or(last, |row| row.id);
             self.view = View::At { cursor: last, top };
         }
@@ -180,14 +182,14 @@ impl Log {
     }
 
     /// To the oldest row.
-    pub fn to_start(&mut self) {
+    pub fn go_to_start(&mut self) {
         if let Some(first) = self.shown.front().copied() {
             self.view = View::At { cursor: first, top: first };
         }
     }
 
     /// To the next row that matches, or to the one before. All lines are shown around it.
-    pub fn to_match(&mut self, step: Step) {
+    pub fn go_to_match(&mut self, step: Step) {
         if self.filter.is_empty() {
             return;
         }

@@ -88,7 +88,10 @@ pub enum Mode {
     Filter(Prompt),
     Command(Prompt),
     /// A question, and the command that `y` gives.
-    Confirm { question: String, command: String },
+    Confirm {
+        question: String,
+        command: String,
+    },
     Help,
 }
 
@@ -115,11 +118,20 @@ pub struct Options {
     /// The log has the whole screen.
     pub zoom: bool,
     pub times: bool,
-    pub mouse: bool,
+    pub mouse: Mouse,
     /// The why pane; `None`: where there is room beside the log.
     pub why: Option<bool>,
     pub scope: Scope,
     pub frozen: bool,
+}
+
+/// For whom the mouse is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mouse {
+    /// The terminal, which can select with it.
+    #[default]
+    Left,
+    Captured,
 }
 
 /// Whose lines the log has.
@@ -140,7 +152,7 @@ pub enum Effect {
     /// Draw every cell again.
     Redraw,
     Copy(String),
-    CaptureMouse(bool),
+    CaptureMouse(Mouse),
     Ask(Order),
 }
 

@@ -9,7 +9,7 @@ use super::super::order::{self, Order, Typed};
 use super::filter::Filter;
 use super::log::{Step, View};
 use super::prompt::Prompt;
-use super::{Effect, Mode, Scope, State, Tone};
+use super::{Effect, Mode, Mouse, Scope, State, Tone};
 use crate::plan::text::phrase;
 use crate::wire::SlotStatus;
 
@@ -51,8 +51,8 @@ impl State {
             Key::Char(c) => return self.letter(*c),
             Key::Up => self.step(-1),
             Key::Down => self.step(1),
-            Key::Home => self.to_first(),
-            Key::End => self.to_last(),
+            Key::Home => self.go_to_first(),
+            Key::End => self.go_to_last(),
             Key::PageUp | Key::Ctrl('b') => self.log.move_by(-self.page()),
             Key::PageDown => self.log.move_by(self.page()),
             Key::Ctrl('u') => self.log.move_by(-self.page() / 2),
@@ -77,15 +77,15 @@ impl State {
             'q' => return Some(Effect::Quit),
             'j' => self.step(1),
             'k' => self.step(-1),
-            'g' => self.to_first(),
-            'G' => self.to_last(),
+            'g' => self.go_to_first(),
+            'G' => self.go_to_last(),
             ' ' => self.mark(),
             '+' => self.view.zoom = true,
             '_' => self.view.zoom = false,
             'f' if self.log.view() == View::Follow => self.log.hold(),
             'f' => self.log.follow(),
-            'n' => self.log.to_match(Step::Newer),
-            'N' => self.log.to_match(Step::Older),
+            'n' => self.log.go_to_match(Step::Newer),
+            'N' => self.log.go_to_match(Step::Older),
             'w' => self.view.why = Some(Layout::of(self).why.is_none()),
             ']' => self.skipped_deaths += 1,
             '[' => self.skipped_deaths = self.skipped_deaths.saturating_sub(1),
@@ -101,7 +101,10 @@ impl State {
             'p' if self.view.frozen => self.unfreeze(),
             'p' => self.freeze(),
             'm' => {
-                self.view.mouse = !self.view.mouse;
+                self.view.mouse = match self.view.mouse {
+                    Mouse::Left => Mouse::Captured,
+                    Mouse::Captured => Mouse::Left,
+                };
                 return Some(Effect::CaptureMouse(self.view.mouse));
             }
             'y' => return self.copy(),
@@ -120,11 +123,11 @@ impl State {
         self.selected_another();
     }
 
-    fn to_first(&mut self) {
-        if self.view.zoom { self.log.to_start() } else { self.step(isize::MIN) }
+    fn go_to_first(&mut self) {
+        if self.view.zoom { self.log.go_to_start() } else { self.step(isize::MIN) }
     }
 
-    fn to_last(&mut self) {
+    fn go_to_last(&mut self) {
         if self.view.zoom { self.log.follow() } else { self.step(isize::MAX) }
     }
 
@@ -172,7 +175,8 @@ impl State {
         let shown = columns::sortable(self);
         match shown.get(n - 1) {
             Some(by) => self.slots.sort_by(Some(*by)),
-            None => self.say(&format!("the table has {}", phrase::count(shown.len(), "column")), Tone::Bad),
+            None => self
+                .say(&format!("the table has {}", phrase::count(shown.len(), "column")), Tone::Bad),
         }
     }
 

@@ -82,7 +82,9 @@ mod tests {
     #[test]
     fn keys_edit_the_line_at_its_cursor() {
         let mut prompt = Prompt::of("stop web");
-        for key in [Key::Left, Key::Backspace, Key::Char('ü'), Key::Delete, Key::End, Key::Char('.')] {
+        for key in
+            [Key::Left, Key::Backspace, Key::Char('ü'), Key::Delete, Key::End, Key::Char('.')]
+        {
             assert!(prompt.take(&key));
         }
         assert_eq!(prompt.text(), "stop wü.");

@@ -114,7 +114,9 @@ impl Slots {
             SortBy::Slot => 0,
             SortBy::Phase => trouble_of(slot) as u64,
             SortBy::Port => slot.port.unwrap_or(0).into(),
-            SortBy::Pid => worker.and_then(|worker| worker.pid).map_or(0, |pid| pid.unsigned_abs().into()),
+            SortBy::Pid => {
+                worker.and_then(|worker| worker.pid).map_or(0, |pid| pid.unsigned_abs().into())
+            }
             SortBy::Generation => generation(slot),
             SortBy::Up => worker.map_or(0, |worker| millis(between(worker.started_at, now))),
             SortBy::Restarts => slot.restarts,
@@ -126,7 +128,9 @@ impl Slots {
             SortBy::Memory => {
                 self.uses(slot).and_then(|uses| uses.memory.back().copied()).unwrap_or(0)
             }
-            SortBy::Last => slot.last_death.as_ref().map_or(0, |death| millis(between(death.at, now))),
+            SortBy::Last => {
+                slot.last_death.as_ref().map_or(0, |death| millis(between(death.at, now)))
+            }
         };
         (number, slot.pool.clone(), slot.number)
     }
@@ -178,7 +182,9 @@ impl Slots {
 
     /// Marks the selected slot, or takes its mark away.
     pub fn mark(&mut self) {
-        if let Some(name) = &self.selected && !self.marked.remove(name) {
+        if let Some(name) = &self.selected
+            && !self.marked.remove(name)
+        {
             self.marked.insert(name.clone());
         }
     }
