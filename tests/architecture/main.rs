@@ -76,7 +76,7 @@ const PRESENCES: [(&str, &str); 6] = [
 ];
 
 /// Text that is compared for a good reason: the file, a part of the line, the reason.
-const COMPARED: [(&str, &str, &str); 7] = [
+const COMPARED: [(&str, &str, &str); 8] = [
     (
         "src/cli/check.rs",
         r#""/bin/sh -c ""#,
@@ -87,6 +87,11 @@ const COMPARED: [(&str, &str, &str); 7] = [
         "src/cli/host.rs",
         r#"" (os error""#,
         "std appends the errno to each message: left out where it is shown",
+    ),
+    (
+        "src/cli/remote/top/order.rs",
+        r#""error: ""#,
+        "what clap begins each message with: left out where it is shown",
     ),
     (
         "src/plan/pm_toml/syntax.rs",

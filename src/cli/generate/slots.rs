@@ -6,9 +6,9 @@
 use clap_complete::Shell;
 
 /// The commands that take names of slots, with their aliases.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "status", "ps", "why", "logs", "start", "stop", "restart", "kill", "attach", "wait", "events",
-    "scale",
+    "scale", "top",
 ];
 
 /// The options of these commands that take a value: what follows one is no slot.

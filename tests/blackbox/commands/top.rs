@@ -1,5 +1,5 @@
-//! `pm top`, on the screen of a real terminal emulator (tmux): what it shows, what its keys do, and that the terminal is
-//! given back on every way out.
+//! `pm top`, on the screen of a real terminal emulator (tmux): what it shows, what its keys do, and that the terminal
+//! is given back on every way out.
 
 use std::time::{Duration, Instant};
 

@@ -70,7 +70,7 @@ impl Layout {
         };
         let left = bottom - top;
         let table = match kind {
-            _ if state.view.zoom => 0,
+            Kind::List | Kind::Full if state.view.zoom => 0,
             Kind::List => left,
             Kind::Full => 1 + slots.clamp(1, TABLE_ROWS_MAX).min(left.saturating_sub(2).max(2) / 2),
         };

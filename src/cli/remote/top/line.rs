@@ -142,8 +142,8 @@ impl<F: FnMut(&str, usize, Style) -> ControlFlow<()>> Walk<'_, F> {
     }
 }
 
-/// Not to be seen, or not of the same width on every terminal: joiners and modifiers of emoji are left out, so that each
-/// emoji stands for itself.
+/// Not to be seen, or not of the same width on every terminal: joiners and modifiers of emoji are left out, so that
+/// each emoji stands for itself.
 fn is_special(c: char) -> bool {
     !matches!(c, ' '..='~')
         && (has_effect(c)

@@ -1,5 +1,7 @@
 //! One poll for the keyboard, the signals, the connections to pm and the clock, and a frame after what has changed:
-//! at most 30 in a second, and none while nothing changes but the time.
+//! at most 30 in a second, and one a second while nothing changes but the time. [`news`] is what comes from pm.
+
+mod news;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use jiff::Zoned;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::Inotify;
 use nix::unistd::read;
 
 use super::super::deadline::Deadline;
@@ -16,14 +18,13 @@ use super::super::failure::Failure;
 use super::super::print::stderr_line;
 use super::super::session::Session;
 use super::keys::{Key, Keys};
-use super::link::{Asked, Link, News, Source};
+use super::link::{Asked, Link, Source};
 use super::screen::{self, Screen};
 use super::state::{self, Effect, Look, State, Tone};
 use super::title;
 use super::usage::Sampler;
 use crate::client::ClientError;
 use crate::sys::own_terminal::{Told, Watch, end_by};
-use crate::wire::{EventKind, PmStatus, Status};
 
 /// From one frame to the next.
 const FRAME: Duration = Duration::from_millis(33);
@@ -174,12 +175,6 @@ impl Live<'_> {
         }
     }
 
-    /// The connections are new.
-    fn begin(&mut self) {
-        let news = self.link.as_mut().map(Link::arrived);
-        self.take_in(news.into_iter().flatten());
-    }
-
     /// Waits until something can be read, or something is due.
     fn wait(&self) -> Vec<Ready> {
         let stdin = std::io::stdin();
@@ -286,124 +281,6 @@ impl Live<'_> {
         let (columns, rows) = screen::size();
         self.state.resize(columns, rows);
         self.is_changed = true;
-    }
-
-    fn read_pm(&mut self, source: Source) {
-        let Some(link) = &mut self.link else { return };
-        let news = link.read(source);
-        if source == Source::Lines {
-            self.next_lines = Deadline::after(Some(LINES));
-        }
-        self.take_in(news);
-    }
-
-    fn take_in(&mut self, news: impl IntoIterator<Item = News>) {
-        for news in news {
-            self.is_changed |= !self.state.view.frozen;
-            match news {
-                News::Happened(event) => {
-                    self.is_stale = true;
-                    self.wants_totals = true;
-                    if let EventKind::Report { slot: None, words, .. } = &event.kind {
-                        self.state.say(words, Tone::Good);
-                    }
-                }
-                News::Line(line) => self.state.take_line(line),
-                News::Status(status) => self.take_status(*status),
-                News::Detail(detail) => self.state.take_detail(*detail),
-                News::Totals(totals) => self.state.totals = Some(totals),
-                News::Done(words) => self.state.say(&words, Tone::Good),
-                News::Refused(Asked::Order, words) => self.state.say(&words, Tone::Bad),
-                News::Refused(Asked::Status, words) => {
-                    self.state.say(&words, Tone::Bad);
-                }
-                News::Refused(Asked::Detail | Asked::Totals, _) => {}
-                News::Gone(words) => self.lose(words),
-            }
-        }
-    }
-
-    fn take_status(&mut self, status: Status) {
-        let names = |state: &State| -> Vec<String> {
-            state.slots.all().iter().map(|slot| slot.slot.clone()).collect()
-        };
-        let before = names(&self.state);
-        self.state.take_status(status);
-        if let Some(link) = self.link.as_mut().filter(|_| before != names(&self.state)) {
-            match link.renew_lines(self.state.log.rows.last_number()) {
-                Ok(()) => self.begin(),
-                Err(failure) => self.state.say(&failure.to_string(), Tone::Bad),
-            }
-        }
-    }
-
-    /// pm has ended. The last screen stays.
-    fn lose(&mut self, words: String) {
-        if self.link.take().is_none() {
-            return;
-        }
-        self.state.link = state::Link::Gone(words);
-        self.state.note = None;
-        self.is_stale = false;
-        self.is_changed = true;
-        let folder = self.socket.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
-        self.appears = inotify.ok().filter(|inotify| {
-            let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-            // Without it, pm is looked for once a second.
-            inotify.add_watch(folder.unwrap_or(Path::new(".")), flags).is_ok()
-        });
-        self.look_for_pm();
-    }
-
-    /// Goes on with the pm that listens now, if there is one.
-    fn look_for_pm(&mut self) {
-        if self.link.is_some() {
-            return;
-        }
-        if let Some(folder) = &self.appears {
-            // Which file it was, the connection shows.
-            while folder.read_events().is_ok() {}
-        }
-        let before = self.state.pm.clone();
-        let last = self.state.log.rows.last_number();
-        let is_same = |pm: &PmStatus| {
-            before.as_ref().is_some_and(|old| (old.pid, old.started_at) == (pm.pid, pm.started_at))
-        };
-        let after = |status: &Status| is_same(&status.pm).then_some(last);
-        let Ok((link, status)) = Link::open(self.session, self.slots, after) else { return };
-        if !is_same(&status.pm) {
-            self.state.begin_again(&format!("another pm runs now (pid {})", status.pm.pid));
-            self.state.title = title(status.pm.plan.as_deref(), self.socket);
-        }
-        self.link = Some(link);
-        self.appears = None;
-        self.state.link = state::Link::Live;
-        self.state.take_status(status);
-        self.is_changed = true;
-        self.begin();
-    }
-
-    /// Asks pm for what is missing.
-    fn ask(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        let mut news = Vec::new();
-        if self.is_stale && is_over(self.next_status) && !link.is_asking(Asked::Status) {
-            self.is_stale = false;
-            self.next_status = Deadline::after(Some(STATUS));
-            news.extend(link.ask_status());
-        }
-        if let Some(slot) = self.state.wants_detail().filter(|_| !link.is_asking(Asked::Detail)) {
-            news.extend(link.ask_detail(slot));
-        }
-        let is_wide = self.state.columns >= COLUMNS_FOR_TOTALS;
-        let is_small = self.state.slots.all().len() <= SLOTS_FOR_TOTALS;
-        if self.wants_totals && is_wide && is_small && is_over(self.next_totals) {
-            self.wants_totals = false;
-            self.next_totals = Deadline::after(Some(TOTALS));
-            news.extend(link.ask_totals());
-        }
-        self.take_in(news);
     }
 }
 

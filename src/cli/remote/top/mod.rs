@@ -1,10 +1,10 @@
 //! `pm top`: the slots and the lines of their workers on the whole terminal, as they change. It is a client of the
 //! control socket like any other: it knows what the API says, and its end stops nothing.
 //!
-//! [`state`] is all that is shown, [`frame`] draws it, and neither knows a clock, a terminal or a socket. [`layout`] and
-//! [`columns`] say what fits, [`line`] makes cells of a worker's line, [`keys`] makes keys of bytes, [`order`] reads
-//! what is typed after `:`. [`live`] brings them together with [`link`], the connections to pm, [`screen`], the
-//! terminal, and [`usage`], a look at the workers.
+//! [`state`] is all that is shown, [`frame`] draws it, and neither knows a clock, a terminal or a socket. [`layout`]
+//! and [`columns`] say what fits, [`line`] makes cells of a worker's line, [`keys`] makes keys of bytes, [`order`]
+//! reads what is typed after `:`, [`totals`] the metrics. [`live`] brings them together with [`link`], the connections
+//! to pm, [`screen`], the terminal, and [`usage`], a look at the workers. [`trial`] is for the benchmark.
 
 mod columns;
 mod frame;

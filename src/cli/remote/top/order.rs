@@ -38,11 +38,14 @@ pub enum Typed {
 /// # Errors
 /// What is wrong with it.
 pub fn read(typed: &str) -> Result<Typed, String> {
-    let words = typed.strip_prefix("pm ").unwrap_or(typed).split_whitespace();
-    if typed == "q" {
+    let mut words: Vec<_> = typed.split_whitespace().collect();
+    if words == ["q"] {
         return Ok(Typed::Quit);
     }
-    let argv = ["pm"].into_iter().chain(words).map(OsString::from);
+    if words.first() != Some(&"pm") {
+        words.insert(0, "pm");
+    }
+    let argv = words.into_iter().map(OsString::from);
     let command = match args::read(argv) {
         Ok(Command::Remote(command)) => command,
         Ok(

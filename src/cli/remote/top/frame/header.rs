@@ -74,7 +74,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
 fn title(state: &State, room: usize) -> String {
     let name = state.title.rsplit('/').next().unwrap_or_default();
     let titles = [format!("pm {}", state.title), format!("pm {name}")];
-    let fits = |title: &String| line::width(title) <= room && title != "pm ";
+    let fits = |title: &String| line::width(title) <= room && !name.is_empty();
     titles.into_iter().find(fits).unwrap_or_else(|| "pm".into())
 }
 

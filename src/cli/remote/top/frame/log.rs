@@ -27,10 +27,11 @@ pub fn draw(state: &State, layout: &Layout, pen: &mut Pen<'_>) {
     }
     let placed = state.log.placed();
     if placed.is_empty() {
-        let words = match (state.log.counts(), &state.link) {
-            ((0, _), Link::Live) => "no lines yet",
-            ((0, _), Link::Gone(_)) => "no lines",
-            _ => "no line matches",
+        let (lines, _) = state.log.counts();
+        let words = match &state.link {
+            Link::Live | Link::Gone(_) if lines > 0 => "no line matches",
+            Link::Live => "no lines yet",
+            Link::Gone(_) => "no lines",
         };
         pen.text(area, 1, 0, words, Ink::Faint);
     }

@@ -1,7 +1,7 @@
 //! From a state to a frame. Pure: no clock, no file, no terminal; what is not on the screen is not looked at.
 //!
-//! [`header`], [`table`], [`log`], [`why`] and [`foot`] draw the parts, [`help`] covers all of them; [`pen`] is what they
-//! draw with.
+//! [`header`], [`table`], [`log`], [`why`] and [`foot`] draw the parts, [`help`] covers all of them; [`pen`] is what
+//! they draw with.
 
 mod foot;
 mod header;

@@ -113,11 +113,10 @@ fn draw_row(
         if column.graph > 0
             && let Some(uses) = state.slots.uses(slot)
         {
-            let levels = match column.by {
-                SortBy::Memory => {
-                    levels(&uses.memory, column.graph, |bytes| *bytes as f64, 0.0, 4.0)
-                }
-                _ => levels(&uses.cpu, column.graph, |cores| *cores, CPU_LEAST, 7.0),
+            let levels = if column.by == SortBy::Memory {
+                levels(&uses.memory, column.graph, |bytes| *bytes as f64, 0.0, 4.0)
+            } else {
+                levels(&uses.cpu, column.graph, |cores| *cores, CPU_LEAST, 7.0)
             };
             for (offset, level) in levels.into_iter().enumerate() {
                 let bar = pen.glyph(BARS[level], ASCII_BARS[level]);

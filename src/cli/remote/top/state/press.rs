@@ -34,10 +34,7 @@ impl State {
             Mode::Confirm { command, .. } => {
                 let command = std::mem::take(command);
                 self.mode = Mode::Browse;
-                match key {
-                    Key::Char('y') => self.give(&command),
-                    _ => None,
-                }
+                if *key == Key::Char('y') { self.give(&command) } else { None }
             }
             Mode::Help => {
                 self.mode = Mode::Browse;
