@@ -303,3 +303,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
