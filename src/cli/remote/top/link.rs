@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 
 use super::super::commands::sentences;
@@ -13,6 +14,9 @@ use super::totals::Totals;
 use super::usage;
 use crate::client::{Answer, ClientError, Exchange, Lines, Request};
 use crate::wire::{Done, Event, EventKind, LogLine, Outcome, SlotDetail, Status};
+
+/// The two streams of a pm that ends may end in either order; the events are waited for so long.
+const LATE_MILLIS: u16 = 100;
 
 /// Lines that are asked for at the start, at most.
 const LINES_BEFORE: &str = "20000";
@@ -186,9 +190,11 @@ impl Link {
     fn read_lines(&mut self) -> Vec<News> {
         let read = self.lines.read();
         let mut news = self.arrived_lines();
-        // The events tell more of the end.
-        if ending(read, &self.lines).is_some() {
-            news.extend(self.read_events());
+        if let Some(words) = ending(read, &self.lines) {
+            // The events tell more of the end, if it is that of pm.
+            let mut events = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
+            let has_more = poll(&mut events, PollTimeout::from(LATE_MILLIS)) != Ok(0);
+            news.extend(if has_more { self.read_events() } else { vec![News::Gone(words)] });
         }
         news
     }

@@ -30,6 +30,10 @@ use crate::sys::own_terminal::{Told, Watch, end_by};
 const FRAME: Duration = Duration::from_millis(33);
 /// From one status to the next, while much happens.
 const STATUS: Duration = Duration::from_millis(50);
+/// The same after one was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// From one look at the deaths of a slot to the next.
+const DETAIL: Duration = Duration::from_millis(100);
 /// From one look at the counts to the next.
 const TOTALS: Duration = Duration::from_secs(2);
 /// Lines that come in small pieces are read together.
@@ -70,8 +74,10 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
         next_frame: Deadline::after(Some(Duration::ZERO)),
         next_status: Deadline::after(Some(Duration::ZERO)),
         next_totals: Deadline::after(Some(Duration::ZERO)),
+        next_detail: Deadline::after(Some(Duration::ZERO)),
         next_lines: Deadline::after(Some(Duration::ZERO)),
         next_second: Deadline::after(Some(Duration::ZERO)),
+        replaced: 0,
     };
     live.begin();
     let left = live.until_left();
@@ -116,8 +122,11 @@ struct Live<'a> {
     next_frame: Deadline,
     next_status: Deadline,
     next_totals: Deadline,
+    next_detail: Deadline,
     next_lines: Deadline,
     next_second: Deadline,
+    /// How often a connection was replaced: what was polled before is not to be read.
+    replaced: u64,
 }
 
 /// Why the command ends.
@@ -153,6 +162,7 @@ impl Live<'_> {
             if is_over(self.next_second) {
                 self.second();
             }
+            let replaced = self.replaced;
             // Answers go when they are read, so the last one is first.
             for ready in ready.into_iter().rev() {
                 let left = match ready {
@@ -163,7 +173,9 @@ impl Live<'_> {
                         None
                     }
                     Ready::Pm(source) => {
-                        self.read_pm(source);
+                        if self.replaced == replaced {
+                            self.read_pm(source);
+                        }
                         None
                     }
                 };
@@ -190,6 +202,7 @@ impl Live<'_> {
         due.extend((!reads_lines).then_some(self.next_lines));
         let is_asking = self.link.as_ref().is_some_and(|link| link.is_asking(Asked::Status));
         due.extend((self.is_stale && !is_asking).then_some(self.next_status));
+        due.extend(self.lacks_detail().then_some(self.next_detail));
         let left = due.into_iter().filter_map(Deadline::left).min().unwrap_or(SECOND);
         // A wait of less than a millisecond would be none.
         let left = Duration::from_millis(left.as_micros().div_ceil(1000) as u64);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Stdout, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
@@ -20,6 +21,9 @@ use super::frame;
 use super::state::{Mouse, State};
 use crate::sys::own_terminal::{self, RawTerminal};
 use crate::sys::pty;
+
+/// Whether the terminal shows the other screen.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// More than a frame has, on most screens.
 const FRAME_BYTES: usize = 64 << 10;
@@ -58,6 +62,7 @@ impl Screen {
     }
 
     fn enter(&mut self) -> io::Result<()> {
+        IS_TAKEN.store(true, Ordering::Relaxed);
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
         if self.mouse == Mouse::Captured {
             execute!(stdout(), EnableMouseCapture)?;
@@ -142,8 +147,11 @@ impl Drop for Screen {
     }
 }
 
-/// Undoes what may have been set.
+/// Undoes what may have been set, once.
 fn leave() -> io::Result<()> {
+    if !IS_TAKEN.swap(false, Ordering::Relaxed) {
+        return Ok(());
+    }
     let mut out = stdout();
     queue!(out, DisableMouseCapture, DisableBracketedPaste, ResetColor)?;
     execute!(out, LeaveAlternateScreen, Show)

@@ -8,7 +8,10 @@ use super::super::super::deadline::Deadline;
 use super::super::link::{Asked, Link, News, Source};
 use super::super::state::{self, State, Tone};
 use super::super::title;
-use super::{COLUMNS_FOR_TOTALS, LINES, Live, SLOTS_FOR_TOTALS, STATUS, TOTALS, is_over};
+use super::{
+    AFTER_REFUSAL, COLUMNS_FOR_TOTALS, DETAIL, LINES, Live, SLOTS_FOR_TOTALS, STATUS, TOTALS,
+    is_over,
+};
 use crate::wire::{EventKind, PmStatus, Status};
 
 impl Live<'_> {
@@ -46,6 +49,8 @@ impl Live<'_> {
                 News::Refused(Asked::Order, words) => self.state.say(&words, Tone::Bad),
                 News::Refused(Asked::Status, words) => {
                     self.state.say(&words, Tone::Bad);
+                    self.is_stale = true;
+                    self.next_status = Deadline::after(Some(AFTER_REFUSAL));
                 }
                 News::Refused(Asked::Detail | Asked::Totals, _) => {}
                 News::Gone(words) => self.lose(words),
@@ -60,6 +65,7 @@ impl Live<'_> {
         let before = names(&self.state);
         self.state.take_status(status);
         if let Some(link) = self.link.as_mut().filter(|_| before != names(&self.state)) {
+            self.replaced += 1;
             match link.renew_lines(self.state.log.rows.last_number()) {
                 Ok(()) => self.begin(),
                 Err(failure) => self.state.say(&failure.to_string(), Tone::Bad),
@@ -72,6 +78,7 @@ impl Live<'_> {
         if self.link.take().is_none() {
             return;
         }
+        self.replaced += 1;
         self.state.link = state::Link::Gone(words);
         self.state.note = None;
         self.is_stale = false;
@@ -114,6 +121,12 @@ impl Live<'_> {
         self.begin();
     }
 
+    /// True if the deaths that are to be shown are not asked for yet.
+    pub(super) fn lacks_detail(&self) -> bool {
+        let is_free = |link: &Link| !link.is_asking(Asked::Detail);
+        self.link.as_ref().is_some_and(is_free) && self.state.wants_detail().is_some()
+    }
+
     /// Asks pm for what is missing.
     pub(super) fn ask(&mut self) {
         let Some(link) = &mut self.link else { return };
@@ -123,7 +136,9 @@ impl Live<'_> {
             self.next_status = Deadline::after(Some(STATUS));
             news.extend(link.ask_status());
         }
-        if let Some(slot) = self.state.wants_detail().filter(|_| !link.is_asking(Asked::Detail)) {
+        let wanted = self.state.wants_detail().filter(|_| !link.is_asking(Asked::Detail));
+        if let Some(slot) = wanted.filter(|_| is_over(self.next_detail)) {
+            self.next_detail = Deadline::after(Some(DETAIL));
             news.extend(link.ask_detail(slot));
         }
         let is_wide = self.state.columns >= COLUMNS_FOR_TOTALS;

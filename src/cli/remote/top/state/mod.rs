@@ -46,6 +46,8 @@ pub struct State {
     pub mode: Mode,
     pub note: Option<Note>,
     pub view: Options,
+    /// The time, also while the screen is frozen.
+    clock: Timestamp,
     /// The status that came while the screen was frozen.
     held: Option<Box<Status>>,
     /// What was typed after `:` last.
@@ -162,6 +164,7 @@ impl State {
             look,
             columns,
             rows,
+            clock: now.timestamp(),
             now,
             title: String::new(),
             pm: None,
@@ -189,6 +192,7 @@ impl State {
         let is_over = |note: &Note| {
             note.tone != Tone::Pending && now.timestamp().duration_since(note.since) >= NOTE_FOR
         };
+        self.clock = now.timestamp();
         if self.note.as_ref().is_some_and(is_over) {
             self.note = None;
         }
@@ -231,7 +235,7 @@ impl State {
     }
 
     pub fn say(&mut self, words: &str, tone: Tone) {
-        let since = self.now.timestamp();
+        let since = self.clock;
         self.note = Some(Note { words: words.to_owned(), tone, since });
     }
 
