@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::args::{
-    KillArgs, PatienceArgs, ReloadArgs, RemoteCommand, RestartArgs, ScaleArgs, ShutdownArgs,
-    StartArgs, StopArgs, TargetArgs,
+    KillArgs, PatienceArgs, ReloadArgs, RestartArgs, ScaleArgs, ShutdownArgs, StartArgs, StopArgs,
+    TargetArgs,
 };
 use super::failure::Failure;
 use super::print::{Printer, printable, stderr_line};
@@ -30,8 +30,9 @@ use crate::wire::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a command that changes something sends to pm; `None` for the other commands.
-pub fn request(command: &RemoteCommand) -> Option<Request> {
-    use RemoteCommand as Remote;
+#[cfg(feature = "top")]
+pub fn request(command: &super::args::RemoteCommand) -> Option<Request> {
+    use super::args::RemoteCommand as Remote;
     let of_command = |path: &str, command: &Command, patience: &PatienceArgs| {
         Request::post(path, command).within(patience.timeout())
     };
@@ -51,9 +52,8 @@ pub fn request(command: &RemoteCommand) -> Option<Request> {
         | Remote::Attach(_)
         | Remote::Wait(_)
         | Remote::Events(_)
+        | Remote::Top(_)
         | Remote::Ls(_) => return None,
-        #[cfg(feature = "top")]
-        Remote::Top(_) => return None,
     })
 }
 
