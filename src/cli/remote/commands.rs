@@ -53,6 +53,7 @@ pub fn request(command: &super::args::RemoteCommand) -> Option<Request> {
         | Remote::Wait(_)
         | Remote::Events(_)
         | Remote::Top(_)
+        | Remote::Chaos(_)
         | Remote::Ls(_) => return None,
     })
 }

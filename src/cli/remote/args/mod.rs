@@ -98,6 +98,7 @@ impl RemoteCommand {
             Self::Reload(args) => &args.target,
             Self::Shutdown(args) => &args.target,
             Self::Top(args) => return Some(&args.place),
+            Self::Chaos(args) => &args.target,
             Self::Ls(_) => return None,
         };
         Some(&target.place)

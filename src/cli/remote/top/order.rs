@@ -83,6 +83,7 @@ pub fn read(typed: &str) -> Result<Typed, String> {
         | RemoteCommand::Reload(_)
         | RemoteCommand::Shutdown(_)
         | RemoteCommand::Top(_)
+        | RemoteCommand::Chaos(_)
         | RemoteCommand::Ls(_) => Err(elsewhere(typed)),
     }
 }

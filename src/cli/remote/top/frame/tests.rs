@@ -8,13 +8,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
-use super::super::super::sample::{death, ready, slot, time};
+use super::super::super::sample::{self, death, ready, slot, time};
 use super::super::keys::Key;
 use super::super::state::{Colours, Glyphs, Link, Look, Scope, State, Tone};
 use super::super::totals::Totals;
 use super::draw;
 use crate::sys::usage::TotalUsage;
-use crate::wire::{Death, LogLine, Phase, PmStatus, SlotDetail, SlotStatus, Status, Time, Wanted};
+use crate::wire::{Death, LogLine, Phase, SlotDetail, SlotStatus, Status, Time, Wanted};
 
 /// The present moment of all states: noon.
 const NOW: &str = "12:00:00";
@@ -81,14 +81,10 @@ fn slots() -> Vec<SlotStatus> {
 }
 
 fn status(slots: Vec<SlotStatus>) -> Status {
-    let pm = PmStatus {
-        version: "0.1.0".into(),
-        pid: 4700,
-        started_at: Time("2026-11-23T08:56:00.000Z".parse().unwrap()),
-        plan: Some("pm.toml".into()),
-        draining: false,
-    };
-    Status { seq: 1, now: time(NOW), pm, slots }
+    let mut status = sample::status();
+    status.pm.pid = 4700;
+    status.pm.started_at = Time("2026-11-23T08:56:00.000Z".parse().unwrap());
+    Status { now: time(NOW), slots, ..status }
 }
 
 fn line(n: u64, slot: &str, text: &str) -> LogLine {

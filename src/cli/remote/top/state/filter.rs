@@ -28,7 +28,7 @@ impl Filter {
         }
         // Colours may stand within the text.
         if memchr::memchr2(0x1b, b'\r', line.as_bytes()).is_some() {
-            return self.find(&line::plain(line)).is_some();
+            return self.find(&line::without_colours(line)).is_some();
         }
         self.find(line).is_some()
     }
