@@ -35,6 +35,8 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/man/man1/pm-start.1",
         "usr/share/man/man1/pm-status.1",
         "usr/share/man/man1/pm-stop.1",
+        #[cfg(feature = "top")]
+        "usr/share/man/man1/pm-top.1",
         "usr/share/man/man1/pm-wait.1",
         "usr/share/man/man1/pm-why.1",
         "usr/share/man/man1/pm.1",
