@@ -106,9 +106,20 @@ impl Log {
     }
 
     pub fn set_filter(&mut self, filter: Filter) {
-        if self.filter != filter {
-            self.filter = filter;
-            self.search = Search::Only;
+        if self.filter == filter {
+            return;
+        }
+        // What has more letters is in fewer lines, and only in those.
+        let is_narrower = !self.filter.is_empty() && filter.text().starts_with(self.filter.text());
+        let is_narrower = is_narrower && self.search == Search::Only;
+        self.filter = filter;
+        self.search = Search::Only;
+        if is_narrower {
+            let Self { rows, filter, shown, .. } = self;
+            shown.retain(|id| rows.get(*id).is_some_and(|row| filter.is_in(&row.text)));
+            self.matching = self.shown.len() as u64;
+            self.renew_view();
+        } else {
             self.renew();
         }
     }
@@ -130,13 +141,16 @@ impl Log {
                 self.shown.push_back(id);
             }
         }
-        if let View::At { cursor, top } = self.view {
-            let Some(cursor) = self.nearest(cursor) else {
-                self.view = View::Follow;
-                return;
-            };
-            self.view = View::At { cursor, top: top.min(cursor) };
-        }
+        self.renew_view();
+    }
+
+    /// The view stays at a row that is shown.
+    fn renew_view(&mut self) {
+        let View::At { cursor, top } = self.view else { return };
+        self.view = match self.nearest(cursor) {
+            Some(cursor) => View::At { cursor, top: top.min(cursor) },
+            None => View::Follow,
+        };
     }
 
     /// How many lines there are of the slots that are shown, and how many of them match.
