@@ -224,7 +224,7 @@ fn nothing(state: &State) -> &'static str {
 }
 
 /// Below a second the table shows `0s`: it is drawn once a second.
-fn whole_seconds(time: Duration) -> Duration {
+pub fn whole_seconds(time: Duration) -> Duration {
     if time < Duration::from_secs(1) { Duration::ZERO } else { time }
 }
 
@@ -272,9 +272,15 @@ pub fn phase(state: &State, slot: &SlotStatus) -> String {
         (Phase::Idle, Wanted::Ended) => "ended".into(),
         (Phase::Idle, Wanted::Gone) => "removed".into(),
         (Phase::GivenUp, _) => "given up".into(),
-        (Phase::Ready | Phase::Starting | Phase::Stopping | Phase::Killing | Phase::Backoff, _) => {
-            row::phase(slot, state.time())
+        (Phase::Ready, _) => "ready".into(),
+        (Phase::Starting | Phase::Stopping | Phase::Killing, _) => {
+            let time = whole_seconds(between(slot.phase_since, state.time()));
+            format!("{} {}", slot.phase.written(), short(time))
         }
+        (Phase::Backoff, _) => match slot.next_try_at {
+            Some(at) => format!("backoff {}", short(whole_seconds(between(state.time(), at)))),
+            None => "backoff".into(),
+        },
     };
     format!("{sign} {words}")
 }

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use super::super::super::status::row;
 use super::super::super::times::{between, short};
-use super::super::columns::sign;
+use super::super::columns::{sign, whole_seconds};
 use super::super::layout::{Kind, Layout};
 use super::super::line;
 use super::super::state::{Link, State};
@@ -36,7 +36,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
         end = pen.text_to(area, end, 0, &text, ink);
     }
     let room = end.saturating_sub(if is_wide { gap } else { 2 });
-    let up = state.pm.as_ref().map(|pm| between(pm.started_at, state.time()));
+    let up = state.pm.as_ref().map(|pm| whole_seconds(between(pm.started_at, state.time())));
     let up = up.map(|up| format!("up {}", if is_wide { three_units(up) } else { short(up) }));
     let pools = pools(state);
     let pid = state.pm.as_ref().filter(|_| is_wide).map(|pm| format!("pid {}", pm.pid));
