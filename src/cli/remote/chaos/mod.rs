@@ -50,6 +50,9 @@ impl Fault {
 /// After the last fault, slots are waited for at most this long.
 const COME_BACK_WITHIN: Duration = Duration::from_secs(60);
 
+/// A worker that got SIGTERM is waited for at most this long: it may ignore that.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
 const EVERY_20_SECONDS: &str = "1/20s";
 
 /// Causes faults, and prints what they have cost.
@@ -191,8 +194,15 @@ impl Chaos {
         if !self.record.is_settled() {
             stderr_line(&format!("waiting for {}", phrase::list_and(&self.record.missing())));
         }
-        while !self.record.is_settled() {
-            let left = patience.left().unwrap_or_default();
+        let stops = Deadline::after(Some(STOP_WITHIN));
+        loop {
+            let is_stopping = self.record.is_any_stopping();
+            let deadline = match (self.record.is_settled(), is_stopping) {
+                (true, false) => break,
+                (true, true) => stops,
+                (false, _) => patience,
+            };
+            let left = deadline.left().unwrap_or_default();
             if left.is_zero() {
                 break;
             }

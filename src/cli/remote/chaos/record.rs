@@ -27,6 +27,8 @@ pub struct SlotRecord {
     down_since: Option<Time>,
     /// The generation that hangs and that pm has not noticed.
     hanging: Option<u64>,
+    /// The generation that has got SIGTERM and has not ended.
+    stopping: Option<u64>,
     /// Workers that hung as long as they may.
     pub unnoticed: u32,
 }
@@ -44,6 +46,7 @@ impl Record {
             gaps: Vec::new(),
             down_since: (slot.phase != Phase::Ready).then_some(slot.phase_since),
             hanging: None,
+            stopping: None,
             unnoticed: 0,
         });
         Self { slots: slots.collect() }
@@ -66,6 +69,11 @@ impl Record {
         self.slots.iter().all(|slot| slot.is_serving() || slot.phase == Phase::GivenUp)
     }
 
+    /// True if a worker that got SIGTERM has not ended.
+    pub fn is_any_stopping(&self) -> bool {
+        self.slots.iter().any(|slot| slot.stopping.is_some())
+    }
+
     /// This worker got the signal of this fault.
     pub fn note_fault(&mut self, name: &str, generation: u64, fault: Fault, at: Timestamp) {
         let Some(slot) = self.slot(name) else { return };
@@ -81,7 +89,7 @@ impl Record {
                 slot.hanging = Some(generation);
             }
             // It may serve until it has done its work.
-            Fault::Stop => {}
+            Fault::Stop => slot.stopping = Some(generation),
         }
     }
 
@@ -107,7 +115,7 @@ impl Record {
         if *from == Phase::Ready && (*to != Phase::Ready || is_next) {
             slot.deaths += 1;
             slot.down_since = slot.down_since.or(Some(event.at));
-            slot.hanging = None;
+            (slot.hanging, slot.stopping) = (None, None);
         }
         (slot.phase, slot.generation) = (*to, *generation);
         if *to != Phase::Ready || slot.hanging.is_some() {
@@ -180,9 +188,11 @@ mod tests {
         let mut record = record();
         record.note_fault("web.1", 8, Fault::Stop, at("12:00:01"));
         assert_eq!(record.serving(), ["web.1"]);
+        assert!(record.is_any_stopping());
         record.note_event(&event("12:00:05", 9, Phase::Ready, Phase::Starting));
         let up = event("12:00:06", 9, Phase::Starting, Phase::Ready);
         assert_eq!(record.note_event(&up), Some(("web.1", Duration::from_secs(1))));
+        assert!(!record.is_any_stopping());
     }
 
     #[test]
