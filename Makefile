@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.deno/bin:$(PATH)
 unexport DENO_SERVE_ADDRESS
 
 TYPESCRIPT := $(wildcard *.ts scripts/*.ts tests/typescript/*.ts)
-SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo scripts/demo_held scripts/package
+SHELL_SCRIPTS := .ci/run scripts/install_deno scripts/remove_deno.sh scripts/demo scripts/demo_held scripts/package scripts/pictures
 # Deno's fetch would use the proxy of the environment for loopback too.
 DIRECT := NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 LOAD := --requests 10000 --workers 8
@@ -61,6 +61,7 @@ help:
 	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
 	@echo "make package           a static binary, a .deb and an image, the same bytes each time: docs/packages.md"
 	@echo "make growing           what more workers and machines are worth: the figures and plots of docs/growing.md"
+	@echo "make pictures          docs/pictures: the page of the lab, light and dark; Chromium, and ports 8080-8082"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
@@ -204,6 +205,12 @@ growing: deno-at-hand
 .PHONY: plots
 plots: deno-at-hand
 	deno run --allow-read --allow-write scripts/plots.ts "$(BENCH_RESULTS)" docs/plots
+
+# Of a browser that looks at the lab for a minute.
+.PHONY: pictures
+pictures: build deno-at-hand
+	npm ci --prefix tests/page --no-audit --no-fund --ignore-scripts
+	@scripts/pictures
 
 .PHONY: check check-rust check-typescript
 check: check-rust check-typescript

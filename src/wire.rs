@@ -7,6 +7,7 @@
 
 mod backlog;
 mod commands;
+mod live;
 mod logs;
 pub mod openapi;
 mod spare;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backlog::Backlog;
 pub use self::commands::{Command, Kill, Reload, Scale, Shutdown, WaitFor};
+pub use self::live::{SlotSample, StatsRound};
 pub use self::logs::{LogFile, LogLine, LogStart};
 pub use self::spare::{Retiring, Spare, SparePhase};
 pub use self::time::Time;
@@ -58,6 +60,9 @@ pub struct PmStatus {
     /// The plan allows `pm chaos` to kill its workers.
     #[serde(default)]
     pub chaos: bool,
+    /// The page for browsers on this machine; `null` if there is none.
+    #[serde(default)]
+    pub page: Option<String>,
 }
 
 /// What is known of one slot.

@@ -4,6 +4,7 @@
 //! options is in [`super::notes`].
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 
 use super::notes;
 use super::remote::args::RemoteCommand;
+use crate::plan::http;
 use crate::plan::text::duration;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Ports, RestartWord, defaults};
@@ -36,7 +38,7 @@ struct Args {
 }
 
 /// `--init` runs one command and no pool, so these have no meaning with it.
-const NOT_FOR_INIT: [&str; 12] = [
+const NOT_FOR_INIT: [&str; 15] = [
     "ports",
     "workers",
     "name",
@@ -45,6 +47,9 @@ const NOT_FOR_INIT: [&str; 12] = [
     "exit_with",
     "take_over",
     "sealed",
+    "http",
+    "http_token_file",
+    "http_host",
     "timestamps",
     "quiet",
     "json",
@@ -127,6 +132,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "PATH", env = "PM_SOCKET", value_hint = ValueHint::FilePath)]
     #[arg(hide_env = true)]
     pub socket: Option<OsString>,
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Run CMD once as process 1 of a container: forward signals, reap
     #[arg(long, requires = "command", conflicts_with_all = NOT_FOR_INIT)]
     pub init: bool,
@@ -137,6 +144,22 @@ pub struct RunArgs {
     /// The program of each worker and its arguments
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+}
+
+/// Where `pm run` serves its page, and to which clients.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HttpArgs {
+    /// Serve a page and metrics at this address, as 127.0.0.1:9001
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    #[arg(value_parser = http::address)]
+    pub http: Option<SocketAddr>,
+    /// The file of the token that clients of the page have to know
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub http_token_file: Option<PathBuf>,
+    /// Another name by which browsers call the page; may be repeated
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    #[arg(value_parser = http::host)]
+    pub http_host: Vec<String>,
 }
 
 /// What `pm run` shows on the terminal.
@@ -288,7 +311,7 @@ fn failures(text: &str) -> Result<NonZeroU32, String> {
 
 fn port_help() -> String {
     format!(
-        "For a Procfile: the first PORT [default: PORT of .env or pm, or {}]",
+        "For a Procfile: first PORT [default: PORT of .env or pm, or {}]",
         defaults::PROCFILE_PORT
     )
 }
@@ -300,7 +323,7 @@ fn grace_help() -> String {
 
 fn restart_help() -> String {
     let restart = RestartWord::from(Policy::default().restart).written();
-    format!("Replace exited workers: always, on-failure or never [default: {restart}]")
+    format!("Replace exited workers: always, on-failure, never [default: {restart}]")
 }
 
 fn give_up_after_help() -> String {

@@ -176,7 +176,7 @@ mod tests {
             }
             let pool = "[pool.web]\ncommand = \"x\"\nports = 1\n";
             let text = match &line[2..] {
-                key if ["sealed", "chaos", "log = { ring"]
+                key if ["sealed", "chaos", "http", "log = { ring"]
                     .iter()
                     .any(|of_file| key.starts_with(of_file)) =>
                 {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::RunArgs;
 use super::host::{RealHost, unreadable};
+use super::http;
 use crate::plan::format::{Format, Guess};
 use crate::plan::host::{Document, Host};
 use crate::plan::load_error::{OptionFault, OtherFile, ProcfileOption, Sealed};
@@ -74,6 +75,7 @@ pub fn load(run: &RunArgs, kind: FileKind) -> Result<Loaded, LoadError> {
         return Err(LoadError::SealedTakeOver { sealed });
     }
     loaded.plan.sealed |= run.sealed;
+    http::complete(&run.http, &mut loaded.plan.http)?;
     Ok(loaded)
 }
 

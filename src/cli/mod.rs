@@ -1,10 +1,10 @@
 //! Floor 5: what people type and read. From an argv to an [`Ending`], never to an exit.
 //!
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
-//! the file to run and makes a plan of it, with what [`host`] knows of this machine; [`diagnostics`] prints the faults
-//! of a file, and [`warnings`] finds what would fail now. Each command has a file: [`run`], [`exec`], [`check`],
-//! [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm completions`. The commands that
-//! talk to a running pm are in [`remote`].
+//! the file to run and makes a plan of it, with what [`host`] knows of this machine and [`http`] of its page;
+//! [`diagnostics`] prints the faults of a file, and [`warnings`] finds what would fail now. Each command has a file:
+//! [`run`], [`exec`], [`check`], [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm
+//! completions`. The commands that talk to a running pm are in [`remote`].
 
 mod args;
 mod check;
@@ -14,6 +14,7 @@ mod exec;
 pub mod exit_status;
 mod generate;
 mod host;
+mod http;
 mod init;
 mod load;
 mod man;
@@ -126,6 +127,10 @@ fn refuse(why: &LoadError, colour: Colour) -> Ending {
         | LoadError::Option(_)
         | LoadError::SealedTakeOver { .. }
         | LoadError::SealedChanged
+        | LoadError::HttpWithoutToken { .. }
+        | LoadError::NoHttp
+        | LoadError::NoTokenFile { .. }
+        | LoadError::Token { .. }
         | LoadError::NoFolder(_) => complain(why),
     }
     Ending::Refused

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 #[cfg(feature = "top")]
 pub use self::remote::TOP;
 pub use self::remote::{
-    ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS, STOP,
-    WAIT, WHY,
+    ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, OPEN, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS,
+    STOP, WAIT, WHY,
 };
 use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
@@ -162,6 +162,7 @@ pub fn of(command: &str) -> &'static Notes {
         "events" => &EVENTS,
         "reload" => &RELOAD,
         "shutdown" => &SHUTDOWN,
+        "open" => &OPEN,
         "ls" => &LS,
         #[cfg(feature = "top")]
         "top" => &TOP,

@@ -96,6 +96,7 @@ impl CommandLinePool {
             sealed: false,
             chaos: false,
             ring_bytes: defaults::RING_BYTES,
+            http: None,
         })
     }
 

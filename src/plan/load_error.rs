@@ -1,7 +1,9 @@
 //! Why there is no plan of what a command line asks for.
 
+use core::net::SocketAddr;
 use std::fmt;
 
+use super::http::TokenFault;
 use super::text::suggest::Suggestion;
 use super::{Faults, PlanError, Unreadable};
 
@@ -36,6 +38,17 @@ pub enum LoadError {
     SealedTakeOver { sealed: Sealed },
     #[error("`sealed` cannot change while pm runs; restart pm")]
     SealedChanged,
+    #[error(
+        "{address} can be reached from other machines: give a token that clients have to know, in a file, with \
+         `--http-token-file FILE`, or use 127.0.0.1"
+    )]
+    HttpWithoutToken { address: SocketAddr },
+    #[error("`--http-token-file` and `--http-host` are for a page; give its address with `--http`")]
+    NoHttp,
+    #[error("there is no file `{name}`; `--http-token-file` names the file of the token")]
+    NoTokenFile { name: String },
+    #[error("`{file}` has no token that can be used: {why}")]
+    Token { file: String, why: TokenFault },
     #[error("cannot find the current folder: {0}")]
     NoFolder(Unreadable),
 }

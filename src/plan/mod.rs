@@ -8,8 +8,8 @@
 //! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
 //! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
 //! what a worker finds in its environment, [`format`] which of the readers a file is for; [`hold_port`] which process
-//! has a listening socket; [`fault_kind`] is everything that can be wrong in a text, [`load_error`] why there is no
-//! plan at all.
+//! has a listening socket; [`http`] where the page is served; [`fault_kind`] is everything that can be wrong in a text,
+//! [`load_error`] why there is no plan at all.
 
 pub(crate) mod command_line;
 pub(crate) mod defaults;
@@ -20,6 +20,7 @@ pub(crate) mod format;
 pub(crate) mod formation;
 pub(crate) mod hold_port;
 pub mod host;
+pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod load_error;
 pub mod pm_toml;
@@ -44,6 +45,7 @@ pub(crate) use command_line::{CommandLinePool, PlanError};
 pub use fault_kind::FaultKind;
 pub use hold_port::HoldPort;
 pub use host::{Document, Host, Unreadable};
+pub(crate) use http::{Http, Token};
 pub(crate) use load_error::LoadError;
 pub use pool_spec::{PoolSpec, SlotsSpec};
 pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready, ReadyBy};
@@ -76,6 +78,8 @@ pub struct Plan {
     pub chaos: bool,
     /// The last lines of all workers are kept in memory, in at most this many bytes.
     pub ring_bytes: u64,
+    /// Where the page is served; `None`: nowhere.
+    pub http: Option<Http>,
 }
 
 /// Workers of one command.

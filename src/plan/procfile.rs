@@ -151,6 +151,7 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
             sealed: false,
             chaos: false,
             ring_bytes: defaults::RING_BYTES,
+            http: None,
         });
     }
     let kinds = types.iter().zip(&counts).enumerate().filter(|(_, (_, count))| **count > 0);
@@ -160,7 +161,13 @@ pub fn read(document: &Document, options: &Options, host: &dyn Host) -> Result<P
         pool(kind, slots, &variables, &document.dir)
     });
     let pools = pools.collect();
-    findings.finish(Plan { pools, sealed: false, chaos: false, ring_bytes: defaults::RING_BYTES })
+    findings.finish(Plan {
+        pools,
+        sealed: false,
+        chaos: false,
+        ring_bytes: defaults::RING_BYTES,
+        http: None,
+    })
 }
 
 /// The process types of a source of `findings`, in its order. The faults that are in it are added.

@@ -137,6 +137,7 @@ fn attached(clients: &Slab<Client>, slot: SlotId) -> impl Iterator<Item = &Attac
         | Work::Sampling(_)
         | Work::Stream(_)
         | Work::Logs(_)
+        | Work::Live(_)
         | Work::Metrics(_) => None,
     })
 }

@@ -3,29 +3,27 @@
 
 use std::time::Duration;
 
-use nix::unistd::{getpid, getppid};
-
 use super::Reactor;
-use super::control::call::{Call, Until, seconds};
+use super::control::call::{Call, LiveCall, PageCall, Until, seconds};
 use super::control::goal::{Goal, Pending};
 use super::control::http::{Reply, Status};
+use super::control::live::Live;
 use super::control::logs::Logs;
 use super::control::metrics::Metrics;
 use super::control::stats::Sampling;
-use super::control::status::View;
+use super::control::status::{View, own_pid};
 use super::control::stream::Stream;
-use super::control::{problems, selectors};
+use super::control::{page, problems, selectors};
 use super::output::Seam;
 use super::report::{ReloadError, RunEvent};
 use super::serving::{Answer, is_wanted, is_well, json};
 use crate::plan::LoadError;
 use crate::plan::text::signal;
-use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish, WorkerId};
-use crate::sys::sealed::outer_pid;
+use crate::supervisor::{Event, Phase, SlotId, Wanted, Wish};
 use crate::wire::openapi;
 use crate::wire::{
-    API, Command, Done, Kill, LogFile, Outcome, PmStatus, Problem, Reload, Scale, Shutdown,
-    SlotStatus, Stats, Status as RunStatus, Version, WaitFor,
+    API, Command, Done, Kill, LogFile, Outcome, Problem, Reload, Scale, Shutdown,
+    Status as RunStatus, Version, WaitFor,
 };
 
 impl Reactor {
@@ -54,12 +52,7 @@ impl Reactor {
                 }
                 Ok(Answer::Reply(json(&self.run_status(&Sampling::skipped(slots)))))
             }
-            Call::Slot(name) => {
-                let slots = self.resolve(&[name])?;
-                let detail = slots.first().and_then(|slot| self.view().detail(*slot));
-                let detail = detail.ok_or_else(|| problems::bad_request("name one slot"))?;
-                Ok(Answer::Reply(json(&detail)))
-            }
+            Call::Slot(name) => self.slot_detail(name),
             Call::Events(call) => {
                 let slots = self.resolve(&call.slots)?;
                 let names = slots.iter().filter_map(|slot| self.slots.identity(*slot));
@@ -92,6 +85,13 @@ impl Reactor {
             Call::Reload(reload) => self.reload_asked(reload),
             Call::Shutdown(shutdown) => Ok(self.shut_down(shutdown)),
             Call::Attach(call) => self.attach(call),
+            Call::Page(call) => {
+                self.control.samples.expire(self.clock.now());
+                let slots = Vec::from_iter(self.supervisor.ids());
+                Ok(Answer::Sampling(Sampling::of(slots).for_page(call)))
+            }
+            Call::Asset(asset) => Ok(Answer::Reply(asset.reply())),
+            Call::Live(call) => self.live(call),
         }
     }
 
@@ -104,25 +104,6 @@ impl Reactor {
             return Ok(Vec::from_iter(self.supervisor.ids()));
         }
         self.resolve(words)
-    }
-
-    /// The worker of this slot and what it uses, if there is one.
-    pub(super) fn sample(&mut self, slot: SlotId) -> Option<(WorkerId, Stats)> {
-        let Self { supervisor, slots, clock, control, children, .. } = self;
-        let now = clock.now();
-        let worker = supervisor.slot(slot).filter(|slot| slot.phase().has_worker())?.worker();
-        let stats = control.samples.of(worker, now, || {
-            let usage = children.usage(worker)?;
-            let (cpu, age) = (usage.cpu.as_secs_f64(), slots.process_age(worker, now));
-            Some(Stats {
-                sampled_at: clock.time(),
-                cpu_seconds: cpu,
-                cpu_cores: if age.is_zero() { 0.0 } else { cpu / age.as_secs_f64() },
-                memory_bytes: usage.resident_bytes,
-                processes: usage.processes,
-            })
-        });
-        Some((worker, stats?))
     }
 
     /// Where the older lines of these slots are, or of all if there is none.
@@ -138,25 +119,39 @@ impl Reactor {
     }
 
     pub(super) fn run_status(&self, sampling: &Sampling) -> RunStatus {
-        let view = self.view();
-        let of_slot = |id: &SlotId| {
-            let slot = self.supervisor.slot(*id).filter(|slot| slot.phase().has_worker());
-            let stats = slot.and_then(|slot| sampling.stats(slot.worker()));
-            Some(SlotStatus { stats, ..view.slot(*id)? })
+        let seq = self.control.events.last();
+        let slots = sampling.slots.iter().copied();
+        self.view().run(&self.control.facts, seq, slots, |worker| sampling.stats(worker))
+    }
+
+    fn slot_detail(&self, name: String) -> Result<Answer, Box<Problem>> {
+        let slots = self.resolve(&[name])?;
+        let detail = slots.first().and_then(|slot| self.view().detail(*slot));
+        let detail = detail.ok_or_else(|| problems::bad_request("name one slot"))?;
+        Ok(Answer::Reply(json(&detail)))
+    }
+
+    fn live(&self, LiveCall { stats, logs }: LiveCall) -> Result<Answer, Box<Problem>> {
+        let logs = match logs {
+            None => None,
+            Some(call) => {
+                let slots = self.resolve(&call.slots)?;
+                Some(Logs::new(call, slots, self.output.ring()))
+            }
         };
-        RunStatus {
-            seq: self.control.events.last(),
-            now: self.clock.time(),
-            pm: PmStatus {
-                version: env!("CARGO_PKG_VERSION").into(),
-                pid: own_pid(),
-                started_at: self.control.started_at.unwrap_or_else(|| self.clock.time()),
-                plan: self.control.plan.clone(),
-                draining: self.supervisor.is_draining(),
-                chaos: self.control.allows_chaos,
-            },
-            slots: sampling.slots.iter().filter_map(of_slot).collect(),
-        }
+        let live = Live::new(logs);
+        Ok(Answer::Live(if stats { live.with_stats() } else { live }))
+    }
+
+    /// The page, of this status.
+    pub(super) fn page(&self, call: &PageCall, status: &RunStatus) -> Reply {
+        let slot = |name: &String| self.resolve(std::slice::from_ref(name)).ok();
+        let why = call.why.as_ref().and_then(slot).and_then(|slots| match slots[..] {
+            [slot] => self.view().detail(slot),
+            _ => None,
+        });
+        let log = call.log.as_ref().and_then(|name| Some((name.as_str(), slot(name)?)));
+        page::reply(status, why.as_ref(), log, self.output.ring())
     }
 
     /// 200 if every slot that is wanted up is ready.
@@ -311,13 +306,6 @@ impl Reactor {
         let slots = self.view().slots(slots.iter().copied());
         json(&Done { seq: self.control.events.last(), outcome, words, slots })
     }
-}
-
-/// That of the process that signals to pm are sent to: the guard.
-fn own_pid() -> i32 {
-    let guard = getppid();
-    // In a sealed run the guard is outside.
-    if guard.as_raw() > 0 { guard.as_raw() } else { outer_pid(getpid()).as_raw() }
 }
 
 fn refused_reload(error: &ReloadError) -> Box<Problem> {

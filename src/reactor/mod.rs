@@ -24,6 +24,7 @@ mod output;
 mod reload;
 mod report;
 mod reporting;
+mod sampling;
 mod serving;
 mod signals;
 mod slots;
@@ -45,8 +46,8 @@ pub use self::output::{Cutter, HandedOn};
 
 use self::agenda::Agenda;
 use self::clock::Clock;
-use self::control::Control;
 use self::control::client::Left;
+use self::control::{Control, Kind};
 use self::health::{Finding, Health};
 use self::held_ports::{Heard, HeldPorts};
 use self::output::{Output, Progress};
@@ -55,6 +56,7 @@ use self::tokens::{Poller, Source};
 use crate::plan::{Plan, ReadyBy};
 use crate::supervisor::{Event, Outcome, Remains, Supervisor, TableSpec, WorkerId};
 use crate::sys::control_socket::ControlSocketError;
+use crate::sys::page_socket::PageSocketError;
 use crate::sys::{ChildEvent, Children, OwnProcess, Signals, own_process};
 
 /// At most this many exits are reaped before deadlines are checked: where hundreds exit at once, a grace may be over
@@ -68,6 +70,8 @@ pub enum ReactorError {
     SetUp { what: &'static str, source: io::Error },
     #[error(transparent)]
     Control(#[from] ControlSocketError),
+    #[error("http: {0}")]
+    Page(#[from] PageSocketError),
     #[error("cannot start the thread of the loop: {0}")]
     Thread(io::Error),
     #[error("cannot wait for events: {0}")]
@@ -147,7 +151,8 @@ impl Reactor {
     /// Starts this plan, and runs until everything is over and no process is left.
     ///
     /// # Errors
-    /// If a notify socket cannot be opened at the start, or if the poll fails, which is a bug (epoll_wait(2)).
+    /// If the page cannot be served or a notify socket cannot be opened at the start, or if the poll fails, which is a
+    /// bug (epoll_wait(2)).
     pub fn run(mut self, plan: Plan) -> Result<Outcome, ReactorError> {
         self.start(plan)?;
         // Much of what has run until now does not run again.
@@ -206,7 +211,8 @@ impl Reactor {
                 Source::Notifications(slot) => self.health.mark_readable(slot),
                 Source::PortCalls(worker) => self.held_ports.mark_readable(worker),
                 Source::Children => self.agenda.has_exits = true,
-                Source::Listener => self.control.mark_listener(),
+                Source::Listener => self.control.mark_listener(Kind::Control),
+                Source::PageListener => self.control.mark_listener(Kind::Page),
                 Source::Client(client) => self.control.wake(client),
                 Source::Signals => self.signals.empty_pipe(),
                 // Worked at in every wakeup.

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use super::control::problems;
+use super::control::status::url;
+use super::control::{PageChange, problems};
 use super::report::{Changes, NoFile, ReloadError, RunEvent};
 use super::slots::{Kept, Revised};
 use super::{Reactor, ReactorError};
 use crate::plan::text::phrase;
 use crate::plan::text::suggest::Suggestion;
-use crate::plan::{Counts, Plan, WORKERS_MAX};
+use crate::plan::{Counts, Http, Plan, WORKERS_MAX};
 use crate::supervisor::Event;
+use crate::sys::page_socket::PageSocketError;
 use crate::sys::{low_hard_limit, own_process};
 use crate::wire::Problem;
 
@@ -22,9 +24,12 @@ impl Reactor {
     /// Starts the first plan.
     pub(super) fn start(&mut self, plan: Plan) -> Result<(), ReactorError> {
         let what = "the sockets on which workers notify";
+        // A page that cannot be served ends the run before a worker is started.
+        let page = self.serve_page(plan.http.as_ref())?;
         let revised = self.take_in(plan).map_err(|source| ReactorError::SetUp { what, source })?;
         self.relabel();
         self.say(RunEvent::Started(self.slots.pool_facts()));
+        self.report_page(page);
         if let Some(why) = self.control.refused.take() {
             self.say(RunEvent::NoControl(why));
         }
@@ -44,12 +49,20 @@ impl Reactor {
     /// They are reported, too.
     pub(super) fn reload(&mut self) -> Result<Changes, Rc<ReloadError>> {
         self.control.tell_parent_of_reload();
-        let reread = self.reread().and_then(|plan| self.take_in(plan).map_err(not_opened));
+        let reread = self.reread().and_then(|plan| {
+            let http = plan.http.clone();
+            Ok((http, self.take_in(plan).map_err(not_opened)?))
+        });
         let result = match reread {
-            Ok(revised) => {
+            Ok((http, revised)) => {
                 let (changes, given_up) = (revised.changes.clone(), revised.given_up.clone());
                 self.relabel();
                 self.say(RunEvent::Reloaded(changes.clone()));
+                match self.serve_page(http.as_ref()) {
+                    Ok(change) => self.report_page(change),
+                    // The page stays where it is.
+                    Err(error) => self.say(RunEvent::NoPage(error)),
+                }
                 self.revise(revised);
                 // What they could not start may have been repaired.
                 given_up.into_iter().for_each(|slot| self.handle(Event::Start(slot)));
@@ -117,6 +130,19 @@ impl Reactor {
         Ok(changes)
     }
 
+    fn serve_page(&mut self, http: Option<&Http>) -> Result<PageChange, PageSocketError> {
+        let Self { control, poller, .. } = self;
+        control.serve_page(http, &mut poller.registrar())
+    }
+
+    fn report_page(&mut self, change: PageChange) {
+        match change {
+            PageChange::None => {}
+            PageChange::Opened(at) => self.say(RunEvent::Page(url(at))),
+            PageChange::Closed => self.say(RunEvent::PageClosed),
+        }
+    }
+
     fn reread(&self) -> Result<Plan, ReloadError> {
         let origin = self.agenda.origin.as_ref().ok_or(NoFile::CommandLine)?;
         if let Err(why) = origin.file {
@@ -134,7 +160,7 @@ impl Reactor {
         let ring_bytes = usize::try_from(plan.ring_bytes).unwrap_or(usize::MAX);
         let revised = slots.take_in(plan, supervisor, health, &mut poller.registrar())?;
         output.resize_ring(ring_bytes);
-        control.allows_chaos = allows_chaos;
+        control.facts.allows_chaos = allows_chaos;
         Ok(revised)
     }
 

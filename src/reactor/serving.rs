@@ -3,23 +3,21 @@
 //! It comes after the exits of the same wakeup are reaped, so no answer names a worker whose end is known.
 
 use super::Reactor;
-use super::control::ClientId;
 use super::control::call::{AttachCall, Call, Refused};
-use super::control::client::{Client, Left, Work};
+use super::control::client::{Left, Work};
 use super::control::goal::{Goal, Pending, State};
 use super::control::http::{Awaiting, READ_BYTES_MAX, Reply, Request, Status};
+use super::control::live::{self, Live};
 use super::control::logs::{Logs, More};
 use super::control::metrics::{Metrics, Source};
 use super::control::parent::Summary;
 use super::control::stats::Sampling;
 use super::control::status::View;
 use super::control::stream::Stream;
+use super::control::{ClientId, Control, Kind, NotTaken};
 use super::report::RunEvent;
 use crate::supervisor::{Exit, Phase, Slot, SlotId, Wanted};
 use crate::wire::{Done, EventKind, Problem};
-
-/// The reading of /proc for one of them takes about 60 us.
-const SAMPLES_PER_WAKEUP: usize = 32;
 
 /// Rounds of filling and writing for one client in a wakeup, each of at most
 /// [`OUTPUT_BYTES_MAX`](super::control::http::OUTPUT_BYTES_MAX).
@@ -50,6 +48,7 @@ pub(super) enum Answer {
     /// A status with what the workers use.
     Sampling(Sampling),
     Stream(Stream),
+    Live(Live),
     Logs(Logs),
     Metrics(Metrics),
     /// The terminal of this slot.
@@ -64,10 +63,15 @@ impl Reactor {
     pub(super) fn serve(&mut self) -> Left {
         let now = self.clock.now();
         self.tell_parent();
-        if let Err(error) = self.control.accept(now, &mut self.poller.registrar()) {
-            self.say(RunEvent::NoControl(error));
+        for kind in [Kind::Control, Kind::Page] {
+            match self.control.accept(kind, now, &mut self.poller.registrar()) {
+                Ok(()) => {}
+                Err(NotTaken::Control(error)) => self.say(RunEvent::NoControl(error)),
+                Err(NotTaken::Page(error)) => self.say(RunEvent::NoPage(error)),
+            }
         }
         if self.control.clients.is_empty() {
+            self.control.rounds.rest();
             return self.control.left();
         }
         let ids: Vec<ClientId> = self.control.clients.iter().map(|(id, _)| id).collect();
@@ -86,7 +90,7 @@ impl Reactor {
                 continue;
             }
             if let Some(request) = client.read(&mut buffer) {
-                let answer = self.answer(&request);
+                let answer = self.answer(*id, &request);
                 self.begin_answer(*id, answer);
             }
             if self.has_to_reap() {
@@ -99,7 +103,7 @@ impl Reactor {
         // A command hears the reports of its slots before its answer.
         let is_stream = |id: &&ClientId| {
             let client = self.control.clients.get(**id);
-            client.is_some_and(|client| matches!(client.work, Work::Stream(_)))
+            client.is_some_and(|client| matches!(client.work, Work::Stream(_) | Work::Live(_)))
         };
         let (mut ordered, others): (Vec<&ClientId>, Vec<_>) = ids.iter().partition(is_stream);
         ordered.extend(others);
@@ -175,10 +179,12 @@ impl Reactor {
     /// What workers write in one wakeup is more than a client is given at once. So one that takes all has more at once.
     fn fill_and_write(&mut self, id: ClientId) -> Filled {
         let mut filled = Filled::Idle;
+        let now = self.clock.now();
         for _ in 0..ROUNDS_MAX {
             let more = self.fill(id);
             let Some(client) = self.control.clients.get_mut(id) else { return filled };
             client.end_work();
+            client.give_sign(now);
             let had = client.connection.output().len();
             client.write();
             let is_taken = client.connection.output().is_empty();
@@ -198,6 +204,7 @@ impl Reactor {
         let Self { control, clock, output, supervisor, slots, held_ports, children, .. } = self;
         let poller = &self.poller;
         let clients = control.clients.len();
+        let view = View { supervisor, slots, held_ports, clock };
         let Some(client) = control.clients.get_mut(id) else { return More::No };
         let connection = &mut client.connection;
         match &mut client.work {
@@ -210,9 +217,16 @@ impl Reactor {
                 control.missed_lines += logs.take_missed();
                 more
             }
+            Work::Live(live) => {
+                let Control { facts, events, rounds, .. } = control;
+                let source = live::Source { view, facts, events, rounds, ring: output.ring() };
+                let more = live.fill(&source, connection);
+                control.missed_lines += live.take_missed();
+                more
+            }
             Work::Metrics(metrics) => {
                 let source = Source {
-                    view: View { supervisor, slots, held_ports, clock },
+                    view,
                     output,
                     children,
                     requests: &control.requests,
@@ -230,10 +244,10 @@ impl Reactor {
         }
     }
 
-    fn answer(&mut self, request: &Request) -> Answer {
-        match Call::of(request) {
+    fn answer(&mut self, id: ClientId, request: &Request) -> Answer {
+        match self.control.let_in(id, request).and_then(|()| Call::of(request)) {
             Ok(call) => {
-                let admitted = self.control.admit(&call);
+                let admitted = self.control.admit(&call, id);
                 let answer = admitted.and_then(|()| self.carry_out_call(call));
                 answer.unwrap_or_else(|problem| refusal(&problem))
             }
@@ -259,39 +273,15 @@ impl Reactor {
                 client.connection.begin_stream(&metrics.head());
                 client.work = Work::Metrics(Box::new(metrics));
             }
+            Answer::Live(live) => {
+                client.connection.begin_stream(&Live::head());
+                client.work = Work::Live(Box::new(live));
+            }
             Answer::Stream(stream) => {
                 client.connection.begin_stream(&stream.head());
                 client.work = Work::Stream(Box::new(stream));
             }
         }
-    }
-
-    /// Samples some of the workers of which a client asks what they use. Answers those that have all.
-    fn sample_workers(&mut self, ids: &[ClientId]) -> More {
-        let mut budget = SAMPLES_PER_WAKEUP;
-        let mut more = More::No;
-        for id in ids {
-            let client = self.control.clients.get_mut(*id);
-            let Some(mut sampling) = client.and_then(Client::take_sampling) else { continue };
-            while budget > 0
-                && let Some(slot) = sampling.take_next()
-            {
-                budget -= 1;
-                if let Some((worker, stats)) = self.sample(slot) {
-                    sampling.add(worker, stats);
-                }
-            }
-            let reply = sampling.is_over().then(|| json(&self.run_status(&sampling)));
-            let Some(client) = self.control.clients.get_mut(*id) else { continue };
-            match reply {
-                Some(reply) => client.connection.reply(&reply),
-                None => {
-                    client.work = Work::Sampling(sampling);
-                    more = More::Yes;
-                }
-            }
-        }
-        more
     }
 
     /// Answers a client that waits, if what it waits for is so or cannot be any more.
@@ -330,7 +320,7 @@ impl Reactor {
                 pending.goal == Goal::Rolled && pending.slots.iter().any(|(id, _)| *id == slot)
             }
             Work::Nothing | Work::Sampling(_) | Work::Stream(_) | Work::Logs(_) => false,
-            Work::Metrics(_) | Work::Attached(_) => false,
+            Work::Live(_) | Work::Metrics(_) | Work::Attached(_) => false,
         })
     }
 }

@@ -35,6 +35,8 @@ pub enum Source {
     PortCalls(WorkerId),
     /// The control socket.
     Listener,
+    /// The socket of the page.
+    PageListener,
     /// The client of this number.
     Client(usize),
 }

@@ -7,19 +7,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
-};
 use nix::unistd::{Pid, getpgid};
 use procfs::process::Process;
 
 use super::open_sockets::{Access, has_open, is_one_of};
 use super::ports::{self, Holder, HolderProcess};
 use super::sealed::{self, outer_pid, outer_proc};
+use super::sock_diag;
 use super::worker_tag::WorkerTag;
 use crate::supervisor::WorkerId;
 
@@ -162,66 +158,15 @@ fn reached_sockets(port: u16) -> BTreeSet<u64> {
     }
 }
 
-/// `nlmsghdr` (netlink(7)), and `inet_diag_req_v2` after it (sock_diag(7)).
-const HEADER_BYTES: usize = 16;
-const REQUEST_BYTES: u32 = 72;
-/// In an answer: the header, the state in `inet_diag_msg`, and its last field, the inode.
-const STATE_AT: usize = HEADER_BYTES + 1;
-const INODE_AT: usize = HEADER_BYTES + 68;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const NLM_F_REQUEST: u16 = 1;
-const TCP_LISTEN: u8 = 10;
-
 /// The socket that listens on this address, by inode; `None` if there is none.
 fn listening_inode(address: IpAddr, port: u16) -> nix::Result<Option<u64>> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let diag = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)?;
-    send(diag.as_raw_fd(), &request(address, port), MsgFlags::empty())?;
-    let mut answer = [0; 1024];
-    // The kernel has answered before send(2) returns.
-    let count = recv(diag.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT)?;
-    let answer = &answer[..count];
-    let word = |at: usize| {
-        let bytes = answer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(i32::from_ne_bytes).ok_or(Errno::EBADMSG)
+    let any = if address.is_ipv4() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
     };
-    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-    if kind != Some(SOCK_DIAG_BY_FAMILY) {
-        // NLMSG_ERROR, and a negative errno after the header.
-        return match Errno::from_raw(-word(HEADER_BYTES)?) {
-            Errno::ENOENT => Ok(None),
-            errno => Err(errno),
-        };
-    }
-    let is_listening = answer.get(STATE_AT) == Some(&TCP_LISTEN);
-    let inode = u64::from(word(INODE_AT)?.cast_unsigned());
-    Ok(is_listening.then_some(inode))
-}
-
-/// Asks for the one socket to which a packet to this address would go.
-fn request(address: IpAddr, port: u16) -> Vec<u8> {
-    let (family, ip) = match address {
-        IpAddr::V4(ip) => (libc::AF_INET, [&ip.octets()[..], &[0; 12]].concat()),
-        IpAddr::V6(ip) => (libc::AF_INET6, ip.octets().to_vec()),
-    };
-    let mut message = Vec::with_capacity(REQUEST_BYTES as usize);
-    message.extend(REQUEST_BYTES.to_ne_bytes());
-    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    message.extend(NLM_F_REQUEST.to_ne_bytes());
-    // Sequence and sender.
-    message.extend([0; 8]);
-    // Family, protocol, no extensions, padding; the states, all of them.
-    message.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
-    message.extend(u32::MAX.to_ne_bytes());
-    // inet_diag_sockid: own port and that of the other side; own address and that of the other side.
-    message.extend(port.to_be_bytes());
-    message.extend([0; 2]);
-    message.extend(ip);
-    message.extend([0; 16]);
-    // Any interface, and no cookie (INET_DIAG_NOCOOKIE).
-    message.extend([0; 4]);
-    message.extend([0xff; 8]);
-    message
+    let found = sock_diag::socket_at((address, port), (any, 0))?;
+    Ok(found.filter(|found| found.state == sock_diag::TCP_LISTEN).map(|found| found.inode))
 }
 
 #[cfg(test)]

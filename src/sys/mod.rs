@@ -24,11 +24,12 @@
 //!
 //! What commands use:
 //! - [`control_socket`]: the socket of a running pm: made, found, connected to
+//! - [`page_socket`]: where the page is served over TCP; [`peer`]: whose process is at the other end
 //! - [`own_terminal`]: the terminal whose keys go to a worker
 //!
 //! Look-ups, for messages and plans:
 //! - [`proc`]: processes; [`usage`]: their CPU time and memory; [`open_sockets`]: what a process has open
-//! - [`ports`]: ports; [`listener`]: is it the worker that listens
+//! - [`ports`]: ports; [`listener`]: is it the worker that listens; [`sock_diag`]: what the kernel knows of a socket
 //! - [`users`]: users and groups; [`privileges`]: what pm may do; [`strerror`](mod@strerror): errors as text
 
 #![allow(unsafe_code, reason = "system calls that no crate wraps as pm needs them")]
@@ -50,6 +51,8 @@ pub mod notify;
 mod open_sockets;
 pub(crate) mod own_process;
 pub(crate) mod own_terminal;
+pub(crate) mod page_socket;
+mod peer;
 pub(crate) mod port_calls;
 pub(crate) mod ports;
 pub(crate) mod privileges;
@@ -62,6 +65,7 @@ mod self_pipe;
 pub(crate) mod service_manager;
 mod shared;
 pub(crate) mod signals;
+mod sock_diag;
 pub(crate) mod spawn;
 pub(crate) mod stale_worker;
 mod starting;
@@ -77,6 +81,7 @@ pub(crate) use children::{ChildEvent, Children};
 pub(crate) use environment::Texts;
 pub(crate) use own_process::OwnProcess;
 pub use own_process::hold_requests;
+pub(crate) use peer::{Owner, owner_of_peer};
 pub(crate) use signals::{Caught, Continued, Signals};
 pub(crate) use spawn::{Inheritance, Launch, SpawnError};
 pub(crate) use starting::Awaiting;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Command, Done, Event, Kill, LogLine, LogStart, Problem, Reload, Scale, Shutdown, SlotDetail,
-    Status, Version,
+    SlotStatus, StatsRound, Status, Version,
 };
 
 /// A query of a path: its name, and what it means.
@@ -38,7 +38,7 @@ pub fn document() -> Value {
         "info": {
             "title": "The control socket of pm",
             "version": super::API.to_string(),
-            "description": "HTTP/1.1 over the unix socket `.pm.sock` beside the file of the plan.",
+            "description": "HTTP/1.1 over the unix socket `.pm.sock` beside the file of the plan; with `--http`, GET and HEAD over TCP too.",
         },
         "servers": [{ "url": "http://pm" }],
         "paths": paths,
@@ -73,6 +73,16 @@ impl Paths {
         let events =
             "What has happened: a JSON object a line, or text/event-stream if that is accepted";
         self.get::<Event>("/v1/events", events, &[after, SLOTS, FOLLOW], LINES);
+        let live = [
+            ("stats", "1: with what each worker uses, once a second (`stats`, a StatsRound)"),
+            ("logs", "with the lines of these slots, or of `all` (`log`, a LogLine)"),
+            ("lines", "of those that there are, at most this many, the last ones"),
+            ("after", "only lines with a greater number"),
+        ];
+        self.types.subschema_for::<StatsRound>();
+        self.types.subschema_for::<SlotStatus>();
+        let summary = "All that the page shows: `status` (a Status) first, then `slot` (a SlotStatus), `report`, `bye`";
+        self.get::<Status>("/v1/stream", summary, &live, "text/event-stream");
         let queries = [
             SLOTS,
             ("lines", "at most this many, the last ones; `all` is the default"),

@@ -32,7 +32,17 @@ const FLOORS: [(&str, usize); 9] = [
 /// The parts of `src/reactor`, from the top; the rule begins with `src/reactor/slots`. No file uses a part above its
 /// own. A new part gets its place here.
 const STAIRCASE: [&[&str]; 10] = [
-    &["reload", "apply", "reporting", "ending", "signals", "serving", "commands", "attaching"],
+    &[
+        "reload",
+        "apply",
+        "reporting",
+        "ending",
+        "signals",
+        "serving",
+        "sampling",
+        "commands",
+        "attaching",
+    ],
     &["mod"],
     &["agenda"],
     &["control"],

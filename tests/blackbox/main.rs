@@ -27,6 +27,7 @@ mod metrics;
 mod orphan_signals;
 mod orphans;
 mod output;
+mod page;
 mod pool_order;
 mod pool_settings;
 mod procfile;

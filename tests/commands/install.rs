@@ -26,6 +26,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/man/man1/pm-logs.1",
         "usr/share/man/man1/pm-ls.1",
         "usr/share/man/man1/pm-man.1",
+        "usr/share/man/man1/pm-open.1",
         "usr/share/man/man1/pm-reload.1",
         "usr/share/man/man1/pm-restart.1",
         "usr/share/man/man1/pm-run.1",

@@ -110,10 +110,8 @@ impl Host for FakeHost {
 
 /// A whole file: these lines as those of a pool `web` that has a command, or as they are if the first names a table.
 pub fn whole(lines: &str) -> String {
-    if lines.starts_with('[')
-        || lines.starts_with("pool")
-        || ["sealed", "chaos"].iter().any(|key| lines.starts_with(key))
-    {
+    let of_file = ["[", "pool", "sealed", "chaos", "http"];
+    if of_file.iter().any(|start| lines.starts_with(start)) {
         return format!("{lines}\n");
     }
     let own = lines.split("\n[").next().unwrap_or_default();

@@ -80,6 +80,23 @@ fn a_plan_allows_chaos_only_if_it_says_so() {
 }
 
 #[test]
+fn the_page_has_an_address_with_a_port() {
+    let read =
+        |line: &str| FakeHost::as_root().pm_toml(&format!("{line}[pool.web]\ncommand = 'x'\n"));
+    assert_eq!(read("").unwrap().http, None);
+    for address in ["127.0.0.1:9001", "[::1]:0", "0.0.0.0:80"] {
+        let http = read(&format!("http = '{address}'\n")).unwrap().http.unwrap();
+        assert_eq!(http.address.to_string(), address);
+        assert_eq!(http.token, None);
+    }
+    for wrong in ["'9001'", "'localhost:9001'", "'127.0.0.1'", "9001", "true"] {
+        let line = format!("http = {wrong}\n");
+        let pictures = pictures_of(read(&line), &line);
+        assert!(pictures.contains("an IP address with a port"), "{pictures}");
+    }
+}
+
+#[test]
 fn the_lines_of_all_workers_have_their_memory() {
     let rings = [
         ("", 4 << 20),
@@ -98,7 +115,7 @@ fn the_lines_of_all_workers_have_their_memory() {
 #[test]
 fn every_key_of_the_schema_has_a_row() {
     let schema = pm::plan::pm_toml::schema();
-    let mut keys = BTreeSet::from(["pool", "sealed", "chaos"].map(str::to_owned));
+    let mut keys = BTreeSet::from(["pool", "sealed", "chaos", "http"].map(str::to_owned));
     collect(&schema, &schema["$defs"]["LinesTable"], "log.", &mut keys);
     collect(&schema, &schema["$defs"]["PoolTable"], "", &mut keys);
     let known: BTreeSet<_> = rows().map(|row| row.key.to_owned()).collect();

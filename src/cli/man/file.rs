@@ -13,7 +13,7 @@ use crate::plan::text::phrase;
 /// File formats (man-pages(7)).
 const SECTION: &str = "5";
 
-const DESCRIPTION: [&str; 7] = [
+const DESCRIPTION: [&str; 8] = [
     "pm reads `pm.toml` in the folder where it is started; `pm run -f FILE` names another file, or a \
      pipe, which is read once. `pm init` writes one, \
      `pm check` prints its faults, `pm schema` prints its JSON schema.",
@@ -21,6 +21,9 @@ const DESCRIPTION: [&str; 7] = [
      relative to the folder of the file. A key or value that pm cannot use is an error; nothing is ignored.",
     "Before the first table there may be `sealed = true`: all processes are in a pid namespace, and none outlives pm, \
      even if all of pm is killed at once. The default is false; the option --sealed does the same.",
+    "There may be `http = \"127.0.0.1:9001\"`: a page for browsers, and /metrics, are served there. None is by default. On an \
+     address of loopback only the user of pm and root may read the page; any other address needs --http-token-file, see \
+     `pm-run`(1).",
     "There may also be a table `[log]`. Its key `ring` is the memory in which pm keeps the last lines of all workers, \
      with each death among them: \"4MiB\" by default, \"0\" for none. It is taken as lines come; the oldest lines are \
      dropped.",

@@ -230,6 +230,22 @@ pub const SHUTDOWN: Notes = Notes {
     ],
 };
 
+pub const OPEN: Notes = Notes {
+    paragraphs: &[
+        "It prints the address of the page, and becomes $BROWSER or xdg-open, if one of them is there.",
+        "pm has a page if it was started with --http, or its file has a line `http = \"127.0.0.1:9001\"`. A browser asks \
+         for the token of a page that has one, as a password; the user name does not matter.",
+    ],
+    examples: &[("pm open", ""), ("BROWSER=firefox pm open -f staging.toml", "")],
+    exit_status: &[
+        (Status::Is(STOPPED), "the address is printed; or that of the opener"),
+        (Status::Is(NOT_SO), "pm has no page, or does not answer"),
+        (Status::Is(BAD_USAGE), "wrong command line"),
+        UNREADABLE,
+        NONE_RUNS,
+    ],
+};
+
 pub const LS: Notes = Notes {
     paragraphs: &[
         "Each pm has a link in $XDG_RUNTIME_DIR/pm, or for root without that folder in /run/pm; otherwise none is \

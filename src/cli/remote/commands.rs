@@ -54,6 +54,7 @@ pub fn request(command: &super::args::RemoteCommand) -> Option<Request> {
         | Remote::Events(_)
         | Remote::Top(_)
         | Remote::Chaos(_)
+        | Remote::Open(_)
         | Remote::Ls(_) => return None,
     })
 }

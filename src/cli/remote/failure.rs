@@ -8,6 +8,7 @@ use super::status::row::trouble;
 use crate::cli::exit_status::{BAD_USAGE, BROKEN, NO_PM, NOT_SO};
 use crate::cli::{Ending, PrintError};
 use crate::client::ClientError;
+use crate::sys::SpawnError;
 use crate::sys::control_socket::registry::RegistryError;
 use crate::wire::Problem;
 
@@ -24,6 +25,13 @@ pub enum Failure {
     /// pm refused it, or it did not become so.
     #[error("{}{}", printable(&.0.detail), hint(.0))]
     Problem(Box<Problem>),
+    #[error(
+        "this pm has no page; start it with `--http 127.0.0.1:9001`, or add `http = \"127.0.0.1:9001\"` to its file"
+    )]
+    NoPage,
+    /// The program that shows the page.
+    #[error("{0}")]
+    Opener(SpawnError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("{path}: cannot be read: {error}")]
@@ -57,6 +65,8 @@ impl Failure {
             Self::NoPm(_) | Self::Client(ClientError::Connect(_)) => NO_PM,
             Self::Client(ClientError::Ended | ClientError::Silent) => NOT_SO,
             Self::Client(ClientError::Io { .. } | ClientError::Malformed(_)) => BROKEN,
+            Self::NoPage => NOT_SO,
+            Self::Opener(error) => error.exec_status(),
             Self::Registry(_) | Self::LogFile { .. } | Self::Print(_) => BROKEN,
             Self::Problem(problem) => match problem.status {
                 400 | 404 | 422 => BAD_USAGE,

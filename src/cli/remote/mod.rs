@@ -1,5 +1,5 @@
 //! The commands that talk to a running pm over its control socket. The result goes to stdout, progress and notes to
-//! stderr; no command starts or ends a process itself.
+//! stderr; no command starts or ends a process itself, but for `pm open`, which becomes the browser's opener.
 //!
 //! [`args`] is their command line, [`target`] finds the socket, [`session`] asks, [`failure`] has what can go wrong and
 //! its exit status. [`progress`] shows what happens while a command waits. [`print`] and [`times`] are for all; each
@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod logs;
 mod ls;
+mod open;
 mod print;
 mod progress;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub fn remote(command: &RemoteCommand) -> Ending {
         RemoteCommand::Shutdown(args) => commands::shutdown(args),
         #[cfg(feature = "top")]
         RemoteCommand::Top(args) => top::top(args),
+        RemoteCommand::Open(args) => open::open(args),
         RemoteCommand::Ls(args) => ls::ls(args),
     };
     match result {

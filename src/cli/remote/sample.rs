@@ -96,6 +96,7 @@ pub fn status() -> Status {
         plan: Some("pm.toml".into()),
         draining: false,
         chaos: false,
+        page: None,
     };
     let slots = vec![web_1, web_2, web_3, jobs_1, jobs_2, setup_1];
     Status { seq: 1042, now: time("12:00:00"), pm, slots }

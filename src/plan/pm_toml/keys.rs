@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use super::command::Command;
 use super::faults::ValueFault;
 use super::field::{Field, Many, Names};
+use super::http::HttpAddress;
 use super::limits::{MEMORY_LEAST, STACK_LEAST};
 use super::listen::{Address, Listen};
 use super::patterns::more_than_zero;
@@ -64,6 +65,8 @@ table! {
         /// `pm chaos` may kill workers on purpose.
         #[schemars(extend("default" = false))]
         pub chaos: Field<bool>,
+        /// The page and the metrics are served at this address, over TCP. Not by default.
+        pub http: Field<HttpAddress>,
         /// The lines of all workers.
         pub log: Field<LinesTable>,
     }

@@ -11,6 +11,7 @@ mod command;
 mod faults;
 mod field;
 mod health;
+mod http;
 mod keys;
 mod limits;
 mod listen;
@@ -45,8 +46,13 @@ pub use value::Actual;
 /// Every fault in the file, and in the files of variables that it names.
 pub fn read(document: &Document, host: &dyn Host) -> Result<Plan, Faults> {
     let mut findings = Findings::default();
-    let nothing =
-        Plan { pools: Vec::new(), sealed: false, chaos: false, ring_bytes: defaults::RING_BYTES };
+    let nothing = Plan {
+        pools: Vec::new(),
+        sealed: false,
+        chaos: false,
+        ring_bytes: defaults::RING_BYTES,
+        http: None,
+    };
     let file = findings.add_source(&document.name, &document.text);
     if document.text.len() > FILE_BYTES_MAX {
         findings.add(Fault::new(file, 0..0, FaultKind::FileTooLarge));

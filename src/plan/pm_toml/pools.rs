@@ -9,7 +9,7 @@ use super::keys::File;
 use super::pool::{NamedTable, Reader};
 use super::types::PortsText;
 use crate::plan::text::ports;
-use crate::plan::{Plan, SlotsSpec, WORKERS_MAX, defaults};
+use crate::plan::{Http, Plan, SlotsSpec, WORKERS_MAX, defaults};
 
 /// The ports of all pools so far, each with the place where it stands.
 type TakenPorts = BTreeMap<u16, Range<usize>>;
@@ -44,6 +44,7 @@ pub fn plan(reader: &mut Reader<'_>, file: &File) -> Plan {
         sealed: file.sealed.value().is_some_and(|sealed| *sealed),
         chaos: file.chaos.value().is_some_and(|chaos| *chaos),
         ring_bytes: ring.map_or(defaults::RING_BYTES, |size| size.0),
+        http: file.http.value().map(|address| Http::at(address.0)),
     }
 }
 

@@ -1,16 +1,18 @@
 //! From a request to what it asks for. Nothing is looked up here: names of slots are still words.
 
-use std::str::FromStr;
+mod query;
+
+pub use self::query::seconds;
+
 use std::time::Duration;
 
-use jiff::Timestamp;
 use regex_lite::Regex;
-use serde::de::DeserializeOwned;
 
+use self::query::{body, flag, format, moment, number, words};
 use super::super::clock::WallTime;
-
 use super::http::{Method, Request};
 use super::metrics::Dialect;
+use super::page::Asset;
 use super::problems;
 use crate::plan::text::suggest::Suggestion;
 use crate::wire::terminal::{PROTOCOL, Size};
@@ -36,6 +38,27 @@ pub enum Call {
     Reload(Reload),
     Shutdown(Shutdown),
     Attach(AttachCall),
+    Page(PageCall),
+    Asset(Asset),
+    Live(LiveCall),
+}
+
+/// What the page shows besides the slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageCall {
+    /// The slot whose deaths are shown.
+    pub why: Option<String>,
+    /// Whose lines are shown; all if there is none.
+    pub log: Option<String>,
+}
+
+/// What the page is kept up to date with.
+#[derive(Clone, Debug)]
+pub struct LiveCall {
+    /// With what the workers use.
+    pub stats: bool,
+    /// With these lines.
+    pub logs: Option<LogsCall>,
 }
 
 /// Whose terminal a client asks for.
@@ -83,6 +106,8 @@ pub enum Format {
     Lines,
     /// Server-sent events (HTML Standard, section 9.2).
     ServerSent,
+    /// The same without a number: they are a part of another stream.
+    Part,
 }
 
 /// What a client waits for.
@@ -104,7 +129,7 @@ pub enum Lasting {
 }
 
 /// Each path, the methods that it has, and its queries.
-const PATHS: [(&str, &str, &[&str]); 17] = [
+pub const PATHS: [(&str, &str, &[&str]); 21] = [
     ("/v1", "GET, HEAD", &[]),
     ("/healthz", "GET, HEAD", &[]),
     ("/openapi.json", "GET, HEAD", &[]),
@@ -117,6 +142,10 @@ const PATHS: [(&str, &str, &[&str]); 17] = [
         "GET, HEAD",
         &["slots", "lines", "after", "since", "until", "grep", "generation", "follow", "files"],
     ),
+    ("/v1/stream", "GET, HEAD", &["stats", "logs", "lines", "after"]),
+    ("/", "GET, HEAD", &["why", "log"]),
+    (Asset::SCRIPT_PATH, "GET, HEAD", &["v"]),
+    (Asset::STYLE_PATH, "GET, HEAD", &["v"]),
     ("/v1/wait", "GET, HEAD", &["slots", "for", "timeout_seconds"]),
     ("/v1/start", "POST", &[]),
     ("/v1/stop", "POST", &[]),
@@ -147,6 +176,7 @@ impl Call {
     pub fn of(request: &Request) -> Result<Self, Refused> {
         let path = request.path.as_str();
         let is_it = |known: &str| match known.strip_suffix('/') {
+            Some("") => path == known,
             Some(_) => path.strip_prefix(known).is_some_and(|rest| !rest.is_empty()),
             None => path == known,
         };
@@ -198,6 +228,10 @@ impl Call {
             "/v1/scale" => Self::Scale(body(request)?),
             "/v1/reload" => Self::Reload(body(request)?),
             "/v1/attach" => Self::Attach(attach(request)?),
+            "/v1/stream" => Self::Live(live(request)?),
+            "/" => Self::Page(PageCall { why: word(request, "why"), log: word(request, "log") }),
+            Asset::SCRIPT_PATH => Self::Asset(Asset::script(request.query("v"))),
+            Asset::STYLE_PATH => Self::Asset(Asset::style(request.query("v"))),
             _ => Self::Shutdown(body(request)?),
         })
     }
@@ -208,6 +242,7 @@ impl Call {
         match self {
             Self::Events(EventsCall { follow: true, .. })
             | Self::Logs(LogsCall { follow: true, .. })
+            | Self::Live(_)
             | Self::Attach(_) => Lasting::Stream,
             Self::Wait { .. } => Lasting::Wait,
             Self::Start(Command { wait, .. })
@@ -220,14 +255,9 @@ impl Call {
             Self::Version | Self::Health | Self::OpenApi | Self::Metrics { .. } => Lasting::No,
             Self::Status { .. } | Self::Slot(_) | Self::Events(_) | Self::Logs(_) => Lasting::No,
             Self::Kill(_) | Self::Reload(_) | Self::Shutdown(_) => Lasting::No,
+            Self::Page(_) | Self::Asset(_) => Lasting::No,
         }
     }
-}
-
-/// The words of a list that is written with commas.
-fn words(request: &Request, name: &str) -> Vec<String> {
-    let text = request.query(name).unwrap_or_default();
-    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// A command names its slots: none is not all.
@@ -268,7 +298,7 @@ fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {
     };
     let format = match format(request) {
         Format::ServerSent => Format::ServerSent,
-        Format::Text | Format::Lines => Format::Lines,
+        Format::Text | Format::Lines | Format::Part => Format::Lines,
     };
     Ok(EventsCall {
         after,
@@ -302,40 +332,28 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
     })
 }
 
-fn number<N: FromStr>(request: &Request, name: &str) -> Result<Option<N>, Box<Problem>> {
-    let Some(text) = request.query(name) else { return Ok(None) };
-    let wrong = || problems::bad_request(format!("`{name}` is a number, not `{text}`"));
-    text.parse().ok().ok_or_else(wrong).map(Some)
-}
-
-fn moment(request: &Request, name: &str) -> Result<Option<WallTime>, Box<Problem>> {
-    let Some(text) = request.query(name) else { return Ok(None) };
-    let time: Option<Timestamp> = text.parse().ok();
-    let millis = time.map(|time| WallTime(u64::try_from(time.as_millisecond()).unwrap_or(0)));
-    let wrong = || {
-        let detail = format!("`{name}` is a time like 2026-11-25T01:02:03Z, not `{text}`");
-        problems::bad_request(detail)
+fn live(request: &Request) -> Result<LiveCall, Box<Problem>> {
+    let logs = match request.query("logs") {
+        None => None,
+        Some(_) => Some(LogsCall {
+            slots: words(request, "logs").into_iter().filter(|word| word != "all").collect(),
+            lines: number(request, "lines")?,
+            after: number(request, "after")?,
+            since: None,
+            until: None,
+            grep: None,
+            generation: None,
+            follow: true,
+            files: false,
+            format: Format::Part,
+        }),
     };
-    millis.ok_or_else(wrong).map(Some)
+    Ok(LiveCall { stats: flag(request, "stats")?, logs })
 }
 
-fn flag(request: &Request, name: &str) -> Result<bool, Box<Problem>> {
-    match request.query(name) {
-        None | Some("0" | "false") => Ok(false),
-        Some("" | "1" | "true") => Ok(true),
-        Some(other) => Err(problems::bad_request(format!("`{name}` is 1 or 0, not `{other}`"))),
-    }
-}
-
-fn format(request: &Request) -> Format {
-    let accept = request.headers.get("accept").unwrap_or_default();
-    if accept.contains("text/event-stream") {
-        Format::ServerSent
-    } else if accept.contains("json") {
-        Format::Lines
-    } else {
-        Format::Text
-    }
+/// A query that names one thing; nothing if it is empty.
+fn word(request: &Request, name: &str) -> Option<String> {
+    request.query(name).filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn until(request: &Request) -> Result<Until, Box<Problem>> {
@@ -365,21 +383,4 @@ fn command(request: &Request) -> Result<Command, Box<Problem>> {
     let command: Command = body(request)?;
     seconds(command.timeout_seconds)?;
     Ok(Command { slots: named(command.slots)?, ..command })
-}
-
-/// A time that a client asks for, at most a day.
-pub fn seconds(seconds: f64) -> Result<Duration, Box<Problem>> {
-    const DAY: f64 = 86_400.0;
-    if !(0.0..=DAY).contains(&seconds) {
-        return Err(problems::bad_request(format!(
-            "a timeout is 0 to {DAY} seconds, not {seconds}"
-        )));
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Problem>> {
-    // Whatever its type says: curl says that of a form.
-    let bytes = if request.body.is_empty() { b"{}" } else { &request.body[..] };
-    serde_json::from_slice(bytes).map_err(|error| problems::bad_request(format!("body: {error}")))
 }

@@ -5,24 +5,33 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use mio::Token;
-use mio::net::UnixStream;
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry};
 
 use super::attachment::Attachment;
 use super::call::Lasting;
 use super::goal::Pending;
-use super::http::{Awaiting, Connection, READ_BYTES_MAX, Request};
+use super::http::{Awaiting, CommonHeaders, Connection, READ_BYTES_MAX, Request};
+use super::live::Live;
 use super::logs::Logs;
 use super::metrics::Metrics;
 use super::stats::Sampling;
-use super::stream::Stream;
+use super::stream::Stream as EventStream;
+use super::tcp::{self, Visit};
 
 /// Bytes that are written to one client in one wakeup.
 const WRITTEN_BYTES_MAX: usize = 256 * 1024;
 
+/// From one sign to the next, where nothing else is to be said.
+const SIGN_EVERY: Duration = Duration::from_secs(15);
+
 /// One client.
 #[derive(Debug)]
 pub struct Client {
-    stream: UnixStream,
+    stream: Stream,
+    /// Where it came in, and so which of its requests are answered.
+    pub door: Door,
     pub token: Token,
     pub connection: Connection,
     pub work: Work,
@@ -32,6 +41,42 @@ pub struct Client {
     awaiting: (Awaiting, Instant),
     /// It has taken something since that was noted last.
     has_taken: bool,
+    sending: Sending,
+    /// When it was given something last, if it reads events.
+    given_at: Instant,
+}
+
+/// Whether a client may send more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Open,
+    Ended,
+}
+
+/// The descriptor of a client.
+#[derive(Debug)]
+pub enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// Where a client came in.
+#[derive(Debug)]
+pub enum Door {
+    /// The control socket, which pm's own user alone can open.
+    Control,
+    /// The port of the page.
+    Page(Box<Visit>),
+}
+
+impl Door {
+    /// What stands on each answer.
+    pub fn headers(&self) -> CommonHeaders {
+        match self {
+            Self::Control => &[],
+            Self::Page(_) => tcp::HEADERS,
+        }
+    }
 }
 
 /// What the answer in work waits for.
@@ -40,7 +85,8 @@ pub enum Work {
     Nothing,
     Pending(Box<Pending>),
     Sampling(Box<Sampling>),
-    Stream(Box<Stream>),
+    Stream(Box<EventStream>),
+    Live(Box<Live>),
     Logs(Box<Logs>),
     Metrics(Box<Metrics>),
     Attached(Box<Attachment>),
@@ -54,18 +100,25 @@ pub enum Left {
 }
 
 impl Client {
-    pub fn new(stream: UnixStream, token: Token, now: Instant) -> Self {
+    pub fn new(stream: Stream, door: Door, token: Token, now: Instant) -> Self {
         Self {
             stream,
+            connection: Connection::new().with_headers(door.headers()),
+            door,
             token,
-            connection: Connection::new(),
             work: Work::Nothing,
             // What has come before the registration makes an event too, but only one.
             is_readable: true,
             is_writable: true,
             awaiting: (Awaiting::Head, now),
             has_taken: false,
+            sending: Sending::Open,
+            given_at: now,
         }
+    }
+
+    pub fn is_of_page(&self) -> bool {
+        matches!(self.door, Door::Page(_))
     }
 
     /// The poll has reported it: it may be readable, writable or closed.
@@ -81,6 +134,7 @@ impl Client {
             match self.stream.read(&mut buffer[..most]) {
                 Ok(0) => {
                     self.is_readable = false;
+                    self.sending = Sending::Ended;
                     self.connection.on_eof();
                 }
                 Ok(count) => self.connection.on_bytes(&buffer[..count]),
@@ -142,7 +196,8 @@ impl Client {
     pub fn end_work(&mut self) {
         let awaiting = self.connection.awaiting();
         let has_ended = match self.work {
-            Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => awaiting != Awaiting::Stream,
+            Work::Stream(_) | Work::Live(_) => awaiting != Awaiting::Stream,
+            Work::Logs(_) | Work::Metrics(_) => awaiting != Awaiting::Stream,
             Work::Attached(_) => awaiting != Awaiting::Frames,
             Work::Nothing | Work::Pending(_) | Work::Sampling(_) => false,
         };
@@ -156,10 +211,41 @@ impl Client {
         match &self.work {
             Work::Stream(stream) if stream.follows() => Lasting::Stream,
             Work::Logs(logs) if logs.follows() => Lasting::Stream,
-            Work::Attached(_) => Lasting::Stream,
+            Work::Attached(_) | Work::Live(_) => Lasting::Stream,
             Work::Pending(_) => Lasting::Wait,
             Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => Lasting::No,
             Work::Nothing | Work::Sampling(_) => Lasting::No,
+        }
+    }
+
+    /// Closes a stream of a client that sends no more. Over TCP it has closed, as a rule, which a unix socket would
+    /// tell apart from the end of what it sends.
+    pub fn close_if_gone(&mut self) {
+        if self.sending == Sending::Ended && self.is_of_page() && self.lasting() == Lasting::Stream
+        {
+            self.connection.close_now();
+        }
+    }
+
+    /// When a reader of events is given a sign that it is not forgotten: proxies and machines between close a
+    /// connection that says nothing.
+    pub fn sign_at(&self) -> Option<Instant> {
+        let reads_events = match &self.work {
+            Work::Live(_) => true,
+            Work::Stream(stream) => stream.has_comments(),
+            Work::Logs(logs) => logs.has_comments(),
+            Work::Metrics(_) | Work::Attached(_) => false,
+            Work::Nothing | Work::Pending(_) | Work::Sampling(_) => false,
+        };
+        let is_idle = self.connection.output().is_empty();
+        (self.is_of_page() && reads_events && is_idle).then(|| self.given_at + SIGN_EVERY)
+    }
+
+    /// Gives it that sign, if it is time.
+    pub fn give_sign(&mut self, now: Instant) {
+        if self.sign_at().is_some_and(|at| now >= at) {
+            self.connection.stream(b": ping\n\n");
+            self.given_at = now;
         }
     }
 
@@ -173,6 +259,9 @@ impl Client {
         let goes_on = matches!(awaiting, Awaiting::Stream | Awaiting::Writing);
         // An answer that is read has all the time that it wants.
         let has_taken = std::mem::take(&mut self.has_taken);
+        if has_taken {
+            self.given_at = now;
+        }
         let is_read = goes_on && (has_taken || self.connection.output().is_empty());
         if awaiting != self.awaiting.0 || is_read {
             self.awaiting = (awaiting, now);
@@ -197,10 +286,62 @@ impl Client {
 }
 
 /// std sends with MSG_NOSIGNAL, and SIGPIPE is ignored in pm anyway.
-fn send(stream: &mut UnixStream, bytes: &[u8]) -> io::Result<usize> {
+fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
     match stream.write(bytes)? {
         0 => Err(ErrorKind::WriteZero.into()),
         count => Ok(count),
+    }
+}
+
+impl Stream {
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.shutdown(how),
+            Self::Tcp(stream) => stream.shutdown(how),
+        }
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => stream,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Source for Stream {
+    fn register(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
+        self.source().register(registry, token, what)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, what: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, what)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
     }
 }
 
@@ -215,7 +356,8 @@ mod tests {
     fn streaming(now: Instant) -> (Client, Peer) {
         let (stream, peer) = Peer::pair().unwrap();
         stream.set_nonblocking(true).unwrap();
-        let mut client = Client::new(UnixStream::from_std(stream), Token(0), now);
+        let stream = Stream::Unix(UnixStream::from_std(stream));
+        let mut client = Client::new(stream, Door::Control, Token(0), now);
         client.connection.on_bytes(b"GET /v1/logs?follow=1 HTTP/1.1\r\nHost: pm\r\n\r\n");
         assert!(client.connection.next_request().is_some());
         client.connection.begin_stream(&Head::new(Status::Ok, "text/plain"));

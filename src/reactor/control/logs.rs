@@ -94,11 +94,21 @@ impl Logs {
         self.follow
     }
 
+    /// True if its format has room for a line that is no event.
+    pub fn has_comments(&self) -> bool {
+        self.format == Format::ServerSent
+    }
+
+    /// Gives the client what had no room yet. True if nothing of it is left.
+    pub fn give_rest(&mut self, connection: &mut Connection) -> bool {
+        self.rest.give(connection)
+    }
+
     pub fn head(&self) -> Head {
         let content_type = match self.format {
             Format::Text => "text/plain; charset=utf-8",
             Format::Lines => "application/x-ndjson",
-            Format::ServerSent => "text/event-stream",
+            Format::ServerSent | Format::Part => "text/event-stream",
         };
         Head::new(Status::Ok, content_type).with("Cache-Control", "no-store")
     }
@@ -189,6 +199,7 @@ impl Logs {
         let _ = match self.format {
             Format::Text => writeln!(text, "{} | {}", line.slot, line.line),
             Format::Lines => writeln!(text, "{}", data()),
+            Format::Part => write!(text, "event: log\ndata: {}\n\n", data()),
             Format::ServerSent => write!(text, "id: {}\nevent: log\ndata: {}\n\n", line.n, data()),
         };
         text

@@ -5,45 +5,54 @@
 //! connection, [`client`] its descriptor; [`call`] is what is asked for, [`selectors`] which slots are meant,
 //! [`status`] what a slot is at, [`stats`] what its worker uses, [`goal`] what an answer waits for, [`events`] what has
 //! happened, [`stream`] a reader of that, [`logs`] a reader of lines, [`metrics`] one of counts, [`attachment`] one
-//! that has a terminal, [`rest`] what a reader is given; [`parent`] is the service manager above pm.
+//! that has a terminal, [`live`] one of all that the page shows, [`rounds`] what workers use over time, [`rest`] what a
+//! reader is given. [`arrivals`] takes clients, [`tcp`] refuses those that may not read, [`page`] is for browsers;
+//! [`parent`] is the service manager above pm.
 
+mod arrivals;
 pub mod attachment;
 pub mod call;
 pub mod client;
 pub mod events;
 pub mod goal;
 pub mod http;
+pub mod live;
 pub mod logs;
 pub mod metrics;
+pub mod page;
 pub mod parent;
 pub mod problems;
 mod rest;
+pub mod rounds;
 pub mod selectors;
 pub mod stats;
 pub mod status;
 pub mod stream;
+pub mod tcp;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mio::Interest;
-use mio::net::UnixStream;
-use mio::unix::SourceFd;
 use nix::unistd::{getpid, getppid};
 use slab::Slab;
 
-use self::call::{Call, Lasting};
-use self::client::{Client, Left, Work};
+use self::arrivals::Listening;
+use self::call::{Call, Lasting, Refused};
+use self::client::{Client, Door, Left, Work};
 use self::events::Events;
-use self::http::{Connection, Status};
+use self::http::Request;
 use self::parent::{Parent, Summary};
+use self::rounds::Rounds;
 use self::stats::Samples;
-use super::tokens::{Registrar, Source};
-use crate::sys::control_socket::registry::{Registration, Registry};
+use self::status::RunFacts;
+use self::tcp::Access;
+use super::tokens::Registrar;
+use crate::plan::Http;
+use crate::sys::control_socket::registry::Registry;
 use crate::sys::control_socket::{ControlSocket, ControlSocketError};
+use crate::sys::page_socket::{PageSocket, PageSocketError};
 use crate::sys::sealed::outer_pid;
 use crate::wire::{EventKind, Problem, Time};
 
@@ -53,14 +62,13 @@ const CLIENTS_MAX: usize = 64;
 /// How many of them may have a stream without an end, so that these never keep the others out.
 const STREAMS_MAX: usize = 32;
 
+/// How many of these streams may be those of TCP, so that commands have some in any case.
+const TCP_STREAMS_MAX: usize = 24;
+
 /// How many of them may wait until something is so. With the streams they leave a few for whatever is answered at once.
 const WAITS_MAX: usize = 28;
 
-/// A lack of descriptors is not reported more often.
-const REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
-
-/// Clients that are accepted in one wakeup. Each is registered and closed, too, and an exit waits for that.
-const ACCEPTED_PER_WAKEUP: usize = 4;
+pub use self::arrivals::{Kind, NotTaken};
 
 /// The number of a client, for as long as it is connected.
 pub type ClientId = usize;
@@ -69,6 +77,12 @@ pub type ClientId = usize;
 #[derive(Debug, Default)]
 pub struct Control {
     listening: Option<Listening>,
+    /// The socket of the page.
+    page: Option<Listening>,
+    /// Where it was asked for: with port 0, the kernel has chosen another.
+    page_asked: Option<SocketAddr>,
+    /// What its clients have to know and how they may call it.
+    pub access: Access,
     pub clients: Slab<Client>,
     pub events: Events,
     /// How many requests were answered with each status, by its code.
@@ -76,17 +90,24 @@ pub struct Control {
     /// How many lines clients were not given because they read too slowly.
     pub missed_lines: u64,
     pub samples: Samples,
-    /// The file that the plan was made from.
-    pub plan: Option<String>,
-    /// It allows `pm chaos` to kill its workers.
-    pub allows_chaos: bool,
-    pub started_at: Option<Time>,
+    /// What workers use, for those that follow it.
+    pub rounds: Rounds,
+    pub facts: RunFacts,
     /// Why there is no socket where one should be.
     pub refused: Option<ControlSocketError>,
     /// The service manager that has started pm.
     parent: Option<Parent>,
     /// A slot is at another phase than when the service manager was told last.
     is_summary_due: bool,
+}
+
+/// What has become of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageChange {
+    None,
+    /// It is served here from now on.
+    Opened(SocketAddr),
+    Closed,
 }
 
 /// Where the control socket is to be.
@@ -104,26 +125,6 @@ pub enum PlaceOrigin {
     Asked,
 }
 
-/// A socket at which clients arrive.
-#[derive(Debug)]
-pub struct Listening {
-    socket: ControlSocket,
-    /// For `pm ls`. It is removed when this is dropped.
-    _registration: Option<Registration>,
-    arrivals: Arrivals,
-    /// When it was reported last that no client can be taken.
-    reported_at: Option<Instant>,
-}
-
-/// Whether clients have arrived that are not taken yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arrivals {
-    Nothing,
-    Some,
-    /// The kernel refuses a descriptor for the next one. No event tells when it would have one.
-    Refused,
-}
-
 impl Control {
     /// Makes the socket, if there is to be one. Why there is none where there should be is in `refused`.
     ///
@@ -137,8 +138,7 @@ impl Control {
         registrar: &mut Registrar<'_>,
     ) -> Result<Self, ControlSocketError> {
         let mut control = Self {
-            plan,
-            started_at: Some(started_at),
+            facts: RunFacts { plan, started_at: Some(started_at), ..RunFacts::default() },
             parent: Parent::of_environment(now, |pid| pid == getppid().as_raw()),
             ..Self::default()
         };
@@ -150,8 +150,13 @@ impl Control {
                 let registration = registry.and_then(|registry| {
                     registry.register(outer_pid(getpid()), socket.path()).ok()
                 });
-                let listening = control.listen(socket, registration, registrar);
-                listening.err().map(|error| ControlSocketError::not_watched(&path, &error))
+                match Listening::control(socket, registration, registrar) {
+                    Ok(listening) => {
+                        control.listening = Some(listening);
+                        None
+                    }
+                    Err(error) => Some(ControlSocketError::not_watched(&path, &error)),
+                }
             }
             (Err(error @ ControlSocketError::Live { .. }), _)
             | (Err(error), PlaceOrigin::Asked) => {
@@ -163,31 +168,63 @@ impl Control {
         Ok(control)
     }
 
-    /// Lets clients arrive at this socket.
+    /// Serves the page at this address, or nowhere. One that stays is not closed in between, so its clients stay. If it
+    /// cannot be, nothing changes.
     ///
     /// # Errors
-    /// As epoll_ctl(2).
-    fn listen(
+    /// As [`PageSocket::open`].
+    pub fn serve_page(
         &mut self,
-        socket: ControlSocket,
-        registration: Option<Registration>,
+        http: Option<&Http>,
         registrar: &mut Registrar<'_>,
-    ) -> std::io::Result<()> {
-        let descriptor = socket.as_raw_fd();
-        registrar.register(&mut SourceFd(&descriptor), Source::Listener, Interest::READABLE)?;
-        self.listening = Some(Listening {
-            socket,
-            _registration: registration,
-            arrivals: Arrivals::Some,
-            reported_at: None,
+    ) -> Result<PageChange, PageSocketError> {
+        let Some(http) = http else {
+            self.access = Access::default();
+            let Some(page) = self.page.take() else { return Ok(PageChange::None) };
+            page.close(registrar);
+            self.facts.page = None;
+            self.page_asked = None;
+            self.close_page_clients(registrar);
+            return Ok(PageChange::Closed);
+        };
+        if self.page_asked == Some(http.address) {
+            let access = Access::of(http);
+            if self.access != access {
+                // They have shown what they had to before.
+                self.close_page_clients(registrar);
+            }
+            self.access = access;
+            return Ok(PageChange::None);
+        }
+        let listening = Listening::page(PageSocket::open(http.address)?, registrar)?;
+        let address = listening.address();
+        if let Some(old) = self.page.replace(listening) {
+            old.close(registrar);
+            self.close_page_clients(registrar);
+        }
+        self.access = Access::of(http);
+        self.page_asked = Some(http.address);
+        self.facts.page = address;
+        Ok(address.map_or(PageChange::None, PageChange::Opened))
+    }
+
+    fn close_page_clients(&mut self, registrar: &mut Registrar<'_>) {
+        self.clients.retain(|_, client| {
+            if client.is_of_page() {
+                registrar.release(client.token);
+            }
+            !client.is_of_page()
         });
-        Ok(())
     }
 
     /// Clients may have arrived.
-    pub fn mark_listener(&mut self) {
-        if let Some(listening) = &mut self.listening {
-            listening.arrivals = Arrivals::Some;
+    pub fn mark_listener(&mut self, kind: Kind) {
+        let listening = match kind {
+            Kind::Control => &mut self.listening,
+            Kind::Page => &mut self.page,
+        };
+        if let Some(listening) = listening {
+            listening.mark();
         }
     }
 
@@ -220,74 +257,31 @@ impl Control {
         }
     }
 
-    /// Takes the clients that have arrived. Where there are too many, the one that has waited longest without a request
-    /// makes room; if each waits for pm, the new one is turned away.
+    /// Refuses what may not be asked over TCP, or not by this client.
     ///
     /// # Errors
-    /// If the kernel gives no descriptor for a client, and that was not reported within the last minute. The client
-    /// waits, and each wakeup tries again: what it has done may have closed one.
-    pub fn accept(
-        &mut self,
-        now: Instant,
-        registrar: &mut Registrar<'_>,
-    ) -> Result<(), ControlSocketError> {
-        let Some(listening) = &mut self.listening else { return Ok(()) };
-        if listening.arrivals == Arrivals::Nothing {
-            return Ok(());
+    /// What the client is answered.
+    pub fn let_in(&mut self, id: ClientId, request: &Request) -> Result<(), Refused> {
+        match self.clients.get_mut(id).map(|client| &mut client.door) {
+            Some(Door::Page(visit)) => visit.check(request, &self.access),
+            Some(Door::Control) | None => Ok(()),
         }
-        for _ in 0..ACCEPTED_PER_WAKEUP {
-            let is_full = self.clients.len() >= CLIENTS_MAX;
-            let oldest = idle_longest(&self.clients);
-            if is_full && oldest.is_none() && may_become_idle(&self.clients) {
-                // What these have sent is read in this wakeup. The next client waits for that.
-                listening.arrivals = Arrivals::Some;
-                return Ok(());
-            }
-            let mut stream = match listening.socket.accept() {
-                Ok(Some((stream, _))) => stream,
-                Ok(None) => {
-                    listening.arrivals = Arrivals::Nothing;
-                    return Ok(());
-                }
-                Err(error) => {
-                    listening.arrivals = Arrivals::Refused;
-                    let last = listening.reported_at;
-                    if last.is_some_and(|last| now < last + REPORTED_AGAIN_AFTER) {
-                        return Ok(());
-                    }
-                    listening.reported_at = Some(now);
-                    return Err(error);
-                }
-            };
-            listening.arrivals = Arrivals::Some;
-            if is_full {
-                let Some(oldest) = oldest else {
-                    for status in turn_away(stream) {
-                        *self.requests.entry(status.code()).or_default() += 1;
-                    }
-                    continue;
-                };
-                let token = self.clients.remove(oldest).token;
-                registrar.release(token);
-            }
-            let entry = self.clients.vacant_entry();
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Ok(token) =
-                registrar.register(&mut stream, Source::Client(entry.key()), interest)
-            {
-                entry.insert(Client::new(stream, token, now));
-            }
-        }
-        Ok(())
     }
 
     /// Refuses what would last until its client ends it, or is told, if too many clients have such an answer.
     ///
     /// # Errors
     /// What the client is answered.
-    pub fn admit(&self, call: &Call) -> Result<(), Box<Problem>> {
+    pub fn admit(&self, call: &Call, id: ClientId) -> Result<(), Box<Problem>> {
         let kind = call.lasting();
-        let count = self.clients.iter().filter(|(_, client)| client.lasting() == kind).count();
+        let of_kind = || self.clients.iter().filter(|(_, client)| client.lasting() == kind);
+        let count = of_kind().count();
+        if kind == Lasting::Stream && self.clients.get(id).is_some_and(Client::is_of_page) {
+            let of_page = of_kind().filter(|(_, client)| client.is_of_page()).count();
+            if of_page >= TCP_STREAMS_MAX {
+                return Err(problems::too_many_streams(count));
+            }
+        }
         match kind {
             Lasting::Stream if count >= STREAMS_MAX => Err(problems::too_many_streams(count)),
             Lasting::Wait if count >= WAITS_MAX => Err(problems::too_many_waits(count)),
@@ -301,6 +295,7 @@ impl Control {
         let requests = &mut self.requests;
         self.clients.retain(|_, client| {
             client.note_wait(now);
+            client.close_if_gone();
             if client.deadline().is_some_and(|deadline| now >= deadline) {
                 client.connection.time_out();
                 client.write();
@@ -317,14 +312,14 @@ impl Control {
         });
         if self.clients.len() < had {
             // A descriptor is free again.
-            self.mark_listener();
+            [Kind::Control, Kind::Page].into_iter().for_each(|kind| self.mark_listener(kind));
         }
     }
 
     /// Whether some client can go on without a new event.
     pub fn left(&self) -> Left {
-        let is_ready =
-            self.listening.as_ref().is_some_and(|listening| listening.arrivals == Arrivals::Some);
+        let sockets = [&self.listening, &self.page];
+        let is_ready = sockets.into_iter().flatten().any(Listening::has_arrivals);
         let any = self.clients.iter().any(|(_, client)| client.left() == Left::Something);
         if is_ready || any { Left::Something } else { Left::Nothing }
     }
@@ -336,36 +331,17 @@ impl Control {
                 Work::Pending(pending) => Some(pending.deadline),
                 Work::Attached(attachment) => attachment.deadline(),
                 Work::Nothing | Work::Sampling(_) => None,
-                Work::Stream(_) | Work::Logs(_) | Work::Metrics(_) => None,
+                Work::Stream(_) | Work::Live(_) | Work::Logs(_) | Work::Metrics(_) => None,
             };
-            [client.deadline(), answer]
+            [client.deadline(), client.sign_at(), answer]
         });
         let sign = self.parent.as_ref().and_then(Parent::next_deadline);
-        clients.flatten().chain(sign).min()
+        clients.flatten().chain(sign).chain(self.rounds.next_deadline()).min()
     }
 
-    /// Removes the socket: no client arrives any more.
+    /// Removes the sockets: no client arrives any more.
     pub fn close(&mut self) {
         self.listening = None;
+        self.page = None;
     }
-}
-
-/// A new connection takes an answer at once, and what its client may have sent is not read. Returns what was answered.
-fn turn_away(mut stream: UnixStream) -> Vec<Status> {
-    let mut connection = Connection::new();
-    connection.turn_away();
-    let _ = stream.write(connection.output());
-    connection.take_answered()
-}
-
-/// The client that is waited for and has waited longest. None that may have sent something that is not read.
-fn idle_longest(clients: &Slab<Client>) -> Option<ClientId> {
-    let read = clients.iter().filter(|(_, client)| client.left() == Left::Nothing);
-    let waiting = read.filter_map(|(id, client)| Some((client.deadline()?, id)));
-    waiting.min().map(|(_, id)| id)
-}
-
-/// True if a client is waited for that may have sent something.
-fn may_become_idle(clients: &Slab<Client>) -> bool {
-    clients.iter().any(|(_, client)| client.deadline().is_some())
 }

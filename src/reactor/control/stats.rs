@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::call::PageCall;
 use crate::supervisor::{SlotId, WorkerId};
 use crate::wire::Stats;
 
@@ -15,18 +16,38 @@ const FRESH_FOR: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Sampling {
     pub slots: Vec<SlotId>,
+    /// What becomes of it.
+    pub form: Form,
     left: VecDeque<SlotId>,
     taken: BTreeMap<WorkerId, Stats>,
 }
 
+/// What is made of a status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    #[default]
+    Json,
+    Page(PageCall),
+}
+
 impl Sampling {
+    /// For the page.
+    pub fn for_page(self, call: PageCall) -> Self {
+        Self { form: Form::Page(call), ..self }
+    }
+
     pub fn of(slots: Vec<SlotId>) -> Self {
-        Self { left: slots.iter().copied().collect(), slots, taken: BTreeMap::new() }
+        Self {
+            left: slots.iter().copied().collect(),
+            slots,
+            form: Form::Json,
+            taken: BTreeMap::new(),
+        }
     }
 
     /// A status of these slots without samples.
     pub fn skipped(slots: Vec<SlotId>) -> Self {
-        Self { left: VecDeque::new(), slots, taken: BTreeMap::new() }
+        Self { left: VecDeque::new(), slots, form: Form::Json, taken: BTreeMap::new() }
     }
 
     pub fn is_over(&self) -> bool {

@@ -1,14 +1,19 @@
 //! What a run is at, as [`crate::wire`] says it. Made when it is asked for, from the parts that know.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
+
+use nix::unistd::{getpid, getppid};
 
 use super::super::clock::Clock;
 use super::super::held_ports::HeldPorts;
 use super::super::slots::Slots;
 use super::super::slots::history::{History, phase_of};
 use crate::supervisor::{self, Phase, Slot, SlotId, Supervisor, WorkerId};
+use crate::sys::sealed::outer_pid;
 use crate::wire::{
-    Backlog, Death, Retiring, SlotDetail, SlotStatus, Spare, SparePhase, Wanted, Worker,
+    Backlog, Death, PmStatus, Retiring, SlotDetail, SlotStatus, Spare, SparePhase, Stats,
+    Status as RunStatus, Time, Wanted, Worker,
 };
 
 /// Everything that a status is made from, at one moment.
@@ -20,7 +25,70 @@ pub struct View<'a> {
     pub clock: &'a Clock,
 }
 
+/// What is known of the run itself.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// The file that the plan was made from.
+    pub plan: Option<String>,
+    pub started_at: Option<Time>,
+    /// Where the page is served.
+    pub page: Option<SocketAddr>,
+    /// The plan allows `pm chaos` to kill its workers.
+    pub allows_chaos: bool,
+}
+
+impl RunFacts {
+    /// What tells this run from others: when it began, in milliseconds.
+    pub fn run(&self) -> i64 {
+        self.started_at.map_or(0, |Time(at)| at.as_millisecond())
+    }
+
+    /// The page, for browsers on this machine. Where it is served on all addresses, this is one of them.
+    pub fn url(&self) -> Option<String> {
+        self.page.map(url)
+    }
+}
+
+/// The page at this address.
+pub fn url(mut at: SocketAddr) -> String {
+    match at.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => at.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => at.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    format!("http://{at}/")
+}
+
 impl View<'_> {
+    /// The run with these slots, and with what their workers use as far as that is known.
+    pub fn run(
+        &self,
+        facts: &RunFacts,
+        seq: u64,
+        slots: impl Iterator<Item = SlotId>,
+        stats: impl Fn(WorkerId) -> Option<Stats>,
+    ) -> RunStatus {
+        let of_slot = |id: SlotId| {
+            let slot = self.supervisor.slot(id).filter(|slot| slot.phase().has_worker());
+            let stats = slot.and_then(|slot| stats(slot.worker()));
+            Some(SlotStatus { stats, ..self.slot(id)? })
+        };
+        RunStatus {
+            seq,
+            now: self.clock.time(),
+            pm: PmStatus {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: own_pid(),
+                started_at: facts.started_at.unwrap_or_else(|| self.clock.time()),
+                plan: facts.plan.clone(),
+                draining: self.supervisor.is_draining(),
+                chaos: facts.allows_chaos,
+                page: facts.url(),
+            },
+            slots: slots.filter_map(of_slot).collect(),
+        }
+    }
+
     /// These slots, in their order. One that is not there is left out.
     pub fn slots(&self, ids: impl IntoIterator<Item = SlotId>) -> Vec<SlotStatus> {
         ids.into_iter().filter_map(|id| self.slot(id)).collect()
@@ -129,4 +197,11 @@ fn next_try(phase: Phase) -> Option<Instant> {
 /// A status of many slots leaves the lines out.
 fn without_lines(death: &Death) -> Death {
     Death { last_lines: Vec::new(), ..death.clone() }
+}
+
+/// That of the process that signals to pm are sent to: the guard.
+pub fn own_pid() -> i32 {
+    let guard = getppid();
+    // In a sealed run the guard is outside.
+    if guard.as_raw() > 0 { guard.as_raw() } else { outer_pid(getpid()).as_raw() }
 }

@@ -33,15 +33,20 @@ impl Stream {
         self.follow
     }
 
+    /// True if its format has room for a line that is no event.
+    pub fn has_comments(&self) -> bool {
+        self.format == Format::ServerSent
+    }
+
     pub fn head(&self) -> Head {
         let content_type = match self.format {
             Format::Text | Format::Lines => "application/x-ndjson",
-            Format::ServerSent => "text/event-stream",
+            Format::ServerSent | Format::Part => "text/event-stream",
         };
         let head = Head::new(Status::Ok, content_type).with("Cache-Control", "no-store");
         match self.format {
             Format::Text | Format::Lines => head,
-            Format::ServerSent => head.with("X-Accel-Buffering", "no"),
+            Format::ServerSent | Format::Part => head.with("X-Accel-Buffering", "no"),
         }
     }
 
@@ -81,7 +86,7 @@ impl Stream {
         let data = serde_json::to_string(event).unwrap_or_default();
         match self.format {
             Format::Text | Format::Lines => data + "\n",
-            Format::ServerSent => {
+            Format::ServerSent | Format::Part => {
                 let mut text = String::new();
                 let name = event.kind.name();
                 // Text in JSON has no line feed.

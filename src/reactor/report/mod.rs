@@ -31,6 +31,7 @@ pub use crate::supervisor::SlotFailure;
 use crate::supervisor::{Exit, Next, Phase, Slot, Stop, Wanted, Wish, WorkerId};
 use crate::sys::cgroup::NoCgroup;
 use crate::sys::control_socket::ControlSocketError;
+use crate::sys::page_socket::PageSocketError;
 use crate::sys::port_calls::CannotHold;
 use crate::sys::proc::ProcessInfo;
 use crate::sys::{Awaiting, strerror};
@@ -199,6 +200,11 @@ pub enum RunEvent {
     Started(Vec<PoolFacts>),
     /// There is no control socket, or no client can be taken there.
     NoControl(ControlSocketError),
+    /// The page is served at this address from now on.
+    Page(String),
+    PageClosed,
+    /// The page cannot be served there, or no client can be taken there.
+    NoPage(PageSocketError),
     /// This hard limit on file locks leaves no room for the tags of workers.
     LowLocksLimit(u64),
     /// How the memory of this pool's workers is limited.

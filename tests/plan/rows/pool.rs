@@ -153,4 +153,15 @@ pub const ROWS: &[Row] = &[
             "[pool.web]\ncommand = 'x'\nsealed = true",
         ],
     },
+    Row {
+        key: "http",
+        // The same.
+        right: &[("http = '127.0.0.1:9001'\n[pool.web]\ncommand = 'x'", |pool| {
+            assert_eq!(pool.name, "web");
+        })],
+        wrong: &[
+            "http = 9001\n[pool.web]\ncommand = 'x'",
+            "http = 'localhost:9001'\n[pool.web]\ncommand = 'x'",
+        ],
+    },
 ];

@@ -3,9 +3,7 @@
 use clap::ValueHint;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
-#[cfg(feature = "top")]
-use super::PlaceArgs;
-use super::TargetArgs;
+use super::{PlaceArgs, TargetArgs};
 #[cfg(feature = "top")]
 use crate::cli::args::ColourArgs;
 use crate::wire::Phase;
@@ -133,6 +131,12 @@ pub struct TopArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub colour: ColourArgs,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpenArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// A number of lines, or `all`.

@@ -19,7 +19,7 @@ pub use self::changing::{
 pub use self::chaos::{ChaosArgs, Rate, rate};
 #[cfg(feature = "top")]
 pub use self::looking::TopArgs;
-pub use self::looking::{EventsArgs, LogsArgs, LsArgs, StatusArgs, WhyArgs};
+pub use self::looking::{EventsArgs, LogsArgs, LsArgs, OpenArgs, StatusArgs, WhyArgs};
 use crate::cli::args::ColourArgs;
 use crate::cli::notes;
 use crate::plan::text::duration;
@@ -74,6 +74,9 @@ pub enum RemoteCommand {
     #[cfg(feature = "top")]
     #[command(aliases = ["monit", "tui"], after_help = notes::TOP.after_help())]
     Top(TopArgs),
+    /// Show the page of the running pm in a browser
+    #[command(after_help = notes::OPEN.after_help())]
+    Open(OpenArgs),
     /// List every running pm of this user
     #[command(after_help = notes::LS.after_help())]
     Ls(LsArgs),
@@ -98,6 +101,7 @@ impl RemoteCommand {
             Self::Reload(args) => &args.target,
             Self::Shutdown(args) => &args.target,
             Self::Top(args) => return Some(&args.place),
+            Self::Open(args) => return Some(&args.place),
             Self::Chaos(args) => &args.target,
             Self::Ls(_) => return None,
         };

@@ -84,6 +84,7 @@ pub fn read(typed: &str) -> Result<Typed, String> {
         | RemoteCommand::Shutdown(_)
         | RemoteCommand::Top(_)
         | RemoteCommand::Chaos(_)
+        | RemoteCommand::Open(_)
         | RemoteCommand::Ls(_) => Err(elsewhere(typed)),
     }
 }

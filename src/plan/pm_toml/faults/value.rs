@@ -54,6 +54,8 @@ pub enum ValueFault {
     StatusBackwards(u16, u16),
     #[error("`{0}` is not an IP address")]
     Address(String),
+    #[error("`{0}` is not an IP address with a port")]
+    HttpAddress(String),
     #[error("`{0}` does not begin with `/`")]
     NoSlash(String),
     #[error("`{0}` cannot be in a URL")]
@@ -73,6 +75,7 @@ pub enum Expected {
     OneOf(&'static [&'static str]),
     Command,
     Address,
+    HttpAddress,
 }
 
 /// A type of a single value of pm's own.
@@ -122,6 +125,9 @@ impl Explain for ValueFault {
             Self::Umask(_) => Some("write three octal digits, as in `\"022\"`".into()),
             Self::UmaskNumber(digits) => Some(format!("did you mean `\"{digits:0>3}\"`?")),
             Self::False => Some("leave the key out".into()),
+            Self::HttpAddress(_) => {
+                Some("write for example `\"127.0.0.1:9001\"` or `\"[::1]:9001\"`".into())
+            }
             Self::Address(_) => Some("write for example `\"127.0.0.1\"` or `\"::1\"`".into()),
             Self::Status(_) => Some(STATUS_HELP.into()),
             Self::StatusBackwards(first, last) => Some(format!("did you mean `{last}-{first}`?")),
@@ -154,6 +160,7 @@ impl Explain for ValueFault {
             | Self::Status(_)
             | Self::StatusBackwards(..)
             | Self::Address(_)
+            | Self::HttpAddress(_)
             | Self::NoSlash(_)
             | Self::UrlCharacter(_)
             | Self::UrlTooLong
@@ -184,7 +191,7 @@ impl Expected {
     fn help(self) -> Option<String> {
         match self {
             Self::Table([]) | Self::Boolean | Self::OneOf(_) => None,
-            Self::Command | Self::Address => None,
+            Self::Command | Self::Address | Self::HttpAddress => None,
             Self::Table(keys) => Some(format!("its keys are {}", list_and(&quoted(keys)))),
         }
     }
@@ -196,6 +203,7 @@ impl fmt::Display for Expected {
             Self::Boolean => out.write_str("`true` or `false`"),
             Self::Table(_) => out.write_str("a table"),
             Self::Address => out.write_str("an IP address in quotes"),
+            Self::HttpAddress => out.write_str("an IP address with a port, in quotes"),
             Self::OneOf(words) => out.write_str(&list_or(&quoted(words))),
             Self::Command => {
                 out.write_str("a list of the program and its arguments, or a string for `sh -c`")

@@ -13,7 +13,7 @@ pub use self::frames::Arrived;
 
 use super::buffer::Buffer;
 use super::framing::HeadSearch;
-use super::reply::{Body, CHUNK_FRAME_BYTES_MAX, Framing, LAST_CHUNK, write_chunk};
+use super::reply::{Body, CHUNK_FRAME_BYTES_MAX, CommonHeaders, Framing, LAST_CHUNK, write_chunk};
 use super::request::{After, Incoming, Version};
 use super::{Head, OUTPUT_BYTES_MAX, Refusal, Reply, Request, Status};
 
@@ -27,6 +27,8 @@ pub struct Connection {
     history: History,
     /// The statuses of its answers that are not counted yet.
     answered: Vec<Status>,
+    /// Of every answer.
+    headers: CommonHeaders,
 }
 
 /// What a client keeps its connection waiting for.
@@ -112,7 +114,13 @@ impl Connection {
             client: Client::MaySend,
             history: History::New,
             answered: Vec::new(),
+            headers: &[],
         }
+    }
+
+    /// These headers are on every answer.
+    pub fn with_headers(self, headers: CommonHeaders) -> Self {
+        Self { headers, ..self }
     }
 
     /// Answers the request in work. Without one, nothing happens: the client may have been given up meanwhile.
@@ -120,7 +128,7 @@ impl Connection {
         let Phase::Answer(Exchange { body, after, .. }) = self.phase else { return };
         let after = if reply.after() == After::Close { After::Close } else { after };
         self.answered.push(reply.head.status);
-        reply.write(body, after, &mut self.output);
+        reply.write(body, after, self.headers, &mut self.output);
         self.phase = Phase::Writing(after);
     }
 
@@ -132,7 +140,7 @@ impl Connection {
             Version::Http11 => Framing::Chunked,
         };
         self.answered.push(head.status);
-        head.write(framing, exchange.after, &mut self.output);
+        head.write(framing, exchange.after, self.headers, &mut self.output);
         self.phase = match exchange.body {
             Body::Sent => Phase::Stream(exchange),
             Body::LeftOut => Phase::Writing(exchange.after),

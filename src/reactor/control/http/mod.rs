@@ -20,7 +20,7 @@ mod tests;
 
 pub use self::connection::{Arrived, Awaiting, Connection};
 pub use self::refusal::Refusal;
-pub use self::reply::{Head, Problem, Reply};
+pub use self::reply::{CommonHeaders, Head, Problem, Reply};
 pub use self::request::{Headers, Method, Request};
 pub use self::status::Status;
 

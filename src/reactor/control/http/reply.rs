@@ -35,6 +35,9 @@ pub struct Problem {
     members: Map<String, Value>,
 }
 
+/// Headers of every answer of a connection.
+pub type CommonHeaders = &'static [(&'static str, &'static str)];
+
 /// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -56,7 +59,14 @@ impl Head {
         self
     }
 
-    pub(super) fn write(&self, framing: Framing, after: After, output: &mut Buffer) {
+    /// `common` are the headers of every answer. One of the same name here stands in its place.
+    pub(super) fn write(
+        &self,
+        framing: Framing,
+        after: After,
+        common: CommonHeaders,
+        output: &mut Buffer,
+    ) {
         let status = self.status;
         let mut text = format!("HTTP/1.1 {} {}\r\n", status.code(), status.reason());
         if let Some(content_type) = self.content_type {
@@ -77,6 +87,10 @@ impl Head {
             push_header(&mut text, "Retry-After", 1);
         }
         for (name, value) in &self.headers {
+            push_header(&mut text, name, value);
+        }
+        let is_own = |name: &str| self.headers.iter().any(|(own, _)| *own == name);
+        for (name, value) in common.iter().filter(|(name, _)| !is_own(name)) {
             push_header(&mut text, name, value);
         }
         text.push_str("\r\n");
@@ -115,12 +129,23 @@ impl Reply {
         Self { after: After::Close, ..self }
     }
 
+    #[cfg(test)]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub(super) fn after(&self) -> After {
         self.after
     }
 
-    pub(super) fn write(&self, body: Body, after: After, output: &mut Buffer) {
-        self.head.write(Framing::Length(self.body.len()), after, output);
+    pub(super) fn write(
+        &self,
+        body: Body,
+        after: After,
+        common: CommonHeaders,
+        output: &mut Buffer,
+    ) {
+        self.head.write(Framing::Length(self.body.len()), after, common, output);
         match body {
             Body::Sent if self.head.status != Status::NotModified => output.push(&self.body),
             Body::Sent | Body::LeftOut => {}

@@ -19,6 +19,9 @@ pub fn sentence(event: &RunEvent) -> String {
     match event {
         RunEvent::Started(pools) => started(pools),
         RunEvent::NoControl(error) => format!("commands cannot reach this pm: {error}"),
+        RunEvent::Page(url) => format!("the page is at {url}"),
+        RunEvent::PageClosed => "the page is closed".into(),
+        RunEvent::NoPage(error) => format!("browsers cannot reach the page: {error}"),
         RunEvent::LowLocksLimit(limit) => format!(
             "the hard limit on file locks is {limit}, too low for the mark by which pm finds processes: \
              a daemon that leaves the session of its worker and has no PM_WORKER lives on until all \

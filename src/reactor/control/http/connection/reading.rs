@@ -140,7 +140,7 @@ impl Connection {
         let body = if is_head { Body::LeftOut } else { Body::Sent };
         let reply = refusal.reply();
         self.answered.push(reply.head.status);
-        reply.write(body, After::Close, &mut self.output);
+        reply.write(body, After::Close, self.headers, &mut self.output);
         self.phase = Phase::Writing(After::Close);
     }
 }
