@@ -5,6 +5,7 @@
 //! 0. [`supervisor`]: the decisions. The state table of a slot is in `supervisor::slot`.
 //! 1. [`plan`]: what to keep alive, from a file or a command line.
 //! 2. [`sys`]: Linux. Spawn, reap, signal a group.
+//! 2. [`export`]: the same plan as files of other engines.
 //! 3. [`reactor`]: the loop. poll -> events -> supervisor -> actions.
 //! 4. [`client`]: HTTP over the control socket of a running pm.
 //! 5. [`cli`]: what people type and read; `main` alone exits.
@@ -27,6 +28,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod export;
 pub mod plan;
 pub mod reactor;
 pub mod supervisor;

@@ -3,6 +3,8 @@
 //! Defaults that a help text names are those of the plan and the policy, not copies. What a help says beside the
 //! options is in [`super::notes`].
 
+mod export;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,6 +16,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub use self::export::ExportArgs;
 use super::notes;
 use super::remote::args::RemoteCommand;
 use crate::plan::http;
@@ -72,6 +75,9 @@ pub enum Command {
     /// Write a pm.toml: from a Procfile, for the lab, or a template with comments
     #[command(after_help = notes::INIT.after_help())]
     Init,
+    /// Write the plan as files of another engine, such as systemd
+    #[command(after_help = notes::EXPORT.after_help())]
+    Export(ExportArgs),
     /// Print the JSON schema of pm.toml
     #[command(after_help = notes::SCHEMA.after_help())]
     Schema,

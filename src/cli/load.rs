@@ -48,7 +48,7 @@ pub enum FileKind {
 }
 
 /// A file that was found.
-enum Found {
+pub enum Found {
     Document(Document, Format),
     /// A document whose name does not tell what it is.
     Guessed(Document, Guess),
@@ -124,27 +124,41 @@ pub fn of_file(
             return Ok(Loaded { file, path: None, source: Source::Lab, plan });
         }
     };
-    let read = match format {
-        Format::PmToml => {
-            refuse(options, || OtherFile::Named(document.name.clone()))?;
-            pm_toml::read(&document, host)
-        }
-        Format::Procfile => procfile::read(&document, options, host),
-    };
-    let plan = read.map_err(|faults| match guess {
-        Some(guess) => faults.guessed(guess),
-        None => faults,
-    })?;
+    let plan = plan_of(&document, format, guess, options, host)?;
     let path = PathBuf::from(&document.name);
     let path = (path.is_file() && !is_descriptor(&path)).then_some(path);
     Ok(Loaded { file: document.name, path, source: Source::File, plan })
+}
+
+/// The plan of a document.
+///
+/// # Errors
+/// Its faults, or that an option is not for such a file.
+pub fn plan_of(
+    document: &Document,
+    format: Format,
+    guess: Option<Guess>,
+    options: &Options,
+    host: &dyn Host,
+) -> Result<Plan, LoadError> {
+    let read = match format {
+        Format::PmToml => {
+            refuse(options, || OtherFile::Named(document.name.clone()))?;
+            pm_toml::read(document, host)
+        }
+        Format::Procfile => procfile::read(document, options, host),
+    };
+    Ok(read.map_err(|faults| match guess {
+        Some(guess) => faults.guessed(guess),
+        None => faults,
+    })?)
 }
 
 /// The file with this name, or else the one that is here.
 ///
 /// # Errors
 /// If there is none, or if it cannot be read.
-fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
+pub fn find(file: Option<&Path>, kind: FileKind) -> Result<Found, LoadError> {
     let here = here()?;
     if let Some(path) = file {
         if kind == FileKind::FileOrPipe && is_pipe(path) {

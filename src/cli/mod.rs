@@ -3,8 +3,8 @@
 //! [`args`] is the command line; [`notes`] and [`exit_status`] are what its help and the manual explain. [`load`] finds
 //! the file to run and makes a plan of it, with what [`host`] knows of this machine and [`http`] of its page;
 //! [`diagnostics`] prints the faults of a file, and [`warnings`] finds what would fail now. Each command has a file:
-//! [`run`], [`exec`], [`check`], [`init`], [`man`]; [`generate`] has the two that only print, `pm schema` and `pm
-//! completions`. The commands that talk to a running pm are in [`remote`].
+//! [`run`], [`exec`], [`check`], [`init`], [`export`], [`man`]; [`generate`] has the two that only print, `pm schema`
+//! and `pm completions`. The commands that talk to a running pm are in [`remote`].
 
 mod args;
 mod check;
@@ -12,6 +12,7 @@ mod colour;
 pub mod diagnostics;
 mod exec;
 pub mod exit_status;
+mod export;
 mod generate;
 mod host;
 mod http;
@@ -94,6 +95,7 @@ pub fn pm(argv: impl IntoIterator<Item = OsString>) -> Ending {
         Command::Remote(command) => remote::remote(&command),
         Command::Check(check) => check::check(&check),
         Command::Init => init::init(),
+        Command::Export(export) => export::export(&export),
         Command::Schema => generate::schema(),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man(man) => man::man(&man),

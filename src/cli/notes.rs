@@ -13,7 +13,7 @@ pub use self::remote::{
     ATTACH, CHAOS, EVENTS, KILL, LOGS, LS, OPEN, RELOAD, RESTART, SCALE, SHUTDOWN, START, STATUS,
     STOP, WAIT, WHY,
 };
-use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, STOPPED};
+use super::exit_status::{BAD_USAGE, BROKEN, GAVE_UP, NOT_SO, STOPPED};
 use crate::sys::guard::{NOT_EXECUTABLE, NOT_FOUND};
 
 /// What is said about one command beside its options.
@@ -118,6 +118,25 @@ pub const INIT: Notes = Notes {
     ],
 };
 
+pub const EXPORT: Notes = Notes {
+    paragraphs: &[
+        "Each key that the engine does not carry over, or in part, is named on stderr with its line and what to do. \
+         docs/export.md has all of them.",
+        "Without --out all files go to stdout. The values of `env_file` are not read into them, unless --secrets asks for it.",
+    ],
+    examples: &[
+        ("pm export systemd --out units", "a template unit for each pool, and a target"),
+        ("pm export systemd --hardened web", "the units of one pool, confined"),
+        ("pm export compose --image app:1", "a Compose file"),
+        ("pm export kubernetes --image app:1 | kubectl apply -f -", "manifests"),
+    ],
+    exit_status: &[
+        (Status::Is(STOPPED), "the files are written"),
+        (Status::Is(NOT_SO), "with --strict: a key is not carried over, or in part"),
+        (Status::Is(BAD_USAGE), "wrong command line or file, or a file in DIR differs"),
+    ],
+};
+
 pub const SCHEMA: Notes = Notes {
     paragraphs: &["Editors complete and check pm.toml with it."],
     examples: &[("pm schema > pm.schema.json", "")],
@@ -168,6 +187,7 @@ pub fn of(command: &str) -> &'static Notes {
         "top" => &TOP,
         "check" => &CHECK,
         "init" => &INIT,
+        "export" => &EXPORT,
         "schema" => &SCHEMA,
         "completions" => &COMPLETIONS,
         "man" => &MAN,

@@ -65,6 +65,8 @@ pub enum OptionFault {
     NeverRestarted { pool: String, key: &'static str },
     #[error("`--exit-with {name}`: there is no such pool; {suggestion}")]
     NoPoolToExitWith { name: String, suggestion: Suggestion },
+    #[error("there is no pool `{name}`; {suggestion}")]
+    NoPoolToExport { name: String, suggestion: Suggestion },
     #[error("there is no pool or slot `{name}`; {suggestion}")]
     NoWorkerToExecAs { name: String, suggestion: Suggestion },
     #[error(

@@ -7,8 +7,9 @@
 //! Where to look next: [`pm_toml`] reads a `pm.toml`, [`procfile`] a Procfile with its [`formation`], [`dotenv`] a
 //! `.env`, [`command_line`] a command; [`lab`] is the pool that `pm` runs in the folder of the lab. Each makes a
 //! [`pool_spec`], which is expanded into slots. [`defaults`] is what holds for a key that is left out, [`environment`]
-//! what a worker finds in its environment, [`format`] which of the readers a file is for; [`hold_port`] which process
-//! has a listening socket; [`http`] where the page is served; [`fault_kind`] is everything that can be wrong in a text,
+//! what a worker finds in its environment, [`format`] which of the readers a file is for, [`given`] which keys stand
+//! in it; [`hold_port`] which process has a listening socket; [`http`] where the page is served; [`fault_kind`] is
+//! everything that can be wrong in a text,
 //! [`load_error`] why there is no plan at all.
 
 pub(crate) mod command_line;
@@ -18,6 +19,7 @@ pub(crate) mod environment;
 pub(crate) mod fault_kind;
 pub(crate) mod format;
 pub(crate) mod formation;
+pub mod given;
 pub(crate) mod hold_port;
 pub mod host;
 pub(crate) mod http;
@@ -48,7 +50,7 @@ pub use host::{Document, Host, Unreadable};
 pub(crate) use http::{Http, Token};
 pub(crate) use load_error::LoadError;
 pub use pool_spec::{PoolSpec, SlotsSpec};
-pub use probe::{Alive, AliveBy, Line, Pattern, Probe, Ready, ReadyBy};
+pub use probe::{Alive, AliveBy, Line, Pattern, Probe, ProbePort, ProbeSpec, Ready, ReadyBy};
 pub use restart_word::RestartWord;
 pub use stdin::Stdin;
 pub use stop_spec::{StopSpec, StopTarget};

@@ -40,7 +40,8 @@ pub struct Options {
 pub struct ProcessType {
     pub name: String,
     pub command: String,
-    named_at: Range<usize>,
+    /// Where its name stands.
+    pub(crate) named_at: Range<usize>,
 }
 
 /// What is wrong with a Procfile, or with what stands around it.

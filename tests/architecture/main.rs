@@ -17,11 +17,12 @@ use syn::Item;
 use crate::source::{Source, sources, texts};
 
 /// Each name in `src/` and its floor. Of two floors with one number, neither uses the other. `main` may use `cli`.
-const FLOORS: [(&str, usize); 9] = [
+const FLOORS: [(&str, usize); 10] = [
     ("supervisor", 0),
     ("plan", 1),
     ("sys", 2),
     ("wire", 2),
+    ("export", 2),
     ("reactor", 3),
     ("client", 4),
     ("front", 4),
@@ -55,7 +56,7 @@ const STAIRCASE: [&[&str]; 10] = [
 ];
 
 /// What is absent: where, what, and what to do instead. A method is written `.name`, a macro `name!`.
-const ABSENCES: [(&str, &str, &str); 5] = [
+const ABSENCES: [(&str, &str, &str); 6] = [
     (
         "src/supervisor",
         "std::fs std::net std::io std::env std::process std::thread std::os Instant::now SystemTime .elapsed \
@@ -66,6 +67,11 @@ const ABSENCES: [(&str, &str, &str); 5] = [
         "src/plan",
         "std::fs std::net std::io std::env std::process std::thread Instant::now SystemTime include_bytes!",
         "the plan makes a value or faults from text: let the caller read the text",
+    ),
+    (
+        "src/export",
+        "std::fs std::net std::io std::env std::process std::thread Instant::now SystemTime include_bytes!",
+        "an export makes texts from a plan: let the caller write them",
     ),
     ("src", "Instant::now", "take `now` as an argument: only src/reactor/clock.rs reads the clock"),
     ("src", "process::exit process::abort", "return a value: only src/main.rs exits"),

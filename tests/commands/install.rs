@@ -21,6 +21,7 @@ fn make_install_installs_what_make_uninstall_removes() {
         "usr/share/man/man1/pm-completions.1",
         "usr/share/man/man1/pm-events.1",
         "usr/share/man/man1/pm-exec.1",
+        "usr/share/man/man1/pm-export.1",
         "usr/share/man/man1/pm-init.1",
         "usr/share/man/man1/pm-kill.1",
         "usr/share/man/man1/pm-logs.1",

@@ -78,7 +78,7 @@ fn man_renders_each_page_without_a_warning() {
     folder.pm(&["man", "--out", "man"]).does();
     let pages = files(&folder.0.path().join("man"));
     let of_top = usize::from(cfg!(feature = "top"));
-    assert_eq!(pages.len(), 25 + of_top, "{pages:?}");
+    assert_eq!(pages.len(), 26 + of_top, "{pages:?}");
     for page in pages {
         let page = folder.0.path().join("man").join(page);
         if let Some(found) = tool(Command::new("groff").args(["-man", "-ww", "-Tutf8"]).arg(&page))

@@ -1,4 +1,4 @@
-//! Support for the tests that run the real binary: `blackbox`, `lab` and `examples`.
+//! Support for the tests that run the real binary: `blackbox`, `lab`, `examples` and `export`.
 //!
 //! A test crate takes it in with `#[path = "../support/mod.rs"] mod support;`. There is no test in here, and nothing
 //! that only one test crate needs.
@@ -19,7 +19,7 @@
 //! | [`programs`] | pm, the fixture worker, shells |
 //! | [`waiting`] | waits for facts, with a deadline |
 //! | [`run_mode`] | the size of a test, and what happens when it cannot run here |
-#![allow(dead_code, reason = "each of the three test crates uses a part of this module")]
+#![allow(dead_code, reason = "each of the test crates uses a part of this module")]
 
 pub mod api;
 pub mod hanging_mount;

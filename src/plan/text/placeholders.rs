@@ -54,8 +54,9 @@ pub enum PlaceholderFault {
     NoPort,
 }
 
+/// A part of a template: a text, or what a placeholder stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     Text(OsString),
     Port,
     Slot,
@@ -143,6 +144,16 @@ impl Template {
     /// A text that has no placeholders: every brace is a brace.
     pub fn literal(text: impl Into<OsString>) -> Self {
         Self(vec![Part::Text(text.into())])
+    }
+
+    /// One placeholder and nothing else.
+    pub fn placeholder(part: Part) -> Self {
+        Self(vec![part])
+    }
+
+    /// Its parts in their order, for a text that another program fills in.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
     }
 
     /// The text for one slot.

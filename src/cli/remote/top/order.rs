@@ -53,6 +53,7 @@ pub fn read(typed: &str) -> Result<Typed, String> {
             | Command::Exec(_)
             | Command::Check(_)
             | Command::Init
+            | Command::Export(_)
             | Command::Schema
             | Command::Completions { .. }
             | Command::Man(_),

@@ -1,0 +1,311 @@
+//! Manifests of Kubernetes: for each pool a Deployment, a StatefulSet where its workers ask for their number, or a Job
+//! if it ends; with a Service for its ports, a ConfigMap for `env` and a Secret for `env_file`.
+//!
+//! Each pod has an address of its own, so all workers of a pool listen on its first port. A job that others come after
+//! is an init container of theirs. [`pod`] has the containers.
+
+mod pod;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::filled::{Names, asks_for_number, asks_in, port_of};
+use super::yaml::{self, map};
+use super::{Export, Exported, File, Note, UNKNOWN_ID, is_job, without_clash};
+use crate::plan::text::placeholders::Template;
+use crate::plan::{Pool, ReadyBy};
+use crate::supervisor::Restart;
+
+/// A name of a label (DNS, RFC 1123) has at most this many letters.
+const NAME_MAX: usize = 63;
+
+/// The variable in which a pod of a StatefulSet finds its number.
+const NUMBER: &str = "PM_N";
+
+/// What keeps the workers of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Deployment,
+    StatefulSet,
+    Job,
+    /// The pools that come after it have it as an init container.
+    Init,
+}
+
+/// The names of pools, as Kubernetes takes them.
+pub struct Objects {
+    names: BTreeMap<String, String>,
+}
+
+pub fn export(export: &Export<'_>) -> Exported {
+    let mut made = Exported::default();
+    let objects = Objects::of(export);
+    for pool in &export.pools {
+        let kind = kind(export, pool);
+        let documents = documents(export, &objects, pool, kind);
+        if !documents.is_empty() {
+            let name = format!("{}.yaml", objects.name(pool));
+            made.files.push(File { name, text: documents.join("---\n") });
+        }
+        made.notes.extend(notes(export, &objects, pool, kind));
+    }
+    made
+}
+
+impl Objects {
+    fn of(export: &Export<'_>) -> Self {
+        let mut names = BTreeMap::new();
+        for pool in &export.pools {
+            let name: String = pool.name.to_ascii_lowercase().replace('_', "-");
+            let name: String = name.trim_matches('-').chars().take(NAME_MAX - 16).collect();
+            let name = if name.is_empty() { "pool".to_owned() } else { name };
+            // Two pools may differ in what a name of Kubernetes has not.
+            let candidates =
+                (1..).map(|n| if n == 1 { name.clone() } else { format!("{name}-{n}") });
+            let is_free = |name: &String| names.values().all(|taken| taken != name);
+            let free = { candidates }.find(is_free).expect("there is no end of numbers");
+            names.insert(pool.name.clone(), free);
+        }
+        Self { names }
+    }
+
+    /// The name of one of several that a pool becomes.
+    fn numbered(&self, pool: &Pool, number: usize) -> String {
+        without_clash(self.name(pool), number, |name| {
+            self.names.values().any(|taken| taken == name)
+        })
+    }
+
+    /// The name of a pool's objects.
+    fn name(&self, pool: &Pool) -> &str {
+        &self.names[&pool.name]
+    }
+}
+
+fn kind(export: &Export<'_>, pool: &Pool) -> Kind {
+    if is_job(pool) && export.is_awaited(pool) {
+        Kind::Init
+    } else if is_job(pool) || pool.policy.restart != Restart::Always {
+        Kind::Job
+    } else if asks_for_number(&pool.spec) {
+        Kind::StatefulSet
+    } else {
+        Kind::Deployment
+    }
+}
+
+/// What the placeholders become in a pod that is one of several.
+fn names_in_pod(pool: &Pool, kind: Kind) -> Names {
+    let first = Names::of_slot(pool, 1);
+    match kind {
+        Kind::StatefulSet => {
+            Names { n: format!("$({NUMBER})"), slot: format!("{}.$({NUMBER})", pool.name), ..first }
+        }
+        Kind::Deployment | Kind::Job | Kind::Init => first,
+    }
+}
+
+fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Vec<String> {
+    let head = yaml::comment(&format!(
+        "Made from {} by `pm export kubernetes`.",
+        export.source.replace('\n', " ")
+    ));
+    let mut values = vec![variables(export, objects, pool), secret(export, objects, pool)];
+    match kind {
+        Kind::Init => {}
+        Kind::Job if asks_for_number(&pool.spec) => {
+            let jobs = (1..=pool.spec.count()).map(|n| {
+                let name = objects.numbered(pool, n);
+                Some(job(export, objects, pool, &name, 1, &Names::of_slot(pool, n)))
+            });
+            values.extend(jobs);
+        }
+        Kind::Job => {
+            let (name, names) = (objects.name(pool), Names::of_slot(pool, 1));
+            values.push(Some(job(export, objects, pool, name, pool.spec.count(), &names)));
+        }
+        Kind::StatefulSet | Kind::Deployment => {
+            values.push(service(export, objects, pool, kind));
+            values.push(Some(workload(export, objects, pool, kind)));
+        }
+    }
+    let mut texts: Vec<_> =
+        values.into_iter().flatten().map(|value| yaml::document(&value)).collect();
+    if kind == Kind::Deployment
+        && let Some(last) = texts.last_mut()
+    {
+        let hint = format!(
+            "More pods: kubectl scale deployment/{} --replicas=N; with a HorizontalPodAutoscaler remove `replicas`.",
+            objects.name(pool)
+        );
+        *last = yaml::comment(&hint) + last;
+    }
+    if let Some(first) = texts.first_mut() {
+        *first = head + first;
+    }
+    texts
+}
+
+fn metadata(export: &Export<'_>, pool: &Pool, objects: &Objects, name: &str) -> Value {
+    json!({ "name": name, "labels": labels(export, objects.name(pool)) })
+}
+
+fn labels(export: &Export<'_>, name: &str) -> Value {
+    json!({ "app.kubernetes.io/name": name, "app.kubernetes.io/part-of": export.wishes.name })
+}
+
+/// What is the same for every worker of `env`.
+fn variables(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Option<Value> {
+    let names = Names::of_slot(pool, 1);
+    let is_shared = |value: &&(String, Template)| !asks_in(&value.1);
+    let values = pool.spec.env.iter().filter(is_shared);
+    let values: serde_json::Map<_, _> = values
+        .map(|(name, value)| (name.clone(), json!(names.fill(value, str::to_owned))))
+        .collect();
+    let name = format!("{}-env", objects.name(pool));
+    (!values.is_empty()).then(|| {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(export, pool, objects, &name), "data": values })
+    })
+}
+
+/// The variables of `env_file`, if they are to be written.
+fn secret(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Option<Value> {
+    let values: serde_json::Map<_, _> =
+        pool.spec.env_files.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let name = secret_name(objects, pool);
+    (export.wishes.secrets && !values.is_empty()).then(|| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": metadata(export, pool, objects, &name), "type": "Opaque",
+            "stringData": values,
+        })
+    })
+}
+
+fn secret_name(objects: &Objects, pool: &Pool) -> String {
+    format!("{}-env-file", objects.name(pool))
+}
+
+/// One address for all pods of a pool. A StatefulSet needs one even without ports.
+fn service(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Option<Value> {
+    let port = port_of(&pool.spec.slots, 1);
+    if port.is_none() && kind != Kind::StatefulSet {
+        return None;
+    }
+    let name = objects.name(pool);
+    let spec = map([
+        ("selector", labels(export, name)),
+        ("clusterIP", json!(port.is_none().then_some("None"))),
+        (
+            "ports",
+            json!(port.map(|port| [json!({ "name": "main", "port": port, "targetPort": "main" })])),
+        ),
+    ]);
+    Some(
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata(export, pool, objects, name), "spec": spec }),
+    )
+}
+
+/// A Deployment or a StatefulSet.
+fn workload(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Value {
+    let name = objects.name(pool);
+    let ready = &pool.spec.ready;
+    let lived =
+        (ready.by == ReadyBy::Lived && !ready.within.is_zero()).then(|| pod::seconds(ready.within));
+    let pod = pod::spec(export, objects, pool, kind, &names_in_pod(pool, kind));
+    let common = [
+        ("replicas", json!(pool.spec.count())),
+        ("selector", json!({ "matchLabels": labels(export, name) })),
+        ("minReadySeconds", json!(lived)),
+        ("template", json!({ "metadata": { "labels": labels(export, name) }, "spec": pod })),
+    ];
+    let is_stateful = kind == Kind::StatefulSet;
+    let mut spec = map(common);
+    let own = if is_stateful {
+        map([
+            ("serviceName", json!(name)),
+            ("ordinals", json!({ "start": 1 })),
+            ("podManagementPolicy", json!("Parallel")),
+        ])
+    } else {
+        // As pm rolls: one after another, and none before the next one is ready.
+        map([(
+            "strategy",
+            json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } }),
+        )])
+    };
+    if let (Value::Object(spec), Value::Object(own)) = (&mut spec, own) {
+        spec.extend(own);
+    }
+    let kind = if is_stateful { "StatefulSet" } else { "Deployment" };
+    json!({ "apiVersion": "apps/v1", "kind": kind, "metadata": metadata(export, pool, objects, name), "spec": spec })
+}
+
+fn job(
+    export: &Export<'_>,
+    objects: &Objects,
+    pool: &Pool,
+    name: &str,
+    count: usize,
+    names: &Names,
+) -> Value {
+    let tries = match pool.policy.restart {
+        Restart::Never => 0,
+        Restart::OnFailure | Restart::Always => pool
+            .policy
+            .backoff
+            .give_up_after
+            .map_or(i32::MAX.unsigned_abs(), std::num::NonZeroU32::get),
+    };
+    let deadline = export.given(pool, "ready.within").filter(|_| is_job(pool));
+    let spec = map([
+        ("completions", json!(count)),
+        ("parallelism", json!(count)),
+        ("backoffLimit", json!(tries)),
+        ("activeDeadlineSeconds", json!(deadline.map(|_| pod::seconds(pool.spec.ready.within)))),
+        (
+            "template",
+            json!({
+                "metadata": { "labels": labels(export, objects.name(pool)) },
+                "spec": pod::spec(export, objects, pool, Kind::Job, names),
+            }),
+        ),
+    ]);
+    json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(export, pool, objects, name), "spec": spec })
+}
+
+/// What depends on more than the key.
+fn notes(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut add = |key: &str, words: String| notes.push(export.note(pool, key, words));
+    if let Some(identity) = &pool.spec.exec.identity {
+        for (key, id) in [("user", identity.uid), ("group", identity.gid)] {
+            if id == UNKNOWN_ID && export.given(pool, key).is_some() {
+                add(
+                    key,
+                    "not carried over: its number is not known here: give the number".to_owned(),
+                );
+            }
+        }
+    }
+    if kind == Kind::StatefulSet && pool.spec.cwd.as_ref().is_some_and(asks_in) {
+        add("cwd", "not carried over: `workingDir` cannot have the number of a pod: change the folder in the command".to_owned());
+    }
+    if kind == Kind::Init {
+        let words = "in part: it is an init container of each pod that comes after it, and runs once for each of them: it must bear that";
+        add("command", words.to_owned());
+    }
+    if kind == Kind::Init && pool.policy.restart == Restart::Never {
+        add("restart", "in part: an init container that fails is tried again".to_owned());
+    }
+    if objects.name(pool) != pool.name {
+        add(
+            "command",
+            format!(
+                "in part: its objects are called `{}`, a name that Kubernetes takes",
+                objects.name(pool)
+            ),
+        );
+    }
+    notes
+}

@@ -1,0 +1,225 @@
+//! The pod of a worker: its containers, their probes and variables.
+//!
+//! Kubernetes fills in `$(NAME)` in a command and in variables, so `$` is doubled there; not in a probe.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Kind, NUMBER, Objects, secret_name};
+use crate::export::container::{self, IMAGE_PATH};
+use crate::export::filled::{Names, asks_in, port_of, variables};
+use crate::export::shell;
+use crate::export::yaml::map;
+use crate::export::{Export, UNKNOWN_ID, is_job};
+use crate::plan::defaults::STOP_SIGNAL;
+use crate::plan::environment::{PM_SLOT, PS};
+use crate::plan::probe::ProbePort;
+use crate::plan::text::signal;
+use crate::plan::{AliveBy, Pool, ProbeSpec, ReadyBy, Stdin};
+use crate::supervisor::Restart;
+
+/// The pod of a pool.
+pub fn spec(
+    export: &Export<'_>,
+    objects: &Objects,
+    pool: &Pool,
+    kind: Kind,
+    names: &Names,
+) -> Value {
+    let restart = match (kind, pool.policy.restart) {
+        (Kind::Job, Restart::OnFailure | Restart::Always) => Some("OnFailure"),
+        (Kind::Job, Restart::Never) => Some("Never"),
+        (Kind::Deployment | Kind::StatefulSet | Kind::Init, _) => None,
+    };
+    let mut main = container(export, objects, pool, objects.name(pool), names);
+    if kind != Kind::Job
+        && let Value::Object(main) = &mut main
+    {
+        for (name, probe) in probes(pool, names) {
+            main.insert(name.to_owned(), probe);
+        }
+    }
+    let mut jobs = Vec::new();
+    add_jobs(export, objects, pool, &mut jobs);
+    map([
+        ("initContainers", json!(jobs.into_iter().map(|(_, job)| job).collect::<Vec<_>>())),
+        ("containers", json!([main])),
+        ("restartPolicy", json!(restart)),
+        ("terminationGracePeriodSeconds", json!(seconds(pool.policy.grace))),
+    ])
+}
+
+/// The jobs that a pool comes after, those first that others of them come after.
+fn add_jobs(export: &Export<'_>, objects: &Objects, pool: &Pool, jobs: &mut Vec<(String, Value)>) {
+    for needed in export.needs(pool).filter(|needed| is_job(needed)) {
+        add_jobs(export, objects, needed, jobs);
+        for n in 1..=needed.spec.count() {
+            let name = match needed.spec.count() {
+                1 => objects.name(needed).to_owned(),
+                _ => objects.numbered(needed, n),
+            };
+            if jobs.iter().all(|(known, _)| *known != name) {
+                let job = container(export, objects, needed, &name, &Names::of_slot(needed, n));
+                jobs.push((name, job));
+            }
+        }
+    }
+}
+
+/// Texts of the plan where Kubernetes fills in variables.
+fn text(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+fn container(
+    export: &Export<'_>,
+    objects: &Objects,
+    pool: &Pool,
+    name: &str,
+    names: &Names,
+) -> Value {
+    let exec = &pool.spec.exec;
+    let port = port_of(&pool.spec.slots, 1).filter(|_| !is_job(pool));
+    let id = |of: fn(&crate::plan::Identity) -> u32, key: &str| {
+        let given = export.given(pool, key).and(exec.identity.as_ref());
+        given.map(of).filter(|id| *id != UNKNOWN_ID)
+    };
+    let mut sources = Vec::new();
+    if !pool.spec.env_files.is_empty() {
+        sources.push(json!({ "secretRef": { "name": secret_name(objects, pool) } }));
+    }
+    if pool.spec.env.iter().any(|(_, value)| !asks_in(value)) {
+        sources.push(json!({ "configMapRef": { "name": format!("{}-env", objects.name(pool)) } }));
+    }
+    let cwd = pool.spec.cwd.as_ref().map(|cwd| names.path(cwd, str::to_owned));
+    map([
+        ("name", json!(name)),
+        ("image", json!(export.wishes.image)),
+        ("command", json!(container::command(export, pool, names, text))),
+        ("workingDir", json!(cwd)),
+        ("env", json!(environment(pool, names))),
+        ("envFrom", json!(sources)),
+        ("ports", json!(port.map(|port| [json!({ "name": "main", "containerPort": port })]))),
+        (
+            "resources",
+            map([(
+                "limits",
+                map([("memory", json!(exec.limits.memory_bytes.map(|bytes| bytes.to_string())))]),
+            )]),
+        ),
+        (
+            "securityContext",
+            map([
+                ("runAsUser", json!(id(|identity| identity.uid, "user"))),
+                ("runAsGroup", json!(id(|identity| identity.gid, "group"))),
+            ]),
+        ),
+        ("lifecycle", lifecycle(pool)),
+        ("tty", json!(exec.pty.then_some(true))),
+        ("stdin", json!((exec.stdin != Stdin::Null).then_some(true))),
+    ])
+}
+
+/// Those that are not the same for every pod, or that no ConfigMap has: pm's own come from the pod.
+fn environment(pool: &Pool, names: &Names) -> Vec<Value> {
+    let mut all = Vec::new();
+    let field = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
+    let has_number = names.n.starts_with('$');
+    if has_number {
+        // First: the others are made of it.
+        all.push(field(NUMBER, "metadata.labels['apps.kubernetes.io/pod-index']"));
+    }
+    let of_env = |name: &str| pool.spec.env.iter().any(|(own, _)| own == name);
+    for (name, value) in variables(pool) {
+        if of_env(&name) && !asks_in(&value) {
+            continue;
+        }
+        let is_name = [PS, PM_SLOT].contains(&name.as_str()) && !of_env(&name);
+        all.push(if is_name && !has_number {
+            field(&name, "metadata.name")
+        } else {
+            json!({ "name": name, "value": names.fill(&value, text) })
+        });
+    }
+    let folders = pool.spec.exec.path.iter().map(|folder| text(&folder.to_string_lossy()) + ":");
+    let folders: String = folders.collect();
+    if !folders.is_empty() && !of_env("PATH") {
+        all.push(json!({ "name": "PATH", "value": folders + IMAGE_PATH }));
+    }
+    all
+}
+
+/// SIGTERM is what Kubernetes sends. Any other signal is sent before it, and the hook waits until the worker is gone.
+fn lifecycle(pool: &Pool) -> Value {
+    if pool.stop.signal == STOP_SIGNAL || pool.policy.grace.is_zero() {
+        return Value::Null;
+    }
+    let name = signal::name(pool.stop.signal);
+    let name = name.strip_prefix("SIG").map_or(pool.stop.signal.to_string(), str::to_owned);
+    let script = format!("kill -{name} 1; while kill -0 1 2>/dev/null; do sleep 1; done");
+    json!({ "preStop": { "exec": { "command": ["/bin/sh", "-c", script] } } })
+}
+
+fn probes(pool: &Pool, names: &Names) -> Vec<(&'static str, Value)> {
+    let mut probes = Vec::new();
+    let ready = &pool.spec.ready;
+    let asked = match &ready.by {
+        ReadyBy::Probe(probe) => Some(question(probe, names)),
+        ReadyBy::Listen => Some(("tcpSocket", json!({ "port": "main" }))),
+        ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
+    };
+    if let Some((how, what)) = asked {
+        let within = seconds(ready.within).max(1);
+        let start = [
+            (how, what.clone()),
+            ("periodSeconds", json!(1)),
+            ("timeoutSeconds", json!(5)),
+            ("failureThreshold", json!(within)),
+        ];
+        probes.push(("startupProbe", map(start)));
+        probes.push((
+            "readinessProbe",
+            map([(how, what), ("periodSeconds", json!(5)), ("timeoutSeconds", json!(5))]),
+        ));
+    }
+    let alive = pool.spec.alive.as_ref();
+    if let Some((alive, AliveBy::Probe(probe))) = alive.map(|alive| (alive, &alive.by)) {
+        let (how, what) = question(probe, names);
+        let probe = [
+            (how, what),
+            ("periodSeconds", json!(seconds(alive.every).max(1))),
+            ("timeoutSeconds", json!(seconds(alive.timeout).max(1))),
+            ("failureThreshold", json!(alive.failures)),
+        ];
+        probes.push(("livenessProbe", map(probe)));
+    }
+    probes
+}
+
+/// What a probe asks, and the field that says how.
+fn question(probe: &ProbeSpec, names: &Names) -> (&'static str, Value) {
+    match probe {
+        ProbeSpec::Tcp { port: ProbePort::Own } => ("tcpSocket", json!({ "port": "main" })),
+        ProbeSpec::Tcp { port: ProbePort::Other(port) } => ("tcpSocket", json!({ "port": port })),
+        ProbeSpec::Http { target, .. } => ("httpGet", json!({ "path": target, "port": "main" })),
+        // Nothing is filled in there: a shell has to do it.
+        ProbeSpec::Exec { argv } if argv.iter().any(asks_in) && names.n.starts_with('$') => {
+            let number = format!("\"${NUMBER}\"");
+            let slot = format!("{}.{number}", names.pool);
+            let names = Names { n: number, slot, ..names.clone() };
+            let words = argv.iter().map(|argument| shell::word(argument, &names, str::to_owned));
+            let script = words.collect::<Vec<_>>().join(" ");
+            ("exec", json!({ "command": ["/bin/sh", "-c", script] }))
+        }
+        ProbeSpec::Exec { argv } => {
+            let words = argv.iter().map(|argument| names.fill(argument, str::to_owned));
+            ("exec", json!({ "command": words.collect::<Vec<_>>() }))
+        }
+    }
+}
+
+/// Whole seconds, rounded up.
+pub fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
