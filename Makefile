@@ -59,7 +59,7 @@ help:
 	@echo "make bench-held        servers that are killed on held ports, with spares and without, beside plain ports; an hour"
 	@echo "make plots             the results of both as SVG files in docs/plots"
 	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
-	@echo "make package           a static binary, a .deb and an image, the same bytes each time: docs/packages.md"
+	@echo "make package           a static binary, a .deb and an image, in target/dist: docs/packages.md"
 	@echo "make growing           what more workers and machines are worth: the figures and plots of docs/growing.md"
 	@echo "make pictures          docs/pictures: the page of the lab, light and dark; Chromium, and ports 8080-8082"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"

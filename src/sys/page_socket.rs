@@ -101,7 +101,7 @@ impl fmt::Display for PageSocketError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, step, errno, holder } = self;
         match holder {
-            Some(holder) => write!(out, "{address}: {holder}"),
+            Some(holder) => write!(out, "{holder}; end that process, or use another address"),
             None => write!(out, "{address}: cannot {step}: {}", errno_words(*errno)),
         }
     }

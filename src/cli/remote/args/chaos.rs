@@ -42,7 +42,7 @@ pub struct ChaosArgs {
     pub target: TargetArgs,
 }
 
-/// So many in each such time.
+/// A number of faults in a time: `1/20s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub count: NonZeroU32,

@@ -16,7 +16,7 @@ pub struct Column {
     pub name: &'static str,
     pub by: SortBy,
     pub align: Align,
-    /// It has at least so many columns of the screen.
+    /// The least width, in columns of the screen.
     pub least: usize,
     /// Columns of the graph that follows each text; 0: none.
     pub graph: usize,
