@@ -155,8 +155,8 @@ fn print(report: &Report, target: &TargetArgs) -> Result<(), Failure> {
 struct Chaos {
     schedule: Schedule,
     record: Record,
-    /// The slots whose workers hang, and when they continue at the latest.
-    hangs: Vec<(String, Deadline)>,
+    /// The workers that hang, with their generations, and when they continue at the latest.
+    hangs: Vec<(String, u64, Deadline)>,
     hang_for: Duration,
     /// It was said that no worker is ready.
     is_pausing: bool,
@@ -227,7 +227,7 @@ impl Chaos {
         let Some(worker) = self.send(&name, fault.signal())? else { return Ok(()) };
         self.record.note_fault(&name, worker, fault, at);
         if fault == Fault::Hang {
-            self.hangs.push((name.clone(), Deadline::after(Some(self.hang_for))));
+            self.hangs.push((name.clone(), worker, Deadline::after(Some(self.hang_for))));
         }
         say(&format!("{} to {name}, generation {worker}", fault.signal()));
         Ok(())
@@ -243,25 +243,25 @@ impl Chaos {
 
     fn continue_those_that_are_due(&mut self) -> Result<(), Failure> {
         let is_due = |deadline: &Deadline| deadline.left().is_some_and(|left| left.is_zero());
-        let due = self.hangs.extract_if(.., |(_, deadline)| is_due(deadline));
-        for (name, _) in due.collect::<Vec<_>>() {
-            self.let_continue(&name)?;
+        let due = self.hangs.extract_if(.., |(_, _, deadline)| is_due(deadline));
+        for (name, generation, _) in due.collect::<Vec<_>>() {
+            self.let_continue(&name, generation)?;
         }
         Ok(())
     }
 
     fn continue_all(&mut self) -> Result<(), Failure> {
-        for (name, _) in std::mem::take(&mut self.hangs) {
-            self.let_continue(&name)?;
+        for (name, generation, _) in std::mem::take(&mut self.hangs) {
+            self.let_continue(&name, generation)?;
         }
         Ok(())
     }
 
-    fn let_continue(&mut self, name: &str) -> Result<(), Failure> {
+    fn let_continue(&mut self, name: &str, generation: u64) -> Result<(), Failure> {
         self.take_events()?;
-        if let Some(generation) = self.record.hanging(name) {
+        if self.record.is_hanging(name, generation) {
             self.send(name, "SIGCONT")?;
-            self.record.note_continued(name, Timestamp::now());
+            self.record.note_continued(name, generation, Timestamp::now());
             say(&format!("{name}, generation {generation}, continues: pm did not notice its hang"));
         }
         Ok(())
@@ -270,7 +270,7 @@ impl Chaos {
     /// Sees what happens for at most this long, or until a worker that hangs is to continue. Returns the signal that
     /// ends the command.
     fn watch_for(&mut self, time: Duration) -> Result<Option<i32>, Failure> {
-        let hangs = self.hangs.iter().filter_map(|(_, deadline)| deadline.left());
+        let hangs = self.hangs.iter().filter_map(|(_, _, deadline)| deadline.left());
         let time = hangs.min().map_or(time, |hang| hang.min(time));
         // Rounded up: what is due then is due indeed.
         let time = time + Duration::from_millis(1);

@@ -25,12 +25,16 @@ pub struct SlotRecord {
     pub gaps: Vec<Duration>,
     /// Since when none is. A worker that was killed or hangs counts from that moment, whatever pm knows of it.
     down_since: Option<Time>,
-    /// The generation that hangs and that pm has not noticed.
-    hanging: Option<u64>,
-    /// The generation that has got SIGTERM and has not ended.
-    stopping: Option<u64>,
+    /// What was done to workers whose end was not told yet. Such a worker may be ahead of the events that were read.
+    open: Vec<OpenFault>,
     /// Workers that hung as long as they may.
     pub unnoticed: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenFault {
+    generation: u64,
+    fault: Fault,
 }
 
 impl Record {
@@ -45,8 +49,7 @@ impl Record {
             deaths: 0,
             gaps: Vec::new(),
             down_since: (slot.phase != Phase::Ready).then_some(slot.phase_since),
-            hanging: None,
-            stopping: None,
+            open: Vec::new(),
             unnoticed: 0,
         });
         Self { slots: slots.collect() }
@@ -71,38 +74,32 @@ impl Record {
 
     /// True if a worker that got SIGTERM has not ended.
     pub fn is_any_stopping(&self) -> bool {
-        self.slots.iter().any(|slot| slot.stopping.is_some())
+        self.slots.iter().any(|slot| slot.open.iter().any(|open| open.fault == Fault::Stop))
     }
 
     /// This worker got the signal of this fault.
     pub fn note_fault(&mut self, name: &str, generation: u64, fault: Fault, at: Timestamp) {
         let Some(slot) = self.slot(name) else { return };
         slot.faults.push(fault);
-        if slot.generation > generation {
-            // Its end was told before the answer came.
-            return;
-        }
-        match fault {
-            Fault::Kill => slot.down_since = slot.down_since.or(Some(Time(at))),
-            Fault::Hang => {
-                slot.down_since = slot.down_since.or(Some(Time(at)));
-                slot.hanging = Some(generation);
-            }
-            // It may serve until it has done its work.
-            Fault::Stop => slot.stopping = Some(generation),
+        slot.open.push(OpenFault { generation, fault });
+        // One that stops may serve until it has done its work.
+        if fault != Fault::Stop {
+            slot.down_since = slot.down_since.or(Some(Time(at)));
         }
     }
 
-    /// The worker that hangs in this slot, if pm has not replaced it.
-    pub fn hanging(&self, name: &str) -> Option<u64> {
-        self.slots.iter().find(|slot| slot.name == name)?.hanging
+    /// True if this worker hangs and pm has not replaced it.
+    pub fn is_hanging(&self, name: &str, generation: u64) -> bool {
+        let slot = self.slots.iter().find(|slot| slot.name == name);
+        slot.is_some_and(|slot| slot.open.iter().any(|open| open.is_hang_of(generation)))
     }
 
     /// The worker that hung serves again.
-    pub fn note_continued(&mut self, name: &str, at: Timestamp) {
+    pub fn note_continued(&mut self, name: &str, generation: u64, at: Timestamp) {
         let Some(slot) = self.slot(name) else { return };
-        if slot.hanging.take().is_some() {
-            slot.unnoticed += 1;
+        slot.open.retain(|open| !open.is_hang_of(generation));
+        slot.unnoticed += 1;
+        if !slot.is_held_down() {
             slot.end_gap(Time(at));
         }
     }
@@ -111,14 +108,16 @@ impl Record {
     pub fn note_event(&mut self, event: &Event) -> Option<(&str, Duration)> {
         let EventKind::Phase { slot, generation, from, to } = &event.kind else { return None };
         let slot = self.slot(slot)?;
-        let is_next = *generation > slot.generation;
-        if *from == Phase::Ready && (*to != Phase::Ready || is_next) {
+        let runs = |phase: Phase| matches!(phase, Phase::Starting | Phase::Ready);
+        let is_death = runs(*from) && (*generation > slot.generation || !runs(*to));
+        let ended = if is_death { slot.generation } else { generation.saturating_sub(1) };
+        slot.open.retain(|open| open.generation > ended);
+        if is_death {
             slot.deaths += 1;
             slot.down_since = slot.down_since.or(Some(event.at));
-            (slot.hanging, slot.stopping) = (None, None);
         }
         (slot.phase, slot.generation) = (*to, *generation);
-        if *to != Phase::Ready || slot.hanging.is_some() {
+        if *to != Phase::Ready || slot.is_held_down() {
             return None;
         }
         slot.end_gap(event.at).map(|gap| (slot.name.as_str(), gap))
@@ -143,10 +142,21 @@ impl SlotRecord {
         self.phase == Phase::Ready && self.down_since.is_none()
     }
 
+    /// True if something was done to its worker, or to the next one, after which none serves.
+    fn is_held_down(&self) -> bool {
+        self.open.iter().any(|open| open.fault != Fault::Stop)
+    }
+
     fn end_gap(&mut self, at: Time) -> Option<Duration> {
         let gap = between(self.down_since.take()?, at);
         self.gaps.push(gap);
         Some(gap)
+    }
+}
+
+impl OpenFault {
+    fn is_hang_of(self, generation: u64) -> bool {
+        self.fault == Fault::Hang && self.generation == generation
     }
 }
 
@@ -196,22 +206,40 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_after_the_event_opens_no_gap() {
+    fn what_is_done_to_a_worker_before_the_end_of_the_one_before_is_told_is_kept() {
+        for fault in [Fault::Kill, Fault::Hang, Fault::Stop] {
+            let mut record = record();
+            record.note_fault("web.1", 9, fault, at("12:00:03"));
+            record.note_event(&event("12:00:01", 9, Phase::Ready, Phase::Starting));
+            record.note_event(&event("12:00:02", 9, Phase::Starting, Phase::Ready));
+            let is_over = record.is_settled() && !record.is_any_stopping();
+            assert!(!is_over, "{fault:?}");
+            assert_eq!(record.is_hanging("web.1", 9), fault == Fault::Hang);
+            record.note_event(&event("12:00:04", 10, Phase::Ready, Phase::Starting));
+            record.note_event(&event("12:00:05", 10, Phase::Starting, Phase::Ready));
+            assert!(record.is_settled() && !record.is_any_stopping(), "{fault:?}");
+            assert_eq!(record.slots[0].deaths, 2, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_ends_before_it_is_ready_is_a_death_too() {
         let mut record = record();
-        record.note_event(&event("12:00:02", 9, Phase::Ready, Phase::Starting));
-        record.note_event(&event("12:00:03", 9, Phase::Starting, Phase::Ready));
-        record.note_fault("web.1", 8, Fault::Kill, at("12:00:01"));
-        assert_eq!(record.serving(), ["web.1"]);
-        assert_eq!(record.slots[0].faults, [Fault::Kill]);
+        record.note_event(&event("12:00:01", 9, Phase::Ready, Phase::Starting));
+        record.note_fault("web.1", 9, Fault::Kill, at("12:00:02"));
+        record.note_event(&event("12:00:02", 9, Phase::Starting, Phase::Backoff));
+        record.note_event(&event("12:00:03", 10, Phase::Backoff, Phase::Starting));
+        record.note_event(&event("12:00:04", 10, Phase::Starting, Phase::Ready));
+        assert_eq!((record.slots[0].deaths, record.is_settled()), (2, true));
     }
 
     #[test]
     fn a_worker_that_hangs_is_down_until_pm_replaces_it_or_it_continues() {
         let mut noticed = record();
         noticed.note_fault("web.1", 8, Fault::Hang, at("12:00:00"));
-        assert_eq!(noticed.hanging("web.1"), Some(8));
+        assert!(noticed.is_hanging("web.1", 8));
         noticed.note_event(&event("12:00:10", 8, Phase::Ready, Phase::Stopping));
-        assert_eq!(noticed.hanging("web.1"), None);
+        assert!(!noticed.is_hanging("web.1", 8));
         noticed.note_event(&event("12:00:15", 9, Phase::Stopping, Phase::Starting));
         let up = event("12:00:16", 9, Phase::Starting, Phase::Ready);
         assert_eq!(noticed.note_event(&up), Some(("web.1", Duration::from_secs(16))));
@@ -219,8 +247,7 @@ mod tests {
 
         let mut unnoticed = record();
         unnoticed.note_fault("web.1", 8, Fault::Hang, at("12:00:00"));
-        unnoticed.note_continued("web.1", at("12:00:30"));
-        unnoticed.note_continued("web.1", at("12:00:40"));
+        unnoticed.note_continued("web.1", 8, at("12:00:30"));
         assert_eq!(unnoticed.slots[0].gaps, [Duration::from_secs(30)]);
         assert_eq!((unnoticed.slots[0].deaths, unnoticed.slots[0].unnoticed), (0, 1));
     }

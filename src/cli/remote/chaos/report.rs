@@ -38,7 +38,7 @@ pub struct Cost {
     pub hangs: usize,
     /// Hangs that pm did not notice: no probe has told it.
     pub unnoticed_hangs: u32,
-    /// Workers that have ended, also by themselves.
+    /// Workers that have ended, also by themselves and before they were ready.
     pub deaths: u32,
     /// How long no worker was ready, each time; `null` if one always was.
     pub gap_seconds: Option<Gaps>,
