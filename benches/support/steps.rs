@@ -58,7 +58,7 @@ impl Table {
             Policy { ready: Readiness::Lived { after: Duration::ZERO }, ..Policy::default() };
         let entry = |slot| SlotEntry { slot: SlotId(slot), pool, policy, revision: Revision(0) };
         let spec = TableSpec {
-            pools: vec![PoolEntry { pool, after: Vec::new(), ends_run: false }],
+            pools: vec![PoolEntry { pool, after: Vec::new(), ends_run: false, spares: 0 }],
             slots: (0..slots).map(entry).collect(),
         };
         let mut table = Self {

@@ -97,6 +97,8 @@ pub struct Pool {
     pub stop: StopSpec,
     /// When all of its slots have ended, the run ends.
     pub ends_run: bool,
+    /// How many spares its slots share.
+    pub spares: usize,
     /// What to do if the program does not exist.
     pub missing_hint: Option<MissingHint>,
 }
@@ -244,7 +246,7 @@ impl Pool {
         let missing_hint = slots.first().and_then(|slot| MissingHint::of(&slot.exec.argv));
         let policy = Policy { ready: spec.ready.readiness(), ..policy };
         let after = Vec::new();
-        Self { name, after, spec, slots, policy, stop, ends_run: false, missing_hint }
+        Self { name, after, spec, slots, policy, stop, ends_run: false, spares: 0, missing_hint }
     }
 }
 

@@ -50,6 +50,7 @@ impl Reactor {
                 return self.spawn(worker, revision, port);
             }
             Action::Prepare { worker, revision } => return self.prepare(worker, revision),
+            Action::Move { from, to, revision } => self.move_spare(from, to, revision),
             Action::Admit(worker) => self.admit(worker),
             Action::Terminate(worker) => {
                 self.slots.measure_stop(worker, self.clock.now());
@@ -102,6 +103,15 @@ impl Reactor {
         let event = slots.prepare(worker, revision, &mut parts);
         parts.output.open_spare_pipe(&mut parts.registrar);
         event
+    }
+
+    /// The spare is one of another slot from now on, in each part that knows it.
+    fn move_spare(&mut self, from: WorkerId, to: WorkerId, revision: Revision) {
+        self.children.rename(from, to);
+        let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
+        let (registrar, now) = (poller.registrar(), clock.now());
+        let mut parts = Parts { children, health, held_ports, output, registrar, now };
+        slots.move_spare(from, to, revision, &mut parts);
     }
 
     /// The spare is the worker of its slot: it may bind its port, and is asked whether it is ready.

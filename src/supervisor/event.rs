@@ -72,6 +72,7 @@ impl Action {
     pub fn worker(self) -> Option<WorkerId> {
         match self {
             Self::Spawn { worker, .. } | Self::Prepare { worker, .. } => Some(worker),
+            Self::Move { from, .. } => Some(from),
             Self::Admit(worker) | Self::Terminate(worker) | Self::Kill(worker) => Some(worker),
             Self::Report(transition) => Some(transition.worker()),
             Self::ReportStop(_) | Self::Finish { .. } | Self::Leave => None,
@@ -134,6 +135,8 @@ pub enum Action {
     Spawn { worker: WorkerId, revision: Revision, port: PortProbe },
     /// As [`Action::Spawn`], but this worker is a spare: it waits at its bind(2), which is told by [`Event::Waits`].
     Prepare { worker: WorkerId, revision: Revision },
+    /// The spare is one of another slot of its pool from now on, and has the number `to`. It waits as before.
+    Move { from: WorkerId, to: WorkerId, revision: Revision },
     /// The spare is the current worker of its slot from now on: what it waits for is granted.
     Admit(WorkerId),
     /// The stop signal to the worker's group.

@@ -9,6 +9,7 @@
 //! - [`slot`]: the state table of one slot; [`phase`]: its states and inputs
 //! - [`policy`], [`backoff`], [`restarts`]: the rules of one slot, the wait after failed starts, the restart limit
 //! - [`ordering`], [`rollout`]: start order, stop order and rolling restarts across slots
+//! - [`sharing`]: the spares that the slots of a pool share
 //! - [`stop`]: what follows when pm is asked to stop; [`run_end`]: when a pool ends the run
 //! - [`table`]: all slots and their index; [`state_hash`]: when two states go on alike
 
@@ -21,6 +22,7 @@ mod policy;
 mod restarts;
 mod rollout;
 mod run_end;
+mod sharing;
 mod slot;
 mod spec;
 mod state_hash;
@@ -45,6 +47,7 @@ use phase::{Input, KILL_AGAIN, News};
 pub use phase::{Phase, RetiringPhase, SparePhase, Wanted};
 pub use policy::{MaxRestarts, Policy, Readiness, Restart, SpareRule};
 pub use slot::Slot;
+use slot::seats::Seat;
 pub use spec::{PoolEntry, SlotEntry, TableSpec};
 pub use state_hash::Memory;
 use table::SlotTable;
@@ -132,6 +135,9 @@ impl Supervisor {
         for slot in Vec::from_iter(removed) {
             self.step(slot, Input::Remove, now, actions);
         }
+        // A slot that is not to hold a spare any more has none prepared.
+        self.ordering.revise_spares(&spec.pools);
+        self.take_surplus_spares(now, actions);
         for entry in &spec.slots {
             self.table.insert(entry);
             self.table.change(entry.slot, |slot| slot.plan(entry, now, actions));
@@ -230,6 +236,9 @@ impl Supervisor {
     fn inform(&mut self, worker: WorkerId, news: News, now: Instant, actions: &mut Vec<Action>) {
         let is_of_slot = self.slot(worker.slot).and_then(|slot| slot.seat(worker));
         if let Some(seat) = is_of_slot {
+            if seat == Seat::Current {
+                self.lend_spare(worker.slot, news, actions);
+            }
             self.table.change(worker.slot, |slot| slot.step_at(seat, news, now, actions));
         }
     }

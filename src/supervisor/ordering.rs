@@ -32,6 +32,7 @@ struct Needs {
     after: Vec<PoolId>,
     /// The pools that come after this one, directly or indirectly.
     needed_by: Vec<PoolId>,
+    spares: usize,
 }
 
 impl Ordering {
@@ -44,14 +45,24 @@ impl Ordering {
             self.pools.clear();
         }
         self.ends_run.clear();
-        for PoolEntry { pool, after, ends_run } in entries {
-            self.pools.entry(pool).or_default().after = after;
+        self.revise_spares(&entries);
+        for PoolEntry { pool, after, ends_run, spares } in entries {
+            let needs = self.pools.entry(pool).or_default();
+            (needs.after, needs.spares) = (after, spares);
             self.ends_run.extend(ends_run.then_some(pool));
         }
         for id in Vec::from_iter(self.pools.keys().copied()) {
             let needed_by = self.all_after(id);
             debug_assert!(!needed_by.contains(&id), "{id:?} comes after itself");
             self.pools.entry(id).or_default().needed_by = needed_by;
+        }
+    }
+
+    /// Takes in how many spares the slots of each pool share.
+    pub(super) fn revise_spares(&mut self, entries: &[PoolEntry]) {
+        let wanted = |id: &PoolId| entries.iter().find(|entry| entry.pool == *id);
+        for (id, pool) in &mut self.pools {
+            pool.spares = wanted(id).map_or(0, |entry| entry.spares);
         }
     }
 
@@ -73,6 +84,11 @@ impl Ordering {
 
     pub(super) fn after(&self, pool: PoolId) -> &[PoolId] {
         self.pools.get(&pool).map_or(&[], |needs| &needs.after)
+    }
+
+    /// How many spares the slots of this pool share.
+    pub(super) fn spares(&self, pool: PoolId) -> usize {
+        self.pools.get(&pool).map_or(0, |needs| needs.spares)
     }
 
     fn needed_by(&self, pool: PoolId) -> &[PoolId] {
@@ -119,6 +135,7 @@ impl Supervisor {
             self.step(slot, Input::StopAllowed, now, actions);
         }
         self.roll_pools(now, actions);
+        self.share_spares(now, actions);
     }
 
     /// True if some worker has to wait for the workers of another pool before it is stopped.

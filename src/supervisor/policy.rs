@@ -33,6 +33,9 @@ pub enum SpareRule {
     /// that has just taken over has clients that wait, and needs the processor for itself. A spare that has waited for
     /// `max_age` is replaced by another.
     Always { within: Duration, after: Duration, max_age: Option<Duration> },
+    /// As `Always` in as many slots of the pool as it has spares ([`super::PoolEntry`]), as `ToReplace` in the others.
+    /// The spare of one slot moves to the slot of the pool whose worker dies first.
+    Shared { within: Duration, after: Duration, max_age: Option<Duration> },
 }
 
 /// Which exits are followed by a new worker.
@@ -89,14 +92,36 @@ impl SpareRule {
     pub fn within(self) -> Option<Duration> {
         match self {
             Self::Never => None,
-            Self::ToReplace { within } | Self::Always { within, .. } => Some(within),
+            Self::ToReplace { within } => Some(within),
+            Self::Always { within, .. } | Self::Shared { within, .. } => Some(within),
         }
     }
 
-    pub(super) fn max_age(self) -> Option<Duration> {
+    pub(super) fn is_shared(self) -> bool {
+        matches!(self, Self::Shared { .. })
+    }
+
+    /// What it comes to in a slot that holds a spare of its pool.
+    pub(super) fn held(self) -> Self {
+        match self {
+            Self::Shared { within, after, max_age } => Self::Always { within, after, max_age },
+            Self::Never | Self::ToReplace { .. } | Self::Always { .. } => self,
+        }
+    }
+
+    /// What it comes to in a slot that holds none.
+    pub(super) fn not_held(self) -> Self {
+        match self {
+            Self::Shared { within, .. } => Self::ToReplace { within },
+            Self::Never | Self::ToReplace { .. } | Self::Always { .. } => self,
+        }
+    }
+
+    /// When a spare that waits is replaced by another; never if `None`.
+    pub fn max_age(self) -> Option<Duration> {
         match self {
             Self::Never | Self::ToReplace { .. } => None,
-            Self::Always { max_age, .. } => max_age,
+            Self::Always { max_age, .. } | Self::Shared { max_age, .. } => max_age,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct PoolEntry {
     pub after: Vec<PoolId>,
     /// When all of its slots have ended, all other pools are stopped and the run ends with the outcome of this pool.
     pub ends_run: bool,
+    /// How many spares its slots share, if they share them ([`super::SpareRule::Shared`]).
+    pub spares: usize,
 }
 
 /// One slot, its rules and its launch spec.

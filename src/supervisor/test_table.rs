@@ -49,7 +49,7 @@ impl Table {
         for (n, (slots, after)) in pools.iter().enumerate() {
             let pool = PoolId(n);
             let after = after.iter().copied().map(PoolId).collect();
-            spec.pools.push(PoolEntry { pool, after, ends_run: false });
+            spec.pools.push(PoolEntry { pool, after, ends_run: false, spares: 0 });
             for _ in 0..*slots {
                 let slot = SlotId(spec.slots.len());
                 spec.slots.push(SlotEntry { slot, pool, policy, revision: Revision(0) });
@@ -151,7 +151,7 @@ impl Table {
         let report = |action: &mut Action| match action {
             Action::Report(transition) => Some(*transition),
             Action::Spawn { .. } | Action::Terminate(_) | Action::Kill(_) => None,
-            Action::Prepare { .. } | Action::Admit(_) => None,
+            Action::Prepare { .. } | Action::Move { .. } | Action::Admit(_) => None,
             Action::ReportStop(_) | Action::Finish { .. } | Action::Leave => None,
         };
         self.reports.clear();

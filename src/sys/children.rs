@@ -178,6 +178,35 @@ impl Children {
         Ok(port_calls)
     }
 
+    /// The processes of this worker are those of another one from now on, also those that have its tag.
+    pub fn rename(&mut self, from: WorkerId, to: WorkerId) {
+        let (before, after) = (Owner::Worker(from), Owner::Worker(to));
+        let Some(group) = self.groups.remove(&before) else { return };
+        if let Some(owner) = self.leaders.get_mut(&group.pid)
+            && *owner == before
+        {
+            *owner = after;
+        }
+        self.groups.insert(after, group);
+        self.orphans.rename(from, to);
+        let starts = self.starts.values_mut().map(|(owner, _)| owner);
+        starts.filter(|owner| **owner == before).for_each(|owner| *owner = after);
+        if let Some(starting) = self.failed.remove(&before) {
+            self.failed.insert(after, starting);
+        }
+        self.execd.iter_mut().filter(|worker| **worker == from).for_each(|worker| *worker = to);
+        for workers in [&mut self.kept, &mut self.maybe_empty] {
+            if workers.remove(&from) {
+                workers.insert(to);
+            }
+        }
+    }
+
+    /// The worker whose tag the processes of this one have.
+    pub fn tagged_as(&self, worker: WorkerId) -> WorkerId {
+        self.orphans.tagged_as(worker)
+    }
+
     /// Makes sure that there is a report for the next start, which is watched.
     fn open_report(&mut self) -> Result<(), Errno> {
         if self.report.is_none() {

@@ -117,7 +117,7 @@ fn the_compose_file_is_of_the_specification() {
         file.rewind().unwrap();
         said_by(of_python("python").expect("as before").args(["-c", code]).stdin(file))
     };
-    assert_eq!(read(&text), (true, "15\n".to_owned()));
+    assert_eq!(read(&text), (true, "18\n".to_owned()));
     assert!(!read(&text.replace("mem_limit", "mem_limits")).0);
 }
 

@@ -221,9 +221,10 @@ const EVENTS: [&str; 23] = [
     "Remove",
     "Again",
 ];
-const ACTIONS: [&str; 32] = [
+const ACTIONS: [&str; 33] = [
     "Spawn",
     "Prepare",
+    "Move",
     "Admit",
     "Transition::SpareWaits",
     "SpareFailure::Exited",
@@ -341,6 +342,7 @@ fn action_name(action: Action) -> (&'static str, Option<Next>) {
         Action::Spawn { port: PortProbe::Needed, .. } => ("Spawn", None),
         Action::Spawn { port: PortProbe::Skipped, .. } => ("Respawn", None),
         Action::Prepare { .. } => ("Prepare", None),
+        Action::Move { .. } => ("Move", None),
         Action::Admit(_) => ("Admit", None),
         Action::Report(Transition::SpareWaits(_)) => ("Transition::SpareWaits", None),
         Action::Report(Transition::SpareFailed { how, .. }) => match how {

@@ -142,6 +142,12 @@ impl Kernel {
         self.processes.values().any(|process| process.group == group)
     }
 
+    /// The processes of one worker are those of another from now on.
+    pub fn rename(&mut self, from: WorkerId, to: WorkerId) {
+        let own = self.processes.values_mut().filter(|process| process.worker == from);
+        own.for_each(|process| process.worker = to);
+    }
+
     /// The worker of each group.
     pub fn groups(&self) -> Vec<WorkerId> {
         let of = |process: &Process| (process.group, process.worker);

@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! PM_SEED=17 cargo test --test simulation -- --nocapture     # one run, every step of it printed
-//! PM_SEEDS=100000 cargo test --test simulation               # more runs than the default 2500
+//! PM_SEEDS=100000 cargo test --test simulation               # more runs than the default 3500
 //! ```
 //!
 //! Where to look next: `laws/` is what must hold; `kernel.rs` is the fake kernel; `plans.rs` makes plans; `rig/` plays
@@ -32,7 +32,7 @@ use laws::Broken;
 use rig::Rig;
 
 /// Enough for everything to happen many times, in a few seconds without optimisation.
-const SEEDS: u64 = 2_500;
+const SEEDS: u64 = 3_500;
 
 /// Short runs are stopped while much is still under way.
 const WAKEUPS_OF_CHAOS: RangeInclusive<u32> = 10..=150;

@@ -26,6 +26,8 @@ pub struct Plans {
     next_revision: u64,
     /// One of how many pools ends the run; none if 0.
     pools_per_end: u32,
+    /// How many slots in ten share the spares of their pool.
+    shared_in_ten: u32,
 }
 
 impl Plans {
@@ -34,8 +36,10 @@ impl Plans {
         let slots = if rng.u32(0..64) == 0 { 0 } else { rng.usize(1..=4) };
         let spec = TableSpec::default();
         let pools_per_end = [0, 0, 0, 8, 2][rng.usize(0..5)];
+        let shared_in_ten = [1, 1, 9][rng.usize(0..3)];
+        let (next_slot, next_pool, next_revision) = (0, 0, 0);
         let mut plans =
-            Self { rng, spec, next_slot: 0, next_pool: 0, next_revision: 0, pools_per_end };
+            Self { rng, spec, next_slot, next_pool, next_revision, pools_per_end, shared_in_ten };
         (0..pools).for_each(|_| plans.add_pool());
         (0..slots).for_each(|_| plans.add_slot());
         plans.reorder_pools();
@@ -70,6 +74,9 @@ impl Plans {
             if self.rng.u32(0..4) == 0 {
                 self.spec.pools[n].ends_run = self.ends_run();
             }
+            if self.rng.u32(0..8) == 0 {
+                self.spec.pools[n].spares = self.rng.usize(0..3);
+            }
         }
         let revisions_per_slot = [0, 3, 6, 8][self.rng.usize(0..4)];
         for entry in &mut self.spec.slots {
@@ -82,7 +89,7 @@ impl Plans {
                 entry.revision = facts.revision;
             }
             if self.rng.u32(0..8) < 3 {
-                entry.policy = policy(&mut self.rng);
+                entry.policy = policy(&mut self.rng, self.shared_in_ten);
             }
         }
     }
@@ -111,7 +118,12 @@ impl Plans {
                     revision: facts.revision,
                 });
                 if !self.spec.pools.iter().any(|entry| entry.pool == pool) {
-                    self.spec.pools.push(PoolEntry { pool, after: Vec::new(), ends_run: false });
+                    self.spec.pools.push(PoolEntry {
+                        pool,
+                        after: Vec::new(),
+                        ends_run: false,
+                        spares: 1,
+                    });
                 }
             }
         }
@@ -121,7 +133,8 @@ impl Plans {
         let pool = PoolId(self.next_pool);
         self.next_pool += 1;
         let ends_run = self.ends_run();
-        self.spec.pools.push(PoolEntry { pool, after: Vec::new(), ends_run });
+        let spares = self.rng.usize(0..3);
+        self.spec.pools.push(PoolEntry { pool, after: Vec::new(), ends_run, spares });
     }
 
     fn ends_run(&mut self) -> bool {
@@ -131,7 +144,7 @@ impl Plans {
     fn add_slot(&mut self) {
         let pool = self.spec.pools[self.rng.usize(0..self.spec.pools.len())].pool;
         let slot = SlotId(self.next_slot);
-        let policy = policy(&mut self.rng);
+        let policy = policy(&mut self.rng, self.shared_in_ten);
         let revision = Revision(self.next_revision);
         self.next_slot += 1;
         self.next_revision += 1;
@@ -150,7 +163,7 @@ impl Plans {
 }
 
 /// A random policy: every kind of each rule, and times shorter and longer than what the kernel takes.
-fn policy(rng: &mut Rng) -> Policy {
+fn policy(rng: &mut Rng, shared_in_ten: u32) -> Policy {
     let millis = |rng: &mut Rng, most| Duration::from_millis(rng.u64(1..=most));
     let restart = match rng.u32(0..5) {
         0 => Restart::OnFailure,
@@ -173,6 +186,9 @@ fn policy(rng: &mut Rng) -> Policy {
     let within = millis(rng, 3_000);
     let max_age = (rng.u32(0..3) == 0).then(|| millis(rng, 20_000));
     let spare = match rng.u32(0..8) {
+        _ if rng.u32(0..10) < shared_in_ten => {
+            SpareRule::Shared { within, after: millis(rng, 500), max_age }
+        }
         0..=4 => SpareRule::Never,
         5 => SpareRule::ToReplace { within },
         _ => SpareRule::Always { within, after: millis(rng, 500), max_age },

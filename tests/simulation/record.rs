@@ -28,6 +28,8 @@ pub struct Record {
     pub pools: Vec<(PoolId, Vec<PoolId>)>,
     /// In the order of their ids.
     pub slots: Vec<Facts>,
+    /// How many spares the slots of each pool share.
+    pub spares: Vec<(PoolId, usize)>,
     /// The pools that end the run, in order.
     pub ends_run: Vec<PoolId>,
     /// How a pool has ended the run, if one has.
@@ -56,6 +58,7 @@ impl Record {
         let pools = spec.pools.iter().map(|entry| (entry.pool, entry.after.clone()));
         Self {
             pools: pools.collect(),
+            spares: spares(spec),
             ends_run: ends_run(spec),
             ended_by: None,
             slots: slots.collect(),
@@ -298,6 +301,7 @@ impl Record {
         self.slots.sort_by_key(|facts| facts.slot);
         self.pools.retain(|(pool, _)| !spec.pools.iter().any(|entry| entry.pool == *pool));
         self.pools.extend(spec.pools.iter().map(|entry| (entry.pool, entry.after.clone())));
+        self.spares = spares(spec);
         self.ends_run = ends_run(spec);
         self.take_turns();
     }
@@ -312,6 +316,7 @@ impl Record {
             Action::Prepare { worker, revision } => {
                 self.facts(worker).prepare_spare(worker, revision, now);
             }
+            Action::Move { from, to, revision } => self.move_spare(from, to, revision),
             Action::Admit(worker) => self.facts(worker).admit_spare(now),
             Action::Terminate(worker) if !self.is_latest(worker) => {
                 self.facts(worker).signal_other(worker, false, now);
@@ -359,6 +364,10 @@ impl Record {
     fn facts(&mut self, worker: WorkerId) -> &mut Facts {
         self.slot(worker.slot).expect("a law has checked that there is such a slot")
     }
+}
+
+fn spares(spec: &TableSpec) -> Vec<(PoolId, usize)> {
+    spec.pools.iter().map(|entry| (entry.pool, entry.spares)).collect()
 }
 
 fn ends_run(spec: &TableSpec) -> Vec<PoolId> {

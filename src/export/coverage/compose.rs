@@ -30,6 +30,7 @@ pub const ROWS: &[Row] = &[
     ),
     ("address", Not("no socket is passed to a container: see `listen`")),
     ("spare", Not("there is no spare container: run one more service behind a proxy")),
+    ("spares", Not("there is no spare container: see `spare`")),
     ("spare_max_age", Not("there is no spare: see `spare`")),
     (
         "workers",

@@ -30,6 +30,7 @@ pub const ROWS: &[Row] = &[
     ),
     ("address", Not("no socket is passed to a container: see `listen`")),
     ("spare", Not("there is no spare pod: run one more worker, which the Service then uses too")),
+    ("spares", Not("there is no spare pod: see `spare`")),
     ("spare_max_age", Not("there is no spare: see `spare`")),
     ("workers", Carried("`replicas`; of a Job `completions` and `parallelism`")),
     ("cwd", Carried("`workingDir`, a folder of the image")),

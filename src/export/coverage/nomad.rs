@@ -43,6 +43,7 @@ pub const ROWS: &[Row] = &[
         "spare",
         Not("there is no spare allocation: run one more worker, which the service then has too"),
     ),
+    ("spares", Not("there is no spare allocation: see `spare`")),
     ("spare_max_age", Not("there is no spare: see `spare`")),
     (
         "workers",

@@ -18,6 +18,7 @@ pub const ROWS: &[Row] = &[
     ("listen", Not("a runner passes no socket: let the server open its port, without `listen`")),
     ("address", Not("a runner passes no socket: see `listen`")),
     ("spare", Not("a runner starts one process for each line: see `hold_port`")),
+    ("spares", Not("a runner starts one process for each line: see `spare`")),
     ("spare_max_age", Not("there is no spare: see `spare`")),
     (
         "workers",

@@ -24,6 +24,7 @@ pub const ROWS: &[Row] = &[
             "systemd starts one process for each instance: use `listen = \"fds\"`, so that connections wait",
         ),
     ),
+    ("spares", Not("systemd starts one process for each instance: see `spare`")),
     ("spare_max_age", Not("there is no spare: see `spare`")),
     ("workers", Carried("the instances of a template unit, `jobs@1.service`")),
     ("cwd", Carried("`WorkingDirectory=`")),

@@ -100,6 +100,9 @@ table! {
         /// With `hold_port`: one more worker for each slot has started, and takes over at once when a worker is gone.
         #[schemars(extend("default" = false))]
         pub spare: Field<bool>,
+        /// With `hold_port`: so many spares for all slots together. One moves to the slot whose worker is gone first.
+        #[schemars(extend("default" = 0))]
+        pub spares: Field<Whole<0, MANY>>,
         /// A spare that has waited for so long is replaced by another. None is by default.
         pub spare_max_age: Field<Time>,
         /// The number of slots of a pool without ports.

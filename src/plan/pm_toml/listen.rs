@@ -12,7 +12,7 @@ use super::types::word;
 use super::value::{AnyValue, FileFaults, FromValue, Value};
 use crate::plan::defaults::{READY_WITHIN, SPARE_AFTER};
 use crate::plan::probe::ProbeSpec;
-use crate::plan::{HoldPort, Ready, ReadyBy, defaults};
+use crate::plan::{HoldPort, PoolSpec, Ready, ReadyBy, defaults};
 use crate::supervisor::SpareRule;
 
 /// How a worker comes to its listening socket, if it does not open it itself.
@@ -96,10 +96,17 @@ impl Reader<'_> {
     /// When a slot has a spare, which has to come to its bind within the time that a worker has to become ready.
     pub fn spare(&mut self, table: &PoolTable, ready: &Ready<ProbeSpec>) -> SpareRule {
         let within = if ready.by == ReadyBy::Lived { READY_WITHIN } else { ready.within };
-        let (has_spare, is_held) = (has_spare(table), hold_port(table) == HoldPort::Calls);
-        if let Some(key) = table.spare.key().filter(|_| has_spare && !is_held) {
-            self.add_fault(key, PoolFault::SpareWithoutHoldPort);
+        let is_held = hold_port(table) == HoldPort::Calls;
+        let own = table.spare.key().filter(|_| has_spare(table));
+        let shared = table.spares.key().filter(|_| spares(table) > 0);
+        for key in [&own, &shared].into_iter().flatten().filter(|_| !is_held) {
+            self.add_fault(key.clone(), PoolFault::SpareWithoutHoldPort);
         }
+        if let (Some(own), Some(shared)) = (&own, &shared) {
+            let label = "each slot has its own";
+            self.add_related_fault(shared.clone(), PoolFault::SpareAndSpares, own.clone(), label);
+        }
+        let has_spare = own.is_some() || shared.is_some();
         let max_age = table.spare_max_age.usable();
         if let Some((_, given)) = max_age.filter(|_| !has_spare) {
             self.add_fault(given.key.clone(), PoolFault::MaxAgeWithoutSpare);
@@ -108,15 +115,38 @@ impl Reader<'_> {
             let example = "spare_max_age = \"1h\"";
             self.add_fault(given.at.clone(), PoolFault::Zero { key: "spare_max_age", example });
         }
-        match (is_held, has_spare) {
-            (false, _) => SpareRule::Never,
-            (true, false) => SpareRule::ToReplace { within },
-            (true, true) => {
-                let max_age = max_age.map(|(age, _)| age.0);
-                SpareRule::Always { within, after: SPARE_AFTER, max_age }
-            }
+        let (after, max_age) = (SPARE_AFTER, max_age.map(|(age, _)| age.0));
+        match (own, shared) {
+            _ if !is_held => SpareRule::Never,
+            (Some(_), _) => SpareRule::Always { within, after, max_age },
+            (None, Some(_)) => SpareRule::Shared { within, after, max_age },
+            (None, None) => SpareRule::ToReplace { within },
         }
     }
+
+    /// How many spares all slots share. What the kernel or a server knows by its slot cannot move with a spare.
+    pub fn spares(&mut self, table: &PoolTable, spec: &PoolSpec) -> usize {
+        let count = spares(table);
+        if let Some(key) = table.spares.key().filter(|_| count > 0) {
+            let limits = table.limits.value();
+            let reasons = [
+                (spec.notifies(), "cannot notify: the socket is that of one slot"),
+                (
+                    limits.is_some_and(|limits| limits.memory.is_given()),
+                    "cannot have a memory limit: the control group is that of one slot",
+                ),
+            ];
+            for (_, why) in reasons.into_iter().filter(|(is_so, _)| *is_so) {
+                self.add_fault(key.clone(), PoolFault::SharedSpareWith(why));
+            }
+        }
+        count
+    }
+}
+
+/// How many spares all slots share, as it is written.
+fn spares(table: &PoolTable) -> usize {
+    table.spares.value().and_then(|count| usize::try_from(count.0).ok()).unwrap_or(0)
 }
 
 fn has_spare(table: &PoolTable) -> bool {

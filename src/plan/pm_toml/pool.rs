@@ -103,8 +103,8 @@ impl Reader<'_> {
         };
         let reserved: &[_] = if spec.notifies() { &environment::FOR_NOTIFICATION } else { &[] };
         spec.env = self.env(entry, ports, reserved);
-        let ends_run = ends_run(table);
-        Pool { ends_run, ..Pool::new(entry.name.to_owned(), spec, policy, stop) }
+        let (ends_run, spares) = (ends_run(table), self.spares(table, &spec));
+        Pool { ends_run, spares, ..Pool::new(entry.name.to_owned(), spec, policy, stop) }
     }
 
     /// True if one of these keys is in this part of the file under a misspelt name: that fault is enough.

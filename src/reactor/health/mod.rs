@@ -123,6 +123,11 @@ impl Health {
         self.others.push(Watched::of(subject, ready, alive));
     }
 
+    /// The spare is one of another slot from now on.
+    pub fn forget_spare(&mut self, worker: WorkerId) {
+        self.others.retain(|other| other.worker != worker);
+    }
+
     /// A worker is ready: does it stay alive? Returns the probe command that is to be killed.
     pub fn on_ready(
         &mut self,

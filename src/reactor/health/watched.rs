@@ -14,6 +14,8 @@ use crate::sys::notify::{Datagram, Notification, may_notify_for};
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     pub worker: WorkerId,
+    /// The worker whose tag its processes have.
+    pub tagged_as: WorkerId,
     /// Its first process, and the leader of its group.
     pub leader: Pid,
     /// The user it runs as.
@@ -26,6 +28,7 @@ pub struct Subject {
 #[derive(Debug)]
 pub struct Watched {
     pub worker: WorkerId,
+    pub tagged_as: WorkerId,
     /// `None` once it has exited: the pid may be another process's by now.
     pub leader: Option<Pid>,
     pub uid: u32,
@@ -59,6 +62,7 @@ impl Watched {
     pub fn of(subject: Subject, ready: &Ready, alive: Option<&Alive>) -> Self {
         Self {
             worker: subject.worker,
+            tagged_as: subject.tagged_as,
             leader: Some(subject.leader),
             uid: subject.uid,
             port: subject.port,
@@ -74,7 +78,7 @@ impl Watched {
         match probe {
             Probe::Tcp { port } | Probe::Http { port, .. } => {
                 let leader = self.leader.filter(|_| self.port == Some(*port))?;
-                Some(Claim::of(Claimant { worker: self.worker, leader }, *port))
+                Some(Claim::of(Claimant { worker: self.tagged_as, leader }, *port))
             }
             Probe::Exec { .. } => None,
         }

@@ -4,8 +4,12 @@
 //! it gets the socket that the worker before it had; when it listens, pm keeps a descriptor of the socket. Between the
 //! two workers connections wait in the backlog. Calls for anything else go on as if pm were not there.
 //!
-//! Whether a slot holds its port is the supervisor's to say. Where to look next: [`socket`] is the sockets of one slot.
+//! Whether a slot holds its port is the supervisor's to say. Where to look next: [`socket`] is the sockets of one slot,
+//! [`caller`] one
+//! worker that calls, [`heard`] what becomes known.
 
+mod caller;
+mod heard;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +18,13 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use mio::Interest;
 use mio::unix::SourceFd;
-use mio::{Interest, Token};
 use nix::errno::Errno;
 
+pub use self::caller::Admission;
+use self::caller::Caller;
+pub use self::heard::Heard;
 use self::socket::HeldSockets;
 use super::output::Progress;
 use super::tokens::{Registrar, Source};
@@ -40,35 +47,6 @@ pub struct HeldPorts {
     /// Ready workers that have not asked for all sockets of their slot, and until when they may.
     unused: BTreeSet<(Instant, WorkerId)>,
     heard: Vec<Heard>,
-}
-
-/// A worker with a filter, until no process of it is left.
-#[derive(Debug)]
-struct Caller {
-    calls: PortCalls,
-    token: Token,
-    /// Its slot's.
-    port: u16,
-    admission: Admission,
-    /// Those that wait until it may bind.
-    waiting: Vec<(PortCall, SocketAddr)>,
-    /// It has called listen(2) for its port, or knows that its socket listens.
-    listens: bool,
-    /// It has said that it is ready before it took over.
-    said_ready: bool,
-    /// A call was not looked at, which is told once.
-    is_refused: bool,
-}
-
-/// What became known by calls, for the loop to act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// It is a spare, and has come to the bind of its port.
-    Waits(WorkerId),
-    /// It listens on its port.
-    Listens(WorkerId),
-    /// The kernel does not let pm see the socket of a call: to be reported.
-    NotHeld(WorkerId, CannotHold),
 }
 
 impl HeldPorts {
@@ -133,6 +111,26 @@ impl HeldPorts {
                 let why = CannotHold { call: "epoll_ctl", errno: errno_of(&error) };
                 self.heard.push(Heard::NotHeld(worker, why));
             }
+        }
+    }
+
+    /// The spare is one of another slot from now on, with this port. It goes on to ask for the port that it was started
+    /// for, and gets this one.
+    pub fn rename(
+        &mut self,
+        from: WorkerId,
+        to: WorkerId,
+        port: u16,
+        registrar: &mut Registrar<'_>,
+    ) {
+        let Some(caller) = self.callers.remove(&from) else { return };
+        registrar.rename(caller.token, Source::PortCalls(to));
+        self.callers.insert(to, Caller { port, ..caller });
+        if self.readable.remove(&from) {
+            self.readable.insert(to);
+        }
+        for heard in &mut self.heard {
+            heard.rename(from, to);
         }
     }
 
@@ -254,7 +252,7 @@ impl HeldPorts {
     fn judge(&mut self, worker: WorkerId, call: PortCall) {
         let Some(caller) = self.callers.get_mut(&worker) else { return };
         match call.asked {
-            Asked::Bind(address) if address.port() == caller.port => match caller.admission {
+            Asked::Bind(address) if address.port() == caller.named_port => match caller.admission {
                 Admission::Now => self.bind(worker, &call, address),
                 Admission::Later => self.hold_back(worker, call, address),
                 Admission::Never => self.refuse(worker, &call),
@@ -289,13 +287,14 @@ impl HeldPorts {
     }
 
     /// The worker binds its port: it gets the socket that is kept for this address, or binds its own.
-    fn bind(&mut self, worker: WorkerId, call: &PortCall, address: SocketAddr) {
+    fn bind(&mut self, worker: WorkerId, call: &PortCall, mut address: SocketAddr) {
         let Some(theirs) = self.socket(worker, call) else { return };
         let is_shared = self
             .callers
             .keys()
             .any(|other| other.slot == worker.slot && other.generation != worker.generation);
         let Some(caller) = self.callers.get(&worker) else { return };
+        address.set_port(caller.port);
         let sockets = self.slots.get_mut(&worker.slot);
         match sockets.and_then(|own| own.give(worker.generation, address, &theirs)) {
             Some(socket) => {
@@ -305,6 +304,10 @@ impl HeldPorts {
                     socket.set_mode(mode);
                 }
                 caller.calls.give(call, socket);
+            }
+            // It would bind the port of another slot.
+            None if caller.port != caller.named_port => {
+                caller.calls.refuse(call, Errno::EADDRINUSE);
             }
             None => caller.calls.go_on(call),
         }
@@ -359,23 +362,6 @@ impl HeldPorts {
         caller.calls.go_on(call);
         None
     }
-}
-
-impl Caller {
-    fn new(calls: PortCalls, token: Token, port: u16, admission: Admission) -> Self {
-        let (waiting, listens, said_ready, is_refused) = (Vec::new(), false, false, false);
-        Self { calls, token, port, admission, waiting, listens, said_ready, is_refused }
-    }
-}
-
-/// When a worker may bind its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    Now,
-    /// It is a spare: its call waits, and so does the thread that made it.
-    Later,
-    /// It is a spare that was asked to stop: its call fails.
-    Never,
 }
 
 fn errno_of(error: &io::Error) -> Errno {

@@ -145,6 +145,23 @@ impl Output {
         self.pipes.close(worker, registrar);
     }
 
+    /// What this worker writes to.
+    pub fn device_of(&self, worker: WorkerId) -> Device {
+        self.pipes.device_of(worker)
+    }
+
+    /// The output of this worker is that of another one from now on, and goes where that one's goes.
+    pub fn rename(
+        &mut self,
+        from: WorkerId,
+        to: WorkerId,
+        spec: OutputSpec,
+        registrar: &mut Registrar<'_>,
+    ) {
+        self.pipes.rename(from, to, spec, registrar);
+        self.ready.iter_mut().filter(|ready| **ready == from).for_each(|ready| *ready = to);
+    }
+
     /// The poll says that this worker has written.
     pub fn mark_readable(&mut self, worker: WorkerId) {
         self.pipes.mark_readable(worker);

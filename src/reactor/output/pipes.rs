@@ -4,23 +4,22 @@
 //! A pipe can outlive its worker, because descendants keep it open. Reading is fair (a chunk from each in turn) and
 //! stops while stdout's queue is full, so a worker that writes faster than pm's reader reads is slowed by its own pipe;
 //! likewise one whose log file is rotated too often.
-//! Where the lines go to is in [`super::spec`]; [`terminals`] types keys.
+//! Where the lines go to is in [`super::spec`]; [`opened`] is a pipe without a worker, [`terminals`] types keys.
 
+mod opened;
 mod terminals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Bound::{Excluded, Unbounded};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use mio::Token;
 use nix::pty::Winsize;
 
+pub use self::opened::Opened;
 pub use self::terminals::Typed;
 use self::terminals::{Reports, all_of};
 use super::files::LogFiles;
@@ -33,7 +32,6 @@ use super::terminal::TerminalFilter;
 use crate::plan::TerminalOutput;
 use crate::reactor::tokens::{Registrar, Source};
 use crate::supervisor::{SlotId, WorkerId};
-use crate::sys::pty;
 
 /// Read from one worker before the next has its turn, if none has written much yet.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -72,15 +70,6 @@ struct Pipe {
     reported: Reported,
 }
 
-/// A pipe or terminal that no worker has yet.
-#[derive(Debug)]
-pub struct Opened {
-    reader: File,
-    /// What the worker gets.
-    pub writer: OwnedFd,
-    token: Token,
-}
-
 /// What is made of the bytes of a worker.
 #[derive(Debug)]
 struct Lines {
@@ -113,22 +102,6 @@ pub enum Progress {
     Idle,
     /// There may be more to read at once.
     MayHaveMore,
-}
-
-impl Opened {
-    fn of(device: Device, registrar: &mut Registrar<'_>) -> io::Result<Self> {
-        let (reader, writer) = match device {
-            Device::Terminal(size) => pty::open(size)?,
-            Device::Pipe => {
-                let (reader, writer) = io::pipe()?;
-                fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-                (OwnedFd::from(reader).into(), writer.into())
-            }
-        };
-        let mut descriptor = SourceFd(&reader.as_raw_fd());
-        let token = registrar.register(&mut descriptor, Source::SpareOutput, Interest::READABLE)?;
-        Ok(Self { reader, writer, token })
-    }
 }
 
 impl Pipes {
@@ -189,6 +162,29 @@ impl Pipes {
     pub fn close(&mut self, worker: WorkerId, registrar: &mut Registrar<'_>) {
         if let Some(pipe) = self.pipes.remove(&worker) {
             registrar.release(pipe.token);
+        }
+    }
+
+    /// What this worker writes to.
+    pub fn device_of(&self, worker: WorkerId) -> Device {
+        self.pipes.get(&worker).map_or(Device::Pipe, |pipe| pipe.lines.spec.device)
+    }
+
+    /// The pipe of this worker is that of another one from now on, whose lines go elsewhere.
+    pub fn rename(
+        &mut self,
+        from: WorkerId,
+        to: WorkerId,
+        spec: OutputSpec,
+        registrar: &mut Registrar<'_>,
+    ) {
+        let Some(mut pipe) = self.pipes.remove(&from) else { return };
+        registrar.rename(pipe.token, Source::Output(to));
+        pipe.lines.author = Rc::new(Author { worker: to, slot: spec.label.slot.clone() });
+        pipe.lines.spec = spec;
+        self.pipes.insert(to, pipe);
+        if self.readable.remove(&from) {
+            self.readable.insert(to);
         }
     }
 

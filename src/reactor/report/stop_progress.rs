@@ -167,7 +167,7 @@ mod tests {
         let slots = (0..workers).map(SlotId);
         let entries = slots.clone().map(|slot| SlotEntry { slot, pool, policy, revision });
         let table = TableSpec {
-            pools: vec![PoolEntry { pool, after: Vec::new(), ends_run: false }],
+            pools: vec![PoolEntry { pool, after: Vec::new(), ends_run: false, spares: 0 }],
             slots: entries.collect(),
         };
         let mut supervisor = Supervisor::new(table);

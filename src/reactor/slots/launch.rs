@@ -6,6 +6,7 @@ use crate::plan::environment::{LISTEN_FDNAMES, LISTEN_FDS};
 use crate::plan::{
     Alive, AliveBy, HoldPort, Line, MissingHint, Pool, Probe, ReadyBy, SlotPlan, StopSpec,
 };
+use crate::reactor::output::{Device, Label, OutputSpec};
 use crate::reactor::report::SpawnFailure;
 use crate::sys::{Launch, SpawnError, Texts};
 
@@ -71,6 +72,17 @@ impl LaunchSpec {
     /// Leaves the limit on memory to a control group.
     pub fn without_address_space_limit(self) -> Self {
         Self { launch: self.launch.without_memory_limit(), ..self }
+    }
+
+    /// What happens to the output of a worker.
+    pub fn output(&self, label: Label, device: Device) -> OutputSpec {
+        OutputSpec {
+            label,
+            file: self.plan.log.clone(),
+            awaited: self.awaited_line().cloned(),
+            device,
+            terminal_output: self.plan.terminal_output,
+        }
     }
 
     /// The line that makes the worker ready, if it is a line that does.

@@ -202,6 +202,7 @@ impl Slots {
             pool: *id,
             after: pool.after.iter().map(|other| ids[*other]).collect(),
             ends_run: pool.ends_run,
+            spares: pool.spares,
         });
         entries.collect()
     }

@@ -57,6 +57,10 @@ struct WorkerRecord {
     announced: Option<Next>,
 }
 
+/// A spare on its way to another slot.
+#[derive(Debug)]
+pub struct SpareRecord(WorkerRecord);
+
 /// When a worker was begun to be spawned.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
@@ -184,6 +188,19 @@ impl Record {
     pub fn begin_spare(&mut self, id: WorkerId, revision: Revision, begun: Begun) {
         let record = self.new_worker(id, revision, begun);
         self.keep_other(record);
+    }
+
+    /// Gives away what is known of a spare.
+    pub fn take_spare(&mut self, spare: WorkerId) -> Option<SpareRecord> {
+        let place = self.others.iter().position(|record| record.id == spare)?;
+        Some(SpareRecord(self.others.remove(place)))
+    }
+
+    /// The spare of another slot is one of this slot from now on, by this revision.
+    pub fn take_in_spare(&mut self, spare: SpareRecord, id: WorkerId, revision: Revision) {
+        let plan = &self.spec(revision).plan;
+        let (name, port) = (plan.name.clone(), plan.port);
+        self.keep_other(WorkerRecord { id, revision, name, port, ..spare.0 });
     }
 
     /// The spare is the latest worker from now on. Returns the log files that this slot may have stopped to use.

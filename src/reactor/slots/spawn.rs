@@ -11,7 +11,7 @@ use super::record::{Begun, Record};
 use crate::plan::{HoldPort, Stdin};
 use crate::reactor::health::{Health, Purpose, Subject};
 use crate::reactor::held_ports::{Admission, HeldPorts};
-use crate::reactor::output::{Device, Output, OutputSpec};
+use crate::reactor::output::{Device, Output};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
@@ -97,6 +97,37 @@ impl Slots {
         event
     }
 
+    /// The spare is one of another slot from now on, by this revision of that slot.
+    pub fn move_spare(
+        &mut self,
+        from: WorkerId,
+        to: WorkerId,
+        revision: Revision,
+        parts: &mut Parts<'_>,
+    ) {
+        let begun = self.records.get(&from.slot).and_then(|record| record.spawned_at(from));
+        if let Some(late_at) = begun.map(|begun| begun + SLOW_START)
+            && self.starts.remove(&(late_at, from))
+        {
+            self.starts.insert((late_at, to));
+        }
+        if let Some(spare) = self.record_mut(from.slot).take_spare(from) {
+            self.record_mut(to.slot).take_in_spare(spare, to, revision);
+        }
+        parts.health.forget_spare(from);
+        let Some(spec) = self.spec(to) else { return };
+        let plan = &spec.plan;
+        let label = parts.output.label(&spec.pool_name, &plan.name, to.slot.0, plan.label);
+        let device = parts.output.device_of(from);
+        parts.output.rename(from, to, spec.output(label, device), &mut parts.registrar);
+        if let Some(port) = plan.port {
+            parts.held_ports.rename(from, to, port, &mut parts.registrar);
+        }
+        if let Some((_, subject)) = self.subject(to, parts.children) {
+            parts.health.on_spare(subject, &plan.ready, plan.alive.as_ref());
+        }
+    }
+
     /// The spare is the latest worker of its slot from now on.
     pub fn admit(&mut self, worker: WorkerId, now: Instant) {
         let record = self.record_mut(worker.slot);
@@ -148,7 +179,8 @@ impl Slots {
         let (spec, leader) = (self.spec(worker)?, children.pid(worker)?);
         let identity = spec.plan.exec.identity.as_ref();
         let uid = identity.map_or_else(notify::own_uid, |identity| identity.uid);
-        Some((spec, Subject { worker, leader, uid, port: spec.plan.port }))
+        let tagged_as = children.tagged_as(worker);
+        Some((spec, Subject { worker, tagged_as, leader, uid, port: spec.plan.port }))
     }
 
     /// The worker could not exec.
@@ -248,13 +280,8 @@ impl Slots {
             }
         }
         // The worker does not wait for what follows.
-        let written = OutputSpec {
-            label: output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label),
-            file: plan.log.clone(),
-            awaited: spec.awaited_line().cloned(),
-            device,
-            terminal_output: plan.terminal_output,
-        };
+        let label = output.label(&spec.pool_name, &plan.name, worker.slot.0, plan.label);
+        let written = spec.output(label, device);
         output.add_pipe(worker, written, opened, registrar);
         Ok(())
     }

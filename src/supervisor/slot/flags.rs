@@ -27,6 +27,10 @@ pub(in super::super) enum Flag {
     RollsAtOnce,
     /// It is part of a roll: its worker is to be replaced, or was.
     IsRolling,
+    /// It holds a spare of its pool.
+    HoldsSpare,
+    /// It is ready and may hold one.
+    MayHoldSpare,
     /// The plan no longer has it, and nothing of its worker is left.
     IsForgotten,
     /// It does not go on by itself, because of a failure.
@@ -45,7 +49,7 @@ pub(in super::super) enum Going {
 }
 
 impl Flag {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::WaitsToStart,
         Self::BlocksStart,
         Self::WaitsToStop,
@@ -54,6 +58,8 @@ impl Flag {
         Self::BlocksRoll,
         Self::RollsAtOnce,
         Self::IsRolling,
+        Self::HoldsSpare,
+        Self::MayHoldSpare,
         Self::IsForgotten,
         Self::HasFailed,
     ];
@@ -76,6 +82,8 @@ impl Slot {
             Flag::BlocksRoll => is_up && (has_turn || !is_ready && (is_due || self.roll.is_done())),
             Flag::RollsAtOnce => is_up && is_starting && is_due,
             Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
+            Flag::HoldsSpare => self.holds_spare,
+            Flag::MayHoldSpare => !self.holds_spare && is_ready && self.may_hold_spare(),
             Flag::IsForgotten => self.wanted == Wanted::Gone && self.is_empty(),
             Flag::HasFailed => self.failure().is_some(),
         }
@@ -101,6 +109,17 @@ impl Slot {
             (Phase::Idle, Wanted::Unset | Wanted::Down | Wanted::Up | Wanted::Gone) => None,
             (Phase::Starting { .. } | Phase::Ready { .. } | Phase::Backoff { .. }, _) => None,
             (Phase::Stopping { .. } | Phase::Killing { .. }, _) => None,
+        }
+    }
+
+    /// True if connections to its port may wait for a worker: one is there that is not to end, or another is to come.
+    pub fn holds_port(&self) -> bool {
+        match (self.wanted, self.phase) {
+            (_, Phase::Starting { .. } | Phase::Ready { .. }) => true,
+            (_, Phase::GivenUp) => self.is_served_by_retiring(),
+            (Wanted::Up, Phase::Stopping { .. } | Phase::Killing { .. }) => true,
+            (Wanted::Up, Phase::Idle | Phase::Backoff { .. }) => true,
+            (Wanted::Unset | Wanted::Down | Wanted::Ended(_) | Wanted::Gone, _) => false,
         }
     }
 

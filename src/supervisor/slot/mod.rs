@@ -8,12 +8,14 @@
 //! in [`worker`], what follows an exit in [`after_exit`].
 //!
 //! A slot may have two workers more: a [`spare`], which has started and waits to take over, and one that is
-//! [`retiring`] because a spare has. [`seats`] tells the three apart. They change no phase of the slot.
+//! [`retiring`] because a spare has. [`seats`] tells the three apart. They change no phase of the slot. [`lending`] is
+//! for spares that the slots of a pool share.
 
 mod after_exit;
 pub(super) mod flags;
+mod lending;
 mod retiring;
-mod seats;
+pub(super) mod seats;
 mod spare;
 mod state_hash;
 #[cfg(test)]
@@ -53,6 +55,8 @@ pub struct Slot {
     /// Of the next spawn.
     port: PortProbe,
     spare: Option<Box<Spare>>,
+    /// One for its whole pool.
+    holds_spare: bool,
     retiring: Option<Box<Retiring>>,
 }
 
@@ -73,6 +77,7 @@ impl Slot {
             restarts: Restarts::default(),
             port: PortProbe::Needed,
             spare: None,
+            holds_spare: false,
             retiring: None,
         }
     }
@@ -116,17 +121,6 @@ impl Slot {
     /// The revision of the next worker, if the worker that is there is to be replaced.
     pub fn due_revision(&self) -> Option<Revision> {
         self.roll.target().map(|target| target.revision)
-    }
-
-    /// True if connections to its port may wait for a worker: one is there that is not to end, or another is to come.
-    pub fn holds_port(&self) -> bool {
-        match (self.wanted, self.phase) {
-            (_, Phase::Starting { .. } | Phase::Ready { .. }) => true,
-            (_, Phase::GivenUp) => self.is_served_by_retiring(),
-            (Wanted::Up, Phase::Stopping { .. } | Phase::Killing { .. }) => true,
-            (Wanted::Up, Phase::Idle | Phase::Backoff { .. }) => true,
-            (Wanted::Unset | Wanted::Down | Wanted::Ended(_) | Wanted::Gone, _) => false,
-        }
     }
 
     /// The current worker, or the last one if there is none now.

@@ -247,14 +247,20 @@ impl Slot {
     pub(super) fn spare_deadline(&self) -> Option<Instant> {
         let Phase::Ready { since } = self.phase else { return None };
         let is_due = self.spare.is_none() && self.wanted == Wanted::Up;
-        let SpareRule::Always { after, .. } = self.next_target().policy.spare else { return None };
+        let SpareRule::Always { after, .. } = self.spare_rule() else { return None };
         is_due.then_some(since + after)
     }
 
     /// The next worker is by the new revision, whether its turn comes first or a crash.
-    fn next_target(&self) -> Target {
+    pub(super) fn next_target(&self) -> Target {
         let own = Target { revision: self.revision, policy: self.policy };
         self.roll.target().unwrap_or(own)
+    }
+
+    /// When the slot has a spare: the rule of its next worker.
+    fn spare_rule(&self) -> SpareRule {
+        let rule = self.next_target().policy.spare;
+        if self.holds_spare { rule.held() } else { rule.not_held() }
     }
 
     fn due_spare(&self, now: Instant) -> Due {
@@ -264,11 +270,13 @@ impl Slot {
                 let next = self.next_target();
                 let has_turn = self.roll.turn().is_some();
                 let has_none = self.spare.is_none() && !has_turn;
-                match next.policy.spare {
+                match self.spare_rule() {
                     SpareRule::Always { after, .. } if has_none && now < since + after => Due::Any,
                     SpareRule::Always { .. } => Due::One(next),
                     SpareRule::ToReplace { .. } if has_turn => Due::One(next),
                     SpareRule::ToReplace { .. } | SpareRule::Never => Due::None,
+                    // It is one of the others in each slot.
+                    SpareRule::Shared { .. } => Due::None,
                 }
             }
             Phase::Starting { .. } | Phase::Backoff { .. } if is_up => Due::Any,

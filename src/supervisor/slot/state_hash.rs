@@ -27,9 +27,10 @@ impl Slot {
             restarts,
             port,
             spare,
+            holds_spare,
             retiring,
         } = self;
-        (pool, policy, revision, wanted, roll, port).hash(to);
+        (pool, policy, revision, wanted, roll, port, holds_spare).hash(to);
         (*failures).min(memory.failures).hash(to);
         restarts.hash_state(now, memory.restarts, to);
         std::mem::discriminant(phase).hash(to);

@@ -29,6 +29,8 @@ pub struct Orphans {
     /// Each pm below an owner of which an orphan was found, by the number in its tag, also after it was reaped: what it
     /// has started can arrive later.
     makers: BTreeMap<Pid, Owner>,
+    /// The workers that their processes have the tags of, and the workers that these are now.
+    renamed: BTreeMap<WorkerId, WorkerId>,
     /// What has arrived since this was set is not known yet.
     is_list_fresh: bool,
 }
@@ -46,7 +48,8 @@ enum Origin {
 impl Orphans {
     pub fn new() -> Self {
         let list = ChildList::open_of_first_thread();
-        Self { list, owners: BTreeMap::new(), makers: BTreeMap::new(), is_list_fresh: false }
+        let (owners, makers, renamed) = Default::default();
+        Self { list, owners, makers, renamed, is_list_fresh: false }
     }
 
     /// From now on there may be orphans that are not known.
@@ -62,7 +65,29 @@ impl Orphans {
     /// These have lost their owner, which is forgotten.
     pub fn disown(&mut self, owner: Owner, pids: impl IntoIterator<Item = Pid>) {
         self.makers.retain(|_, of| *of != owner);
+        self.renamed.retain(|_, now| Owner::Worker(*now) != owner);
         self.owners.extend(pids.into_iter().map(|pid| (pid, None)));
+    }
+
+    /// What belongs to a worker belongs to another one from now on.
+    pub fn rename(&mut self, from: WorkerId, to: WorkerId) {
+        let (before, after) = (Owner::Worker(from), Owner::Worker(to));
+        let owners = self.owners.values_mut().flatten().chain(self.makers.values_mut());
+        owners.filter(|owner| **owner == before).for_each(|owner| *owner = after);
+        self.renamed.insert(self.tagged_as(from), to);
+    }
+
+    /// The worker whose tag the processes of this one have.
+    pub fn tagged_as(&self, worker: WorkerId) -> WorkerId {
+        let tagged = self.renamed.iter().find(|(_, now)| **now == worker);
+        tagged.map_or(worker, |(tagged, _)| *tagged)
+    }
+
+    /// The worker that is there and was renamed, of which a tag keeps this slot and the end of this number.
+    fn renamed(&self, slot: SlotId, number: u64) -> Option<Owner> {
+        let mut renamed = self.renamed.iter();
+        let is_tagged = |worker: &WorkerId| worker.slot == slot && low(worker.generation) == number;
+        renamed.find(|(tagged, _)| is_tagged(tagged)).map(|(_, now)| Owner::Worker(*now))
     }
 
     /// The orphans that are dead.
@@ -164,7 +189,8 @@ impl Children {
                 let slot = tag.worker.slot;
                 let of_slot = Owner::first_of(slot)..=Owner::last_of(slot);
                 let mut owners = self.groups.range(of_slot).map(|(owner, _)| *owner);
-                owners.find(|owner| owner.number() == tag.worker.generation)?
+                let same = owners.find(|owner| owner.number() == tag.worker.generation);
+                same.or_else(|| self.orphans.renamed(slot, tag.worker.generation))?
             }
         };
         self.groups.contains_key(&owner).then_some(owner)

@@ -2,8 +2,8 @@
 //!
 //! [`clients`] connect all the time; [`kills`] has the servers under them, [`calls`] the ways in which a server may
 //! come to its socket, [`passed`] sockets that pm opens, [`wanted`] when a port is let go, [`rights`] pm and workers of
-//! other users, [`spares`] the workers that wait to take over, [`replaced`] what clients lose when workers are
-//! replaced.
+//! other users, [`spares`] the workers that wait to take over, [`shared`] those that slots share, [`replaced`] what
+//! clients lose when workers are replaced.
 
 mod calls;
 mod clients;
@@ -11,6 +11,7 @@ mod kills;
 mod passed;
 mod replaced;
 mod rights;
+mod shared;
 mod spares;
 mod wanted;
 
@@ -35,12 +36,18 @@ struct Run {
 fn run(ports: usize, text: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join(".pm.sock");
-    let text = text.replace("HELD", "ports = PORT1\nhold_port = true");
+    let text = text.replace("HELD", &format!("ports = [{}]\nhold_port = true", ports_of(ports)));
     let pool = Pool::of_file(folder.path(), "pm.toml", ports, &text);
     let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
     // The socket is made before.
     pm.says.wait_for("keeping");
     Run { folder, pm, api: Api::at(&socket) }
+}
+
+/// The ports of a pool with so many slots.
+fn ports_of(count: usize) -> String {
+    let ports: Vec<_> = (1..=count).map(|n| format!("PORT{n}")).collect();
+    ports.join(", ")
 }
 
 /// Fixture workers that do this, on one held port.

@@ -264,6 +264,34 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        key: "spares",
+        right: &[
+            ("ports = 80\nhold_port = true\nspares = 1", |pool| {
+                let after = Duration::from_millis(100);
+                let rule = SpareRule::Shared { within: secs(30), after, max_age: None };
+                assert_eq!((pool.policy.spare, pool.spares), (rule, 1));
+            }),
+            ("ports = 80\nhold_port = true\nspares = 0", |pool| {
+                assert_eq!(pool.policy.spare, SpareRule::ToReplace { within: secs(30) });
+                assert_eq!(pool.spares, 0);
+            }),
+            (
+                "ports = 80\nhold_port = true\nspares = 2\nspare = false\nspare_max_age = '1h'",
+                |pool| {
+                    assert_eq!((pool.policy.spare.max_age(), pool.spares), (Some(secs(3_600)), 2));
+                },
+            ),
+        ],
+        wrong: &[
+            "ports = 80\nspares = 1",
+            "ports = 80\nhold_port = true\nspares = true",
+            "ports = 80\nhold_port = true\nspares = -1",
+            "ports = 80\nhold_port = true\nspares = 1\nspare = true",
+            "ports = 80\nhold_port = true\nspares = 1\nready = { notify = true }",
+            "ports = 80\nhold_port = true\nspares = 1\nlimits = { memory = '100MiB' }",
+        ],
+    },
+    Row {
         key: "spare_max_age",
         right: &[(
             "ports = 80\nhold_port = true\nspare = true\nspare_max_age = '1h'\n\

@@ -28,6 +28,7 @@ impl State {
         let Record {
             pools,
             slots,
+            spares,
             ends_run,
             ended_by,
             asked_at,
@@ -49,7 +50,7 @@ impl State {
         )
             .hash(to);
         if !table.is_symmetric {
-            (pools, ends_run).hash(to);
+            (pools, spares, ends_run).hash(to);
         }
         if !pending.is_empty() {
             (*cause == Some(Event::Tick)).hash(to);
@@ -124,6 +125,7 @@ fn hash_slot(
         hash_life(life, facts, past, to);
     }
     hash_others(others, now, memory.failures, to);
+    facts.shared_deadline().map(|at| at.saturating_duration_since(now)).hash(to);
     facts.spare_deadline().map(|at| at.saturating_duration_since(now)).hash(to);
     for (place, event) in pending.enumerate() {
         match event {
@@ -154,9 +156,9 @@ fn hash_others(others: &Others, now: Instant, failures_max: u32, to: &mut Defaul
     }
     retiring.is_some().hash(to);
     retiring.iter().for_each(|life| hash_other(life, to));
-    let failed = failed.map(|FailedSpare { revision, failures, next_at, late_at }| {
+    let failed = failed.map(|FailedSpare { revision, failures, next_at, late_at, is_shared }| {
         let left = |at: Instant| at.saturating_duration_since(now);
-        (revision, failures.min(failures_max), next_at.map(left), left(late_at))
+        (revision, failures.min(failures_max), next_at.map(left), left(late_at), is_shared)
     });
     failed.hash(to);
 }

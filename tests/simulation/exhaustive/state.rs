@@ -235,6 +235,11 @@ impl State {
         let mut spawns = 0;
         for action in actions {
             let mut has_process = false;
+            if let Action::Move { from, to, .. } = action {
+                let own = self.groups.iter_mut().filter(|group| **group == *from);
+                own.for_each(|group| *group = *to);
+                self.rename_pending(*from, *to);
+            }
             if let Action::Spawn { worker, .. } | Action::Prepare { worker, .. } = action {
                 has_process = failures & 1 << spawns == 0;
                 spawns += 1;
@@ -247,6 +252,15 @@ impl State {
             self.record.note_action(*action, has_process, self.now);
         }
         self.record.settle(self.now);
+    }
+
+    /// What is under way about one worker is about another one from now on.
+    fn rename_pending(&mut self, from: WorkerId, to: WorkerId) {
+        for event in &mut self.pending {
+            if *event == Event::Spawned(from) {
+                *event = Event::Spawned(to);
+            }
+        }
     }
 
     /// The laws of a settled state, if all that follows from its cause is done.

@@ -100,7 +100,7 @@ fn chain(pools: &[usize], policy: Policy) -> TableSpec {
     for (n, slots) in pools.iter().enumerate() {
         let pool = PoolId(n);
         let after = n.checked_sub(1).map(PoolId).into_iter().collect();
-        spec.pools.push(PoolEntry { pool, after, ends_run: false });
+        spec.pools.push(PoolEntry { pool, after, ends_run: false, spares: 0 });
         for _ in 0..*slots {
             let slot = SlotId(spec.slots.len());
             spec.slots.push(SlotEntry { slot, pool, policy, revision: Revision(0) });
@@ -189,7 +189,16 @@ pub fn spares() -> Vec<Table> {
         let plans = vec![spec.clone(), revised(spec, 0), without];
         Table::new(format!("1 slot, {spare:?}"), plans).thinned(&[FAILURE])
     };
-    rules.map(table).into()
+    rules.map(table).into_iter().chain([shared_spare()]).collect()
+}
+
+/// Two slots that share one spare.
+fn shared_spare() -> Table {
+    let spare = SpareRule::Shared { within: UNIT, after: SHORT, max_age: None };
+    let mut spec = chain(&[2], Policy { spare, ..give_up_after(1, base()) });
+    spec.pools[0].spares = 1;
+    let table = Table::new("2 slots that share a spare".into(), vec![spec]).thinned(&[FAILURE]);
+    Table { remains: &[Remains::Nothing], commands: &FEW_COMMANDS, is_symmetric: false, ..table }
 }
 
 /// Two slots of one pool whose revisions change, and of which the second is dropped and comes back.

@@ -38,6 +38,8 @@ pub struct FailedSpare {
     pub next_at: Option<Instant>,
     /// Up to a tenth later.
     pub late_at: Instant,
+    /// Since then its slot has shared spares: one that has none of them any more forgets what has failed.
+    pub is_shared: bool,
 }
 
 /// Which spare a slot must have.
@@ -46,6 +48,8 @@ pub enum SpareDue {
     None,
     /// One that is there may stay.
     Any,
+    /// As `One`, if this slot is among those that hold the spares of their pool.
+    May(Revision),
     One(Revision),
 }
 
@@ -85,7 +89,7 @@ impl Spare {
 
     /// It has waited for as long as it may.
     pub fn is_too_old(&self, now: Instant) -> bool {
-        let SpareRule::Always { max_age: Some(age), .. } = self.policy.spare else { return false };
+        let Some(age) = max_age(self.policy.spare) else { return false };
         self.life.is_unsignalled() && self.waits_since.is_some_and(|since| now >= since + age)
     }
 }
@@ -104,6 +108,44 @@ impl Facts {
         let SpareRule::Always { after, .. } = self.next_worker().policy.spare else { return None };
         let ready_at = self.life.as_ref().and_then(|life| life.ready_at);
         ready_at.filter(|_| is_due && has_none).map(|at| at + after)
+    }
+
+    /// True if its next spare may be one of its pool.
+    pub fn shares_spares(&self) -> bool {
+        matches!(self.next_worker().policy.spare, SpareRule::Shared { .. })
+    }
+
+    /// True if its spare is one of its pool, and no signal was sent to it.
+    pub fn has_shared_spare(&self) -> bool {
+        let is_there = self.others.spare.as_ref().is_some_and(|spare| spare.life.is_unsignalled());
+        self.shares_spares() && !self.others.has_turn && is_there
+    }
+
+    /// True if it may be among those that hold the spares of their pool, although it has none: it has failed, or its
+    /// worker is not ready, or not for long enough.
+    pub fn may_hold_no_spare_yet(&self, now: Instant) -> bool {
+        let is_up = self.wanted == Wanted::Up && self.shares_spares();
+        is_up && (self.others.failed.is_some() || self.is_coming_up() || !self.was_ready_for(now))
+    }
+
+    /// True if it has been ready for so long that it may have a spare of its pool.
+    fn was_ready_for(&self, now: Instant) -> bool {
+        self.shared_deadline().is_some_and(|at| at <= now || self.others.failed.is_some())
+    }
+
+    /// When a spare of its pool is prepared beside its worker, if it is among those that have one.
+    pub fn shared_deadline(&self) -> Option<Instant> {
+        let has_shared = self.others.failed.is_some_and(|failed| failed.is_shared);
+        let after = match self.next_worker().policy.spare {
+            SpareRule::Shared { after, .. } => after,
+            // Perhaps it has forgotten what has failed.
+            SpareRule::Always { after, .. } if has_shared => after,
+            SpareRule::Always { .. } | SpareRule::ToReplace { .. } | SpareRule::Never => {
+                return None;
+            }
+        };
+        let ready_at = self.life.as_ref().and_then(|life| life.ready_at);
+        ready_at.filter(|_| self.is_ready()).map(|at| at + after)
     }
 
     fn next_worker(&self) -> Replacement {
@@ -133,7 +175,11 @@ impl Facts {
             return match policy.spare {
                 SpareRule::Always { .. } if waits && !self.others.has_turn => SpareDue::Any,
                 SpareRule::Always { .. } => SpareDue::One(revision),
-                SpareRule::ToReplace { .. } if self.others.has_turn => SpareDue::One(revision),
+                SpareRule::ToReplace { .. } | SpareRule::Shared { .. } if self.others.has_turn => {
+                    SpareDue::One(revision)
+                }
+                SpareRule::Shared { .. } if self.was_ready_for(now) => SpareDue::May(revision),
+                SpareRule::Shared { .. } => SpareDue::Any,
                 SpareRule::ToReplace { .. } | SpareRule::Never => SpareDue::None,
             };
         }
@@ -146,7 +192,9 @@ impl Facts {
             && match self.spare_due(now) {
                 SpareDue::None => false,
                 SpareDue::Any => true,
-                SpareDue::One(revision) => revision == spare.life.revision,
+                SpareDue::One(revision) | SpareDue::May(revision) => {
+                    revision == spare.life.revision
+                }
             }
     }
 
@@ -175,6 +223,20 @@ impl Facts {
         }
         let life = Life { grace: policy.grace, ..Life::new(worker, revision, now) };
         self.others.spare = Some(Spare { life, policy, waits_since: None, has_failed: false });
+    }
+
+    /// Its spare is one of another slot from now on.
+    pub fn lend_spare(&mut self) -> Option<Spare> {
+        self.others.spare.take()
+    }
+
+    /// The spare of another slot is its own from now on.
+    pub fn borrow_spare(&mut self, spare: Spare, worker: WorkerId, revision: Revision) {
+        let policy = self.next_worker().policy;
+        self.last_generation = worker.generation;
+        self.others.failed = None;
+        let life = Life { worker, revision, grace: policy.grace, ..spare.life };
+        self.others.spare = Some(Spare { life, policy, ..spare });
     }
 
     /// The spare is the current worker now. One that is there retires.
@@ -240,7 +302,9 @@ impl Facts {
         let wait = if failures < 2 { Duration::ZERO } else { wait };
         let next_at = (!gives_up).then_some(now + wait);
         let late_at = now + crate::laws::longest(wait);
-        self.others.failed = Some(FailedSpare { revision, failures, next_at, late_at });
+        let is_shared = matches!(spare.policy.spare, SpareRule::Shared { .. })
+            || self.others.failed.is_some_and(|failed| failed.is_shared);
+        self.others.failed = Some(FailedSpare { revision, failures, next_at, late_at, is_shared });
     }
 
     /// A signal was sent to one of the others.
@@ -271,15 +335,14 @@ impl Facts {
 
     /// True if nothing is under way with its spare.
     pub fn is_spare_quiet(&self) -> bool {
-        let is_ageless = !matches!(
-            self.others.spare.as_ref().map(|spare| spare.policy.spare),
-            Some(SpareRule::Always { max_age: Some(_), .. })
-        );
+        let is_ageless =
+            self.others.spare.as_ref().is_none_or(|spare| max_age(spare.policy.spare).is_none());
         let waits = self.others.spare.as_ref().is_none_or(Spare::waits);
         let is_done = waits && is_ageless && self.others.retiring.is_none();
         is_done
+            && (self.others.spare.is_some() || !self.shares_spares())
             && self.spare_deadline().is_none()
-            && self.others.failed.is_none_or(|failed| failed.next_at.is_none())
+            && self.others.failed.is_none_or(|failed| failed.next_at.is_none() && !failed.is_shared)
     }
 
     /// True if a spare is due and none waits, and the slot has not given up on one.
@@ -290,7 +353,7 @@ impl Facts {
         let SpareDue::One(revision) = self.spare_due(now) else { return false };
         let waits = self.others.spare.as_ref().is_some_and(Spare::waits);
         let gave_up = self.spare_failure(revision).is_some_and(|failed| failed.next_at.is_none());
-        let is_aged = matches!(self.policy.spare, SpareRule::Always { max_age: Some(_), .. });
+        let is_aged = max_age(self.policy.spare).is_some();
         !waits && !gave_up && !is_aged
     }
 
@@ -301,10 +364,21 @@ impl Facts {
 
     /// What has failed is forgotten when no spare is due.
     pub fn settle_spare(&mut self, now: Instant) {
-        let is_due = matches!(self.spare_due(now), SpareDue::One(_));
+        let is_due = matches!(self.spare_due(now), SpareDue::One(_) | SpareDue::May(_));
         if self.others.spare.is_none() && !is_due {
             self.others.failed = None;
         }
+        let is_shared = self.shares_spares();
+        if let Some(failed) = &mut self.others.failed {
+            failed.is_shared |= is_shared;
+        }
+    }
+}
+
+fn max_age(rule: SpareRule) -> Option<Duration> {
+    match rule {
+        SpareRule::Always { max_age, .. } | SpareRule::Shared { max_age, .. } => max_age,
+        SpareRule::Never | SpareRule::ToReplace { .. } => None,
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! Laws of one answer: `spawns.rs`, `signals.rs`, `reports.rs`, and `wishes.rs` for what follows when pm is asked to
 //! stop. Laws of a settled state, when all that follows from an event is done: `settled.rs` for each slot,
-//! `ordering.rs` across slots. Both: `spares.rs`, for the workers beside the current one. Laws of a calm end and of a
-//! stopped run: `ends.rs`.
+//! `ordering.rs` across slots. Both: `spares.rs`, for the workers beside the current one, and `shared_spares.rs`. Laws
+//! of a calm end and of a stopped run: `ends.rs`.
 
 /// Pairs each law with its name.
 macro_rules! laws {
@@ -17,6 +17,7 @@ mod ends;
 mod ordering;
 mod reports;
 mod settled;
+mod shared_spares;
 mod signals;
 mod spares;
 mod spawns;
@@ -82,6 +83,7 @@ pub fn check_answer(answer: &Answer) -> Result<(), Broken> {
     check(spawns::OF_SPAWNS, answer)?;
     check(signals::OF_SIGNALS, answer)?;
     check(spares::OF_ANSWERS, answer)?;
+    check(shared_spares::OF_ANSWERS, answer)?;
     check(reports::OF_REPORTS, answer)?;
     check(wishes::OF_WISHES, answer)
 }
@@ -89,6 +91,7 @@ pub fn check_answer(answer: &Answer) -> Result<(), Broken> {
 pub fn check_settled(settled: &Settled) -> Result<(), Broken> {
     check(settled::OF_SLOTS, settled)?;
     check(spares::OF_SLOTS, settled)?;
+    check(shared_spares::OF_POOLS, settled)?;
     check(ordering::OF_ORDERING, settled)
 }
 
@@ -212,6 +215,15 @@ impl Answer<'_> {
             }
             _ => Ok(()),
         })
+    }
+
+    /// What this worker was known by before, if it was a spare of another slot.
+    fn name_before(&self, worker: WorkerId) -> WorkerId {
+        let moved = self.actions.iter().find_map(|action| match action {
+            Action::Move { from, to, .. } if *to == worker => Some(*from),
+            _ => None,
+        });
+        moved.unwrap_or(worker)
     }
 
     /// True if this is not the current worker of its slot.

@@ -3,7 +3,7 @@
 use pm::supervisor::{Action, Event, Next, Phase, Transition, Wanted, WorkerId};
 
 use super::{Answer, Law, OfAnswer, Verdict, broken, ensure, forbid, is_late, longest};
-use crate::facts::Due;
+use crate::facts::{Due, Facts};
 use crate::life::Life;
 
 pub const OF_REPORTS: &[Law<OfAnswer>] = laws![
@@ -41,7 +41,7 @@ fn the_outcome_is_what_happened(answer: &Answer) -> Verdict {
 /// Every report is about what just happened, and about the worker to which it happened.
 fn every_report_is_true(answer: &Answer) -> Verdict {
     answer.each_report(|report, worker| {
-        if answer.before.other_life(worker).is_some() {
+        if answer.before.other_life(answer.name_before(worker)).is_some() {
             // Of a spare, or of a worker that a spare has replaced: laws of their own.
             return Ok(());
         }
@@ -133,8 +133,12 @@ fn every_signal_to_a_worker_that_is_wanted_up_is_reported(answer: &Answer) -> Ve
 fn what_a_report_announces_happens(answer: &Answer) -> Verdict {
     answer.each_report(|report, worker| {
         let Some(next) = next_of(report) else { return Ok(()) };
-        if answer.before.other_life(worker).is_some() {
-            return ensure(next == Next::Replaced, || format!("{report:?}"));
+        if let Some(life) = answer.before.other_life(worker) {
+            // It served on although the slot had given up on the next one.
+            let facts = answer.before.of(worker.slot);
+            let is_last = life.is_unsignalled() && facts.is_some_and(Facts::has_given_up);
+            let due = if is_last { Next::GiveUp } else { Next::Replaced };
+            return ensure(next == due, || format!("{report:?}"));
         }
         let Some(facts) = answer.after.of(worker.slot) else {
             return broken(format!("{report:?}: there is no such slot"));

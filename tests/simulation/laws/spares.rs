@@ -4,7 +4,9 @@ use pm::supervisor::{
     Action, Event, RetiringPhase, SpareFailure, SparePhase, Transition, WorkerId,
 };
 
-use super::{Answer, Law, OfAnswer, OfState, Settled, Verdict, broken, ensure, forbid, longest};
+use super::{
+    Answer, Law, OfAnswer, OfState, Settled, Told, Verdict, broken, ensure, forbid, longest,
+};
 use crate::facts::{Facts, SpareDue};
 use crate::life::Life;
 use crate::record::{Grant, Record};
@@ -33,7 +35,8 @@ pub const OF_SLOTS: &[Law<OfState>] = laws![
 ];
 
 /// Beside a worker of a slot that is wanted up, which has been ready for long enough or whose turn has come; one at
-/// most, of the revision that is due; and none while pm drains.
+/// most, of the revision that is due; and none while pm drains. Slots that share spares have no more than their pool is
+/// to have.
 fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
     answer.each_action(|action, record| {
         let Action::Prepare { worker, revision } = action else { return Ok(()) };
@@ -42,7 +45,13 @@ fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
         };
         let has_none = facts.others.spare.is_none();
         let is_next = worker.generation == facts.last_generation + 1;
-        let is_due = facts.spare_due(answer.now) == SpareDue::One(revision);
+        let is_due = match facts.spare_due(answer.now) {
+            SpareDue::One(due) => due == revision,
+            SpareDue::May(due) => {
+                due == revision && record.shared_spares(facts.pool) < record.spares_of(facts.pool)
+            }
+            SpareDue::None | SpareDue::Any => false,
+        };
         let holds = is_due && has_none && is_next && !record.is_draining();
         ensure(holds, || format!("{action:?}: {facts:?}"))
     })
@@ -53,6 +62,8 @@ fn no_spare_is_prepared_before_its_backoff_is_over(answer: &Answer) -> Verdict {
         let Action::Prepare { worker, revision } = action else { return Ok(()) };
         let facts = record.of(worker.slot);
         let failure = facts.and_then(|facts| facts.spare_failure(revision));
+        let is_shared = facts.is_some_and(Facts::shares_spares);
+        let failure = failure.filter(|failed| !failed.is_shared && !is_shared);
         let is_over =
             failure.is_none_or(|failed| failed.next_at.is_some_and(|at| at <= answer.now));
         ensure(is_over, || format!("{action:?} after {failure:?}"))
@@ -90,6 +101,12 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
         let is_wanted = facts.wants(spare, answer.now);
         let is_over = answer.is(Event::Tick) && (spare.has_failed || spare.is_too_old(answer.now));
         let is_killed = answer.kills_slot(worker);
+        // By a new plan, or if it was there for the turn of its slot, another slot may be to have one.
+        let is_surplus = facts.shares_spares()
+            && (matches!(answer.told, Told::Plan(_))
+                || answer.is(Event::Withdraw(worker.slot))
+                || answer.after.shared_spares(facts.pool) > answer.after.spares_of(facts.pool));
+        let is_wanted = is_wanted && !is_surplus;
         forbid(life.is_unsignalled() && is_wanted && !is_over && !is_killed, || {
             format!("{worker:?}: {facts:?}")
         })
@@ -151,7 +168,10 @@ fn every_report_of_a_spare_is_true(answer: &Answer) -> Verdict {
             }
             Transition::SpareFailed { how, wait, .. } => {
                 let after = answer.after.of(worker.slot).and_then(|facts| facts.others.failed);
+                // How many of a slot that shares spares have failed in a row is not known here.
+                let is_shared = after.is_some_and(|failed| failed.is_shared);
                 let is_due = match (wait, after) {
+                    _ if is_shared => true,
                     (None, Some(failed)) => failed.next_at.is_none(),
                     (Some(wait), Some(failed)) => failed.next_at.is_some_and(|at| {
                         let due = at - answer.now;
@@ -208,12 +228,14 @@ fn the_phase_of_a_spare_is_the_truth(settled: &Settled) -> Verdict {
         let spare = facts.others.spare.as_ref();
         let holds = match (slot.spare(), spare) {
             (None, None) => true,
-            (Some((_, SparePhase::Backoff { .. })), None) => {
-                facts.others.failed.is_some_and(|failed| failed.next_at.is_some())
-            }
-            (Some((_, SparePhase::GivenUp)), None) => {
-                facts.others.failed.is_some_and(|failed| failed.next_at.is_none())
-            }
+            (Some((_, SparePhase::Backoff { .. })), None) => facts
+                .others
+                .failed
+                .is_some_and(|failed| failed.next_at.is_some() || failed.is_shared),
+            (Some((_, SparePhase::GivenUp)), None) => facts
+                .others
+                .failed
+                .is_some_and(|failed| failed.next_at.is_none() || failed.is_shared),
             (Some((worker, phase)), Some(spare)) if worker == spare.life.worker => {
                 let life = &spare.life;
                 settled.groups.contains(&worker)
@@ -312,7 +334,7 @@ impl Answer<'_> {
     /// carried out; else it is what was known before the first.
     pub(super) fn each_action(&self, law: impl Fn(Action, &Record) -> Verdict) -> Verdict {
         let is_of_spare = |action: &Action| match action {
-            Action::Prepare { .. } | Action::Admit(_) => true,
+            Action::Prepare { .. } | Action::Move { .. } | Action::Admit(_) => true,
             Action::Terminate(worker) | Action::Kill(worker) => self.is_of_other(*worker),
             _ => false,
         };

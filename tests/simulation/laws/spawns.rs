@@ -40,6 +40,8 @@ fn an_event_about_one_slot_leaves_others_alone_unless_they_waited(answer: &Answe
         let facts = answer.before.of(other.slot);
         let has_waited = facts.is_some_and(|facts| match action {
             Action::Spawn { .. } => facts.waits_to_start(),
+            // It has the spares of its pool with others.
+            Action::Move { .. } | Action::Prepare { .. } if facts.shares_spares() => true,
             // Its turn in a roll has come.
             _ if facts.replacement.is_some() && facts.has_spares() => true,
             _ => {
@@ -147,9 +149,14 @@ fn no_worker_is_spawned_before_the_backoff_is_over(answer: &Answer) -> Verdict {
     })
 }
 
+/// A spare that has just taken over may have made them so.
 fn no_worker_starts_before_the_pools_that_it_comes_after_are_ready(answer: &Answer) -> Verdict {
-    answer.each_spawn(|worker, facts| {
-        let unmet = answer.after.unmet(facts.pool);
+    answer.each_action(|action, record| {
+        let Action::Spawn { worker, .. } = action else { return Ok(()) };
+        let Some(facts) = record.of(worker.slot) else {
+            return broken(format!("{worker:?}: there is no such slot"));
+        };
+        let unmet = record.unmet(facts.pool);
         forbid(facts.due == Due::Start && !unmet.is_empty(), || {
             format!("{worker:?} of {:?} is ahead of {unmet:?}", facts.pool)
         })

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pm::supervisor::{Event, Remains, WorkerId};
+use pm::supervisor::{Event, PoolId, Remains, Revision, WorkerId};
 
 use super::Record;
 use crate::facts::Facts;
@@ -35,6 +35,23 @@ impl Record {
             Event::Exited { remains, .. } => facts.lose_other(worker, remains, now),
             Event::Emptied(_) => facts.empty_other(worker),
             _ => {}
+        }
+    }
+
+    /// How many spares the slots of this pool are to share.
+    pub fn spares_of(&self, pool: PoolId) -> usize {
+        let known = self.spares.iter().find(|(known, _)| *known == pool);
+        known.map_or(0, |(_, spares)| *spares)
+    }
+
+    /// How many of them there are.
+    pub fn shared_spares(&self, pool: PoolId) -> usize {
+        self.slots_of(pool).filter(|facts| facts.has_shared_spare()).count()
+    }
+
+    pub(super) fn move_spare(&mut self, from: WorkerId, to: WorkerId, revision: Revision) {
+        if let Some(spare) = self.facts(from).lend_spare() {
+            self.facts(to).borrow_spare(spare, to, revision);
         }
     }
 

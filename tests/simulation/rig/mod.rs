@@ -313,6 +313,7 @@ impl Rig {
                 leader = self.kernel.spawn(worker);
                 self.leaders.extend(leader.map(|pid| (pid, worker)));
             }
+            Action::Move { from, to, .. } => self.rename(from, to),
             Action::Terminate(worker) => self.signal(worker, Signal::Terminate),
             Action::Kill(worker) => self.signal(worker, Signal::Kill),
             Action::Report(_) | Action::ReportStop(_) | Action::Admit(_) => {}
@@ -339,6 +340,14 @@ impl Rig {
         }
         self.on_execd(worker);
         Some(Event::Spawned(worker))
+    }
+
+    /// The processes of one worker are those of another from now on. What is under way about them says so.
+    fn rename(&mut self, from: WorkerId, to: WorkerId) {
+        self.kernel.rename(from, to);
+        let groups = self.leaders.values_mut().chain(self.leaderless.values_mut());
+        let starts = self.starts.iter_mut().map(|(_, _, worker)| worker);
+        groups.chain(starts).filter(|worker| **worker == from).for_each(|worker| *worker = to);
     }
 
     fn signal(&mut self, worker: WorkerId, signal: Signal) {

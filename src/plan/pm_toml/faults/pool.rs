@@ -83,6 +83,12 @@ pub enum PoolFault {
     AddressWithoutListen,
     #[error("a spare waits at the port of its slot, which this pool does not hold")]
     SpareWithoutHoldPort,
+    #[error(
+        "`spare = true` is a spare for each slot, and `spares` are those of all slots together"
+    )]
+    SpareAndSpares,
+    #[error("a spare that may serve any slot {0}")]
+    SharedSpareWith(&'static str),
     #[error("`spare_max_age` has no effect: this pool has no spares")]
     MaxAgeWithoutSpare,
     #[error("`group` without `user`")]
@@ -110,6 +116,7 @@ pub enum CommandForm {
 
 impl Explain for PoolFault {
     fn help(&self) -> Option<String> {
+        let with = |key: &str| format!("set `{key} = true` too, or remove it");
         Some(match self {
             Self::Name(_) => {
                 format!("use letters, digits, `-` and `_`, at most {NAME_BYTES_MAX} of them")
@@ -168,13 +175,12 @@ impl Explain for PoolFault {
             Self::HeldWithoutPorts(_) => {
                 "give it ports, as in `ports = \"8080-8082\"`, or remove it".into()
             }
-            Self::SpareWithoutHoldPort => "set `hold_port = true` too, or remove it".into(),
-            Self::MaxAgeWithoutSpare => "set `spare = true` too, or remove it".into(),
+            Self::SpareWithoutHoldPort => with("hold_port"),
+            Self::SharedSpareWith(_) => "set `spare = true` instead of `spares`".into(),
+            Self::MaxAgeWithoutSpare => with("spare"),
             Self::GroupWithoutUser => "set `user` too".into(),
-            Self::RawWithoutPty | Self::StdinWithoutPty => {
-                "set `pty = true` too, or remove it".into()
-            }
-            Self::ColourWithoutPrefix => "remove one of the two".into(),
+            Self::RawWithoutPty | Self::StdinWithoutPty => with("pty"),
+            Self::ColourWithoutPrefix | Self::SpareAndSpares => "remove one of the two".into(),
             Self::NotRoot(_) => {
                 "start pm as root, or remove `user` and start pm as that user".into()
             }

@@ -4,6 +4,8 @@ use std::io::{Seek, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
 use super::*;
 use crate::plan::Line;
 use crate::reactor::clock::{Moment, WallTime};

@@ -1,0 +1,57 @@
+//! Spares that the slots of a pool share: which slots hold them, and which slot gets one.
+//!
+//! As many slots of the pool as it has spares hold one each, beside their ready workers. When the worker of another
+//! slot is gone, a spare that waits moves there and takes over. That slot holds the next one.
+//!
+//! What a spare is at is in [`super::slot`].
+
+use std::time::Instant;
+
+use super::Supervisor;
+use super::event::Action;
+use super::ids::SlotId;
+use super::phase::News;
+use super::slot::flags::Flag;
+
+impl Supervisor {
+    /// In each pool that shares spares, as many slots hold one as the plan says, as far as there are ready ones.
+    pub(super) fn share_spares(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.take_surplus_spares(now, actions);
+        for pool in Vec::from_iter(self.table.pools(Flag::MayHoldSpare)) {
+            let held = self.table.flagged(Flag::HoldsSpare, pool).count();
+            let missing = self.ordering.spares(pool).saturating_sub(held);
+            let ready = self.table.flagged(Flag::MayHoldSpare, pool);
+            for slot in Vec::from_iter(ready.take(missing)) {
+                self.table.change(slot, |slot| slot.hold_spare(now, actions));
+            }
+        }
+    }
+
+    /// No pool has more spares than the plan says: the slots without one hold none any more, then others.
+    pub(super) fn take_surplus_spares(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        for pool in Vec::from_iter(self.table.pools(Flag::HoldsSpare)) {
+            let mut holders = Vec::from_iter(self.table.flagged(Flag::HoldsSpare, pool));
+            let surplus = holders.len().saturating_sub(self.ordering.spares(pool));
+            holders.sort_by_key(|slot| self.slot(*slot).is_some_and(|slot| slot.spare().is_some()));
+            for slot in holders.into_iter().take(surplus) {
+                self.table.change(slot, |slot| slot.let_spare_go(now, actions));
+            }
+        }
+    }
+
+    /// The worker of this slot is about to be replaced, by what has happened to it: a spare of its pool moves there.
+    pub(super) fn lend_spare(&mut self, to: SlotId, news: News, actions: &mut Vec<Action>) {
+        let Some(pool) =
+            self.slot(to).filter(|slot| slot.needs_spare(news)).map(|slot| slot.pool())
+        else {
+            return;
+        };
+        let may_lend = |slot: &SlotId| self.slot(*slot).is_some_and(|slot| slot.may_lend());
+        let lender = self.table.flagged(Flag::HoldsSpare, pool).find(may_lend);
+        let Some(from) = lender else { return };
+        let mut lent = None;
+        self.table.change(from, |slot| lent = slot.lend_spare());
+        let Some((worker, since)) = lent else { return };
+        self.table.change(to, |slot| slot.borrow_spare(worker, since, actions));
+    }
+}

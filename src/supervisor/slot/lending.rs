@@ -1,0 +1,92 @@
+//! A spare that the slots of a pool share, in one slot of them: whether it holds it, lends it or needs it.
+//!
+//! Which slots do, across the pool, is in [`super::super::sharing`].
+
+use std::time::Instant;
+
+use super::super::event::{Action, Next, Remains};
+use super::super::ids::WorkerId;
+use super::super::phase::{News, Phase, SparePhase, Wanted};
+use super::Slot;
+use super::spare::{Spare, Then};
+
+impl Slot {
+    /// True if it may hold a spare of its pool, or go on holding it: its worker is there, or the next one is to come at
+    /// once.
+    pub(super) fn may_hold_spare(&self) -> bool {
+        let is_filled = match self.phase {
+            Phase::Starting { .. } | Phase::Ready { .. } => true,
+            Phase::Stopping { .. } | Phase::Killing { .. } => true,
+            Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp => false,
+        };
+        let is_well = is_filled && self.failures == 0;
+        is_well && self.wanted == Wanted::Up && self.next_target().policy.spare.is_shared()
+    }
+
+    /// From now on it holds a spare of its pool.
+    pub(in super::super) fn hold_spare(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.holds_spare = true;
+        self.settle_others(now, actions);
+    }
+
+    /// It holds none any more.
+    pub(in super::super) fn let_spare_go(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.holds_spare = false;
+        self.settle_others(now, actions);
+    }
+
+    /// True if a worker follows the current one by what has happened to that, and no spare of its own can.
+    pub(in super::super) fn needs_spare(&self, news: News) -> bool {
+        let has_one = self.spare.as_ref().is_some_and(|spare| spare.phase.has_worker());
+        if has_one || !self.may_hold_spare() {
+            return false;
+        }
+        match (self.phase, news) {
+            (Phase::Ready { .. }, News::Exited { exit, remains: Remains::Nothing }) => {
+                self.roll.is_due() || self.policy.restart.follows(exit)
+            }
+            (
+                Phase::Stopping { .. } | Phase::Killing { .. },
+                News::Exited { remains: Remains::Nothing, .. } | News::Emptied,
+            ) => self.next() == Next::Spawn,
+            (Phase::Ready { .. }, _) => false,
+            (Phase::Stopping { .. } | Phase::Killing { .. }, _) => false,
+            // It may not hold one either.
+            (Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp, _) => false,
+            // Its start has failed, and not because it was slow.
+            (Phase::Starting { .. }, _) => false,
+        }
+    }
+
+    /// True if its spare waits and may go to another slot.
+    pub(in super::super) fn may_lend(&self) -> bool {
+        let waits = |spare: &Spare| matches!(spare.phase, SparePhase::Waiting { .. });
+        self.roll.turn().is_none() && self.usable_spare().is_some_and(waits)
+    }
+
+    /// Gives its spare away, and holds none any more. Returns since when the spare waits.
+    pub(in super::super) fn lend_spare(&mut self) -> Option<(WorkerId, Instant)> {
+        let spare = self.take_waiting_spare()?;
+        self.holds_spare = false;
+        let worker = WorkerId { slot: self.id, generation: spare.generation };
+        let SparePhase::Waiting { since, .. } = spare.phase else { return None };
+        Some((worker, since))
+    }
+
+    /// Takes the spare of another slot, which waits since then, and holds the next one.
+    pub(in super::super) fn borrow_spare(
+        &mut self,
+        from: WorkerId,
+        since: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let (target, generation) = (self.next_target(), self.number_worker());
+        let until = target.policy.spare.max_age().map(|age| since + age);
+        let phase = SparePhase::Waiting { since, until };
+        let then = Then::Nothing;
+        self.spare = Some(Box::new(Spare { generation, target, phase, failures: 0, then }));
+        self.holds_spare = true;
+        let to = WorkerId { slot: self.id, generation };
+        actions.push(Action::Move { from, to, revision: target.revision });
+    }
+}

@@ -1,0 +1,152 @@
+//! Spares that the slots of a pool share: each port stays open, whichever worker is gone.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use serde_json::json;
+
+use super::clients::{Clients, get};
+use super::{Run, run};
+use crate::support::processes::{children_of, is_alive, send};
+use crate::support::waiting::eventually;
+
+const SLOTS: usize = 3;
+
+/// Three servers that need half a second to start, with one spare. Each answers with its generation, its slot and its
+/// own port by its socket.
+fn servers(more: &str) -> Run {
+    const SERVER: &str = "
+import os, socket, time
+time.sleep(0.5)
+listening = socket.socket()
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listening.bind(('127.0.0.1', int(os.environ['PORT'])))
+listening.listen()
+print('serves', listening.getsockname()[1], flush=True)
+while True:
+    client, _ = listening.accept()
+    try:
+        client.recv(1000)
+        client.sendall(b'%d' % listening.getsockname()[1])
+    except OSError:
+        pass
+    client.close()
+";
+    let text = format!(
+        "[pool.POOL]\ncommand = ['python3', '-c', '''{SERVER}''']\nHELD\nspares = 1\n{more}"
+    );
+    run(SLOTS, &text)
+}
+
+fn address(run: &Run, n: usize) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, run.pm.ports[n - 1]).into()
+}
+
+/// The spare that waits, and the number of the slot that holds it.
+fn wait_spare(run: &Run) -> (usize, Pid) {
+    eventually("a spare that waits", || {
+        let waiting: Vec<_> =
+            spares(run).into_iter().filter(|(_, phase, _)| phase == "waiting").collect();
+        waiting.first().map(|(n, _, pid)| (*n, *pid))
+    })
+}
+
+/// Each spare: the number of its slot, its phase and its pid.
+fn spares(run: &Run) -> Vec<(usize, String, Pid)> {
+    let of_slot = |n| {
+        let slot = run.api.slot(&run.pm.slot(n));
+        let spare = &slot["spare"];
+        let pid = Pid::from_raw(i32::try_from(spare["pid"].as_i64()?).unwrap());
+        Some((n, spare["phase"].as_str()?.to_owned(), pid))
+    };
+    (1..=SLOTS).filter_map(of_slot).collect()
+}
+
+/// Waits until this process is the ready worker of the slot.
+fn wait_worker(run: &Run, n: usize, pid: Pid) {
+    eventually("the spare is the worker now", || {
+        let slot = run.api.slot(&run.pm.slot(n));
+        (slot["phase"] == "ready" && slot["worker"]["pid"] == pid.as_raw()).then_some(())
+    });
+}
+
+#[test]
+fn one_spare_takes_over_in_whichever_slot_loses_its_worker() {
+    let run = servers("");
+    run.pm.wait_all_ready(SLOTS);
+    wait_spare(&run);
+    let clients: Vec<_> = (1..=SLOTS).map(|n| Clients::of(address(&run, n))).collect();
+    for n in [3, 1, 2, 2, 3] {
+        let (_, spare) = wait_spare(&run);
+        assert_eq!(spares(&run).len(), 1, "one for all slots");
+        let slot = run.api.slot(&run.pm.slot(n));
+        let worker = Pid::from_raw(slot["worker"]["pid"].as_i64().unwrap() as i32);
+        send(Signal::SIGKILL, worker);
+        wait_worker(&run, n, spare);
+        assert_eq!(get(address(&run, n)).unwrap(), run.pm.ports[n - 1].to_string());
+        let slot = run.api.slot(&run.pm.slot(n));
+        assert_eq!(slot["port"], run.pm.ports[n - 1]);
+        assert_eq!(slot["failed_starts"], 0, "{slot}");
+    }
+    for (n, clients) in clients.into_iter().enumerate() {
+        clients.end(&format!("slot {}", n + 1), 5);
+    }
+    // What it writes is its new slot's.
+    let line = format!("{} | serves {}", run.pm.slot(2), run.pm.ports[1]);
+    eventually("the lines of the three servers of a slot", || {
+        (run.pm.prints.all().iter().filter(|said| said.contains(&line)).count() == 3).then_some(())
+    });
+    run.pm.stop();
+}
+
+/// What a worker leaves behind that was a spare of another slot is known by the tag that it was started with: it lives
+/// as long as the worker.
+#[test]
+fn an_orphan_of_a_spare_that_has_moved_is_its_workers() {
+    let command = "sh -c 'setsid sleep 1000 & wait' & exec WORKER listen {port} stay";
+    let text = format!("[pool.POOL]\ncommand = \"{command}\"\nHELD\nspares = 1\n");
+    let run = run(SLOTS, &text);
+    run.pm.wait_all_ready(SLOTS);
+    let (holder, spare) = wait_spare(&run);
+    let n = if holder == SLOTS { 1 } else { SLOTS };
+    let slot = run.api.slot(&run.pm.slot(n));
+    send(Signal::SIGKILL, Pid::from_raw(slot["worker"]["pid"].as_i64().unwrap() as i32));
+    wait_worker(&run, n, spare);
+    let child = |of| eventually("a child", || children_of(of).first().copied());
+    let shell = child(spare);
+    let orphan = child(shell);
+    send(Signal::SIGKILL, shell);
+    eventually("pm has it", || (!children_of(spare).contains(&shell)).then_some(()));
+    // With each death pm looks whose its new children are.
+    let third = (1..=SLOTS).find(|other| *other != n && *other != holder).unwrap();
+    for generation in 1..4 {
+        send(Signal::SIGKILL, run.pm.wait_ready(third, generation));
+    }
+    assert!(is_alive(orphan));
+    send(Signal::SIGKILL, spare);
+    eventually("the orphan is gone", || (!is_alive(orphan)).then_some(()));
+    run.pm.stop();
+}
+
+/// A roll needs spares of the slots' own; the one of the pool is replaced too.
+#[test]
+fn a_pool_that_shares_a_spare_rolls_and_loses_no_connection() {
+    let run = servers("env = { ROUND = '1' }\n");
+    run.pm.wait_all_ready(SLOTS);
+    let (_, first) = wait_spare(&run);
+    let clients: Vec<_> = (1..=SLOTS).map(|n| Clients::of(address(&run, n))).collect();
+    for n in 1..=SLOTS {
+        assert_eq!(run.api.command("restart", &[&run.pm.slot(n)]).outcome(), "done");
+    }
+    let edited = std::fs::read_to_string(run.folder.path().join("pm.toml")).unwrap();
+    std::fs::write(run.folder.path().join("pm.toml"), edited.replace("'1'", "'2'")).unwrap();
+    assert_eq!(run.api.post("/v1/reload", &json!({})).outcome(), "done");
+    eventually("the spare of the first plan is gone", || (!is_alive(first)).then_some(()));
+    wait_spare(&run);
+    for (n, clients) in clients.into_iter().enumerate() {
+        // These servers do not finish what they have accepted.
+        clients.end(&format!("slot {}", n + 1), 4);
+    }
+    run.pm.stop();
+}
