@@ -156,7 +156,7 @@ fuzz:
 	PM_PROOF=1 cargo test --release --locked --test fuzz -- --nocapture
 
 # Each is a program of its own: `cargo bench --bench storm`. See docs/performance.md.
-BENCHES := respawn storm start idle memory crash_loop reload logs scale
+BENCHES := respawn storm start idle memory crash_loop reload logs page scale
 BENCH_RESULTS := $${CARGO_TARGET_DIR:-target}/bench
 
 .PHONY: bench

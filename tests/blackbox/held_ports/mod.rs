@@ -36,18 +36,12 @@ struct Run {
 fn run(ports: usize, text: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join(".pm.sock");
-    let text = text.replace("HELD", &format!("ports = [{}]\nhold_port = true", ports_of(ports)));
+    let text = text.replace("HELD", "ports = PORT1\nhold_port = true");
     let pool = Pool::of_file(folder.path(), "pm.toml", ports, &text);
     let pm = pool.with("PM_SOCKET", socket.to_str().unwrap()).start();
     // The socket is made before.
     pm.says.wait_for("keeping");
     Run { folder, pm, api: Api::at(&socket) }
-}
-
-/// The ports of a pool with so many slots.
-fn ports_of(count: usize) -> String {
-    let ports: Vec<_> = (1..=count).map(|n| format!("PORT{n}")).collect();
-    ports.join(", ")
 }
 
 /// Fixture workers that do this, on one held port.

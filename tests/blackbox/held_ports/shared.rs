@@ -13,6 +13,9 @@ use crate::support::waiting::eventually;
 
 const SLOTS: usize = 3;
 
+/// The keys of a pool with a port for each slot, and one spare.
+const POOLED: &str = "ports = [PORT1, PORT2, PORT3]\nhold_port = true\nspares = 1\n";
+
 /// Three servers that need half a second to start, with one spare. Each answers with its generation, its slot and its
 /// own port by its socket.
 fn servers(more: &str) -> Run {
@@ -33,9 +36,7 @@ while True:
         pass
     client.close()
 ";
-    let text = format!(
-        "[pool.POOL]\ncommand = ['python3', '-c', '''{SERVER}''']\nHELD\nspares = 1\n{more}"
-    );
+    let text = format!("[pool.POOL]\ncommand = ['python3', '-c', '''{SERVER}''']\n{POOLED}{more}");
     run(SLOTS, &text)
 }
 
@@ -105,7 +106,7 @@ fn one_spare_takes_over_in_whichever_slot_loses_its_worker() {
 #[test]
 fn an_orphan_of_a_spare_that_has_moved_is_its_workers() {
     let command = "sh -c 'setsid sleep 1000 & wait' & exec WORKER listen {port} stay";
-    let text = format!("[pool.POOL]\ncommand = \"{command}\"\nHELD\nspares = 1\n");
+    let text = format!("[pool.POOL]\ncommand = \"{command}\"\n{POOLED}");
     let run = run(SLOTS, &text);
     run.pm.wait_all_ready(SLOTS);
     let (holder, spare) = wait_spare(&run);
