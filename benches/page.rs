@@ -58,9 +58,9 @@ fn add_respawn(report: &mut Report, programs: &Programs, events: &ProcEvents) ->
     for p in [50, 99] {
         let [without, watched] = sides.each_ref().map(|side| percentile(&side.respawns, p));
         let name = format!("respawn, p{p}");
-        report.add(Figure::new(&name, "pm", without, "us").of_size(SIZE));
-        let figure = Figure::new(&name, "pm with a page", watched, "us").of_size(SIZE);
-        let figure = figure.beside(without, "pm");
+        report.add(Figure::new(&name, "pm without a page", without, "us").of_size(SIZE));
+        let figure = Figure::new(&name, "pm", watched, "us").of_size(SIZE);
+        let figure = figure.beside(without, "pm without a page");
         let is_goal = p == 50;
         report.add(if is_goal { figure.goal(What::Ratio, Bound::AtMost, 1.1) } else { figure });
     }
@@ -81,7 +81,7 @@ fn add_share(
     let used = side.keeper.usage() - before;
     side.stop(events)?;
     let share = 100.0 * used.cpu_seconds() / seconds;
-    let figure = Figure::new("share of a core", "pm with a page", share, "%").of_size(size);
+    let figure = Figure::new("share of a core", "pm", share, "%").of_size(size);
     report.add(figure.goal(What::Value, Bound::Below, limit));
     Ok(())
 }
