@@ -266,6 +266,17 @@ pub fn command() -> clap::Command {
     })
 }
 
+/// What is wrong with the options of a command, with the usage of that command.
+pub fn wrong_use_of(name: &str, kind: ErrorKind, words: String) -> clap::Error {
+    let mut pm = command();
+    // Only then a subcommand knows that it is one of pm.
+    pm.build();
+    match pm.find_subcommand_mut(name) {
+        Some(command) => command.error(kind, words),
+        None => pm.error(kind, words),
+    }
+}
+
 /// Reads a command line.
 ///
 /// # Errors

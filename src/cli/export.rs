@@ -83,7 +83,7 @@ fn wrong_options(args: &ExportArgs) -> Option<clap::Error> {
     let command = format!("pm export {}", engine.written());
     if contents.image.is_none() && engine.needs_image() {
         let words = format!("`{command}` needs the image of its containers: `--image IMAGE`");
-        return Some(args::command().error(ErrorKind::MissingRequiredArgument, words));
+        return Some(args::wrong_use_of("export", ErrorKind::MissingRequiredArgument, words));
     }
     let options = [
         ("--image", contents.image.is_some(), engine.needs_image()),
@@ -94,7 +94,7 @@ fn wrong_options(args: &ExportArgs) -> Option<clap::Error> {
     ];
     let (option, ..) = options.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used)?;
     let words = format!("`{command}` has no use for `{option}`; leave it out");
-    Some(args::command().error(ErrorKind::ArgumentConflict, words))
+    Some(args::wrong_use_of("export", ErrorKind::ArgumentConflict, words))
 }
 
 /// All files in one text.

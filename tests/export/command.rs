@@ -101,6 +101,8 @@ fn an_engine_of_containers_needs_an_image() {
     assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""));
     let expected = "`pm export compose` needs the image of its containers: `--image IMAGE`";
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    let usage = "\nUsage: pm export [OPTIONS] <ENGINE> [POOL]...\n";
+    assert!(refused.stderr.contains(usage), "{}", refused.stderr);
     let said =
         export(folder.path(), &["compose", "--image", "app:1", "--with-pm", "--dir", "/app"]);
     assert!(

@@ -1,9 +1,11 @@
 //! `pm export`: a plan with every key, as files of each engine. What is printed is compared with `snapshots/`, and the
 //! engines' own tools read the files.
 //!
-//! [`command`] is about the command itself: files, pools, refusals; [`tools`] starts the tools.
+//! [`command`] is about the command itself: files, pools, refusals; [`tools`] starts the tools; in [`engines`] systemd
+//! runs what is exported.
 
 mod command;
+mod engines;
 #[path = "../support/mod.rs"]
 mod support;
 mod tools;
