@@ -51,10 +51,9 @@ impl Slot {
             ) => self.next() == Next::Spawn,
             (Phase::Ready { .. }, _) => false,
             (Phase::Stopping { .. } | Phase::Killing { .. }, _) => false,
-            // It may not hold one either.
-            (Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp, _) => false,
-            // Its start has failed, and not because it was slow.
+            // What fails at its start would use up the spares of the others.
             (Phase::Starting { .. }, _) => false,
+            (Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp, _) => false,
         }
     }
 
