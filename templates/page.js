@@ -4,10 +4,11 @@
 
 (() => {
   const LINES_MAX = 2000;
+  const LINES_FIRST = 200;
   const LINE_CHARACTERS_MAX = 16000;
   const SAMPLES_MAX = 60;
   const DEATHS_MAX = 5;
-  const RETRY_MS = 2000;
+  const RETRY_MS = 1000;
   const SAID_EVERY_MS = 1000;
   const NOTHING = "–";
   const SHAPES = { ready: "●", starting: "◐", stopping: "◐", killing: "◐", backoff: "○", given_up: "✕", idle: "◌" };
@@ -86,7 +87,7 @@
 
   // What a terminal would take for colours and moves (ECMA-48), and what no screen shows.
   // deno-lint-ignore no-control-regex
-  const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|.|$)|[\x00-\x08\x0a-\x1f\x7f-\x9f]/gu;
+  const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b.|$)|[ -/]+[0-~]|.|$)|[\x00-\x08\x0a-\x1f\x7f-\x9f]/gsu;
   const plain = (text) => {
     const line = text.replace(ESCAPES, "");
     return line.length > LINE_CHARACTERS_MAX ? `${line.slice(0, LINE_CHARACTERS_MAX)}…` : line;
@@ -228,9 +229,11 @@
     startedAt = Date.parse(status.pm.started_at);
     if (String(startedAt) !== run) {
       run = String(startedAt);
+      for (const slot of slots.values()) Object.assign(slot, { sample: null, cpu: [], memory: [], status: null });
+      // Its lines are numbered from 1 again, and this stream leaves out those before the last one of the other run.
       lastLine = 0;
       clearLog();
-      for (const slot of slots.values()) Object.assign(slot, { sample: null, cpu: [], memory: [], status: null });
+      connect();
     }
     const there = new Set(status.slots.map((slot) => slot.slot));
     for (const [name, slot] of slots) {
@@ -487,26 +490,30 @@
     retry = null;
   };
 
+  // The pool or slot of the lines may be gone, as in another run; or too many read already.
+  const afterRefusal = async () => {
+    const answer = log && await fetch(`/v1/status?slots=${encodeURIComponent(log)}`).catch(() => null);
+    // Meanwhile the tab may be hidden, or other lines asked for.
+    if (source || document.hidden) return;
+    if (answer && answer.status === 404) selectLog("");
+    else connect();
+  };
+
   const connect = () => {
     disconnect();
     if (document.hidden) return;
-    const lines = lastLine ? `&after=${lastLine}` : "";
-    const own = new EventSource(`/v1/stream?stats=1&logs=${encodeURIComponent(log || "all")}&lines=200${lines}`);
+    // What came meanwhile is there again, as far as it is shown.
+    const lines = lastLine ? `&lines=${LINES_MAX}&after=${lastLine}` : `&lines=${LINES_FIRST}`;
+    const own = new EventSource(`/v1/stream?stats=1&logs=${encodeURIComponent(log || "all")}${lines}`);
     source = own;
     own.onopen = () => writeLive("live", "live");
     own.onerror = () => {
       if (source !== own) return;
-      writeLive("lost", "pm does not answer; trying again");
-      // A browser tries again by itself after a break, and not after a refusal.
-      if (own.readyState !== EventSource.CLOSED) return;
+      // A browser would ask for the lines of the beginning again, and not at all after a refusal.
+      const isRefused = own.readyState === EventSource.CLOSED;
+      writeLive("lost", isRefused ? "pm refuses this for now; trying again" : "pm does not answer; trying again");
       disconnect();
-      retry = setTimeout(() => {
-        // The slot may be gone, or this may be another run.
-        log = slots.has(log) || byId("sources").querySelector(`:scope > a[data-log="${CSS.escape(log)}"]`) ? log : "";
-        lastLine = 0;
-        clearLog();
-        connect();
-      }, RETRY_MS);
+      retry = setTimeout(isRefused ? afterRefusal : connect, RETRY_MS);
     };
     const on = (name, act) => own.addEventListener(name, (event) => source === own && act(JSON.parse(event.data)));
     on("status", onStatus);

@@ -82,6 +82,36 @@ const scenarios = {
     return faults;
   },
 
+  // The next run has other pools: those lines are gone that were selected, and all of the new ones are there.
+  async other(browser) {
+    const { page, faults } = await open(browser, `${url}?log=${value}`);
+    await live(page);
+    await page.waitForSelector("#log .line");
+    console.log("restart");
+    await page.waitForFunction((old) => {
+      const names = [...document.querySelectorAll("#slots tr")].map((row) => row.dataset.slot);
+      return names.length === 1 && !names[0].startsWith(`${old}.`) && document.querySelector("#live").dataset.state === "live";
+    }, value);
+    assert.equal(new URL(page.url()).search, "");
+    await page.waitForFunction(() => document.querySelectorAll("#log .line").length === 9);
+    assert.deepEqual(await page.locator("#sources > a").allTextContents(), ["all", "other"]);
+    return faults.filter((fault) => !fault.startsWith(`request: ${new URL(url).origin}/`));
+  },
+
+  // A terminal would show a title, a link and a set of characters as nothing.
+  async sequences(browser) {
+    const { page, faults } = await open(browser, url);
+    const shown = ["link", "after"];
+    const lines = () => page.locator("#log .line span").allTextContents();
+    assert.deepEqual(await lines(), shown, "in the page itself");
+    await live(page);
+    await page.evaluate(() => document.querySelector("#log").replaceChildren());
+    process.kill(Number(await page.locator(".pid").first().textContent()), "SIGKILL");
+    await page.waitForFunction(() => document.querySelectorAll("#log .line").length === 3);
+    assert.deepEqual((await lines()).slice(1), shown, "in the stream");
+    return faults;
+  },
+
   // axe-core finds nothing, in both schemes, wide and narrow, with the deaths open.
   async access(browser) {
     const faults = [];

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::cli::args::ColourArgs;
 use crate::cli::colour;
+use crate::plan::text::sequence::sequence;
 use crate::sys::pty;
 
 /// Whether a text has colours.
@@ -128,39 +129,6 @@ pub fn tame(line: &str, paint: Paint) -> String {
         text.push_str("\u{1b}[0m");
     }
     text
-}
-
-/// Takes a control sequence (ECMA-48) whose ESC is taken already; gives it back if it sets colours.
-pub fn sequence(rest: &mut std::str::Chars<'_>) -> Option<String> {
-    match rest.next()? {
-        '[' => {
-            let mut style = String::from("\u{1b}[");
-            let mut is_plain = true;
-            for c in rest.by_ref() {
-                style.push(c);
-                if ('\u{40}'..='\u{7e}').contains(&c) {
-                    return (c == 'm' && is_plain).then_some(style);
-                }
-                // Any other parameter sets or asks something else, and a control character acts on its own.
-                is_plain &= matches!(c, '0'..='9' | ';' | ':');
-            }
-            None
-        }
-        // A string, as a title or a link: up to BEL or ESC \.
-        ']' | 'P' | 'X' | '^' | '_' => {
-            while let Some(c) = rest.next() {
-                if c == '\u{7}' {
-                    break;
-                }
-                if c == '\u{1b}' {
-                    rest.next();
-                    break;
-                }
-            }
-            None
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

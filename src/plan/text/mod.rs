@@ -3,7 +3,7 @@
 //! [`lines`] and [`placeholders`] take text apart; [`duration`], [`size`], [`ports`] and [`signal`] read one value;
 //! [`suggest`] finds the name that was probably meant. [`explain`] is how a kind of fault is put into words,
 //! [`diagnostics`] how a reader reports it at its place; [`phrase`] words lists, counts and ports, for all floors;
-//! [`printable`] makes a quoted text harmless.
+//! [`printable`] makes a quoted text harmless, [`sequence`] finds what acts on a terminal.
 
 pub mod diagnostics;
 pub(crate) mod duration;
@@ -13,6 +13,7 @@ pub mod phrase;
 pub mod placeholders;
 pub(crate) mod ports;
 pub mod printable;
+pub mod sequence;
 pub(crate) mod signal;
 pub(crate) mod size;
 pub(crate) mod suggest;

@@ -109,6 +109,52 @@ fn the_page_is_used_with_keys_and_heard() {
 }
 
 #[test]
+fn a_page_whose_pool_is_gone_after_a_restart_shows_the_lines_of_all() {
+    if is_skipped() {
+        return;
+    }
+    let text = |pool: &str| {
+        let command = "'for n in 1 2 3 4 5 6 7 8 9; do echo $n; done; exec sleep 1000'";
+        format!("[pool.{pool}]\nready = {{ after = '0s' }}\ncommand = {command}\n")
+    };
+    let served = serve_file(&text("POOL"), &[]);
+    served.pm.wait_slot_ready(".1", 1);
+    let name = served.pm.name.clone();
+    let mut browser = check("other", &served, &name);
+    let mut lines = BufReader::new(browser.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert_eq!(line, "restart\n");
+    let Served { pm, folder, at, .. } = served;
+    pm.stop();
+    let text = text("other");
+    let pool = Pool::of_file(folder.path(), "pm.toml", 0, &text).option("--http", &at.to_string());
+    let again = start(folder, pool);
+    passes(browser);
+    again.pm.stop();
+}
+
+#[test]
+fn a_title_a_link_and_a_set_of_characters_are_not_shown() {
+    if is_skipped() {
+        return;
+    }
+    let served = serve_file(
+        r"[pool.POOL]
+ready = { after = '0s' }
+command = '''
+printf '\033]0;title\007\033]8;;http://a/\033\\link\033]8;;\033\\\n\033(B\033[mafter\n'
+exec sleep 1000'''
+",
+        &[],
+    );
+    served.pm.wait_slot_ready(".1", 1);
+    served.pm.prints.wait_for("after");
+    passes(check("sequences", &served, ""));
+    served.pm.stop();
+}
+
+#[test]
 fn after_a_restart_of_pm_the_page_goes_on_by_itself() {
     if is_skipped() {
         return;

@@ -8,8 +8,9 @@ use ratatui::buffer::CellWidth;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Span;
 
-use super::super::print::{Paint, sequence};
+use super::super::print::Paint;
 use crate::plan::text::printable::has_effect;
+use crate::plan::text::sequence::sequence;
 
 /// The columns from one tab stop to the next.
 const TAB: usize = 8;

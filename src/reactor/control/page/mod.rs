@@ -5,10 +5,10 @@
 mod words;
 
 use askama::Template;
-use memchr::memmem;
 
 use super::super::output::{Line, LineKind, Ring};
 use super::http::{Reply, Status};
+use crate::plan::text::sequence::sequence;
 use crate::supervisor::SlotId;
 use crate::wire::{Phase, SlotDetail, SlotStatus, Status as RunStatus};
 
@@ -184,28 +184,21 @@ fn plain(line: &[u8]) -> String {
     let line = &line[..line.len().min(LINE_BYTES_MAX)];
     let text = String::from_utf8_lossy(line);
     let mut plain = String::with_capacity(text.len());
-    let mut rest = &*text;
-    while let Some(at) = memmem::find(rest.as_bytes(), b"\x1b") {
-        plain.push_str(&rest[..at]);
-        rest = after_escape(&rest[at + 1..]);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => drop(sequence(&mut rest)),
+            '\t' => plain.push(c),
+            c if c.is_control() => {}
+            c => plain.push(c),
+        }
     }
-    plain.push_str(rest);
-    plain.retain(|c| c == '\t' || !c.is_control());
     if cut {
+        // Half a character.
+        plain.truncate(plain.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
         plain.push('…');
     }
     plain
-}
-
-/// What follows an escape sequence (ECMA-48): `[`, parameters and a letter, or one character.
-fn after_escape(text: &str) -> &str {
-    let Some(parameters) = text.strip_prefix('[') else {
-        let mut chars = text.chars();
-        chars.next();
-        return chars.as_str();
-    };
-    let end = parameters.find(|c: char| ('@'..='~').contains(&c));
-    end.map_or("", |end| &parameters[end + 1..])
 }
 
 #[cfg(test)]

@@ -134,10 +134,12 @@ fn what_a_worker_says_is_text() {
 
 #[test]
 fn a_line_is_shown_without_what_would_move_a_cursor() {
-    assert_eq!(plain(b"\x1b[1;31mred\x1b[0m \x1b]0;t\x07 a\tb\x00\r"), "red 0;t a\tb");
+    assert_eq!(plain(b"\x1b[1;31mred\x1b[0m \x1b]0;t\x07 a\tb\x00\r"), "red  a\tb");
+    assert_eq!(plain(b"\x1b]8;;http://a/\x1b\\link\x1b]8;;\x1b\\ \x1b(B\x1b[mx"), "link x");
     assert_eq!(plain(b"\xff\x1b"), "\u{fffd}");
     assert_eq!(plain(b"a\x1b[12"), "a");
     let long = plain(&[b'x'; LINE_BYTES_MAX + 1]);
+    assert!(plain("ü".repeat(LINE_BYTES_MAX).as_bytes()[1..].as_ref()).ends_with("ü…"));
     assert!(long.ends_with("x…") && long.len() == LINE_BYTES_MAX + "…".len());
 }
 
