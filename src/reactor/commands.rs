@@ -57,7 +57,7 @@ impl Reactor {
                 let slots = self.resolve(&call.slots)?;
                 let names = slots.iter().filter_map(|slot| self.slots.identity(*slot));
                 let names = names.map(|facts| facts.name.to_owned()).collect();
-                Ok(Answer::Stream(Stream::new(&call, names)))
+                Ok(Answer::Stream(Stream::new(&call, names, self.control.facts.run())))
             }
             Call::Logs(call) => {
                 let slots = self.resolve(&call.slots)?;
@@ -131,7 +131,7 @@ impl Reactor {
         Ok(Answer::Reply(json(&detail)))
     }
 
-    fn live(&self, LiveCall { stats, logs }: LiveCall) -> Result<Answer, Box<Problem>> {
+    fn live(&self, LiveCall { stats, logs, after }: LiveCall) -> Result<Answer, Box<Problem>> {
         let logs = match logs {
             None => None,
             Some(call) => {
@@ -139,7 +139,7 @@ impl Reactor {
                 Some(Logs::new(call, slots, self.output.ring()))
             }
         };
-        let live = Live::new(logs);
+        let live = Live::new(logs, after.and_then(|last| last.of_run(self.control.facts.run())));
         Ok(Answer::Live(if stats { live.with_stats() } else { live }))
     }
 

@@ -165,11 +165,16 @@ impl Reactor {
                 && client.connection.output().is_empty()
                 && client.connection.awaiting() == Awaiting::Stream
             {
-                logs.fill(ring, &mut client.connection);
+                let more = logs.fill(ring, &mut client.connection);
+                // The rest of a long search is not waited for.
+                let is_left = more == More::Yes && logs.has_pattern();
                 if logs.has_all(ring) {
                     client.connection.end_stream();
                 }
                 client.write();
+                if is_left {
+                    break;
+                }
             }
         }
     }

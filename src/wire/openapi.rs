@@ -89,7 +89,7 @@ impl Paths {
             ("after", "only lines with a greater number"),
             ("since", "only lines from this time on (RFC 3339)"),
             ("until", "only lines up to this time (RFC 3339)"),
-            ("grep", "only lines that match this regular expression"),
+            ("grep", "only lines that match this regular expression in their first 16 KiB"),
             ("generation", "only lines of this worker of a slot"),
             FOLLOW,
             ("files", "1: begin with a LogStart: where the older lines are; JSON lines only"),

@@ -1,14 +1,17 @@
 //! From a request to what it asks for. Nothing is looked up here: names of slots are still words.
 
+mod last_event;
 mod query;
 
+pub use self::last_event::LastEvent;
 pub use self::query::seconds;
 
 use std::time::Duration;
 
 use regex_lite::Regex;
 
-use self::query::{body, flag, format, moment, number, words};
+use self::last_event::last_event;
+use self::query::{body, flag, format, moment, number, pattern, words};
 use super::super::clock::WallTime;
 use super::http::{Method, Request};
 use super::metrics::Dialect;
@@ -59,6 +62,8 @@ pub struct LiveCall {
     pub stats: bool,
     /// With these lines.
     pub logs: Option<LogsCall>,
+    /// With what pm has said since this event.
+    pub after: Option<LastEvent>,
 }
 
 /// Whose terminal a client asks for.
@@ -73,8 +78,8 @@ pub struct AttachCall {
 /// Which events a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsCall {
-    /// Only those after the event of this number. `None`: all that are kept.
-    pub after: Option<u64>,
+    /// Only those after this event. `None`: all that are kept.
+    pub after: Option<LastEvent>,
     pub slots: Vec<String>,
     pub follow: bool,
     pub format: Format,
@@ -289,12 +294,9 @@ fn attach(request: &Request) -> Result<AttachCall, Refused> {
 }
 
 fn events(request: &Request) -> Result<EventsCall, Box<Problem>> {
-    let last_id = request.headers.get("last-event-id").and_then(|id| id.rsplit('-').next());
-    let after = match last_id {
-        Some(id) => Some(id.parse().ok().ok_or_else(|| {
-            problems::bad_request(format!("`{id}` is not the number of an event"))
-        })?),
-        None => number(request, "after")?,
+    let after = match last_event(request)? {
+        Some(last) => Some(last),
+        None => number(request, "after")?.map(LastEvent::numbered),
     };
     let format = match format(request) {
         Format::ServerSent => Format::ServerSent,
@@ -313,7 +315,6 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         Some("all") => None,
         _ => number(request, "lines")?,
     };
-    let grep = request.query("grep").map(Regex::new).transpose();
     let (files, format) = (flag(request, "files")?, format(request));
     if files && format != Format::Lines {
         return Err(problems::bad_request("`files` is for those that accept application/x-ndjson"));
@@ -324,7 +325,7 @@ fn logs(request: &Request) -> Result<LogsCall, Box<Problem>> {
         after: number(request, "after")?,
         since: moment(request, "since")?,
         until: moment(request, "until")?,
-        grep: grep.map_err(|error| problems::bad_request(format!("`grep`: {error}")))?,
+        grep: pattern(request, "grep")?,
         generation: number(request, "generation")?,
         follow: flag(request, "follow")?,
         files,
@@ -348,7 +349,7 @@ fn live(request: &Request) -> Result<LiveCall, Box<Problem>> {
             format: Format::Part,
         }),
     };
-    Ok(LiveCall { stats: flag(request, "stats")?, logs })
+    Ok(LiveCall { stats: flag(request, "stats")?, logs, after: last_event(request)? })
 }
 
 /// A query that names one thing; nothing if it is empty.

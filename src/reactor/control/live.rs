@@ -23,6 +23,8 @@ use crate::wire::{EventKind, SlotStatus};
 pub struct Live {
     /// The number of the last event that it has.
     cursor: u64,
+    /// The last one that its client had before it connected again.
+    after: Option<u64>,
     /// Which slots it knows; `None` before the first status.
     known: Option<u64>,
     /// The number of the last round of samples that it has; `None` if it wants none.
@@ -51,9 +53,10 @@ const TEXT_BYTES: usize = 64 * 1024;
 const RETRY: &str = "retry: 1000\n\n";
 
 impl Live {
-    /// With these lines, or with none.
-    pub fn new(logs: Option<Logs>) -> Self {
-        Self { cursor: 0, known: None, round: None, logs, rest: Rest::default(), is_over: false }
+    /// With these lines, or with none. `after` is the number of the last event that the client has.
+    pub fn new(logs: Option<Logs>, after: Option<u64>) -> Self {
+        let rest = Rest::default();
+        Self { cursor: 0, after, known: None, round: None, logs, rest, is_over: false }
     }
 
     /// With what the workers use, too.
@@ -114,6 +117,12 @@ impl Live {
     fn tell_all(&mut self, source: &Source<'_>) {
         let supervisor = source.view.supervisor;
         self.cursor = source.events.last();
+        // What pm has said meanwhile follows, unless it is forgotten.
+        if let Some(after) = self.after.take()
+            && let After::Event(_) = source.events.after(after)
+        {
+            self.cursor = after;
+        }
         self.known = Some(known(source.view));
         let status = source.view.run(source.facts, self.cursor, supervisor.ids(), |_| None);
         let data = serde_json::to_string(&status).unwrap_or_default();

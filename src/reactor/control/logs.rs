@@ -1,11 +1,15 @@
 //! The lines of workers for one client: a place in the ring of lines, and no queue.
 
+mod search;
+
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
 use jiff::Timestamp;
 use regex_lite::Regex;
 
+use self::search::Search;
 use super::super::clock::WallTime;
 use super::super::output::{Line, LineKind, Ring};
 use super::call::{Format, LogsCall};
@@ -26,6 +30,8 @@ pub struct Logs {
     missed: u64,
     /// Text that had no room yet.
     rest: Rest,
+    /// Where it begins is not known yet.
+    search: Option<Search>,
 }
 
 /// Which lines are meant.
@@ -41,6 +47,12 @@ struct Filter {
 
 /// Lines that are looked at for one client in one wakeup.
 const LOOKED_AT_MAX: usize = 4096;
+
+/// The same in bytes, where lines are matched with a pattern: about a millisecond, and an exit waits for that.
+const MATCHED_BYTES_MAX: usize = 8 * 1024;
+
+/// How much of a line is matched with a pattern. The time of that grows with the pattern, too, which has a limit.
+const MATCHED_OF_LINE_MAX: usize = 16 * 1024;
 
 /// Whether more lines may follow at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +79,11 @@ impl Logs {
             format: call.format,
             missed: 0,
             rest: Rest::default(),
+            search: None,
         };
-        if let Some(count) = call.lines {
+        if logs.filter.grep.is_some() {
+            logs.search = call.lines.map(|count| Search::new(logs.cursor, Some(count)));
+        } else if let Some(count) = call.lines {
             let filter = &logs.filter;
             let lines =
                 ring.lines(logs.cursor.saturating_add(1), |worker| filter.has(worker)).rev();
@@ -81,12 +96,21 @@ impl Logs {
     /// First of all the client is told where the older lines are.
     #[must_use]
     pub fn behind(mut self, files: Vec<LogFile>, ring: &Ring) -> Self {
+        if self.filter.grep.is_some() {
+            let search = self.search.take().unwrap_or_else(|| Search::new(self.cursor, None));
+            self.search = Some(search.behind(files));
+            return self;
+        }
         let filter = &self.filter;
         let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
         let kept = lines.filter(|line| filter.is_meant(line)).count() as u64;
-        *self.rest.text() =
-            serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n";
+        *self.rest.text() = beginning(kept, files);
         self
+    }
+
+    /// True if lines are matched with a pattern, which may take long.
+    pub fn has_pattern(&self) -> bool {
+        self.filter.grep.is_some()
     }
 
     /// True if it goes on with what is new.
@@ -118,6 +142,17 @@ impl Logs {
         if !self.rest.give(connection) {
             return More::No;
         }
+        if let Some(mut search) = self.search.take() {
+            if search.go_on(&self.filter, ring) == More::Yes {
+                self.search = Some(search);
+                return More::Yes;
+            }
+            self.cursor = search.cursor();
+            *self.rest.text() = search.beginning().unwrap_or_default();
+            if !self.rest.give(connection) {
+                return More::No;
+            }
+        }
         let lost = ring.lost_after(self.cursor);
         if lost > 0 {
             self.cursor += lost;
@@ -129,12 +164,13 @@ impl Logs {
         }
         let filter = Rc::clone(&self.filter);
         let lines = ring.lines(self.cursor.saturating_add(1), |worker| filter.has(worker));
-        for (looked_at, line) in lines.enumerate() {
+        let mut budget = Budget::default();
+        for line in lines {
             if filter.is_late(&line) {
                 connection.end_stream();
                 return More::No;
             }
-            if looked_at == LOOKED_AT_MAX {
+            if !budget.has_room_for(&line, &filter) {
                 self.cursor = line.n - 1;
                 return More::Yes;
             }
@@ -155,7 +191,7 @@ impl Logs {
 
     /// True if the client was given all that there is.
     pub fn has_all(&self, ring: &Ring) -> bool {
-        self.rest.is_empty() && self.cursor >= ring.last()
+        self.search.is_none() && self.rest.is_empty() && self.cursor >= ring.last()
     }
 
     /// How many lines were gone since this was asked last.
@@ -215,7 +251,7 @@ impl Filter {
     fn is_meant(&self, line: &Line<'_>) -> bool {
         self.since.is_none_or(|since| line.at >= since)
             && self.until.is_none_or(|until| line.at <= until)
-            && self.grep.as_ref().is_none_or(|grep| grep.is_match(&text(line)))
+            && self.grep.as_ref().is_none_or(|grep| grep.is_match(&start_of(line)))
     }
 
     /// No line from this one on is meant.
@@ -224,8 +260,39 @@ impl Filter {
     }
 }
 
+/// What may be looked at in one wakeup.
+#[derive(Debug, Default)]
+struct Budget {
+    lines: usize,
+    matched_bytes: usize,
+}
+
+impl Budget {
+    /// Takes the line into account, unless it has to wait for the next wakeup.
+    fn has_room_for(&mut self, line: &Line<'_>, filter: &Filter) -> bool {
+        if self.lines == LOOKED_AT_MAX || self.matched_bytes >= MATCHED_BYTES_MAX {
+            return false;
+        }
+        self.lines += 1;
+        if filter.grep.is_some() {
+            self.matched_bytes += line.bytes.len().min(MATCHED_OF_LINE_MAX);
+        }
+        true
+    }
+}
+
+/// What a client is told before the lines.
+fn beginning(kept: u64, files: Vec<LogFile>) -> String {
+    serde_json::to_string(&LogStart { kept, files }).unwrap_or_default() + "\n"
+}
+
 fn text(line: &Line<'_>) -> String {
     String::from_utf8_lossy(line.bytes).into_owned()
+}
+
+/// What is matched with a pattern.
+fn start_of<'a>(line: &Line<'a>) -> Cow<'a, str> {
+    String::from_utf8_lossy(&line.bytes[..line.bytes.len().min(MATCHED_OF_LINE_MAX)])
 }
 
 fn time(at: WallTime) -> Time {

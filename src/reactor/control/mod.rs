@@ -196,7 +196,7 @@ impl Control {
             self.access = access;
             return Ok(PageChange::None);
         }
-        let listening = Listening::page(PageSocket::open(http.address)?, registrar)?;
+        let listening = self.listen_for_page(http.address, registrar)?;
         let address = listening.address();
         if let Some(old) = self.page.replace(listening) {
             old.close(registrar);
@@ -206,6 +206,35 @@ impl Control {
         self.page_asked = Some(http.address);
         self.facts.page = address;
         Ok(address.map_or(PageChange::None, PageChange::Opened))
+    }
+
+    fn listen_for_page(
+        &mut self,
+        address: SocketAddr,
+        registrar: &mut Registrar<'_>,
+    ) -> Result<Listening, PageSocketError> {
+        let error = match PageSocket::open(address) {
+            Ok(socket) => return Listening::page(socket, registrar),
+            Err(error) => error,
+        };
+        // Its own socket may be in the way, as that of 127.0.0.1 is to one of all addresses.
+        let is_own =
+            |old: &Listening| old.address().is_some_and(|old| old.port() == address.port());
+        let Some(own) = self.page.take_if(|old| is_own(old)) else { return Err(error) };
+        let before = own.address();
+        own.close(registrar);
+        let opened =
+            PageSocket::open(address).and_then(|socket| Listening::page(socket, registrar));
+        if opened.is_err()
+            && let Some(before) = before
+            && let Ok(socket) = PageSocket::open(before)
+        {
+            self.page = Listening::page(socket, registrar).ok();
+        }
+        if opened.is_ok() {
+            self.close_page_clients(registrar);
+        }
+        opened
     }
 
     fn close_page_clients(&mut self, registrar: &mut Registrar<'_>) {

@@ -15,6 +15,8 @@ pub struct Stream {
     cursor: u64,
     /// The names of the slots that it is about; empty for all.
     slots: Vec<String>,
+    /// When this run began, in milliseconds.
+    run: i64,
     follow: bool,
     format: Format,
     /// The event that the client is given.
@@ -23,9 +25,11 @@ pub struct Stream {
 
 impl Stream {
     /// `slots` are the names of those that the client has selected; empty for all.
-    pub fn new(call: &EventsCall, slots: Vec<String>) -> Self {
+    pub fn new(call: &EventsCall, slots: Vec<String>, run: i64) -> Self {
         let EventsCall { after, follow, format, .. } = *call;
-        Self { cursor: after.unwrap_or(0), slots, follow, format, rest: Rest::default() }
+        // One of an earlier run comes before all of this one.
+        let cursor = after.and_then(|last| last.of_run(run)).unwrap_or(0);
+        Self { cursor, slots, run, follow, format, rest: Rest::default() }
     }
 
     /// True if it goes on with what is new.
@@ -90,7 +94,8 @@ impl Stream {
                 let mut text = String::new();
                 let name = event.kind.name();
                 // Text in JSON has no line feed.
-                let _ = write!(text, "id: {}\nevent: {name}\ndata: {data}\n\n", event.seq);
+                let (run, seq) = (self.run, event.seq);
+                let _ = write!(text, "id: {run}-{seq}\nevent: {name}\ndata: {data}\n\n");
                 text
             }
         }

@@ -104,6 +104,31 @@ fn a_reload_opens_moves_and_closes_the_page() {
     served.pm.stop();
 }
 
+#[test]
+fn a_page_moves_to_an_address_that_its_own_socket_is_in_the_way_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "0123456789abcdef").unwrap();
+    let file = tempfile::tempdir().unwrap();
+    let pool = Pool::of_file(file.path(), "pm.toml", 0, &format!("http = '127.0.0.1:0'\n{TEXT}"));
+    let served = start(folder, pool.option("--http-token-file", token.to_str().unwrap()));
+    let port = served.at.port();
+    let pm = &served.pm;
+    pm.wait_slot_ready(".1", 1);
+    let all = format!("http = '0.0.0.0:{port}'\n{TEXT}");
+    pm.reload(&all);
+    eventually("the page has moved", || {
+        (pm.says.with("the page is at http://").len() == 2).then_some(())
+    });
+    let own = "Authorization: Bearer 0123456789abcdef\n";
+    assert_eq!(status(&served.get("/", own)), 200);
+    // Where it cannot be after all, it stays.
+    pm.reload(&format!("http = '192.0.2.1:{port}'\n{TEXT}"));
+    pm.says.wait_for("browsers cannot reach the page: 192.0.2.1:");
+    assert_eq!(status(&served.get("/", own)), 200);
+    served.pm.stop();
+}
+
 fn open(served: &Served, browser: Option<&str>, path: &str) -> Output {
     let mut command = Command::new(pm_binary());
     command.args(["open", "--socket"]).arg(served.api.socket()).env("PATH", path);

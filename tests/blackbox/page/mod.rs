@@ -68,9 +68,15 @@ impl Served {
 
     /// The lines of a stream, as they come.
     pub fn follow(&self, path: &str) -> impl Iterator<Item = String> + use<> {
+        self.follow_with(path, "")
+    }
+
+    /// The same with more headers.
+    pub fn follow_with(&self, path: &str, headers: &str) -> impl Iterator<Item = String> + use<> {
         let mut stream = connect(self.at);
         // An HTTP/1.0 client gets no chunks.
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.at);
+        let headers = headers.replace('\n', "\r\n");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n{headers}\r\n", self.at);
         stream.write_all(request.as_bytes()).unwrap();
         BufReader::new(stream).lines().map_while(Result::ok)
     }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use regex_lite::{Regex, RegexBuilder};
 use serde::de::DeserializeOwned;
 
 use super::Format;
@@ -33,6 +34,16 @@ pub fn moment(request: &Request, name: &str) -> Result<Option<WallTime>, Box<Pro
         problems::bad_request(detail)
     };
     millis.ok_or_else(wrong).map(Some)
+}
+
+/// What a pattern takes in memory at most: some 250 characters. The time for a line is this times its length.
+const PATTERN_BYTES_MAX: usize = 8 * 1024;
+
+/// A pattern for lines.
+pub fn pattern(request: &Request, name: &str) -> Result<Option<Regex>, Box<Problem>> {
+    let Some(text) = request.query(name) else { return Ok(None) };
+    let built = RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
+    built.map(Some).map_err(|error| problems::bad_request(format!("`{name}`: {error}")))
 }
 
 pub fn flag(request: &Request, name: &str) -> Result<bool, Box<Problem>> {

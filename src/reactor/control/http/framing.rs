@@ -39,6 +39,10 @@ impl HeadSearch {
     /// If the bytes so far cannot become a head. Where the reads were cut makes no difference.
     pub fn find(&mut self, bytes: &[u8]) -> Result<Found, Refusal> {
         let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+        // The hello of TLS has no line end, and its client would wait for the deadline.
+        if bytes.first().is_some_and(|byte| byte.is_ascii_control() && !b"\r\n".contains(byte)) {
+            return Err(Refusal::RequestLine);
+        }
         loop {
             #[cfg(test)]
             super::tests::note_looked(bytes.len() - self.looked);
@@ -113,6 +117,7 @@ mod tests {
         assert_eq!(find(b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest"), Ok(Found::Head(24)));
         assert_eq!(find(b"GET / HTTP/1.1\r\nA: b\r\n\r"), Ok(Found::Nothing));
         assert_eq!(find(b""), Ok(Found::Nothing));
+        assert_eq!(find(b"\x16"), Err(Refusal::RequestLine), "the hello of TLS");
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn a_wrong_request_line_is_refused() {
 fn what_is_not_utf_8_is_refused_where_it_is_read() {
     assert_refused(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Syntax(Error::Token));
     assert_refused(b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", Refusal::Host);
-    assert_refused(b"\x16\x03\x01\x02\0\x01\0\x01\n", Refusal::LineEnd);
+    assert_refused(b"\x16\x03\x01\x02\0\x01\0\x01", Refusal::RequestLine);
 }
 
 #[test]
