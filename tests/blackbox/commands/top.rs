@@ -183,6 +183,37 @@ fn when_pm_ends_it_waits_for_the_next_one_and_goes_on() {
 }
 
 #[test]
+fn a_pm_that_is_suspended_is_waited_for_and_the_wait_can_be_left() {
+    let run = started(0, TEXT);
+    run.pm.wait_ready(2, 1);
+    let terminal = Terminal::of(&run, 80, 24);
+    let reactor = run.pm.reactor();
+    send(Signal::SIGSTOP, reactor);
+    for leave in ["q", "C-c"] {
+        terminal.run(&format!("clear; {} top; echo sta''tus $?", pm_binary().display()));
+        terminal.screen.wait_for(&["no pm", "pm does not answer; perhaps it is suspended"]);
+        let asked = Instant::now();
+        terminal.screen.press(leave);
+        terminal.screen.wait_for(&["status 0"]);
+        // pm's answer would be waited for 10 s.
+        assert!(asked.elapsed() < Duration::from_secs(5), "{leave}: {:?}", asked.elapsed());
+    }
+    // When it goes on, so does what waits for it.
+    let other = Terminal::of(&run, 80, 24);
+    other.run(&format!("clear; {} top web.9; echo sta''tus $?", pm_binary().display()));
+    terminal.run(&format!("clear; {} top", pm_binary().display()));
+    other.screen.wait_for(&["no pm"]);
+    terminal.screen.wait_for(&["no pm"]);
+    send(Signal::SIGCONT, reactor);
+    other.screen.wait_for(&["there is no ", "status 2"]);
+    terminal.screen.wait_for(&["PHASE", &run.pm.slot(1), "live"]);
+    assert!(!terminal.screen.visible().contains("another pm"));
+    terminal.type_keys("q");
+    terminal.screen.wait_for(&["pm goes on"]);
+    run.pm.stop();
+}
+
+#[test]
 fn keys_and_typed_commands_are_those_of_pm() {
     let run = started(0, TEXT);
     run.pm.wait_ready(2, 1);
@@ -321,5 +352,7 @@ fn without_a_terminal_a_pm_or_a_slot_it_says_so() {
     terminal.run(&format!("{} monit web.9; echo sta''tus $?", pm_binary().display()));
     terminal.screen.wait_for(&["there is no ", "status 2"]);
     assert_eq!(terminal.screen.variable("alternate_on"), "0");
+    terminal.run(&format!("clear; TERM=dumb {} top; echo sta''tus $?", pm_binary().display()));
+    terminal.screen.wait_for(&["TERM=dumb is none", "status 2"]);
     run.pm.stop();
 }

@@ -70,18 +70,27 @@ pub enum News {
 }
 
 impl Link {
-    /// Connects, and asks how pm is. Waits for the answer.
+    /// Asks how pm is. A pm that is suspended does not answer: so the answer is not waited for here.
+    ///
+    /// # Errors
+    /// If there is no pm.
+    pub fn ask_for(session: &Session, slots: &[String]) -> Result<Exchange, ClientError> {
+        session.begin(&with_slots(Request::get("/v1/status"), slots))
+    }
+
+    /// Connects to a pm that has begun to answer.
     ///
     /// `after` is the number of the last line that is known; `None`: of none.
     ///
     /// # Errors
-    /// If there is no pm, or no such slot.
+    /// If pm has ended, or has no such slot.
     pub fn open(
         session: &Session,
         slots: &[String],
+        asked: Exchange,
         after: impl FnOnce(&Status) -> Option<u64>,
     ) -> Result<(Self, Status), Failure> {
-        let (status, _) = session.status(slots)?;
+        let status: Status = understood(&asked.answer()?)?;
         let events = session.events_after(status.seq)?;
         let lines = session.lines(&lines_request(slots, after(&status)))?;
         let has_visible_workers = usage::is_visible(&events, &status.pm);

@@ -23,7 +23,7 @@ use super::screen::{self, Screen};
 use super::state::{self, Effect, Look, State, Tone};
 use super::title;
 use super::usage::Sampler;
-use crate::client::ClientError;
+use crate::client::{ClientError, Exchange};
 use crate::sys::own_terminal::{Told, Watch, end_by};
 
 /// From one frame to the next.
@@ -38,6 +38,9 @@ const DETAIL: Duration = Duration::from_millis(100);
 const TOTALS: Duration = Duration::from_secs(2);
 /// Lines that come in small pieces are read together.
 const LINES: Duration = Duration::from_millis(5);
+/// A pm that is not suspended answers sooner.
+const AT_ONCE: Duration = Duration::from_millis(500);
+const SILENT: &str = "pm does not answer; perhaps it is suspended";
 const SECOND: Duration = Duration::from_secs(1);
 /// The counts are shown from this width on, and asked for if there are not more slots.
 const COLUMNS_FOR_TOTALS: u16 = 140;
@@ -49,19 +52,32 @@ const READ_BYTES: usize = 4096;
 /// # Errors
 /// If there is no pm, no such slot, or no terminal.
 pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> Result<(), Failure> {
-    let (link, status) = Link::open(session, slots, |_| None)?;
+    let asked = Link::ask_for(session, slots)?;
+    let answers = answers_within(&asked, AT_ONCE);
+    let (opening, opened) = if answers {
+        (None, Some(Link::open(session, slots, asked, |_| None)?))
+    } else {
+        (Some(asked), None)
+    };
     // From here on a signal does not end the command before its terminal is given back.
     let watch = Watch::begin().map_err(set_up)?;
     let screen = Screen::take().map_err(set_up)?;
     let (columns, rows) = screen::size();
     let mut state = State::new(look, columns, rows, Zoned::now());
-    state.title = title(status.pm.plan.as_deref(), socket);
-    state.take_status(status);
+    let link = opened.map(|(link, status)| {
+        state.title = title(status.pm.plan.as_deref(), socket);
+        state.take_status(status);
+        link
+    });
+    if link.is_none() {
+        state.link = state::Link::Gone(SILENT.into());
+    }
     let mut live = Live {
         session,
         socket,
         slots,
-        link: Some(link),
+        link,
+        opening,
         appears: None,
         watch,
         screen,
@@ -89,6 +105,7 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
         Left::Signal(signal) => end_by(signal).map_err(set_up)?,
         // A terminal that is gone reads nothing.
         Left::Unread => return Ok(()),
+        Left::Failed(failure) => return Err(failure),
     }
     match (&state.link, &state.pm) {
         (state::Link::Live, Some(pm)) => stderr_line(&format!("pm goes on (pid {})", pm.pid)),
@@ -96,6 +113,13 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
         (state::Link::Live, None) => {}
     }
     Ok(())
+}
+
+/// Whether pm begins to answer within this time.
+fn answers_within(asked: &Exchange, time: Duration) -> bool {
+    let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+    // What is wrong is found when it is read.
+    poll(&mut [PollFd::new(asked.as_fd(), PollFlags::POLLIN)], timeout) != Ok(0)
 }
 
 fn set_up(source: std::io::Error) -> Failure {
@@ -107,6 +131,8 @@ struct Live<'a> {
     socket: &'a Path,
     slots: &'a [String],
     link: Option<Link>,
+    /// What a pm was asked that has not begun to answer, while there is no link.
+    opening: Option<Exchange>,
     /// Tells of files that are made in the folder of the socket, while there is no pm.
     appears: Option<Inotify>,
     watch: Watch,
@@ -135,6 +161,8 @@ enum Left {
     Signal(i32),
     /// The terminal is gone.
     Unread,
+    /// pm has refused the first question.
+    Failed(Failure),
 }
 
 /// What can be read.
@@ -143,6 +171,8 @@ enum Ready {
     Signals,
     Keyboard,
     Folder,
+    /// The answer of a pm that was looked for.
+    Opening,
     Pm(Source),
 }
 
@@ -172,6 +202,7 @@ impl Live<'_> {
                         self.look_for_pm();
                         None
                     }
+                    Ready::Opening => self.open(),
                     Ready::Pm(source) => {
                         if self.replaced == replaced {
                             self.read_pm(source);
@@ -193,6 +224,7 @@ impl Live<'_> {
         let mut sources =
             vec![(Ready::Signals, self.watch.as_fd()), (Ready::Keyboard, stdin.as_fd())];
         sources.extend(self.appears.iter().map(|folder| (Ready::Folder, folder.as_fd())));
+        sources.extend(self.opening.iter().map(|asked| (Ready::Opening, asked.as_fd())));
         let reads_lines = is_over(self.next_lines);
         let of_pm = self.link.iter().flat_map(Link::sources);
         let of_pm = of_pm.filter(|(source, _)| *source != Source::Lines || reads_lines);
@@ -229,6 +261,7 @@ impl Live<'_> {
         match &self.link {
             Some(link) if link.has_visible_workers => self.sampler.tick(&mut self.state),
             Some(_) => {}
+            None if self.opening.is_some() => self.state.link = state::Link::Gone(SILENT.into()),
             None => self.look_for_pm(),
         }
     }

@@ -44,6 +44,12 @@ pub fn top(args: &TopArgs) -> Result<u8, Failure> {
             "`pm top` needs a terminal; `pm status` prints the slots once".into(),
         ));
     }
+    if std::env::var_os("TERM").is_some_and(|name| name == "dumb") {
+        return Err(Failure::Usage(
+            "`pm top` needs a terminal that moves its cursor, and TERM=dumb is none; `pm status` prints the slots once"
+                .into(),
+        ));
+    }
     let look = Look {
         glyphs: if args.ascii || !has_unicode() { Glyphs::Ascii } else { Glyphs::Unicode },
         colours: match Paint::of(args.colour) {

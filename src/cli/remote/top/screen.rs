@@ -30,9 +30,22 @@ const FRAME_BYTES: usize = 64 << 10;
 
 /// The screen of the command. Its drop, also that of a panic, gives the terminal back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Taken>>>,
     raw: RawTerminal,
     mouse: Mouse,
+}
+
+/// The other screen. What is left of a frame when it is left, as after a panic, is not for the first one.
+struct Taken(Stdout);
+
+impl Write for Taken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if IS_TAKEN.load(Ordering::Relaxed) { self.0.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 impl Screen {
@@ -44,7 +57,7 @@ impl Screen {
         let (columns, rows) = size();
         let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
         // A frame is written at once, so that no half of it is seen.
-        let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+        let out = BufWriter::with_capacity(FRAME_BYTES, Taken(stdout()));
         let backend = CrosstermBackend::new(out);
         let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
         let raw = RawTerminal::of(stdin().as_fd())?;
@@ -181,7 +194,53 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use nix::pty::openpty;
+    use nix::sys::termios::tcgetattr;
+
     use super::*;
+
+    /// In the process with this variable, the test panics on the screen that is its terminal.
+    const PANICS: &str = "PM_TEST_PANICS";
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_is_told_on_its_first_screen() {
+        if std::env::var_os(PANICS).is_some() {
+            let _screen = Screen::take().unwrap();
+            panic!("the command has a fault");
+        }
+        let pair = openpty(None, None).unwrap();
+        let line = File::from(pair.slave);
+        let before = tcgetattr(&line).unwrap();
+        let name = "cli::remote::top::screen::tests::a_panic_gives_the_terminal_back_and_is_told_on_its_first_screen";
+        let end = || Stdio::from(line.try_clone().unwrap());
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "--nocapture", name]).env(PANICS, "1").env("RUST_BACKTRACE", "0");
+        let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        drop(command);
+        let reader = std::thread::spawn(move || {
+            let (mut terminal, mut shown) = (File::from(pair.master), Vec::new());
+            // EIO: no process has the terminal any more.
+            let _ = terminal.read_to_end(&mut shown);
+            String::from_utf8_lossy(&shown).into_owned()
+        });
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(tcgetattr(&line).unwrap(), before);
+        drop(line);
+        let shown = reader.join().unwrap();
+        let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text:?}: {shown:?}"));
+        let taken = at("\x1b[?1049h");
+        let left = at("\x1b[?1049l");
+        let told = at("the command has a fault");
+        assert!(taken < left && left < told, "{shown:?}");
+        assert!(at("\x1b[?2004l") < told && at("\x1b[?25h") < told, "{shown:?}");
+        assert_eq!(shown.matches("\x1b[?1049l").count(), 1, "{shown:?}");
+        let after = &shown[left..];
+        assert!(!after.contains("\x1b[1;1H"), "a frame is on the first screen: {after:?}");
+    }
 
     #[test]
     fn a_text_for_the_clipboard_is_base64() {

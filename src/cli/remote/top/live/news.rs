@@ -5,11 +5,12 @@ use std::path::Path;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::super::super::deadline::Deadline;
+use super::super::super::failure::Failure;
 use super::super::link::{Asked, Link, News, Source};
 use super::super::state::{self, State, Tone};
 use super::super::title;
 use super::{
-    AFTER_REFUSAL, COLUMNS_FOR_TOTALS, DETAIL, LINES, Live, SLOTS_FOR_TOTALS, STATUS, TOTALS,
+    AFTER_REFUSAL, COLUMNS_FOR_TOTALS, DETAIL, LINES, Left, Live, SLOTS_FOR_TOTALS, STATUS, TOTALS,
     is_over,
 };
 use crate::wire::{EventKind, PmStatus, Status};
@@ -93,24 +94,39 @@ impl Live<'_> {
         self.look_for_pm();
     }
 
-    /// Goes on with the pm that listens now, if there is one.
+    /// Asks the pm that listens now, if there is one.
     pub(super) fn look_for_pm(&mut self) {
-        if self.link.is_some() {
+        if self.link.is_some() || self.opening.is_some() {
             return;
         }
         if let Some(folder) = &self.appears {
             // Which file it was, the connection shows.
             while folder.read_events().is_ok() {}
         }
+        self.opening = Link::ask_for(self.session, self.slots).ok();
+    }
+
+    /// Goes on with the pm that has begun to answer.
+    pub(super) fn open(&mut self) -> Option<Left> {
+        let asked = self.opening.take()?;
         let before = self.state.pm.clone();
         let last = self.state.log.rows.last_number();
         let is_same = |pm: &PmStatus| {
             before.as_ref().is_some_and(|old| (old.pid, old.started_at) == (pm.pid, pm.started_at))
         };
         let after = |status: &Status| is_same(&status.pm).then_some(last);
-        let Ok((link, status)) = Link::open(self.session, self.slots, after) else { return };
+        let (link, status) = match Link::open(self.session, self.slots, asked, after) {
+            Ok(opened) => opened,
+            Err(failure @ Failure::Problem(_)) if before.is_none() => {
+                return Some(Left::Failed(failure));
+            }
+            // It is looked for again in the next second.
+            Err(_) => return None,
+        };
         if !is_same(&status.pm) {
-            self.state.begin_again(&format!("another pm runs now (pid {})", status.pm.pid));
+            if before.is_some() {
+                self.state.begin_again(&format!("another pm runs now (pid {})", status.pm.pid));
+            }
             self.state.title = title(status.pm.plan.as_deref(), self.socket);
         }
         self.link = Some(link);
@@ -119,6 +135,7 @@ impl Live<'_> {
         self.state.take_status(status);
         self.is_changed = true;
         self.begin();
+        None
     }
 
     /// True if the deaths that are to be shown are not asked for yet.

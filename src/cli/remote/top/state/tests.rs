@@ -84,6 +84,18 @@ fn what_is_scrolled_to_stays_whatever_comes() {
 }
 
 #[test]
+fn no_row_stays_empty_above_a_held_log_where_there_are_older_lines() {
+    let mut state = state(&["web.1"]);
+    write(&mut state, 1..=100);
+    press(&mut state, "f");
+    assert_ne!(state.log.view(), View::Follow);
+    assert_eq!(in_view(&state), ["line 83", "line 100"]);
+    state.resize(state.columns, state.rows + 10);
+    state.settle();
+    assert_eq!(in_view(&state), ["line 73", "line 100"]);
+}
+
+#[test]
 fn lines_that_are_dropped_take_the_view_with_them() {
     let mut state = state(&["web.1"]);
     write(&mut state, 1..=100);
