@@ -61,7 +61,7 @@ help:
 	@echo "make recording         a session of pm as an SVG that plays by itself; needs tmux"
 	@echo "make package           a static binary, a .deb and an image, in target/dist: docs/packages.md"
 	@echo "make growing           what more workers and machines are worth: the figures and plots of docs/growing.md"
-	@echo "make pictures          docs/pictures: the page of the lab, light and dark; Chromium, and ports 8080-8082"
+	@echo "make pictures          docs/pictures: the page of the lab, and pm top; Chromium, tmux, and ports 8080-8082"
 	@echo "make check-speed       fails if pm's own code needs more instructions than the baseline says; needs valgrind"
 	@echo "make deno              fetch Deno into .deno if there is no recent one"
 	@echo "make clean             remove what was compiled; scripts/remove_deno.sh removes Deno"
@@ -206,7 +206,7 @@ growing: deno-at-hand
 plots: deno-at-hand
 	deno run --allow-read --allow-write scripts/plots.ts "$(BENCH_RESULTS)" docs/plots
 
-# Of a browser that looks at the lab for a minute.
+# Of a browser and a terminal that look at the lab for a minute.
 .PHONY: pictures
 pictures: build deno-at-hand
 	npm ci --prefix tests/page --no-audit --no-fund --ignore-scripts

@@ -137,8 +137,13 @@ function cells(line: string): Cell[] {
       }
       continue;
     }
-    for (const code of (sequence[1] ?? "").split(";").map(Number)) {
-      if (code === 0) {
+    const codes = (sequence[1] ?? "").split(";").map(Number);
+    for (let code = codes.shift(); code !== undefined; code = codes.shift()) {
+      if (code === 38 && codes[0] === 5) {
+        // One of 256 colours; the first 16 have a place here.
+        const [, number] = codes.splice(0, 2);
+        style = { ...style, colour: [...COLOURS, ...BRIGHT][number ?? 0] ?? null };
+      } else if (code === 0) {
         style = { colour: null, isBold: false, isDim: false };
       } else if (code === 1) {
         style = { ...style, isBold: true };
