@@ -234,13 +234,13 @@ impl Supervisor {
     }
 
     fn inform(&mut self, worker: WorkerId, news: News, now: Instant, actions: &mut Vec<Action>) {
-        let is_of_slot = self.slot(worker.slot).and_then(|slot| slot.seat(worker));
-        if let Some(seat) = is_of_slot {
-            if seat == Seat::Current {
-                self.lend_spare(worker.slot, news, actions);
-            }
-            self.table.change(worker.slot, |slot| slot.step_at(seat, news, now, actions));
+        let Some(slot) = self.slot(worker.slot) else { return };
+        let Some(seat) = slot.seat(worker) else { return };
+        if seat == Seat::Current && slot.needs_spare(news) {
+            let (to, pool) = (slot.id(), slot.pool());
+            self.lend_spare(pool, to, actions);
         }
+        self.table.change(worker.slot, |slot| slot.step_at(seat, news, now, actions));
     }
 
     fn step(&mut self, slot: SlotId, input: Input, now: Instant, actions: &mut Vec<Action>) {

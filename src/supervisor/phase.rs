@@ -277,11 +277,15 @@ impl Roll {
         self.target().is_some_and(|target| target.revision == revision)
     }
 
-    pub fn is_due(self) -> bool {
-        self.target().is_some()
+    pub fn is_due(&self) -> bool {
+        matches!(self, Self::Due(_) | Self::Turn(_) | Self::DoneAndDue(_))
     }
 
-    pub fn is_done(self) -> bool {
+    pub fn has_turn(&self) -> bool {
+        matches!(self, Self::Turn(_))
+    }
+
+    pub fn is_done(&self) -> bool {
         matches!(self, Self::Done | Self::DoneAndDue(_))
     }
 

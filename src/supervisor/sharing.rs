@@ -9,8 +9,7 @@ use std::time::Instant;
 
 use super::Supervisor;
 use super::event::Action;
-use super::ids::SlotId;
-use super::phase::News;
+use super::ids::{PoolId, SlotId};
 use super::slot::flags::Flag;
 
 impl Supervisor {
@@ -39,13 +38,8 @@ impl Supervisor {
         }
     }
 
-    /// The worker of this slot is about to be replaced, by what has happened to it: a spare of its pool moves there.
-    pub(super) fn lend_spare(&mut self, to: SlotId, news: News, actions: &mut Vec<Action>) {
-        let Some(pool) =
-            self.slot(to).filter(|slot| slot.needs_spare(news)).map(|slot| slot.pool())
-        else {
-            return;
-        };
+    /// The worker of a slot of this pool is about to be replaced, by what has happened to it: a spare moves there.
+    pub(super) fn lend_spare(&mut self, pool: PoolId, to: SlotId, actions: &mut Vec<Action>) {
         let may_lend = |slot: &SlotId| self.slot(*slot).is_some_and(|slot| slot.may_lend());
         let lender = self.table.flagged(Flag::HoldsSpare, pool).find(may_lend);
         let Some(from) = lender else { return };

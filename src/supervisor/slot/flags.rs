@@ -72,7 +72,7 @@ impl Slot {
         let is_starting = matches!(self.phase, Phase::Starting { .. });
         let is_ready = matches!(self.phase, Phase::Ready { .. });
         let is_due = self.roll.is_due();
-        let has_turn = self.roll.turn().is_some();
+        let has_turn = self.roll.has_turn();
         match flag {
             Flag::WaitsToStart => is_up && self.is_empty(),
             Flag::BlocksStart => !self.is_met(),
@@ -83,7 +83,7 @@ impl Slot {
             Flag::RollsAtOnce => is_up && is_starting && is_due,
             Flag::IsRolling => self.roll.is_done() || (is_up && is_due),
             Flag::HoldsSpare => self.holds_spare,
-            Flag::MayHoldSpare => !self.holds_spare && is_ready && self.may_hold_spare(),
+            Flag::MayHoldSpare => is_ready && !self.holds_spare && self.may_hold_spare(),
             Flag::IsForgotten => self.wanted == Wanted::Gone && self.is_empty(),
             Flag::HasFailed => self.failure().is_some(),
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::event::{Action, Next, Remains};
 use super::super::ids::WorkerId;
-use super::super::phase::{News, Phase, SparePhase, Wanted};
+use super::super::phase::{News, Phase, Roll, SparePhase, Wanted};
 use super::Slot;
 use super::spare::{Spare, Then};
 
@@ -14,13 +14,23 @@ impl Slot {
     /// True if it may hold a spare of its pool, or go on holding it: its worker is there, or the next one is to come at
     /// once.
     pub(super) fn may_hold_spare(&self) -> bool {
-        let is_filled = match self.phase {
+        if !self.shares_spares() || self.wanted != Wanted::Up || self.failures > 0 {
+            return false;
+        }
+        match self.phase {
             Phase::Starting { .. } | Phase::Ready { .. } => true,
             Phase::Stopping { .. } | Phase::Killing { .. } => true,
             Phase::Idle | Phase::Backoff { .. } | Phase::GivenUp => false,
+        }
+    }
+
+    /// True if the spares of its next worker are those of its pool.
+    fn shares_spares(&self) -> bool {
+        let next = match &self.roll {
+            Roll::Due(target) | Roll::Turn(target) | Roll::DoneAndDue(target) => &target.policy,
+            Roll::None | Roll::Done => &self.policy,
         };
-        let is_well = is_filled && self.failures == 0;
-        is_well && self.wanted == Wanted::Up && self.next_target().policy.spare.is_shared()
+        next.spare.is_shared()
     }
 
     /// From now on it holds a spare of its pool.
@@ -37,8 +47,8 @@ impl Slot {
 
     /// True if a worker follows the current one by what has happened to that, and no spare of its own can.
     pub(in super::super) fn needs_spare(&self, news: News) -> bool {
-        let has_one = self.spare.as_ref().is_some_and(|spare| spare.phase.has_worker());
-        if has_one || !self.may_hold_spare() {
+        let has_one = || self.spare.as_ref().is_some_and(|spare| spare.phase.has_worker());
+        if !self.may_hold_spare() || has_one() {
             return false;
         }
         match (self.phase, news) {
@@ -60,7 +70,7 @@ impl Slot {
     /// True if its spare waits and may go to another slot.
     pub(in super::super) fn may_lend(&self) -> bool {
         let waits = |spare: &Spare| matches!(spare.phase, SparePhase::Waiting { .. });
-        self.roll.turn().is_none() && self.usable_spare().is_some_and(waits)
+        !self.roll.has_turn() && self.usable_spare().is_some_and(waits)
     }
 
     /// Gives its spare away, and holds none any more. Returns since when the spare waits.

@@ -147,8 +147,8 @@ impl Slot {
 
     /// What follows for the spare and for the retiring worker from what the slot is at.
     pub(super) fn settle_others(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.holds_spare &= self.may_hold_spare();
-        let has_turn = self.roll.turn().is_some();
+        self.holds_spare = self.holds_spare && self.may_hold_spare();
+        let has_turn = self.roll.has_turn();
         let has_others = self.spare.is_some() || self.retiring.is_some();
         if !has_turn && !has_others && !self.may_need_spare() {
             return;
