@@ -100,7 +100,7 @@ table! {
         /// With `hold_port`: one more worker for each slot has started, and takes over at once when a worker is gone.
         #[schemars(extend("default" = false))]
         pub spare: Field<bool>,
-        /// With `hold_port`: so many spares for all slots together. One moves to the slot whose worker is gone first.
+        /// With `hold_port`: the number of spares that all slots share. One moves to the slot whose worker dies first.
         #[schemars(extend("default" = 0))]
         pub spares: Field<Whole<0, MANY>>,
         /// A spare that has waited for so long is replaced by another. None is by default.

@@ -5,8 +5,7 @@
 //! two workers connections wait in the backlog. Calls for anything else go on as if pm were not there.
 //!
 //! Whether a slot holds its port is the supervisor's to say. Where to look next: [`socket`] is the sockets of one slot,
-//! [`caller`] one
-//! worker that calls, [`heard`] what becomes known.
+//! [`caller`] one worker that calls, [`heard`] what becomes known.
 
 mod caller;
 mod heard;

@@ -45,7 +45,7 @@ pub fn height(line: &str, columns: usize) -> usize {
     fold.row + 1
 }
 
-/// Places characters in lines of so many columns.
+/// Places characters in lines of this many columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Fold {
     columns: usize,

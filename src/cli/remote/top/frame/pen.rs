@@ -144,7 +144,7 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// The text in so many columns; what is cut ends with an ellipsis.
+/// The text in this many columns; what is cut ends with an ellipsis.
 pub fn cut(text: &str, columns: usize, look: Look) -> String {
     if width(text) <= columns {
         return text.to_owned();

@@ -50,7 +50,7 @@ pub fn draw(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-/// What is told, in at most so many lines, and what is left.
+/// What is told, in at most this many lines, and what is left.
 fn lines(state: &State, detail: &SlotDetail, height: usize) -> (Vec<Line>, Option<String>) {
     let mut lines = Vec::new();
     let mut add = |text: String, ink: Ink| lines.push(Line { text, ink });
