@@ -223,7 +223,9 @@
 
   const onStatus = (status) => {
     // Another pm has taken the place of the one that this page is of.
-    const isSame = status.pm.version === body.dataset.version && (status.pm.plan ?? "no file") === body.dataset.plan;
+    // In an attribute the end of a line is always one character.
+    const plan = (status.pm.plan ?? "no file").replace(/\r\n?/g, "\n");
+    const isSame = status.pm.version === body.dataset.version && plan === body.dataset.plan;
     if (!isSame) return location.reload();
     ahead = Date.parse(status.now) - Date.now();
     startedAt = Date.parse(status.pm.started_at);

@@ -91,6 +91,12 @@ fn is_dead(pid: Pid) -> Option<bool> {
     Some(stat.state == 'Z' && stat.num_threads <= 1)
 }
 
+/// True if a signal or a debugger has stopped this process.
+pub fn is_stopped(pid: Pid) -> bool {
+    let stat = Process::new(pid.as_raw()).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+}
+
 /// True if this child, which is not reaped, has executed a program since its fork, or if /proc does not show that.
 ///
 /// Asked at each start of a worker with a copy of pm's memory, so the file is read in part, and nothing is taken apart

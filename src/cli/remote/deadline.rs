@@ -16,4 +16,8 @@ impl Deadline {
     pub fn left(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
+
+    pub fn is_over(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
 }

@@ -191,7 +191,7 @@ fn a_pm_that_is_suspended_is_waited_for_and_the_wait_can_be_left() {
     send(Signal::SIGSTOP, reactor);
     for leave in ["q", "C-c"] {
         terminal.run(&format!("clear; {} top; echo sta''tus $?", pm_binary().display()));
-        terminal.screen.wait_for(&["no pm", "pm does not answer; perhaps it is suspended"]);
+        terminal.screen.wait_for(&["no answer", "pm does not answer; perhaps it is suspended"]);
         let asked = Instant::now();
         terminal.screen.press(leave);
         terminal.screen.wait_for(&["status 0"]);
@@ -202,11 +202,16 @@ fn a_pm_that_is_suspended_is_waited_for_and_the_wait_can_be_left() {
     let other = Terminal::of(&run, 80, 24);
     other.run(&format!("clear; {} top web.9; echo sta''tus $?", pm_binary().display()));
     terminal.run(&format!("clear; {} top", pm_binary().display()));
-    other.screen.wait_for(&["no pm"]);
-    terminal.screen.wait_for(&["no pm"]);
+    other.screen.wait_for(&["no answer"]);
+    terminal.screen.wait_for(&["no answer"]);
     send(Signal::SIGCONT, reactor);
     other.screen.wait_for(&["there is no ", "status 2"]);
     terminal.screen.wait_for(&["PHASE", &run.pm.slot(1), "live"]);
+    // It is suspended later, and nothing is asked.
+    send(Signal::SIGSTOP, reactor);
+    terminal.screen.wait_for(&["no answer", &run.pm.slot(1), "waiting for pm (q quits)"]);
+    send(Signal::SIGCONT, reactor);
+    terminal.screen.wait_for(&["live", "q leaves"]);
     assert!(!terminal.screen.visible().contains("another pm"));
     terminal.type_keys("q");
     terminal.screen.wait_for(&["pm goes on"]);

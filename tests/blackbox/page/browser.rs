@@ -89,7 +89,7 @@ fn what_workers_write_stays_text_in_a_browser() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let hostile = folder.path().join("<b>&\"' <img src=x onerror=alert(3)>");
+    let hostile = folder.path().join("<b>&\"'\r <img src=x onerror=alert(3)>");
     std::fs::create_dir(&hostile).unwrap();
     let pool = Pool::of_file(&hostile, "pm.toml", 0, HOSTILE).option("--http", "127.0.0.1:0");
     let served = start(folder, pool);

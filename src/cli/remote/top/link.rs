@@ -2,21 +2,28 @@
 //! uses this polls; nothing here waits but for the rest of an answer that has begun.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 
 use super::super::commands::sentences;
+use super::super::deadline::Deadline;
 use super::super::failure::Failure;
 use super::super::session::{Session, event, understood, with_slots};
 use super::order::Order;
 use super::totals::Totals;
 use super::usage;
 use crate::client::{Answer, ClientError, Exchange, Lines, Request};
+use crate::sys::proc::is_stopped;
 use crate::wire::{Done, Event, EventKind, LogLine, Outcome, SlotDetail, Status};
 
 /// The two streams of a pm that ends may end in either order; the events are waited for so long.
 const LATE_MILLIS: u16 = 100;
+
+/// A pm that is not suspended answers sooner.
+pub const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Lines that are asked for at the start, at most.
 const LINES_BEFORE: &str = "20000";
@@ -29,9 +36,9 @@ pub struct Link {
     slots: Vec<String>,
     events: Lines,
     lines: Lines,
-    asked: Vec<(Asked, Exchange)>,
-    /// Whether /proc has what the workers use.
-    pub has_visible_workers: bool,
+    asked: Vec<Question>,
+    /// The process that answers, if /proc has it and its workers.
+    visible_pm: Option<Pid>,
     /// What pm said when it ended.
     farewell: Option<String>,
 }
@@ -43,6 +50,15 @@ pub enum Asked {
     Detail,
     Totals,
     Order,
+}
+
+/// What is not answered yet.
+#[derive(Debug)]
+struct Question {
+    what: Asked,
+    exchange: Exchange,
+    /// When a pm that is not suspended would have answered.
+    overdue: Deadline,
 }
 
 /// A connection that can be read.
@@ -93,14 +109,14 @@ impl Link {
         let status: Status = understood(&asked.answer()?)?;
         let events = session.events_after(status.seq)?;
         let lines = session.lines(&lines_request(slots, after(&status)))?;
-        let has_visible_workers = usage::is_visible(&events, &status.pm);
+        let visible_pm = usage::visible_pm(&events, &status.pm);
         let link = Self {
             session: session.clone(),
             slots: slots.to_vec(),
             events,
             lines,
             asked: Vec::new(),
-            has_visible_workers,
+            visible_pm,
             farewell: None,
         };
         Ok((link, status))
@@ -111,17 +127,28 @@ impl Link {
         let mut sources =
             vec![(Source::Events, self.events.as_fd()), (Source::Lines, self.lines.as_fd())];
         let answers = self.asked.iter().enumerate();
-        sources.extend(answers.map(|(n, (_, exchange))| (Source::Answer(n), exchange.as_fd())));
+        sources.extend(answers.map(|(n, asked)| (Source::Answer(n), asked.exchange.as_fd())));
         sources
     }
 
     pub fn is_asking(&self, what: Asked) -> bool {
-        self.asked.iter().any(|(asked, _)| *asked == what)
+        self.asked.iter().any(|asked| asked.what == what)
+    }
+
+    /// True if /proc has what the workers use.
+    pub fn has_visible_workers(&self) -> bool {
+        self.visible_pm.is_some()
+    }
+
+    /// True if pm is suspended, as far as that can be known: an order may take its time.
+    pub fn is_silent(&self) -> bool {
+        let mut answers = self.asked.iter().filter(|asked| asked.what != Asked::Order);
+        answers.any(|asked| asked.overdue.is_over()) || self.visible_pm.is_some_and(is_stopped)
     }
 
     pub fn ask_status(&mut self) -> Option<News> {
         let request = with_slots(Request::get("/v1/status"), &self.slots);
-        let has_stats = !self.has_visible_workers;
+        let has_stats = !self.has_visible_workers();
         let request = if has_stats { request.query("stats", "1") } else { request };
         self.ask(Asked::Status, &request)
     }
@@ -142,7 +169,8 @@ impl Link {
     fn ask(&mut self, what: Asked, request: &Request) -> Option<News> {
         match self.session.begin(request) {
             Ok(exchange) => {
-                self.asked.push((what, exchange));
+                let overdue = Deadline::after(Some(AT_ONCE));
+                self.asked.push(Question { what, exchange, overdue });
                 None
             }
             // The streams tell of its end, with its last words.
@@ -167,7 +195,7 @@ impl Link {
             Source::Events => self.read_events(),
             Source::Lines => self.read_lines(),
             Source::Answer(n) => {
-                let (asked, exchange) = self.asked.remove(n);
+                let Question { what: asked, exchange, .. } = self.asked.remove(n);
                 let answer = match exchange.answer() {
                     Ok(answer) => answer,
                     // As in `ask`.

@@ -18,7 +18,7 @@ use super::super::failure::Failure;
 use super::super::print::stderr_line;
 use super::super::session::Session;
 use super::keys::{Key, Keys};
-use super::link::{Asked, Link, Source};
+use super::link::{AT_ONCE, Asked, Link, Source};
 use super::screen::{self, Screen};
 use super::state::{self, Effect, Look, State, Tone};
 use super::title;
@@ -38,9 +38,6 @@ const DETAIL: Duration = Duration::from_millis(100);
 const TOTALS: Duration = Duration::from_secs(2);
 /// Lines that come in small pieces are read together.
 const LINES: Duration = Duration::from_millis(5);
-/// A pm that is not suspended answers sooner.
-const AT_ONCE: Duration = Duration::from_millis(500);
-const SILENT: &str = "pm does not answer; perhaps it is suspended";
 const SECOND: Duration = Duration::from_secs(1);
 /// The counts are shown from this width on, and asked for if there are not more slots.
 const COLUMNS_FOR_TOTALS: u16 = 140;
@@ -70,7 +67,7 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
         link
     });
     if link.is_none() {
-        state.link = state::Link::Gone(SILENT.into());
+        state.link = state::Link::Silent;
     }
     let mut live = Live {
         session,
@@ -109,6 +106,7 @@ pub fn show(session: &Session, socket: &Path, slots: &[String], look: Look) -> R
     }
     match (&state.link, &state.pm) {
         (state::Link::Live, Some(pm)) => stderr_line(&format!("pm goes on (pid {})", pm.pid)),
+        (state::Link::Silent, _) => stderr_line(state::SILENT),
         (state::Link::Gone(words), _) => stderr_line(words),
         (state::Link::Live, None) => {}
     }
@@ -179,7 +177,7 @@ enum Ready {
 impl Live<'_> {
     fn until_left(&mut self) -> Result<Left, std::io::Error> {
         loop {
-            if self.is_changed && is_over(self.next_frame) {
+            if self.is_changed && self.next_frame.is_over() {
                 self.state.settle();
                 if self.screen.draw(&self.state).is_err() {
                     return Ok(Left::Unread);
@@ -189,7 +187,7 @@ impl Live<'_> {
             }
             let ready = self.wait();
             self.state.tick(Zoned::now());
-            if is_over(self.next_second) {
+            if self.next_second.is_over() {
                 self.second();
             }
             let replaced = self.replaced;
@@ -225,7 +223,7 @@ impl Live<'_> {
             vec![(Ready::Signals, self.watch.as_fd()), (Ready::Keyboard, stdin.as_fd())];
         sources.extend(self.appears.iter().map(|folder| (Ready::Folder, folder.as_fd())));
         sources.extend(self.opening.iter().map(|asked| (Ready::Opening, asked.as_fd())));
-        let reads_lines = is_over(self.next_lines);
+        let reads_lines = self.next_lines.is_over();
         let of_pm = self.link.iter().flat_map(Link::sources);
         let of_pm = of_pm.filter(|(source, _)| *source != Source::Lines || reads_lines);
         sources.extend(of_pm.map(|(source, fd)| (Ready::Pm(source), fd)));
@@ -259,9 +257,14 @@ impl Live<'_> {
         self.next_second = Deadline::after(Some(Duration::from_millis(left)));
         self.is_changed = true;
         match &self.link {
-            Some(link) if link.has_visible_workers => self.sampler.tick(&mut self.state),
-            Some(_) => {}
-            None if self.opening.is_some() => self.state.link = state::Link::Gone(SILENT.into()),
+            Some(link) => {
+                self.state.link =
+                    if link.is_silent() { state::Link::Silent } else { state::Link::Live };
+                if link.has_visible_workers() {
+                    self.sampler.tick(&mut self.state);
+                }
+            }
+            None if self.opening.is_some() => self.state.link = state::Link::Silent,
             None => self.look_for_pm(),
         }
     }
@@ -328,8 +331,4 @@ impl Live<'_> {
         self.state.resize(columns, rows);
         self.is_changed = true;
     }
-}
-
-fn is_over(deadline: Deadline) -> bool {
-    deadline.left().is_none_or(|left| left.is_zero())
 }

@@ -24,10 +24,10 @@ pub struct Sampler {
     next: usize,
 }
 
-/// True if the numbers that pm has for processes mean the same ones here: the process at the other end is that pm.
-pub fn is_visible(connection: &Lines, pm: &PmStatus) -> bool {
-    let peer = Peer::of(connection).ok().and_then(|peer| peer.pid);
-    peer.is_some_and(|peer| descends_from(peer, Pid::from_raw(pm.pid)))
+/// The process at the other end, if the numbers that pm has for processes mean the same ones here.
+pub fn visible_pm(connection: &Lines, pm: &PmStatus) -> Option<Pid> {
+    let peer = Peer::of(connection).ok().and_then(|peer| peer.pid)?;
+    descends_from(peer, Pid::from_raw(pm.pid)).then_some(peer)
 }
 
 impl Sampler {

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::super::line;
 use super::super::state::prompt::Prompt;
-use super::super::state::{Link, Mode, State, Tone};
+use super::super::state::{Link, Mode, SILENT, State, Tone};
 use super::pen::{Ink, Pen, cut, grouped};
 
 /// Columns after the words at the right.
@@ -93,7 +93,7 @@ pub fn draw_message(state: &State, area: Rect, pen: &mut Pen<'_>) -> Option<(u16
             Tone::Pending => Ink::Waiting,
         };
         pen.text(area, 1, 0, &cut(&note.words, room, state.look), ink);
-    } else if let Link::Gone(words) = &state.link {
+    } else if let Some(words) = lack(&state.link) {
         let text = format!("{words}; waiting for pm (q quits)");
         pen.text(area, 1, 0, &cut(&text, room, state.look), Ink::Bad);
     } else if !state.log.filter().is_empty() {
@@ -109,6 +109,15 @@ pub fn draw_message(state: &State, area: Rect, pen: &mut Pen<'_>) -> Option<(u16
 }
 
 /// How many lines match, at the right.
+/// What is wrong with pm.
+fn lack(link: &Link) -> Option<&str> {
+    match link {
+        Link::Live => None,
+        Link::Silent => Some(SILENT),
+        Link::Gone(words) => Some(words),
+    }
+}
+
 fn draw_matching(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let (lines, matching) = state.log.counts();
     if state.log.filter().is_empty() {

@@ -90,6 +90,7 @@ fn right(state: &State) -> Vec<(String, Ink)> {
     let draining = state.pm.as_ref().is_some_and(|pm| pm.draining);
     parts.push(match &state.link {
         Link::Gone(_) => ("no pm".into(), Ink::Bad),
+        Link::Silent => ("no answer".into(), Ink::Bad),
         Link::Live if state.view.frozen => ("frozen".into(), Ink::Waiting),
         Link::Live if draining => ("stopping".into(), Ink::Waiting),
         Link::Live if is_wide && !is_small => {

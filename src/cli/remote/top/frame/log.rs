@@ -29,8 +29,8 @@ pub fn draw(state: &State, layout: &Layout, pen: &mut Pen<'_>) {
     if placed.is_empty() {
         let (lines, _) = state.log.counts();
         let words = match &state.link {
-            Link::Live | Link::Gone(_) if lines > 0 => "no line matches",
-            Link::Live => "no lines yet",
+            Link::Live | Link::Silent | Link::Gone(_) if lines > 0 => "no line matches",
+            Link::Live | Link::Silent => "no lines yet",
             Link::Gone(_) => "no lines",
         };
         pen.text(area, 1, 0, words, Ink::Faint);

@@ -11,7 +11,6 @@ use super::super::state::{self, State, Tone};
 use super::super::title;
 use super::{
     AFTER_REFUSAL, COLUMNS_FOR_TOTALS, DETAIL, LINES, Left, Live, SLOTS_FOR_TOTALS, STATUS, TOTALS,
-    is_over,
 };
 use crate::wire::{EventKind, PmStatus, Status};
 
@@ -148,19 +147,19 @@ impl Live<'_> {
     pub(super) fn ask(&mut self) {
         let Some(link) = &mut self.link else { return };
         let mut news = Vec::new();
-        if self.is_stale && is_over(self.next_status) && !link.is_asking(Asked::Status) {
+        if self.is_stale && self.next_status.is_over() && !link.is_asking(Asked::Status) {
             self.is_stale = false;
             self.next_status = Deadline::after(Some(STATUS));
             news.extend(link.ask_status());
         }
         let wanted = self.state.wants_detail().filter(|_| !link.is_asking(Asked::Detail));
-        if let Some(slot) = wanted.filter(|_| is_over(self.next_detail)) {
+        if let Some(slot) = wanted.filter(|_| self.next_detail.is_over()) {
             self.next_detail = Deadline::after(Some(DETAIL));
             news.extend(link.ask_detail(slot));
         }
         let is_wide = self.state.columns >= COLUMNS_FOR_TOTALS;
         let is_small = self.state.slots.all().len() <= SLOTS_FOR_TOTALS;
-        if self.wants_totals && is_wide && is_small && is_over(self.next_totals) {
+        if self.wants_totals && is_wide && is_small && self.next_totals.is_over() {
             self.wants_totals = false;
             self.next_totals = Deadline::after(Some(TOTALS));
             news.extend(link.ask_totals());

@@ -75,10 +75,14 @@ pub enum Colours {
     None,
 }
 
+pub const SILENT: &str = "pm does not answer; perhaps it is suspended";
+
 /// Whether there is a pm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     Live,
+    /// It is there and does not answer.
+    Silent,
     /// It has ended, or cannot be reached: why.
     Gone(String),
 }
