@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 
 use super::arguments::Arguments;
 use super::listen_pid::ListenPid;
@@ -48,7 +49,7 @@ pub struct ExecSetup {
     /// Ended by null, as exec(2) takes them.
     pub env: Vec<*const libc::c_char>,
     /// Set before those of the program.
-    pub first_limits: Vec<(libc::c_uint, libc::rlimit)>,
+    pub first_limits: Vec<(Resource, libc::rlimit)>,
     pub progress: Shared<Progress>,
 }
 
@@ -62,7 +63,7 @@ pub struct Program {
     pub argv: Arguments,
     /// The folder to change to.
     pub folder: Option<CString>,
-    pub limits: Vec<(libc::c_uint, libc::rlimit)>,
+    pub limits: Vec<(Resource, libc::rlimit)>,
     pub umask: Option<libc::mode_t>,
     pub nice: Option<libc::c_int>,
     pub identity: Option<Ids>,
@@ -79,8 +80,7 @@ pub struct Ids {
 /// How far the child has come. The child writes it.
 #[derive(Default)]
 pub struct Progress {
-    /// 0 when the child has left pm's memory: it has exec'd or ended. The kernel writes it (clone(2),
-    /// CLONE_CHILD_CLEARTID).
+    /// 0 when the child has left pm's memory: it has exec'd or ended. The kernel writes it (set_tid_address(2)).
     pub is_inside: AtomicU32,
     /// 1 when the child has descriptors of its own. pm waits for that: a futex.
     pub is_detached: AtomicU32,
@@ -175,6 +175,10 @@ pub extern "C" fn run(setup: *mut libc::c_void) -> libc::c_int {
     // ended.
     // WHY: clone(2) hands over nothing but an untyped pointer.
     let setup = unsafe { &*setup.cast::<ChildSetup>() };
+    // CLONE_CHILD_CLEARTID says the same, but not through the clone(3) of musl. A child that is killed before this is
+    // found dead.
+    let is_inside = setup.exec.progress.is_inside.as_ptr() as usize;
+    let _ = call(libc::SYS_set_tid_address, [is_inside, 0, 0, 0]);
     let Err(errno) = prepare_and_exec(setup);
     setup.exec.progress.errno.store(errno, Ordering::Release);
     end()

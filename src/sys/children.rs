@@ -45,8 +45,8 @@ use super::worker_tag::{ProbeId, WorkerTag};
 use crate::plan::{StopSpec, StopTarget};
 use crate::supervisor::WorkerId;
 
-/// The process groups of all workers and probes, and their orphans. Dropping it kills them, so a panic leaves none
-/// behind.
+/// The process groups of all workers and probes, and their orphans. Dropping it kills them, so that a reactor that
+/// fails leaves none behind.
 #[derive(Debug)]
 pub struct Children {
     pm: Pid,

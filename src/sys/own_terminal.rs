@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic;
 
 use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
@@ -11,7 +12,8 @@ use signal_hook::low_level::emulate_default_handler;
 use super::self_pipe::SelfPipe;
 use super::signals::is_ignored;
 
-/// A terminal that passes each key on at once. Its drop, also that of a panic, gives it back as it was.
+/// A terminal that passes each key on at once. Its drop gives it back as it was, and so does a panic, which ends the
+/// process without a drop.
 pub struct RawTerminal {
     terminal: OwnedFd,
     before: Termios,
@@ -27,8 +29,21 @@ impl RawTerminal {
         let before = tcgetattr(terminal)?;
         let terminal = terminal.try_clone_to_owned()?;
         let raw = Self { terminal, before };
+        raw.give_back_on_panic()?;
         raw.set()?;
         Ok(raw)
+    }
+
+    /// It is given back before the panic is printed.
+    fn give_back_on_panic(&self) -> io::Result<()> {
+        let terminal = self.terminal.try_clone()?;
+        let before = libc::termios::from(self.before.clone());
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panicked| {
+            let _ = tcsetattr(&terminal, SetArg::TCSADRAIN, &before.into());
+            print(panicked);
+        }));
+        Ok(())
     }
 
     /// Gives it back as it was, until [`RawTerminal::set`]: the command is about to be stopped.
@@ -124,6 +139,7 @@ pub fn stop() {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::mem::ManuallyDrop;
     use std::panic::catch_unwind;
 
     use nix::pty::openpty;
@@ -147,7 +163,7 @@ mod tests {
         drop(raw);
         assert_eq!(modes(), before);
         let panicked = catch_unwind(|| {
-            let _raw = RawTerminal::of(line.as_fd()).unwrap();
+            let _raw = ManuallyDrop::new(RawTerminal::of(line.as_fd()).unwrap());
             panic!("the command has a fault");
         });
         assert!(panicked.is_err());

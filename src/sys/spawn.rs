@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 
 use super::arguments::{Arguments, pointers};
 use super::child::{self, ChildSetup, ExecSetup, Ids, Program, Progress, Step};
@@ -166,7 +167,7 @@ impl Launch {
     /// Drops RLIMIT_AS, for workers whose memory a control group limits. Before the first start.
     pub fn without_memory_limit(mut self) -> Self {
         let prepared = Rc::get_mut(&mut self.prepared).expect("no child uses it yet");
-        prepared.program.limits.retain(|(resource, _)| *resource != libc::RLIMIT_AS);
+        prepared.program.limits.retain(|(resource, _)| *resource != Resource::RLIMIT_AS);
         self
     }
 
@@ -199,7 +200,7 @@ impl Launch {
         let generation = format!("{PM_GENERATION}={}", tag.worker.generation);
         let own = [generation].into_iter().chain(tag.variables());
         let own: Vec<_> = own.map(|variable| c_string(variable.into())).collect();
-        let first_limits = [Some((libc::RLIMIT_NOFILE, given.own.open_files))]
+        let first_limits = [Some((Resource::RLIMIT_NOFILE, given.own.open_files))]
             .into_iter()
             .chain([tag.limit(given.own.file_locks)]);
         let progress = if prepared.must_be_copied(&given) {
@@ -354,16 +355,16 @@ impl Prepared {
 }
 
 /// The limits as the kernel takes them, soft and hard alike.
-fn limits(limits: &Limits) -> Vec<(libc::c_uint, libc::rlimit)> {
+fn limits(limits: &Limits) -> Vec<(Resource, libc::rlimit)> {
     let Limits { open_files, processes, file_bytes, core_bytes, stack_bytes, memory_bytes } =
         limits;
     let wanted = [
-        (libc::RLIMIT_NOFILE, open_files),
-        (libc::RLIMIT_NPROC, processes),
-        (libc::RLIMIT_FSIZE, file_bytes),
-        (libc::RLIMIT_CORE, core_bytes),
-        (libc::RLIMIT_STACK, stack_bytes),
-        (libc::RLIMIT_AS, memory_bytes),
+        (Resource::RLIMIT_NOFILE, open_files),
+        (Resource::RLIMIT_NPROC, processes),
+        (Resource::RLIMIT_FSIZE, file_bytes),
+        (Resource::RLIMIT_CORE, core_bytes),
+        (Resource::RLIMIT_STACK, stack_bytes),
+        (Resource::RLIMIT_AS, memory_bytes),
     ];
     let set = wanted.into_iter().filter_map(|(resource, limit)| Some((resource, (*limit)?)));
     set.map(|(resource, limit)| (resource, libc::rlimit { rlim_cur: limit, rlim_max: limit }))

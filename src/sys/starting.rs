@@ -200,12 +200,10 @@ impl Memory {
     fn clone_child(&mut self) -> Result<(Pid, Option<OwnedFd>), Errno> {
         let top = self.stack.spare_capacity_mut().as_mut_ptr_range().end;
         let setup: *const ChildSetup = &self.setup;
-        let is_inside = &self.setup.exec.progress.is_inside;
-        is_inside.store(1, Ordering::Relaxed);
+        self.setup.exec.progress.is_inside.store(1, Ordering::Relaxed);
         // As by fork(2), or with pm's own memory and descriptors.
-        let shared = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID;
         let shared = match (self.is_copied(), self.setup.has_filter) {
-            (false, _) => shared,
+            (false, _) => libc::CLONE_VM | libc::CLONE_FILES,
             // The listener of its filter has to lie in pm's table.
             (true, true) => libc::CLONE_FILES,
             (true, false) => 0,
@@ -213,24 +211,14 @@ impl Memory {
         let flags = shared | libc::CLONE_PIDFD | libc::SIGCHLD;
         // An older kernel ignores CLONE_PIDFD and leaves it.
         let mut pidfd: RawFd = -1;
-        let no_tls = std::ptr::null_mut::<libc::c_void>();
         // SAFETY: `top` is the top of a stack, aligned as the ABI wants it (16 bytes). The stack and the setup are in a
         // box that is kept until the child has exec'd or ended. `run` reads the setup, writes to its progress, makes
-        // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to, and so is
-        // `is_inside`, which is atomic.
+        // system calls only, and never returns. `pidfd` is a valid int for the kernel to write to.
         // WHY: fork(2) copies page tables for every child, and safe spawn calls (std, posix_spawn) stand still until
         // the child has exec'd, and know no PR_SET_PDEATHSIG, no limits, and no check of the parent.
         let pid = unsafe {
             let setup = setup.cast_mut().cast();
-            libc::clone(
-                child::run,
-                top.cast(),
-                flags,
-                setup,
-                &raw mut pidfd,
-                no_tls,
-                is_inside.as_ptr(),
-            )
+            libc::clone(child::run, top.cast(), flags, setup, &raw mut pidfd)
         };
         let pid = Errno::result(pid).map(Pid::from_raw)?;
         // SAFETY: the kernel has just made this descriptor, and nothing else owns it.

@@ -216,7 +216,7 @@ pub fn stop_if_pending(stops: &[Signal]) {
 
 fn taken_of(set: &libc::sigset_t, limit: Option<Duration>) -> Option<libc::c_int> {
     let limit = limit.map(|limit| libc::timespec {
-        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: limit.as_secs().try_into().unwrap_or(i32::MAX.into()),
         tv_nsec: limit.subsec_nanos().into(),
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

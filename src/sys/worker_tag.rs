@@ -50,9 +50,9 @@ impl WorkerTag {
     }
 
     /// The soft limit that carries the tag, with the hard one unchanged; `None` if the hard limit leaves no room.
-    pub fn limit(&self, hard: libc::rlim_t) -> Option<(libc::c_uint, libc::rlimit)> {
+    pub fn limit(&self, hard: libc::rlim_t) -> Option<(Resource, libc::rlimit)> {
         let mark = self.mark().filter(|mark| *mark <= hard)?;
-        Some((libc::RLIMIT_LOCKS, libc::rlimit { rlim_cur: mark, rlim_max: hard }))
+        Some((Resource::RLIMIT_LOCKS, libc::rlimit { rlim_cur: mark, rlim_max: hard }))
     }
 
     /// The tag of a process, dead ones that are not reaped included: from its limit, or else from the environment that
@@ -142,7 +142,8 @@ fn soft_limit(pid: Pid) -> Option<u64> {
     // SAFETY: `limit` is a valid rlimit for the kernel to write to, for as long as the call lasts; a null new limit
     // changes nothing.
     // WHY: nix reads the limits of this process alone.
-    let read = unsafe { libc::prlimit(pid.as_raw(), libc::RLIMIT_LOCKS, no_new, &mut limit) };
+    let read =
+        unsafe { libc::prlimit(pid.as_raw(), Resource::RLIMIT_LOCKS as _, no_new, &mut limit) };
     if read == 0 {
         return Some(limit.rlim_cur);
     }

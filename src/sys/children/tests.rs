@@ -128,7 +128,7 @@ fn the_workers_that_have_execd_can_be_taken_at_once() {
 }
 
 #[test]
-fn a_panic_leaves_no_worker() {
+fn a_reactor_that_fails_leaves_no_worker() {
     let _alone = alone();
     let mut children = Children::open().unwrap();
     spawn(&mut children, 92, &["sleep", "1000"]);

@@ -31,7 +31,8 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
     message.msg_iov = &raw mut buffer;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
+    // Libraries differ in the type of lengths.
+    message.msg_controllen = size_of_val(&control) as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: both buffers live until the end of this function and have the lengths that the message says.
     // WHY: see the head of this file.
@@ -46,7 +47,8 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Optio
         // as much data behind it as it says.
         // WHY: as above.
         let (part, data) = unsafe { (&*header, libc::CMSG_DATA(header)) };
-        let length = part.cmsg_len - (data.addr() - header.addr());
+        #[allow(clippy::unnecessary_cast, reason = "as above: another library has u32")]
+        let length = part.cmsg_len as usize - (data.addr() - header.addr());
         match (part.cmsg_level, part.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
                 // SAFETY: the data of this type is a ucred, at any alignment.

@@ -39,8 +39,7 @@ fn spawn_by(
     let variables = [("PATH", "/bin:/usr/bin"), ("A", "b c")];
     let stdin = std::fs::File::open("/dev/null").unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let (soft, hard) =
-        nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    let (soft, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let altered_signals = crate::sys::signals::altered();
     let given = Inheritance {
         altered_signals: &altered_signals,

@@ -28,14 +28,15 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// More than a frame has, on most screens.
 const FRAME_BYTES: usize = 64 << 10;
 
-/// The screen of the command. Its drop, also that of a panic, gives the terminal back.
+/// The screen of the command. Its drop gives the terminal back, and so does a panic, which ends the process without a
+/// drop.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Taken>>>,
     raw: RawTerminal,
     mouse: Mouse,
 }
 
-/// The other screen. What is left of a frame when it is left, as after a panic, is not for the first one.
+/// The other screen. What is left of a frame when it is left is not for the first one.
 struct Taken(Stdout);
 
 impl Write for Taken {
@@ -196,6 +197,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use std::fs::File;
     use std::io::Read;
+    use std::mem::ManuallyDrop;
     use std::process::{Command, Stdio};
 
     use nix::pty::openpty;
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn a_panic_gives_the_terminal_back_and_is_told_on_its_first_screen() {
         if std::env::var_os(PANICS).is_some() {
-            let _screen = Screen::take().unwrap();
+            let _screen = ManuallyDrop::new(Screen::take().unwrap());
             panic!("the command has a fault");
         }
         let pair = openpty(None, None).unwrap();
