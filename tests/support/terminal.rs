@@ -27,6 +27,24 @@ struct Screen {
     until: io::PipeReader,
 }
 
+/// The modes of a terminal.
+#[derive(Clone, Debug)]
+pub struct Modes(pub Termios);
+
+/// What Linux knows of the characters (asm-generic/termbits.h, NCCS). There is room for more, which musl does not fill.
+const CONTROL_CHARS: usize = 19;
+
+impl PartialEq for Modes {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |Self(modes): &Self| {
+            let flags =
+                (modes.input_flags, modes.output_flags, modes.control_flags, modes.local_flags);
+            (flags, modes.control_chars[..CONTROL_CHARS].to_vec())
+        };
+        parts(self) == parts(other)
+    }
+}
+
 impl Terminal {
     pub fn open() -> Self {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -67,12 +85,12 @@ impl Terminal {
         pm::sys::pty::resize(&self.screen, size);
     }
 
-    pub fn modes(&self) -> Termios {
-        tcgetattr(&self.screen).expect("the modes of the terminal")
+    pub fn modes(&self) -> Modes {
+        Modes(tcgetattr(&self.screen).expect("the modes of the terminal"))
     }
 
-    pub fn set_modes(&self, modes: &Termios) {
-        tcsetattr(&self.screen, SetArg::TCSANOW, modes).expect("the modes of the terminal");
+    pub fn set_modes(&self, modes: &Modes) {
+        tcsetattr(&self.screen, SetArg::TCSANOW, &modes.0).expect("the modes of the terminal");
     }
 }
 

@@ -4,14 +4,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 
 use nix::sys::signal::Signal;
-use nix::sys::termios::Termios;
 use nix::unistd::Pid;
 
 use super::{Run, command, pm, say, started};
 use crate::support::lines::Lines;
 use crate::support::pm::Pm;
 use crate::support::processes;
-use crate::support::terminal::Terminal;
+use crate::support::terminal::{Modes, Terminal};
 use crate::support::waiting::eventually;
 
 /// A worker that asks again and again, as a debugger does.
@@ -29,7 +28,7 @@ const DETACH: &str = "\x1d";
 struct Attached {
     terminal: Terminal,
     lines: Lines,
-    before: Termios,
+    before: Modes,
     child: Child,
 }
 

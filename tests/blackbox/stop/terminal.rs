@@ -15,8 +15,8 @@ fn ctrl_c_in_a_terminal_stops_all_workers_and_keeps_the_terminal_modes() {
     let terminal = Terminal::open();
     let mut modes = terminal.modes();
     // Different from what a shell sets, so that a reset to the default would be seen.
-    modes.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHOE);
-    modes.local_flags.insert(LocalFlags::TOSTOP);
+    modes.0.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHOE);
+    modes.0.local_flags.insert(LocalFlags::TOSTOP);
     terminal.set_modes(&modes);
     let before = terminal.modes();
     let mut pm = three().in_terminal(&terminal).start();

@@ -204,6 +204,7 @@ mod tests {
     use nix::sys::termios::tcgetattr;
 
     use super::*;
+    use crate::sys::own_terminal::known;
 
     /// In the process with this variable, the test panics on the screen that is its terminal.
     const PANICS: &str = "PM_TEST_PANICS";
@@ -230,7 +231,7 @@ mod tests {
             String::from_utf8_lossy(&shown).into_owned()
         });
         assert!(!child.wait().unwrap().success());
-        assert_eq!(tcgetattr(&line).unwrap(), before);
+        assert_eq!(known(&tcgetattr(&line).unwrap()), known(&before));
         drop(line);
         let shown = reader.join().unwrap();
         let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text:?}: {shown:?}"));
