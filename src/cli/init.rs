@@ -14,6 +14,7 @@ use crate::plan::lab;
 use crate::plan::procfile::{self, Options};
 use crate::plan::text::diagnostics::{Faults, Findings};
 use crate::plan::text::placeholders;
+use crate::plan::text::toml_string::quoted;
 use crate::plan::{LoadError, Stdin};
 
 /// A `pm.toml` that explains itself.
@@ -85,15 +86,6 @@ fn of_procfile(document: &Document, host: &dyn Host) -> Result<String, Faults> {
             .expect("writing to a String never fails");
     }
     Ok(text)
-}
-
-/// A string of TOML: in single quotes if possible, else with escapes.
-fn quoted(text: &str) -> String {
-    if !text.contains('\'') && !text.chars().any(char::is_control) {
-        return format!("'{text}'");
-    }
-    // Every escape of JSON is one of TOML, which wants DEL escaped besides (RFC 8259 section 7, TOML 1.0 "String").
-    serde_json::Value::from(text).to_string().replace('\x7f', "\\u007f")
 }
 
 /// Writes a file that does not exist yet, or nothing.

@@ -3,11 +3,13 @@
 //! A plan has the value of every key, also of one that is left out. What needs to tell the two apart, or the name that
 //! a file has for something of the machine, asks here. Only for a file that a reader has made a plan of.
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::host::Document;
 use super::text::diagnostics::Findings;
-use super::text::lines;
+use super::text::toml_string::{self, quoted};
+use super::text::{lines, placeholders};
 use super::{format::Format, procfile};
 
 /// The table whose keys are pools, and the one whose keys are variables.
@@ -23,6 +25,8 @@ pub struct GivenKey {
     pub key: String,
     /// The line that it stands in, from 1.
     pub line: usize,
+    /// Its value, as TOML.
+    pub value: String,
     /// Its string, or the strings of its list.
     pub texts: Vec<String>,
     /// Its value is `false`.
@@ -54,9 +58,7 @@ pub fn of_pm_toml(document: &Document) -> Vec<GivenKey> {
                 }
             }
             DeValue::Table(table) => add(text, None, name.get_ref(), table, &mut keys),
-            value => {
-                keys.push(given(text, None, name.get_ref().to_string(), name.span().start, value))
-            }
+            _ => keys.push(given(text, None, name.get_ref().to_string(), name.span().start, value)),
         }
     }
     keys.sort_by_key(|key| key.line);
@@ -73,12 +75,19 @@ fn add(text: &str, pool: Option<&str>, of: &str, table: &DeTable<'_>, keys: &mut
         };
         match value.get_ref() {
             DeValue::Table(table) if key != ENV => add(text, pool, &key, table, keys),
-            value => keys.push(given(text, pool, key, name.span().start, value)),
+            _ => keys.push(given(text, pool, key, name.span().start, value)),
         }
     }
 }
 
-fn given(text: &str, pool: Option<&str>, key: String, at: usize, value: &DeValue<'_>) -> GivenKey {
+fn given(
+    text: &str,
+    pool: Option<&str>,
+    key: String,
+    at: usize,
+    spanned: &Spanned<DeValue<'_>>,
+) -> GivenKey {
+    let value = spanned.get_ref();
     let string = |value: &DeValue<'_>| match value {
         DeValue::String(string) => Some(string.to_string()),
         _ => None,
@@ -91,7 +100,20 @@ fn given(text: &str, pool: Option<&str>, key: String, at: usize, value: &DeValue
     };
     let line = lines::number(&text.as_bytes()[..at]);
     let is_false = matches!(value, DeValue::Boolean(false));
-    GivenKey { pool: pool.map(str::to_owned), key, line, texts, is_false }
+    let value = written(text, spanned);
+    GivenKey { pool: pool.map(str::to_owned), key, line, value, texts, is_false }
+}
+
+/// A value as it stands in the text. A table may stand there in several places: it is written in one.
+fn written(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+    let DeValue::Table(table) = value.get_ref() else { return text[value.span()].to_owned() };
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    let entry = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+        format!("{} = {}", toml_string::key(name.get_ref()), written(text, value))
+    };
+    let entries: Vec<_> = entries.into_iter().map(entry).collect();
+    if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
 }
 
 /// The command of each process type, and the file of variables, which is for all of them.
@@ -101,15 +123,17 @@ fn of_procfile(document: &Document, dotenv: Option<&str>) -> Vec<GivenKey> {
     let types = procfile::process_types(file, &mut findings);
     let keys = types.into_iter().flat_map(|kind| {
         let line = lines::number(&document.text.as_bytes()[..kind.named_at.start]);
-        let key = |key: &str, texts| GivenKey {
+        let key = |key: &str, value, text: &str| GivenKey {
             pool: Some(kind.name.clone()),
             key: key.to_owned(),
             line,
-            texts,
+            value,
+            texts: vec![text.to_owned()],
             is_false: false,
         };
-        let env_file = dotenv.map(|name| key("env_file", vec![name.to_owned()]));
-        [Some(key("command", vec![kind.command.clone()])), env_file].into_iter().flatten()
+        let command = key("command", quoted(&placeholders::escaped(&kind.command)), &kind.command);
+        let env_file = dotenv.map(|name| key("env_file", quoted(name), name));
+        [Some(command), env_file].into_iter().flatten()
     });
     keys.collect()
 }
@@ -144,6 +168,28 @@ mod tests {
                 "10 b.env_file [\"a\", \"b\"] false",
             ]
         );
+    }
+
+    #[test]
+    fn each_value_is_the_toml_that_the_file_has() {
+        let text = "log.ring = 0x10\n[pool.a]\ncommand = [ # run\n  'x', \"y\\n\",\n]\nready = { exec = '''a''' }\n\
+                    [pool.a.env]\n'a.b' = 1\nX = 'y'\n[pool.b]\nenv = {}\n";
+        let document = Document { name: "x".into(), text: text.into(), dir: "/".into() };
+        let given = keys(&document, Format::PmToml, None);
+        let values: Vec<_> =
+            given.iter().map(|key| format!("{} = {}", key.key, key.value)).collect();
+        assert_eq!(
+            values,
+            [
+                "log.ring = 0x10",
+                "command = [ # run\n  'x', \"y\\n\",\n]",
+                "ready.exec = '''a'''",
+                "env = { 'a.b' = 1, X = 'y' }",
+                "env = {}",
+            ]
+        );
+        let document = Document { text: "web: it's {x}\n".into(), ..document };
+        assert_eq!(keys(&document, Format::Procfile, None)[0].value, "\"it's {{x}}\"");
     }
 
     #[test]
