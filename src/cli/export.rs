@@ -12,7 +12,9 @@ use super::exit_status::NOT_SO;
 use super::host::{RealHost, unreadable};
 use super::load::{FileKind, Found, find, here, plan_of};
 use super::{Ending, PrintError, colour, complain, refuse, say};
-use crate::export::{Engine, Export, Exported, File, UNKNOWN_ID, Wishes, export as made_for};
+use crate::export::{
+    Engine, Export, Exported, File, PodPer, UNKNOWN_ID, Wishes, export as made_for,
+};
 use crate::plan::format::Format;
 use crate::plan::given::{self, GivenKey};
 use crate::plan::host::{Document, FolderState, Host, Unreadable};
@@ -54,6 +56,9 @@ pub fn export(args: &ExportArgs) -> Ending {
             with_pm: contents.with_pm,
             hardened: contents.hardened,
             secrets: contents.secrets,
+            pod_per: contents.pod_per.unwrap_or_default(),
+            cpu: contents.cpu,
+            autoscale: contents.autoscale,
         };
         let (plan, given, source) = (&read.plan, read.given.as_slice(), read.name.as_str());
         Ok(made_for(args.engine, &Export { plan, given, pools, source, wishes }))
@@ -91,9 +96,18 @@ fn wrong_options(args: &ExportArgs) -> Option<clap::Error> {
         ("--hardened", contents.hardened, engine == Engine::Systemd),
         ("--secrets", contents.secrets, engine.keeps_secrets()),
         ("--name", contents.name.is_some(), engine.has_name()),
+        ("--pod-per", contents.pod_per.is_some(), engine == Engine::Kubernetes),
+        ("--cpu", contents.cpu.is_some(), engine == Engine::Kubernetes),
+        ("--autoscale", contents.autoscale.is_some(), engine == Engine::Kubernetes),
     ];
-    let (option, ..) = options.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used)?;
-    let words = format!("`{command}` has no use for `{option}`; leave it out");
+    let useless = options.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used);
+    let words = match useless {
+        Some((option, ..)) => format!("`{command}` has no use for `{option}`; leave it out"),
+        None if contents.with_pm && contents.pod_per == Some(PodPer::Pool) => {
+            "with `--pod-per pool` pm is in each pod anyway; leave `--with-pm` out".to_owned()
+        }
+        None => return None,
+    };
     Some(args::wrong_use_of("export", ErrorKind::ArgumentConflict, words))
 }
 

@@ -129,6 +129,8 @@ pub const EXPORT: Notes = Notes {
         ("pm export systemd --hardened web", "the units of one pool, confined"),
         ("pm export compose --image app:1", "a Compose file"),
         ("pm export kubernetes --image app:1 | kubectl apply -f -", "manifests"),
+        ("pm export kubernetes --image app:1 --pod-per pool", "pm keeps each pool in one pod"),
+        ("pm export kubernetes web --image app:1 --cpu 500m --autoscale 3-30", ""),
     ],
     exit_status: &[
         (Status::Is(STOPPED), "the files are written"),

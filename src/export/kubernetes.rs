@@ -2,9 +2,14 @@
 //! if it ends; with a Service for its ports, a ConfigMap for `env` and a Secret for `env_file`.
 //!
 //! Each pod has an address of its own, so all workers of a pool listen on its first port. A job that others come after
-//! is an init container of theirs. [`pod`] has the containers.
+//! is an init container of theirs. [`pod`] has the containers. With [`PodPer::Pool`] pm keeps all workers of a pool in
+//! one pod: [`whole`] has what is different then, and [`plan`] what that pm reads. [`scaling`] lets Kubernetes choose
+//! the number of pods.
 
+mod plan;
 mod pod;
+mod scaling;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::filled::{Names, asks_for_number, asks_in, port_of};
 use super::yaml::{self, map};
-use super::{Export, Exported, File, Note, UNKNOWN_ID, is_job, without_clash};
+use super::{Export, Exported, File, Note, PodPer, UNKNOWN_ID, is_job, without_clash};
 use crate::plan::text::placeholders::Template;
 use crate::plan::{Pool, ReadyBy};
 use crate::supervisor::Restart;
@@ -88,7 +93,7 @@ fn kind(export: &Export<'_>, pool: &Pool) -> Kind {
         Kind::Init
     } else if is_job(pool) || pool.policy.restart != Restart::Always {
         Kind::Job
-    } else if asks_for_number(&pool.spec) {
+    } else if asks_for_number(&pool.spec) && export.wishes.pod_per == PodPer::Slot {
         Kind::StatefulSet
     } else {
         Kind::Deployment
@@ -111,10 +116,16 @@ fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) ->
         "Made from {} by `pm export kubernetes`.",
         export.source.replace('\n', " ")
     ));
-    let mut values = vec![variables(export, objects, pool), secret(export, objects, pool)];
+    let is_whole = export.wishes.pod_per == PodPer::Pool;
+    let read = if is_whole {
+        Some(whole::config_map(export, objects, pool))
+    } else {
+        variables(export, objects, pool)
+    };
+    let mut values = vec![read, secret(export, objects, pool)];
     match kind {
         Kind::Init => {}
-        Kind::Job if asks_for_number(&pool.spec) => {
+        Kind::Job if asks_for_number(&pool.spec) && !is_whole => {
             let jobs = (1..=pool.spec.count()).map(|n| {
                 let name = objects.numbered(pool, n);
                 Some(job(export, objects, pool, &name, 1, &Names::of_slot(pool, n)))
@@ -123,10 +134,12 @@ fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) ->
         }
         Kind::Job => {
             let (name, names) = (objects.name(pool), Names::of_slot(pool, 1));
-            values.push(Some(job(export, objects, pool, name, pool.spec.count(), &names)));
+            let count = if is_whole { 1 } else { pool.spec.count() };
+            values.push(Some(job(export, objects, pool, name, count, &names)));
         }
         Kind::StatefulSet | Kind::Deployment => {
             values.push(service(export, objects, pool, kind));
+            values.push(scaling::autoscaler(export, objects, pool, kind));
             values.push(Some(workload(export, objects, pool, kind)));
         }
     }
@@ -135,11 +148,7 @@ fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) ->
     if kind == Kind::Deployment
         && let Some(last) = texts.last_mut()
     {
-        let hint = format!(
-            "More pods: kubectl scale deployment/{} --replicas=N; with a HorizontalPodAutoscaler remove `replicas`.",
-            objects.name(pool)
-        );
-        *last = yaml::comment(&hint) + last;
+        *last = yaml::comment(&scaling::hint(export, objects, pool)) + last;
     }
     if let Some(first) = texts.first_mut() {
         *first = head + first;
@@ -188,18 +197,24 @@ fn secret_name(objects: &Objects, pool: &Pool) -> String {
 
 /// One address for all pods of a pool. A StatefulSet needs one even without ports.
 fn service(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Option<Value> {
-    let port = port_of(&pool.spec.slots, 1);
-    if port.is_none() && kind != Kind::StatefulSet {
+    let port = |port: u16, name: String| json!({ "name": name, "port": port, "targetPort": name });
+    let ports: Vec<_> = match export.wishes.pod_per {
+        PodPer::Slot => port_of(&pool.spec.slots, 1)
+            .map(|number| port(number, "main".into()))
+            .into_iter()
+            .collect(),
+        PodPer::Pool => {
+            whole::ports(pool).map(|number| port(number, whole::port_name(number))).collect()
+        }
+    };
+    if ports.is_empty() && kind != Kind::StatefulSet {
         return None;
     }
     let name = objects.name(pool);
     let spec = map([
         ("selector", labels(export, name)),
-        ("clusterIP", json!(port.is_none().then_some("None"))),
-        (
-            "ports",
-            json!(port.map(|port| [json!({ "name": "main", "port": port, "targetPort": "main" })])),
-        ),
+        ("clusterIP", json!(ports.is_empty().then_some("None"))),
+        ("ports", json!(ports)),
     ]);
     Some(
         json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata(export, pool, objects, name), "spec": spec }),
@@ -210,11 +225,14 @@ fn service(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> O
 fn workload(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Value {
     let name = objects.name(pool);
     let ready = &pool.spec.ready;
-    let lived =
-        (ready.by == ReadyBy::Lived && !ready.within.is_zero()).then(|| pod::seconds(ready.within));
+    // What pm in the pod waits for, the probe asks it for.
+    let has_lived = export.wishes.pod_per == PodPer::Slot
+        && ready.by == ReadyBy::Lived
+        && !ready.within.is_zero();
+    let lived = has_lived.then(|| pod::seconds(ready.within));
     let pod = pod::spec(export, objects, pool, kind, &names_in_pod(pool, kind));
     let common = [
-        ("replicas", json!(pool.spec.count())),
+        ("replicas", json!(scaling::replicas(export, pool, kind))),
         ("selector", json!({ "matchLabels": labels(export, name) })),
         ("minReadySeconds", json!(lived)),
         ("template", json!({ "metadata": { "labels": labels(export, name) }, "spec": pod })),
@@ -249,15 +267,19 @@ fn job(
     count: usize,
     names: &Names,
 ) -> Value {
-    let tries = match pool.policy.restart {
-        Restart::Never => 0,
-        Restart::OnFailure | Restart::Always => pool
-            .policy
-            .backoff
-            .give_up_after
-            .map_or(i32::MAX.unsigned_abs(), std::num::NonZeroU32::get),
+    let without_end = i32::MAX.unsigned_abs();
+    let tries = match (pool.policy.restart, export.wishes.pod_per) {
+        (Restart::Never, _) => 0,
+        (Restart::OnFailure | Restart::Always, PodPer::Slot) => {
+            pool.policy.backoff.give_up_after.map_or(without_end, std::num::NonZeroU32::get)
+        }
+        // pm in the pod has tried as often as it may.
+        (Restart::OnFailure | Restart::Always, PodPer::Pool) if whole::gives_up(pool) => 0,
+        (Restart::OnFailure | Restart::Always, PodPer::Pool) => without_end,
     };
-    let deadline = export.given(pool, "ready.within").filter(|_| is_job(pool));
+    // pm in the pod gives each try that long.
+    let is_limited = is_job(pool) && export.wishes.pod_per == PodPer::Slot;
+    let deadline = export.given(pool, "ready.within").filter(|_| is_limited);
     let spec = map([
         ("completions", json!(count)),
         ("parallelism", json!(count)),
@@ -294,6 +316,9 @@ fn notes(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Vec
     if kind == Kind::Init {
         let words = "in part: it is an init container of each pod that comes after it, and runs once for each of them: it must bear that";
         add("command", words.to_owned());
+    }
+    if scaling::is_told_apart(export, pool, kind) {
+        add("command", scaling::NOT_SCALED.to_owned());
     }
     if kind == Kind::Init && pool.policy.restart == Restart::Never {
         add("restart", "in part: an init container that fails is tried again".to_owned());

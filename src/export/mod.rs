@@ -15,6 +15,7 @@ mod note;
 mod procfile;
 mod shell;
 mod systemd;
+mod wishes;
 mod yaml;
 
 use clap::ValueEnum;
@@ -24,6 +25,7 @@ use crate::plan::{AliveBy, Plan, Pool, ReadyBy};
 
 use self::coverage::Coverage;
 pub use self::note::Note;
+pub use self::wishes::{Cpu, PodPer, PodRange, Wishes};
 
 /// The number of a user or group that is not known here.
 pub const UNKNOWN_ID: u32 = u32::MAX;
@@ -36,21 +38,6 @@ pub enum Engine {
     Kubernetes,
     Procfile,
     Nomad,
-}
-
-/// What is wished of the files.
-#[derive(Clone, Debug, Default)]
-pub struct Wishes {
-    /// Names the whole: a target, a project, a job.
-    pub name: String,
-    /// The image of the containers, for engines that run containers.
-    pub image: String,
-    /// Each container runs its worker under `pm run --init`.
-    pub with_pm: bool,
-    /// Units confine their workers.
-    pub hardened: bool,
-    /// The values of `env_file` are written too.
-    pub secrets: bool,
 }
 
 /// A plan that is to be exported.
@@ -202,20 +189,49 @@ impl<'a> Export<'a> {
                 Some(name) => Some(*self.pools.iter().find(|pool| pool.name == *name)?),
                 None => None,
             };
-            let words = match coverage::of(engine, &given.key)? {
+            let words = match coverage::of(engine, self.wishes.pod_per, &given.key)? {
                 Coverage::Carried(_) => return None,
                 Coverage::InPart(words) => format!("in part: {words}"),
                 Coverage::Not(words) => format!("not carried over: {words}"),
             };
             let is_written =
                 given.key == "env_file" && self.wishes.secrets && engine.keeps_secrets();
-            if is_written || loses_nothing(engine, given, pool) {
+            if is_written || self.loses_nothing(engine, given, pool) {
                 return None;
             }
             let (file, key, line) = (self.source.to_owned(), given.key.clone(), given.line);
             Some(Note { file, line, pool: given.pool.clone(), key, words })
         });
         notes.collect()
+    }
+
+    /// True if a key that is carried in part, or not, has a value that loses nothing with this engine.
+    fn loses_nothing(&self, engine: Engine, given: &GivenKey, pool: Option<&Pool>) -> bool {
+        let is_text = |text: &str| given.texts.iter().any(|given| given == text);
+        let is_container = engine.needs_image();
+        let is_whole_pool = self.wishes.pod_per == PodPer::Pool;
+        match given.key.as_str() {
+            // Its value `true` is the default.
+            "output.color" | "output.prefix" => !given.is_false,
+            "stdin" => is_text("null"),
+            "restart" => is_text("always"),
+            // Several become one.
+            "ports" => !is_whole_pool && pool.is_some_and(|pool| pool.spec.count() == 1),
+            "env_file" => engine == Engine::Procfile && given.texts == [".env"],
+            // A container's engine knows its first process alone.
+            "stop.to" => is_text(if is_container { "leader" } else { "group" }),
+            "user" | "group" => {
+                is_container
+                    && given.texts.iter().all(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            }
+            "after" => pool.is_some_and(|pool| pool.after.is_empty()),
+            "alive.every" => {
+                let alive = pool.and_then(|pool| pool.spec.alive.as_ref());
+                !is_container && alive.is_some_and(|alive| alive.by == AliveBy::Notify)
+            }
+            "nice" => is_whole_pool && pool.is_some_and(|pool| pool.spec.exec.nice >= Some(0)),
+            _ => given.is_false,
+        }
     }
 
     /// A note for each pool that an exported one comes after and that is left out.
@@ -236,33 +252,6 @@ impl<'a> Export<'a> {
 pub fn without_clash(name: &str, number: usize, is_taken: impl Fn(&str) -> bool) -> String {
     let names = (1..).map(|hyphens| format!("{name}{}{number}", "-".repeat(hyphens)));
     { names }.find(|name| !is_taken(name)).expect("there is no end of hyphens")
-}
-
-/// True if a key that is carried in part, or not, has a value that loses nothing with this engine.
-fn loses_nothing(engine: Engine, given: &GivenKey, pool: Option<&Pool>) -> bool {
-    let is_text = |text: &str| given.texts.iter().any(|given| given == text);
-    let is_container = engine.needs_image();
-    match given.key.as_str() {
-        // Its value `true` is the default.
-        "output.color" | "output.prefix" => !given.is_false,
-        "stdin" => is_text("null"),
-        "restart" => is_text("always"),
-        // Several become one.
-        "ports" => pool.is_some_and(|pool| pool.spec.count() == 1),
-        "env_file" => engine == Engine::Procfile && given.texts == [".env"],
-        // A container's engine knows its first process alone.
-        "stop.to" => is_text(if is_container { "leader" } else { "group" }),
-        "user" | "group" => {
-            is_container
-                && given.texts.iter().all(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-        }
-        "after" => pool.is_some_and(|pool| pool.after.is_empty()),
-        "alive.every" => {
-            let alive = pool.and_then(|pool| pool.spec.alive.as_ref());
-            !is_container && alive.is_some_and(|alive| alive.by == AliveBy::Notify)
-        }
-        _ => given.is_false,
-    }
 }
 
 /// True if the pool is a job, which has done its work when it has exited.

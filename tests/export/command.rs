@@ -163,8 +163,12 @@ fn an_option_that_an_engine_has_no_use_for_is_refused() {
         ("systemd", "--secrets"),
         ("procfile", "--hardened"),
         ("procfile", "--name=x"),
+        ("compose", "--pod-per=pool"),
+        ("nomad", "--cpu=1"),
     ] {
-        let refused = export(folder.path(), &[engine, option]);
+        let image: &[&str] =
+            if ["compose", "nomad"].contains(&engine) { &["--image=app:1"] } else { &[] };
+        let refused = export(folder.path(), &[&[engine, option], image].concat());
         assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""));
         let (name, _) = option.split_once('=').unwrap_or((option, ""));
         let expected = format!("`pm export {engine}` has no use for `{name}`; leave it out");
@@ -179,5 +183,79 @@ fn a_worker_has_no_name_that_another_pool_has() {
     let said = export(folder.path(), &["procfile"]).stdout;
     for line in ["\nweb--1: export PORT=1 ", "\nweb-2: export PORT=2 ", "\nweb-1: b\n"] {
         assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn an_autoscaler_needs_to_know_the_cpu_and_is_for_workers_that_are_alike() {
+    let text = format!("{TWO}[pool.named]\ncommand = ['named', '{{n}}']\nworkers = 2\n");
+    let folder = with(&text);
+    let scaled = |more: &[&str]| {
+        let options = ["kubernetes", "--image=app:1", "--autoscale=3-30"];
+        export(folder.path(), &[&options, more].concat())
+    };
+    let refused = scaled(&[]);
+    assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""));
+    assert!(refused.stderr.contains("--cpu <CPU>"), "{}", refused.stderr);
+    let said = scaled(&["--cpu=500m", "web"]).stdout;
+    for expected in [
+        "  maxReplicas: 30\n",
+        "  minReplicas: 3\n",
+        "    kind: Deployment\n    name: web\n",
+        "            cpu: 500m\n",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    // It would set the number back each time that the file is applied.
+    assert!(!said.contains("  replicas:"), "{said}");
+    for pod_per in ["--pod-per=slot", "--pod-per=pool"] {
+        let said = scaled(&["--cpu=500m", "named", pod_per]);
+        assert!(!said.stdout.contains("Autoscaler\n"), "{}", said.stdout);
+        let note = "pm.toml:9: pool named: command: in part: its workers ask for their number, ";
+        assert!(said.stderr.contains(note), "{}", said.stderr);
+    }
+    for wrong in ["--autoscale=30-3", "--autoscale=3", "--cpu=0", "--cpu=0.5"] {
+        let refused = export(folder.path(), &["kubernetes", "--image=app:1", wrong]);
+        assert_eq!(refused.status, Some(2), "{wrong}");
+        assert!(refused.stderr.contains("write it like `"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_pod_of_a_whole_pool_has_pm_anyway() {
+    let folder = with(TWO);
+    let options = ["kubernetes", "--image=app:1", "--pod-per=pool", "--with-pm"];
+    let refused = export(folder.path(), &options);
+    assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""));
+    let expected = "with `--pod-per pool` pm is in each pod anyway; leave `--with-pm` out";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+}
+
+#[test]
+fn a_job_is_not_tried_again_when_pm_has_tried_in_its_pod() {
+    for (backoff, limit, restart) in [
+        ("", "2147483647", "OnFailure"),
+        ("backoff = { give_up_after = 3 }", "0", "Never"),
+        ("max_restarts = { count = 3, within = '1m' }", "0", "Never"),
+    ] {
+        let text = format!(
+            "[pool.job]\ncommand = ['x']\nworkers = 2\nrestart = 'on-failure'\n{backoff}\n\
+             ready = {{ exit = true, within = '10m' }}\n"
+        );
+        let folder = with(&text);
+        let job = |pod_per: &str| {
+            export(folder.path(), &["kubernetes", "--image=app:1", "--pod-per", pod_per]).stdout
+        };
+        let said = job("pool");
+        // That is for all tries together, and pm gives each of them that long.
+        let limit_of_all = "activeDeadlineSeconds: 600\n";
+        assert!(!said.contains(limit_of_all) && job("slot").contains(limit_of_all), "{said}");
+        for expected in [
+            format!("  backoffLimit: {limit}\n"),
+            format!("      restartPolicy: {restart}\n"),
+            "  completions: 1\n".to_owned(),
+        ] {
+            assert!(said.contains(&expected), "{expected}\n{said}");
+        }
     }
 }

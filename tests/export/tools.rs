@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::programs::{pm_binary, project};
 use crate::support::run_mode::{skip, skip_without};
-use crate::{export, folder, options};
+use crate::{WHOLE_POOLS, export, folder, options};
 
 /// What a tool has printed, if this machine has it.
 fn said_by(command: &mut Command) -> (bool, String) {
@@ -129,21 +129,28 @@ fn the_manifests_are_of_the_schemas_of_kubernetes() {
     if of_python("kubernetes-validate").is_none() {
         return;
     }
-    let out = tempfile::tempdir().unwrap();
-    write(out.path(), "kubernetes", &["--secrets"]);
-    let files: Vec<_> = out.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(files.len() > 8, "{files:?}");
-    let validate = |version: &str| {
-        let mut validate = of_python("kubernetes-validate").expect("as before");
-        said_by(validate.args(["--strict", "--quiet", "-k", version]).args(&files))
-    };
-    for version in KUBERNETES {
-        assert_eq!(validate(version), (true, String::new()), "{version}");
+    let scaled = ["--cpu", "250m", "--autoscale", "3-30"];
+    for more in [&[][..], &scaled, &WHOLE_POOLS, &[WHOLE_POOLS, ["--cpu", "2"]].concat()] {
+        let out = tempfile::tempdir().unwrap();
+        write(out.path(), "kubernetes", &[&["--secrets"], more].concat());
+        let files: Vec<_> =
+            out.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 8, "{files:?}");
+        let validate = |version: &str| {
+            let mut validate = of_python("kubernetes-validate").expect("as before");
+            said_by(validate.args(["--strict", "--quiet", "-k", version]).args(&files))
+        };
+        for version in KUBERNETES {
+            assert_eq!(validate(version), (true, String::new()), "{version} {more:?}");
+        }
+        let text = fs::read_to_string(out.path().join("web.yaml")).unwrap();
+        let is_scaled = text.contains("kind: HorizontalPodAutoscaler\n");
+        assert_eq!(is_scaled, more == scaled, "{text}");
+        let field = if is_scaled { "averageUtilization" } else { "containerPort" };
+        let wrong = text.replace(field, &format!("{field}s"));
+        fs::write(out.path().join("web.yaml"), wrong).unwrap();
+        assert!(!validate(KUBERNETES[0]).0);
     }
-    let text = fs::read_to_string(out.path().join("web.yaml")).unwrap();
-    fs::write(out.path().join("web.yaml"), text.replace("containerPort", "containerPorts"))
-        .unwrap();
-    assert!(!validate(KUBERNETES[0]).0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 
 use super::ColourArgs;
-use crate::export::Engine;
+use crate::export::{Cpu, Engine, PodPer, PodRange};
 
 /// What `pm export` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,6 +42,15 @@ pub struct ContentArgs {
     /// The image, for engines that run containers
     #[arg(long, value_name = "IMAGE", value_hint = ValueHint::Other)]
     pub image: Option<String>,
+    /// For kubernetes: a pod per slot, or per pool, which pm keeps [default: slot]
+    #[arg(long, value_name = "WHAT", hide_possible_values = true)]
+    pub pod_per: Option<PodPer>,
+    /// For kubernetes: the CPU that each worker requests, as 500m or 2
+    #[arg(long, value_name = "CPU", value_hint = ValueHint::Other)]
+    pub cpu: Option<Cpu>,
+    /// For kubernetes: an autoscaler for each Deployment, autoscaling/v2, at 70 % CPU
+    #[arg(long, value_name = "MIN-MAX", value_hint = ValueHint::Other, requires = "cpu")]
+    pub autoscale: Option<PodRange>,
     /// Run each worker of a container under `pm run --init`
     #[arg(long)]
     pub with_pm: bool,

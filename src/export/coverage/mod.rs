@@ -4,11 +4,12 @@
 
 mod compose;
 mod kubernetes;
+mod kubernetes_pool;
 mod nomad;
 mod procfile;
 mod systemd;
 
-use super::Engine;
+use super::{Engine, PodPer};
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,25 @@ pub enum Coverage {
 /// A key as it stands in a pool, `ready.http`, and what becomes of it.
 type Row = (&'static str, Coverage);
 
+/// What becomes of a key that pm in the pod of a whole pool reads itself.
+const BY_PM: Coverage = Coverage::Carried("pm in the pod does it");
+
 /// What becomes of a key; `None` if there is no such key.
-pub fn of(engine: Engine, key: &str) -> Option<Coverage> {
-    rows(engine).iter().find(|(name, _)| *name == key).map(|(_, coverage)| *coverage)
+pub fn of(engine: Engine, pod_per: PodPer, key: &str) -> Option<Coverage> {
+    let row = |rows: &[Row]| rows.iter().find(|(name, _)| *name == key).map(|(_, of)| *of);
+    match (engine, pod_per) {
+        (Engine::Kubernetes, PodPer::Pool) => {
+            row(kubernetes_pool::ROWS).or_else(|| row(kubernetes::ROWS).map(|_| BY_PM))
+        }
+        (
+            Engine::Systemd
+            | Engine::Compose
+            | Engine::Kubernetes
+            | Engine::Procfile
+            | Engine::Nomad,
+            _,
+        ) => row(rows(engine)),
+    }
 }
 
 /// Every key, as it stands in a pool or before all pools.
@@ -102,10 +119,24 @@ mod tests {
     }
 
     #[test]
+    fn what_pm_does_not_do_in_the_pod_of_a_pool_is_a_key_of_the_schema() {
+        let keys = keys_of_schema();
+        let rows: Vec<_> = kubernetes_pool::ROWS.iter().map(|(key, _)| *key).collect();
+        let known: BTreeSet<_> = rows.iter().collect();
+        assert_eq!(known.len(), rows.len(), "a key is there twice");
+        let unknown: Vec<_> = rows.iter().filter(|key| !keys.contains(**key)).collect();
+        assert_eq!(unknown, [&""; 0]);
+        assert_eq!(of(Engine::Kubernetes, PodPer::Pool, "backoff.first"), Some(BY_PM));
+        assert_eq!(of(Engine::Kubernetes, PodPer::Pool, "backoff.frist"), None);
+    }
+
+    #[test]
     fn what_is_not_carried_says_what_to_do() {
+        let of_pool = kubernetes_pool::ROWS.iter().map(|row| (Engine::Kubernetes, row));
         for (engine, (key, coverage)) in Engine::ALL
             .into_iter()
             .flat_map(|engine| rows(engine).iter().map(move |row| (engine, row)))
+            .chain(of_pool)
         {
             let words = match coverage {
                 Coverage::Carried(words) => words,
@@ -130,23 +161,26 @@ mod tests {
     fn tables() -> String {
         let mut text = String::new();
         for engine in Engine::ALL {
-            write!(
-                text,
-                "### {}\n\n| key | | what becomes of it |\n|---|---|---|\n",
-                engine.written()
-            )
-            .unwrap();
-            for (key, coverage) in rows(engine) {
-                let (mark, words) = match coverage {
-                    Coverage::Carried(words) => ("carried", words),
-                    Coverage::InPart(words) => ("in part", words),
-                    Coverage::Not(words) => ("not", words),
-                };
-                writeln!(text, "| `{key}` | {mark} | {words} |").unwrap();
+            write!(text, "### {}\n\n{}", engine.written(), table(rows(engine))).unwrap();
+            if engine == Engine::Kubernetes {
+                text += "### kubernetes --pod-per pool\n\nEach key that is not here is carried: pm in the pod does it.\n\n";
+                text += &table(kubernetes_pool::ROWS);
             }
-            text += "\n";
         }
         text
+    }
+
+    fn table(rows: &[Row]) -> String {
+        let mut text = "| key | | what becomes of it |\n|---|---|---|\n".to_owned();
+        for (key, coverage) in rows {
+            let (mark, words) = match coverage {
+                Coverage::Carried(words) => ("carried", words),
+                Coverage::InPart(words) => ("in part", words),
+                Coverage::Not(words) => ("not", words),
+            };
+            writeln!(text, "| `{key}` | {mark} | {words} |").unwrap();
+        }
+        text + "\n"
     }
 
     #[test]

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Kind, NUMBER, Objects, secret_name};
+use super::{Kind, NUMBER, Objects, secret_name, whole};
 use crate::export::container::{self, IMAGE_PATH};
 use crate::export::filled::{Names, asks_in, port_of, variables};
 use crate::export::shell;
 use crate::export::yaml::map;
-use crate::export::{Export, UNKNOWN_ID, is_job};
+use crate::export::{Export, PodPer, UNKNOWN_ID, is_job};
 use crate::plan::defaults::STOP_SIGNAL;
 use crate::plan::environment::{PM_SLOT, PS};
 use crate::plan::probe::ProbePort;
 use crate::plan::text::signal;
-use crate::plan::{AliveBy, Pool, ProbeSpec, ReadyBy, Stdin};
+use crate::plan::{AliveBy, Identity, Pool, ProbeSpec, ReadyBy, Stdin};
 use crate::supervisor::Restart;
 
 /// The pod of a pool.
@@ -27,48 +27,70 @@ pub fn spec(
     kind: Kind,
     names: &Names,
 ) -> Value {
+    let has_tried = export.wishes.pod_per == PodPer::Pool && whole::gives_up(pool);
     let restart = match (kind, pool.policy.restart) {
+        (Kind::Job, _) if has_tried => Some("Never"),
         (Kind::Job, Restart::OnFailure | Restart::Always) => Some("OnFailure"),
         (Kind::Job, Restart::Never) => Some("Never"),
         (Kind::Deployment | Kind::StatefulSet | Kind::Init, _) => None,
     };
-    let mut main = container(export, objects, pool, objects.name(pool), names);
+    let mut needed = Vec::new();
+    add_jobs(export, pool, &mut needed);
+    let (mut main, probes, jobs, grace, volumes) = match export.wishes.pod_per {
+        PodPer::Slot => (
+            container(export, objects, pool, objects.name(pool), names),
+            probes(pool, names),
+            needed.iter().flat_map(|job| job_containers(export, objects, job)).collect(),
+            seconds(pool.policy.grace),
+            Value::Null,
+        ),
+        PodPer::Pool => (
+            whole::container(export, objects, pool),
+            vec![("startupProbe", whole::startup_probe())],
+            needed.iter().map(|job| whole::container(export, objects, job)).collect::<Vec<_>>(),
+            whole::grace_seconds(pool),
+            whole::volumes(objects, &[needed.as_slice(), &[pool]].concat()),
+        ),
+    };
     if kind != Kind::Job
         && let Value::Object(main) = &mut main
     {
-        for (name, probe) in probes(pool, names) {
-            main.insert(name.to_owned(), probe);
-        }
+        main.extend(probes.into_iter().map(|(name, probe)| (name.to_owned(), probe)));
     }
-    let mut jobs = Vec::new();
-    add_jobs(export, objects, pool, &mut jobs);
     map([
-        ("initContainers", json!(jobs.into_iter().map(|(_, job)| job).collect::<Vec<_>>())),
+        ("initContainers", json!(jobs)),
         ("containers", json!([main])),
         ("restartPolicy", json!(restart)),
-        ("terminationGracePeriodSeconds", json!(seconds(pool.policy.grace))),
+        ("terminationGracePeriodSeconds", json!(grace)),
+        ("volumes", volumes),
     ])
 }
 
 /// The jobs that a pool comes after, those first that others of them come after.
-fn add_jobs(export: &Export<'_>, objects: &Objects, pool: &Pool, jobs: &mut Vec<(String, Value)>) {
+fn add_jobs<'a>(export: &Export<'a>, pool: &Pool, jobs: &mut Vec<&'a Pool>) {
     for needed in export.needs(pool).filter(|needed| is_job(needed)) {
-        add_jobs(export, objects, needed, jobs);
-        for n in 1..=needed.spec.count() {
-            let name = match needed.spec.count() {
-                1 => objects.name(needed).to_owned(),
-                _ => objects.numbered(needed, n),
-            };
-            if jobs.iter().all(|(known, _)| *known != name) {
-                let job = container(export, objects, needed, &name, &Names::of_slot(needed, n));
-                jobs.push((name, job));
-            }
+        add_jobs(export, needed, jobs);
+        if jobs.iter().all(|known| known.name != needed.name) {
+            jobs.push(needed);
         }
     }
 }
 
+/// A container for each worker of a job.
+fn job_containers(export: &Export<'_>, objects: &Objects, job: &Pool) -> Vec<Value> {
+    let numbers = 1..=job.spec.count();
+    let container = |n| {
+        let name = match job.spec.count() {
+            1 => objects.name(job).to_owned(),
+            _ => objects.numbered(job, n),
+        };
+        container(export, objects, job, &name, &Names::of_slot(job, n))
+    };
+    numbers.map(container).collect()
+}
+
 /// Texts of the plan where Kubernetes fills in variables.
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     text.replace('$', "$$")
 }
 
@@ -81,10 +103,6 @@ fn container(
 ) -> Value {
     let exec = &pool.spec.exec;
     let port = port_of(&pool.spec.slots, 1).filter(|_| !is_job(pool));
-    let id = |of: fn(&crate::plan::Identity) -> u32, key: &str| {
-        let given = export.given(pool, key).and(exec.identity.as_ref());
-        given.map(of).filter(|id| *id != UNKNOWN_ID)
-    };
     let mut sources = Vec::new();
     if !pool.spec.env_files.is_empty() {
         sources.push(json!({ "secretRef": { "name": secret_name(objects, pool) } }));
@@ -101,23 +119,33 @@ fn container(
         ("env", json!(environment(pool, names))),
         ("envFrom", json!(sources)),
         ("ports", json!(port.map(|port| [json!({ "name": "main", "containerPort": port })]))),
-        (
-            "resources",
-            map([(
-                "limits",
-                map([("memory", json!(exec.limits.memory_bytes.map(|bytes| bytes.to_string())))]),
-            )]),
-        ),
-        (
-            "securityContext",
-            map([
-                ("runAsUser", json!(id(|identity| identity.uid, "user"))),
-                ("runAsGroup", json!(id(|identity| identity.gid, "group"))),
-            ]),
-        ),
+        ("resources", resources(export, pool, 1, 0)),
+        ("securityContext", security(export, pool)),
         ("lifecycle", lifecycle(pool)),
         ("tty", json!(exec.pty.then_some(true))),
         ("stdin", json!((exec.stdin != Stdin::Null).then_some(true))),
+    ])
+}
+
+/// What `count` workers may have together, and `more` bytes. A job requests no CPU: it ends.
+pub fn resources(export: &Export<'_>, pool: &Pool, count: usize, more: u64) -> Value {
+    let memory = pool.spec.exec.limits.memory_bytes;
+    let memory = memory.map(|bytes| bytes.saturating_mul(count as u64).saturating_add(more));
+    let cpu = export.wishes.cpu.filter(|_| !is_job(pool)).map(|cpu| cpu.of_workers(count));
+    map([
+        ("requests", map([("cpu", json!(cpu.map(|cpu| cpu.to_string())))])),
+        ("limits", map([("memory", json!(memory.map(|bytes| bytes.to_string())))])),
+    ])
+}
+
+pub fn security(export: &Export<'_>, pool: &Pool) -> Value {
+    let id = |of: fn(&Identity) -> u32, key: &str| {
+        let given = export.given(pool, key).and(pool.spec.exec.identity.as_ref());
+        given.map(of).filter(|id| *id != UNKNOWN_ID)
+    };
+    map([
+        ("runAsUser", json!(id(|identity| identity.uid, "user"))),
+        ("runAsGroup", json!(id(|identity| identity.gid, "group"))),
     ])
 }
 
