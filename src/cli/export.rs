@@ -13,7 +13,7 @@ use super::host::{RealHost, unreadable};
 use super::load::{FileKind, Found, find, here, plan_of};
 use super::{Ending, PrintError, colour, complain, refuse, say};
 use crate::export::{
-    Engine, Export, Exported, File, PodPer, UNKNOWN_ID, Wishes, export as made_for,
+    Engine, Export, Exported, File, JobFormat, PodPer, UNKNOWN_ID, Wishes, export as made_for,
 };
 use crate::plan::format::Format;
 use crate::plan::given::{self, GivenKey};
@@ -59,6 +59,7 @@ pub fn export(args: &ExportArgs) -> Ending {
             pod_per: contents.pod_per.unwrap_or_default(),
             cpu: contents.cpu,
             autoscale: contents.autoscale,
+            format: contents.format.unwrap_or_default(),
         };
         let (plan, given, source) = (&read.plan, read.given.as_slice(), read.name.as_str());
         Ok(made_for(args.engine, &Export { plan, given, pools, source, wishes }))
@@ -78,7 +79,7 @@ pub fn export(args: &ExportArgs) -> Ending {
         Some(folder) => {
             write_all(&files, folder, if args.contents.secrets { 0o600 } else { 0o666 })
         }
-        None => say(&together(args.engine, &files)),
+        None => say(&together(args.engine, args.contents.format.unwrap_or_default(), &files)),
     }
 }
 
@@ -99,6 +100,7 @@ fn wrong_options(args: &ExportArgs) -> Option<clap::Error> {
         ("--pod-per", contents.pod_per.is_some(), engine == Engine::Kubernetes),
         ("--cpu", contents.cpu.is_some(), engine == Engine::Kubernetes),
         ("--autoscale", contents.autoscale.is_some(), engine == Engine::Kubernetes),
+        ("--format", contents.format.is_some(), engine == Engine::Nomad),
     ];
     let useless = options.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used);
     let words = match useless {
@@ -112,11 +114,11 @@ fn wrong_options(args: &ExportArgs) -> Option<clap::Error> {
 }
 
 /// All files in one text.
-fn together(engine: Engine, files: &[File]) -> String {
+fn together(engine: Engine, format: JobFormat, files: &[File]) -> String {
     if let [file] = files {
         return file.text.clone();
     }
-    let files = files.iter().map(|file| engine.heading(file) + &file.text);
+    let files = files.iter().map(|file| engine.heading(format, file) + &file.text);
     files.collect::<Vec<_>>().join("\n")
 }
 

@@ -131,6 +131,7 @@ pub const EXPORT: Notes = Notes {
         ("pm export kubernetes --image app:1 | kubectl apply -f -", "manifests"),
         ("pm export kubernetes --image app:1 --pod-per pool", "pm keeps each pool in one pod"),
         ("pm export kubernetes web --image app:1 --cpu 500m --autoscale 3-30", ""),
+        ("pm export nomad --image app:1 --out jobs", "job specifications"),
     ],
     exit_status: &[
         (Status::Is(STOPPED), "the files are written"),

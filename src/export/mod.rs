@@ -25,7 +25,7 @@ use crate::plan::{AliveBy, Plan, Pool, ReadyBy};
 
 use self::coverage::Coverage;
 pub use self::note::Note;
-pub use self::wishes::{Cpu, PodPer, PodRange, Wishes};
+pub use self::wishes::{Cpu, JobFormat, PodPer, PodRange, Wishes};
 
 /// The number of a user or group that is not known here.
 pub const UNKNOWN_ID: u32 = u32::MAX;
@@ -107,12 +107,14 @@ impl Engine {
     }
 
     /// What stands before a file where several go to one stream, so that a reader or the engine can tell them apart.
-    pub fn heading(self, file: &File) -> String {
-        match self {
-            Self::Systemd | Self::Procfile => format!("# {}\n", file.name),
-            Self::Compose | Self::Kubernetes => "---\n".to_owned(),
+    pub fn heading(self, format: JobFormat, file: &File) -> String {
+        match (self, format) {
+            (Self::Systemd | Self::Procfile, _) | (Self::Nomad, JobFormat::Hcl) => {
+                format!("# {}\n", file.name)
+            }
+            (Self::Compose | Self::Kubernetes, _) => "---\n".to_owned(),
             // JSON has no comments; several texts of it may follow each other.
-            Self::Nomad => String::new(),
+            (Self::Nomad, JobFormat::Json) => String::new(),
         }
     }
 }

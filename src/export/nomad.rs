@@ -1,7 +1,10 @@
-//! A job of Nomad, as the JSON of its API: a group for each pool, a task of the driver docker in each allocation.
+//! A job of Nomad: a group for each pool, a task of the driver docker in each allocation. It is made as the JSON of the
+//! API; [`hcl`] writes it as a job specification.
 //!
 //! Each allocation has a network of its own, so all workers of a pool listen on its first port. A job that others come
 //! after is a task of theirs that runs first.
+
+mod hcl;
 
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use super::container::{self, script};
 use super::filled::{Names, asks_for_number, port_of};
 use super::yaml::map;
-use super::{Export, Exported, File, Note, is_job};
+use super::{Export, Exported, File, JobFormat, Note, is_job};
 use crate::plan::environment::{PM_SLOT, PS};
 use crate::plan::probe::ProbePort;
 use crate::plan::text::signal;
@@ -57,7 +60,17 @@ pub fn export(export: &Export<'_>) -> Exported {
             "Meta": { "made_by": "pm export nomad", "made_from": export.source },
             "TaskGroups": groups,
         }});
-        made.files.push(File { name: format!("{name}.nomad.json"), text: format!("{job:#}\n") });
+        made.files.push(match export.wishes.format {
+            JobFormat::Hcl => {
+                let source = export.source.replace('\n', " ");
+                let text =
+                    format!("# Made from {source} by `pm export nomad`.\n\n{}", hcl::document(job));
+                File { name: format!("{name}.nomad.hcl"), text }
+            }
+            JobFormat::Json => {
+                File { name: format!("{name}.nomad.json"), text: format!("{job:#}\n") }
+            }
+        });
     }
     made.notes.extend(export.pools.iter().flat_map(|pool| notes(export, pool)));
     made

@@ -24,6 +24,18 @@ pub struct Wishes {
     pub cpu: Option<Cpu>,
     /// The number of pods of a pool, where Kubernetes may change it.
     pub autoscale: Option<PodRange>,
+    /// How a job of Nomad is written.
+    pub format: JobFormat,
+}
+
+/// How a job of Nomad is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum JobFormat {
+    /// A job specification, as people write it.
+    #[default]
+    Hcl,
+    /// What Nomad's API takes.
+    Json,
 }
 
 /// What a pod of Kubernetes is for.

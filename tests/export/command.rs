@@ -165,6 +165,7 @@ fn an_option_that_an_engine_has_no_use_for_is_refused() {
         ("procfile", "--name=x"),
         ("compose", "--pod-per=pool"),
         ("nomad", "--cpu=1"),
+        ("systemd", "--format=json"),
     ] {
         let image: &[&str] =
             if ["compose", "nomad"].contains(&engine) { &["--image=app:1"] } else { &[] };

@@ -2,10 +2,11 @@
 //! engines' own tools read the files.
 //!
 //! [`command`] is about the command itself: files, pools, refusals; [`tools`] starts the tools; in [`engines`] systemd
-//! runs what is exported, in [`pods`] pm.
+//! runs what is exported, in [`pods`] pm. [`hcl`] reads the jobs of Nomad back.
 
 mod command;
 mod engines;
+mod hcl;
 mod pods;
 #[path = "../support/mod.rs"]
 mod support;
@@ -47,20 +48,25 @@ fn export(folder: &Path, arguments: &[&str]) -> Said {
 
 /// The options with which the plan of every key is exported.
 fn options(engine: &str) -> Vec<&str> {
+    options_of(engine, "every_key.toml")
+}
+
+/// The options with which a file is exported.
+fn options_of<'a>(engine: &'a str, file: &'a str) -> Vec<&'a str> {
     let image = ["--image", "registry.test/app:1"];
     let of_engine: &[&str] = match engine {
         "procfile" => &[],
         "systemd" => &["--name", "app"],
         _ => &[&["--name", "app"], image.as_slice()].concat(),
     };
-    [&[engine, "-f", "every_key.toml", "--dir", "/srv/app"], of_engine].concat()
+    [&[engine, "-f", file, "--dir", "/srv/app"], of_engine].concat()
 }
 
 /// A pod for each pool.
 const WHOLE_POOLS: [&str; 2] = ["--pod-per", "pool"];
 
 /// What an engine makes of the plan, by the name of its snapshot, with the options beside those of the engine.
-const MADE: [(&str, Engine, &[&str]); 7] = [
+const MADE: [(&str, Engine, &[&str]); 8] = [
     ("systemd", Engine::Systemd, &[]),
     ("compose", Engine::Compose, &[]),
     ("kubernetes", Engine::Kubernetes, &[]),
@@ -71,7 +77,8 @@ const MADE: [(&str, Engine, &[&str]); 7] = [
         &["--cpu", "250m", "--autoscale", "3-30", "web", "named"],
     ),
     ("procfile", Engine::Procfile, &[]),
-    ("nomad", Engine::Nomad, &[]),
+    ("nomad", Engine::Nomad, &["--format", "json"]),
+    ("nomad_hcl", Engine::Nomad, &[]),
 ];
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::{Seek, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::support::run_mode::{skip, skip_without};
 use crate::{WHOLE_POOLS, export, folder, options};
 
 /// What a tool has printed, if this machine has it.
-fn said_by(command: &mut Command) -> (bool, String) {
+pub fn said_by(command: &mut Command) -> (bool, String) {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
@@ -64,7 +64,7 @@ fn systemd_analyze_finds_nothing_wrong_in_units() {
 }
 
 /// A program of the virtual environment that .ci/run fills, or of PATH. Skips the test if there is none.
-fn of_python(program: &str) -> Option<Command> {
+pub fn of_python(program: &str) -> Option<Command> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), Into::into);
     let own = target.join("venv/bin").join(program);
@@ -122,34 +122,37 @@ fn the_compose_file_is_of_the_specification() {
 }
 
 /// One version with what pm writes in beta, and one that is new.
-const KUBERNETES: [&str; 2] = ["1.30", "1.36"];
+pub const KUBERNETES: [&str; 2] = ["1.30", "1.36"];
 
 #[test]
 fn the_manifests_are_of_the_schemas_of_kubernetes() {
     if of_python("kubernetes-validate").is_none() {
         return;
     }
+    let out = tempfile::tempdir().unwrap();
     let scaled = ["--cpu", "250m", "--autoscale", "3-30"];
-    for more in [&[][..], &scaled, &WHOLE_POOLS, &[WHOLE_POOLS, ["--cpu", "2"]].concat()] {
-        let out = tempfile::tempdir().unwrap();
-        write(out.path(), "kubernetes", &[&["--secrets"], more].concat());
-        let files: Vec<_> =
-            out.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(files.len() > 8, "{files:?}");
-        let validate = |version: &str| {
-            let mut validate = of_python("kubernetes-validate").expect("as before");
-            said_by(validate.args(["--strict", "--quiet", "-k", version]).args(&files))
-        };
-        for version in KUBERNETES {
-            assert_eq!(validate(version), (true, String::new()), "{version} {more:?}");
-        }
-        let text = fs::read_to_string(out.path().join("web.yaml")).unwrap();
-        let is_scaled = text.contains("kind: HorizontalPodAutoscaler\n");
-        assert_eq!(is_scaled, more == scaled, "{text}");
-        let field = if is_scaled { "averageUtilization" } else { "containerPort" };
-        let wrong = text.replace(field, &format!("{field}s"));
-        fs::write(out.path().join("web.yaml"), wrong).unwrap();
-        assert!(!validate(KUBERNETES[0]).0);
+    let wishes: [(&str, &[&str]); 3] =
+        [("slots", &[]), ("scaled", &scaled), ("pools", &[WHOLE_POOLS, ["--cpu", "2"]].concat())];
+    let mut files = Vec::new();
+    for (name, more) in wishes {
+        let folder = out.path().join(name);
+        write(&folder, "kubernetes", &[&["--secrets"], more].concat());
+        files.extend(folder.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+    }
+    assert!(files.len() > 24, "{files:?}");
+    let validate = |version: &str, files: &[PathBuf]| {
+        let mut validate = of_python("kubernetes-validate").expect("as before");
+        said_by(validate.args(["--strict", "--quiet", "-k", version]).args(files))
+    };
+    for version in KUBERNETES {
+        assert_eq!(validate(version, &files), (true, String::new()), "{version}");
+    }
+    for (name, field) in [("scaled", "averageUtilization"), ("pools", "containerPort")] {
+        let path = out.path().join(name).join("web.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(field), "{text}");
+        fs::write(&path, text.replace(field, &format!("{field}s"))).unwrap();
+        assert!(!validate(KUBERNETES[0], &[path]).0, "{field}");
     }
 }
 
@@ -194,7 +197,7 @@ fn a_shell_hands_on_the_words_of_a_procfile_as_they_were() {
 #[test]
 fn the_numbers_of_a_nomad_job_go_together() {
     let out = tempfile::tempdir().unwrap();
-    write(out.path(), "nomad", &[]);
+    write(out.path(), "nomad", &["--format", "json"]);
     let mut seen = 0;
     for (name, kind) in [("app", "service"), ("app-batch", "batch")] {
         let text = fs::read_to_string(out.path().join(format!("{name}.nomad.json"))).unwrap();

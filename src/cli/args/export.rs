@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 
 use super::ColourArgs;
-use crate::export::{Cpu, Engine, PodPer, PodRange};
+use crate::export::{Cpu, Engine, JobFormat, PodPer, PodRange};
 
 /// What `pm export` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +51,9 @@ pub struct ContentArgs {
     /// For kubernetes: an autoscaler for each Deployment, autoscaling/v2, at 70 % CPU
     #[arg(long, value_name = "MIN-MAX", value_hint = ValueHint::Other, requires = "cpu")]
     pub autoscale: Option<PodRange>,
+    /// For nomad: hcl or json [default: hcl]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Option<JobFormat>,
     /// Run each worker of a container under `pm run --init`
     #[arg(long)]
     pub with_pm: bool,

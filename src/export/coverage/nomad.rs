@@ -1,4 +1,4 @@
-//! The column of Nomad.
+//! The column of Nomad. The names are those of a job specification; in JSON they are those of the API.
 
 use super::Coverage::{Carried, InPart, Not};
 use super::Row;
@@ -9,7 +9,7 @@ const NOTIFY: &str = "no socket for notifications is passed to a container: use 
 const LINES: &str = "Nomad does not read the lines of a task: use `ready.http` or `ready.exec`";
 const SCRIPT: &str =
     "a check of the type script, for which the services are those of Consul, which must be there";
-const ROTATES: &str = "Nomad rotates the lines of each task: set its `LogConfig`";
+const ROTATES: &str = "Nomad rotates the lines of each task: set its `logs`";
 
 pub const ROWS: &[Row] = &[
     ("sealed", Carried("each container is a pid namespace, which ends with its first process")),
@@ -47,7 +47,7 @@ pub const ROWS: &[Row] = &[
     ("spare_max_age", Not("there is no spare: see `spare`")),
     (
         "workers",
-        Carried("`Count`; a group for each, `jobs-1`, where a text asks for `{n}` or `{slot}`"),
+        Carried("`count`; a group for each, `jobs-1`, where a text asks for `{n}` or `{slot}`"),
     ),
     ("cwd", Carried("`work_dir`, a folder of the image")),
     (
@@ -56,11 +56,11 @@ pub const ROWS: &[Row] = &[
             "`PATH`, before the folders of most images; if the image has another PATH, set it in `env`",
         ),
     ),
-    ("env", Carried("`Env`")),
+    ("env", Carried("`env`")),
     (
         "env_file",
         InPart(
-            "a template of a Nomad variable, `nomad/jobs/NAME/GROUP`: fill it with `nomad var put`; `--secrets` writes the values into `Env`",
+            "a template of a Nomad variable, `nomad/jobs/NAME/GROUP`: fill it with `nomad var put`; `--secrets` writes the values into `env`",
         ),
     ),
     (
@@ -75,15 +75,13 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "restart",
-        Carried(
-            "`RestartPolicy`; what is not always restarted is a job of its own, of the type batch",
-        ),
+        Carried("`restart`; what is not always restarted is a job of its own, of the type batch"),
     ),
     (
         "max_restarts.count",
-        Carried("`RestartPolicy.Attempts` with the mode fail, and no `ReschedulePolicy`"),
+        Carried("`restart.attempts` with the mode fail, and no attempt of `reschedule`"),
     ),
-    ("max_restarts.within", InPart("`RestartPolicy.Interval`, at least 5 s")),
+    ("max_restarts.within", InPart("`restart.interval`, at least 5 s")),
     (
         "ready.tcp",
         InPart(
@@ -112,23 +110,23 @@ pub const ROWS: &[Row] = &[
             "a check connects to the port from outside: the worker must listen on all addresses of its container",
         ),
     ),
-    ("ready.after", InPart("`Update.MinHealthyTime`: it delays an update, not the service")),
+    ("ready.after", InPart("`update.min_healthy_time`: it delays an update, not the service")),
     (
         "ready.within",
         InPart(
-            "`Update.HealthyDeadline`, and `ProgressDeadline` after it: it is for updates, and nothing is stopped by it at other times",
+            "`update.healthy_deadline`, and `progress_deadline` after it: it is for updates, and nothing is stopped by it at other times",
         ),
     ),
     (
         "alive.tcp",
         InPart(
-            "a check from outside with `CheckRestart`: the worker must listen on all addresses of its container",
+            "a check from outside with `check_restart`: the worker must listen on all addresses of its container",
         ),
     ),
     (
         "alive.http",
         InPart(
-            "a check from outside, or with `text` a script with curl(1), with `CheckRestart`: the worker must listen on all addresses of its container",
+            "a check from outside, or with `text` a script with curl(1), with `check_restart`: the worker must listen on all addresses of its container",
         ),
     ),
     ("alive.status", InPart(ANSWER)),
@@ -138,22 +136,22 @@ pub const ROWS: &[Row] = &[
     (
         "alive.every",
         InPart(
-            "`Interval` of the check, at least 1 s; with `alive.notify` it is lost, as the notification is",
+            "`interval` of the check, at least 1 s; with `alive.notify` it is lost, as the notification is",
         ),
     ),
-    ("alive.timeout", InPart("`Timeout` of the check, at least 1 s")),
-    ("alive.failures", Carried("`CheckRestart.Limit`")),
+    ("alive.timeout", InPart("`timeout` of the check, at least 1 s")),
+    ("alive.failures", Carried("`check_restart.limit`")),
     (
         "backoff.first",
         InPart(
-            "`RestartPolicy.Delay`, the same before each restart, also of a worker that had been ready",
+            "`restart.delay`, the same before each restart, also of a worker that had been ready",
         ),
     ),
-    ("backoff.max", Not("the wait does not grow: set `RestartPolicy.Delay` to what suits you")),
+    ("backoff.max", Not("the wait does not grow: set `restart.delay` to what suits you")),
     (
         "backoff.give_up_after",
         InPart(
-            "`RestartPolicy.Attempts`, only with `restart = \"on-failure\"`; the time between the failures counts, not that they come in a row",
+            "`restart.attempts`, only with `restart = \"on-failure\"`; the time between the failures counts, not that they come in a row",
         ),
     ),
     (
@@ -162,11 +160,11 @@ pub const ROWS: &[Row] = &[
             "Docker signals the first process alone; `--with-pm` puts one there that passes it on to its child",
         ),
     ),
-    ("stop.signal", Carried("`KillSignal`")),
+    ("stop.signal", Carried("`kill_signal`")),
     (
         "stop.grace",
         InPart(
-            "`KillTimeout`, at most `max_kill_timeout` of the client, which is 30 s unless it is set",
+            "`kill_timeout`, at most `max_kill_timeout` of the client, which is 30 s unless it is set",
         ),
     ),
     ("log.file", Not(ROTATES)),
@@ -179,12 +177,12 @@ pub const ROWS: &[Row] = &[
     ("limits.file_size", Carried("`ulimit` of the driver docker")),
     ("limits.core", Carried("`ulimit` of the driver docker")),
     ("limits.stack", Carried("`ulimit` of the driver docker")),
-    ("limits.memory", InPart("`Resources.MemoryMB`, in MiB, rounded up")),
-    ("user", InPart("`User`, a name that the image must know: give a number if it does not")),
+    ("limits.memory", InPart("`resources.memory`, in MiB, rounded up")),
+    ("user", InPart("`user`, a name that the image must know: give a number if it does not")),
     (
         "group",
         InPart(
-            "`User`, as USER:GROUP, a name that the image must know: give a number if it does not",
+            "`user`, as USER:GROUP, a name that the image must know: give a number if it does not",
         ),
     ),
     (
@@ -193,7 +191,7 @@ pub const ROWS: &[Row] = &[
             "a container has the umask of its engine: write `umask 027; exec` before the command, as a string",
         ),
     ),
-    ("nice", Not("a container has no nice value: set `Resources.CPU`")),
+    ("nice", Not("a container has no nice value: set `resources.cpu`")),
     ("pty", Carried("`tty`")),
     ("raw", Carried("`nomad alloc logs` passes on all that comes")),
     (
