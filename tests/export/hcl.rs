@@ -8,7 +8,7 @@ use hcl::eval::{Context, Evaluate};
 use hcl::{Attribute, Block, Body, Structure};
 use serde_json::{Map, Value, json};
 
-use crate::{export, folder, options};
+use crate::{export, folder, options, options_of, plans};
 
 /// The names that are not those of HCL in another spelling.
 const NAMES: [(&str, &str); 16] = [
@@ -158,4 +158,9 @@ fn compare(folder: &Path, options: &[&str]) -> usize {
 fn a_job_is_the_same_as_hcl_and_as_json() {
     assert_eq!(compare(&folder(), &options("nomad")), 2);
     assert_eq!(compare(&folder(), &[&options("nomad"), ["--secrets"].as_slice()].concat()), 2);
+    for (name, path) in plans::all() {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let jobs = compare(path.parent().unwrap(), &options_of("nomad", file));
+        assert!(jobs > 0, "{name}");
+    }
 }
