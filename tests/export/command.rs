@@ -260,3 +260,18 @@ fn a_job_is_not_tried_again_when_pm_has_tried_in_its_pod() {
         }
     }
 }
+
+#[test]
+fn pm_in_the_pod_of_a_pool_carries_what_a_pod_of_one_worker_loses() {
+    let folder = with(
+        "[pool.web]\ncommand = ['serve']\nworkers = 3\nready = { line = 'up' }\nbackoff = { first = '1s' }\n\
+         stop = { to = 'group', signal = 'INT' }\numask = '027'\nlimits = { open_files = 4096 }\n",
+    );
+    let strict = |pod_per: &str| {
+        export(folder.path(), &["kubernetes", "--image=app:1", "--strict", "--pod-per", pod_per])
+    };
+    let lost = strict("slot");
+    assert_eq!((lost.status, lost.stderr.lines().count()), (Some(1), 6), "{}", lost.stderr);
+    let carried = strict("pool");
+    assert_eq!((carried.status, carried.stderr.as_str()), (Some(0), ""));
+}
