@@ -9,7 +9,12 @@ pub fn document(value: &Value) -> String {
 
 /// A map of those entries that are not null.
 pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    let given = entries.into_iter().filter(|(_, value)| !is_empty(value));
+    given(&mut entries.into_iter())
+}
+
+/// The same; compiled once, not for each number of entries.
+fn given(entries: &mut dyn Iterator<Item = (&str, Value)>) -> Value {
+    let given = entries.filter(|(_, value)| !is_empty(value));
     Value::Object(given.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
 
