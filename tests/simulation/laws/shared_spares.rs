@@ -40,7 +40,7 @@ fn a_spare_moves_only_to_a_slot_of_its_pool_that_needs_it(answer: &Answer) -> Ve
     })
 }
 
-/// If it had been ready, and shares the spares.
+/// If it had been ready, and shares the spares. Where a spare of its own is still being stopped there is no room.
 fn a_worker_that_dies_is_followed_by_a_spare_of_its_pool_that_waits(answer: &Answer) -> Verdict {
     let Some(Event::Exited { worker, remains: Remains::Nothing, .. }) = answer.event() else {
         return Ok(());
@@ -54,13 +54,13 @@ fn a_worker_that_dies_is_followed_by_a_spare_of_its_pool_that_waits(answer: &Ans
             && spare.is_some_and(|spare| spare.waits() && spare.life.revision == facts.planned)
     };
     let lenders = answer.before.slots_of(before.pool).filter(is_lendable).count();
+    let has_room = before.others.spare.is_none();
     let is_spawned = answer.actions.iter().any(|action| match action {
         Action::Spawn { worker: next, .. } => next.slot == worker.slot,
         _ => false,
     });
-    forbid(before.shares_spares() && was_serving && lenders > 0 && is_spawned, || {
-        format!("{worker:?}: {:?}", answer.actions)
-    })
+    let is_due = before.shares_spares() && was_serving && has_room && lenders > 0;
+    forbid(is_due && is_spawned, || format!("{worker:?}: {:?}", answer.actions))
 }
 
 /// By the next tick, as far as it has workers that have been ready for long enough. A slot that is to have the next one
