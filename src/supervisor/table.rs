@@ -232,9 +232,10 @@ impl Entry {
 
     /// The same, but without its places in the sets of the index that the other has too.
     fn without(self, other: Self) -> Self {
+        let is_same_pool = self.pool == other.pool;
         Self {
             deadline: self.deadline.filter(|at| other.deadline != Some(*at)),
-            flags: std::array::from_fn(|n| self.flags[n] && !other.flags[n]),
+            flags: std::array::from_fn(|n| self.flags[n] && !(other.flags[n] && is_same_pool)),
             is_ending: self.is_ending && !other.is_ending,
             ..self
         }

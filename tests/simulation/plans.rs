@@ -78,6 +78,9 @@ impl Plans {
                 self.spec.pools[n].spares = self.rng.usize(0..3);
             }
         }
+        if self.rng.u32(0..6) == 0 {
+            self.move_a_slot();
+        }
         let revisions_per_slot = [0, 3, 6, 8][self.rng.usize(0..4)];
         for entry in &mut self.spec.slots {
             if self.rng.u32(0..8) < revisions_per_slot {
@@ -149,6 +152,19 @@ impl Plans {
         self.next_slot += 1;
         self.next_revision += 1;
         self.spec.slots.push(SlotEntry { slot, pool, policy, revision });
+    }
+
+    /// Its port is one of another pool from now on. As a rule its environment has the name of the pool, so its revision
+    /// is another one; but a file may say otherwise.
+    fn move_a_slot(&mut self) {
+        let Some(slot) = self.rng.choice(0..self.spec.slots.len()) else { return };
+        let pool = self.spec.pools[self.rng.usize(0..self.spec.pools.len())].pool;
+        let entry = &mut self.spec.slots[slot];
+        entry.pool = pool;
+        if self.rng.u32(0..4) > 0 {
+            entry.revision = Revision(self.next_revision);
+            self.next_revision += 1;
+        }
     }
 
     /// Each pool comes after some of the pools before it in a random order, so that no pool comes after itself.

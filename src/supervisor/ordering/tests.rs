@@ -177,3 +177,13 @@ fn pools_that_the_plan_drops_still_stop_in_order() {
     assert_eq!(table.succeeded(worker(2, 1)), []);
     assert_eq!(table.supervisor.slots().count(), 0);
 }
+
+/// The pool that it has left waits for it no more, and what it needs is asked of the other pool.
+#[test]
+fn what_a_slot_shows_to_others_goes_with_it_to_another_pool() {
+    let mut table = Table::idle(&[(1, &[]), (1, &[]), (1, &[0])], probed());
+    assert_eq!(table.on(Event::Start(slot(0))), [spawn(0, 1)]);
+    assert_eq!(table.on(Event::Start(slot(2))), []);
+    let answer = table.revise(&[0], 1, |spec| spec.slots[0].pool = PoolId(1));
+    assert_eq!(answer, [spawn(2, 1), Terminate(worker(0, 1))]);
+}

@@ -85,6 +85,8 @@ impl Facts {
         if self.wanted == Wanted::Gone {
             self.wanted = Wanted::Unset;
         }
+        // It was the roll of its pool before.
+        self.is_away &= self.pool == entry.pool;
         self.pool = entry.pool;
         self.planned = entry.revision;
         let replacement = Replacement { revision: entry.revision, policy: entry.policy };
