@@ -38,7 +38,9 @@ fn a_roll_ends(settled: &Settled) -> Verdict {
     settled.each_slot(|slot, facts| {
         let mut pool = settled.record.slots_of(facts.pool);
         let is_blocked = pool.any(|other| {
-            other.was_replaced && other.has_ended() || other.has_given_up_on_its_turn()
+            // Also where the worker serves on that was to be replaced.
+            let is_over = other.has_ended() || other.has_given_up();
+            other.was_replaced && is_over || other.has_given_up_on_its_turn()
         });
         forbid(facts.is_to_be_replaced() && !is_blocked, || {
             format!("{:?} was never replaced", slot.worker())
