@@ -135,9 +135,7 @@ impl Supervisor {
         for slot in Vec::from_iter(removed) {
             self.step(slot, Input::Remove, now, actions);
         }
-        // A slot that is not to hold a spare any more has none prepared.
-        self.ordering.revise_spares(&spec.pools);
-        self.take_surplus_spares(now, actions);
+        self.revise_spares(&spec, now, actions);
         for entry in &spec.slots {
             self.table.insert(entry);
             self.table.change(entry.slot, |slot| slot.plan(entry, now, actions));
@@ -236,7 +234,7 @@ impl Supervisor {
     fn inform(&mut self, worker: WorkerId, news: News, now: Instant, actions: &mut Vec<Action>) {
         let Some(slot) = self.slot(worker.slot) else { return };
         let Some(seat) = slot.seat(worker) else { return };
-        if seat == Seat::Current && slot.needs_spare(news) {
+        if seat == Seat::Current && slot.needs_spare(news, now) {
             let (to, pool) = (slot.id(), slot.pool());
             self.lend_spare(pool, to, actions);
         }

@@ -35,6 +35,13 @@ impl Restarts {
         }
     }
 
+    /// True if there were too many with one more now.
+    pub fn would_be_too_many(&self, allowed: Option<MaxRestarts>, now: Instant) -> bool {
+        let mut next = self.clone();
+        next.note(allowed, now);
+        next.are_too_many
+    }
+
     pub fn are_too_many(&self) -> bool {
         self.are_too_many
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::super::event::{Action, Next, Remains};
 use super::super::ids::WorkerId;
-use super::super::phase::{News, Phase, Roll, SparePhase, Wanted};
+use super::super::phase::{News, Phase, Roll, SparePhase, Target, Wanted};
+use super::super::spec::SlotEntry;
 use super::Slot;
 use super::spare::{Spare, Then};
 
@@ -46,14 +47,16 @@ impl Slot {
     }
 
     /// True if a worker follows the current one by what has happened to that, and no spare of its own can.
-    pub(in super::super) fn needs_spare(&self, news: News) -> bool {
+    pub(in super::super) fn needs_spare(&self, news: News, now: Instant) -> bool {
         let has_one = || self.spare.as_ref().is_some_and(|spare| spare.phase.has_worker());
         if !self.may_hold_spare() || has_one() {
             return false;
         }
         match (self.phase, news) {
             (Phase::Ready { .. }, News::Exited { exit, remains: Remains::Nothing }) => {
-                self.roll.is_due() || self.policy.restart.follows(exit)
+                let policy = &self.policy;
+                let is_last = || self.restarts.would_be_too_many(policy.max_restarts, now);
+                self.roll.is_due() || (policy.restart.follows(exit) && !is_last())
             }
             (
                 Phase::Stopping { .. } | Phase::Killing { .. },
@@ -71,6 +74,43 @@ impl Slot {
     pub(in super::super) fn may_lend(&self) -> bool {
         let waits = |spare: &Spare| matches!(spare.phase, SparePhase::Waiting { .. });
         !self.roll.has_turn() && self.usable_spare().is_some_and(waits)
+    }
+
+    /// How much its spare is worth to the pool, if it holds one.
+    pub(in super::super) fn spare_rank(&self) -> u8 {
+        match self.spare.as_ref().map(|spare| spare.phase) {
+            Some(SparePhase::Waiting { .. }) => 2,
+            Some(SparePhase::Starting { .. }) => 1,
+            Some(SparePhase::Backoff { .. } | SparePhase::GivenUp) | None => 0,
+            Some(SparePhase::Stopping { .. } | SparePhase::Killing { .. }) => 0,
+        }
+    }
+
+    /// The plan is about to give the slot these rules. They hold for a spare of this revision too, and one that is
+    /// there may be one of the pool. None goes along to another pool.
+    pub(in super::super) fn revise_spare(&mut self, entry: &SlotEntry) {
+        let target = Target { revision: entry.revision, policy: entry.policy };
+        let is_moved = entry.pool != self.pool;
+        let may_hold = target.policy.spare.is_shared() && !self.roll.has_turn() && !is_moved;
+        self.holds_spare &= !is_moved;
+        let Some(spare) = &mut self.spare else { return };
+        if spare.target.revision != target.revision {
+            return;
+        }
+        let before = std::mem::replace(&mut spare.target, target).policy.spare;
+        let after = target.policy.spare;
+        match &mut spare.phase {
+            SparePhase::Starting { wait_by, .. } => {
+                let began = *wait_by - before.within().unwrap_or_default();
+                *wait_by = began + after.within().unwrap_or_default();
+            }
+            SparePhase::Waiting { since, until } => {
+                *until = after.max_age().map(|age| *since + age);
+            }
+            SparePhase::Backoff { .. } | SparePhase::GivenUp => return,
+            SparePhase::Stopping { .. } | SparePhase::Killing { .. } => return,
+        }
+        self.holds_spare |= may_hold;
     }
 
     /// Gives its spare away, and holds none any more. Returns since when the spare waits.

@@ -89,6 +89,13 @@ impl Facts {
         self.is_away &= self.pool == entry.pool;
         self.pool = entry.pool;
         self.planned = entry.revision;
+        if let Some(spare) = &mut self.others.spare
+            && spare.life.revision == entry.revision
+            && spare.life.is_unsignalled()
+        {
+            spare.policy = entry.policy;
+            spare.life.grace = entry.policy.grace;
+        }
         let replacement = Replacement { revision: entry.revision, policy: entry.policy };
         let is_ending = self.life.is_some() && !self.is_unsignalled();
         let is_empty = self.life.is_none();

@@ -14,7 +14,7 @@ pub const OF_ANSWERS: &[Law<OfAnswer>] = laws![
 pub const OF_POOLS: &[Law<OfState>] = laws![a_pool_has_its_spares];
 
 /// It waits, and is by what is wanted in its slot. The other slot shares the spares of the pool too, and has lost its
-/// worker.
+/// worker. The spare takes over there at once.
 fn a_spare_moves_only_to_a_slot_of_its_pool_that_needs_it(answer: &Answer) -> Verdict {
     answer.each_action(|action, _| {
         let Action::Move { from, to, revision } = action else { return Ok(()) };
@@ -34,7 +34,8 @@ fn a_spare_moves_only_to_a_slot_of_its_pool_that_needs_it(answer: &Answer) -> Ve
             && answer.worker().is_some_and(|worker| worker.slot == to.slot);
         let is_next = to.generation == borrower.last_generation + 1;
         let is_due = revision == borrower.planned;
-        ensure(is_lent && is_needed && is_next && is_due, || {
+        let is_used = answer.actions.contains(&Action::Admit(to));
+        ensure(is_lent && is_needed && is_next && is_due && is_used, || {
             format!("{action:?}: {lender:?} and {borrower:?}")
         })
     })

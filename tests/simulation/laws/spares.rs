@@ -36,7 +36,7 @@ pub const OF_SLOTS: &[Law<OfState>] = laws![
 
 /// Beside a worker of a slot that is wanted up, which has been ready for long enough or whose turn has come; one at
 /// most, of the revision that is due; and none while pm drains. Slots that share spares have no more than their pool is
-/// to have.
+/// to have, but for those that are stopped in the same answer.
 fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
     answer.each_action(|action, record| {
         let Action::Prepare { worker, revision } = action else { return Ok(()) };
@@ -48,7 +48,12 @@ fn a_spare_is_prepared_only_where_it_is_due(answer: &Answer) -> Verdict {
         let is_due = match facts.spare_due(answer.now) {
             SpareDue::One(due) => due == revision,
             SpareDue::May(due) => {
-                due == revision && record.shared_spares(facts.pool) < record.spares_of(facts.pool)
+                let stays = |facts: &&Facts| {
+                    let spare = facts.others.spare.as_ref().map(|spare| spare.life.worker);
+                    facts.has_shared_spare() && spare.is_some_and(|spare| !answer.signals(spare))
+                };
+                let others = record.slots_of(facts.pool).filter(stays).count();
+                due == revision && others < record.spares_of(facts.pool)
             }
             SpareDue::None | SpareDue::Any => false,
         };
@@ -106,7 +111,12 @@ fn a_spare_is_stopped_only_if_it_is_not_wanted_or_has_failed(answer: &Answer) ->
             && (matches!(answer.told, Told::Plan(_))
                 || answer.is(Event::Withdraw(worker.slot))
                 || answer.after.shared_spares(facts.pool) > answer.after.spares_of(facts.pool));
-        let is_wanted = is_wanted && !is_surplus;
+        // It was not wanted any more before the plan gave the slot its turn.
+        let before = answer.before.of(worker.slot);
+        let is_early = matches!(answer.told, Told::Plan(_))
+            && facts.others.has_turn
+            && before.is_some_and(|before| !before.others.has_turn);
+        let is_wanted = is_wanted && !is_surplus && !is_early;
         forbid(life.is_unsignalled() && is_wanted && !is_over && !is_killed, || {
             format!("{worker:?}: {facts:?}")
         })
@@ -367,6 +377,10 @@ impl Answer<'_> {
             }
             _ => Ok(()),
         })
+    }
+
+    fn signals(&self, worker: WorkerId) -> bool {
+        [Action::Terminate(worker), Action::Kill(worker)].iter().any(|to| self.actions.contains(to))
     }
 
     /// True if a wish or a command kills the workers of this slot.
