@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Reactor;
 use super::health::Purpose;
+use super::output::Seat;
 use super::slots::Parts;
 use crate::supervisor::{Action, Event, PortProbe, Revision, Slot, Transition, WorkerId};
 use crate::sys::{ProbeId, SpawnError};
@@ -121,6 +122,7 @@ impl Reactor {
         }
         self.held_ports.admit(worker);
         let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
+        output.take_seat(worker, Seat::Current);
         slots.admit(worker, clock.now());
         slots.measure_start(worker, clock.moment().wall.seconds());
         if children.has_execd(worker) {

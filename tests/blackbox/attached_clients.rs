@@ -4,12 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use pm::wire::terminal::{CLIENT_BYTES_MAX, First, Frame, FromClient, FromPm, PROTOCOL, first};
 use tempfile::TempDir;
 
 use crate::support::api::Api;
 use crate::support::pm::Pm;
 use crate::support::pool::Pool;
+use crate::support::processes;
 use crate::support::waiting::{DEADLINE, eventually};
 
 /// A pm with one slot, whose worker has a terminal and runs this script.
@@ -153,9 +155,9 @@ fn keys_that_no_worker_reads_stop_the_client_and_not_pm() {
     }
     // pm does not spin.
     let reactor = pm.reactor();
-    let before = crate::support::processes::processor_time(reactor);
+    let before = processes::processor_time(reactor);
     crate::support::waiting::for_as_long_as(Duration::from_millis(300), || {});
-    let spent = crate::support::processes::processor_time(reactor) - before;
+    let spent = processes::processor_time(reactor) - before;
     assert!(spent < Duration::from_millis(100), "{spent:?}");
     pm.stop();
 }
@@ -280,5 +282,34 @@ fn a_frame_that_pm_does_not_take_ends_the_connection_with_a_reason() {
     let mut stream = api.connect();
     stream.write_all(&[upgrade("all").as_bytes(), &keys("x\n").written()].concat()).unwrap();
     pm.says.wait_for_all(&[" exited 0 after", "starting generation 2"]);
+    pm.stop();
+}
+
+#[test]
+fn keys_go_to_the_worker_that_serves_and_not_to_its_spare() {
+    const SERVER: &str = "
+import os, socket, sys
+listening = socket.socket()
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listening.bind(('127.0.0.1', int(os.environ['PORT'])))
+listening.listen()
+for line in sys.stdin:
+    print(os.environ['PM_GENERATION'], 'has', line.strip(), flush=True)
+";
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[pool.POOL]\ncommand = ['python3', '-c', '''{SERVER}''']\nports = PORT1\npty = true\n\
+         hold_port = true\nspare = true\n"
+    );
+    let pm = Pool::of_file(folder.path(), "pm.toml", 1, &text).without("PM_SOCKET").start();
+    let worker = pm.wait_ready(1, 1);
+    pm.says.wait_for("a spare waits");
+    let mut client = Client::of(&Api::at(&folder.path().join(".pm.sock")));
+    client.send(&keys("this\n"));
+    client.read_until("1 has this");
+    processes::send(Signal::SIGKILL, worker);
+    pm.wait_ready(1, 2);
+    client.send(&keys("that\n"));
+    client.read_until("2 has that");
     pm.stop();
 }

@@ -31,7 +31,7 @@ pub use self::attached::Before;
 pub use self::console::{Colour, Label, label_colour};
 pub use self::files::Incident as FileIncident;
 pub use self::lines::{Cutter, HandedOn, LastOutput};
-pub use self::pipes::{Opened, Progress, Typed};
+pub use self::pipes::{Opened, Progress, Seat, Typed};
 pub use self::queue::{Incident as StdoutIncident, STALLED_AFTER};
 pub use self::ring::{Kind as LineKind, Line, Ring};
 pub use self::screens::Shown;
@@ -148,6 +148,11 @@ impl Output {
     /// What this worker writes to.
     pub fn device_of(&self, worker: WorkerId) -> Device {
         self.pipes.device_of(worker)
+    }
+
+    /// This worker is a spare, or is one no more.
+    pub fn take_seat(&mut self, worker: WorkerId, seat: Seat) {
+        self.pipes.take_seat(worker, seat);
     }
 
     /// The output of this worker is that of another one from now on, and goes where that one's goes.

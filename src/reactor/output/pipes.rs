@@ -20,8 +20,8 @@ use mio::Token;
 use nix::pty::Winsize;
 
 pub use self::opened::Opened;
-pub use self::terminals::Typed;
 use self::terminals::{Reports, all_of};
+pub use self::terminals::{Seat, Typed};
 use super::files::LogFiles;
 use super::lines::{Cutter, LastOutput};
 use super::queue::LineQueue;
@@ -62,6 +62,7 @@ pub struct Pipes {
 struct Pipe {
     reader: File,
     token: Token,
+    seat: Seat,
     reports: Reports,
     filter: TerminalFilter,
     lines: Lines,
@@ -133,6 +134,7 @@ impl Pipes {
         let pipe = Pipe {
             reader,
             token,
+            seat: Seat::Current,
             reports: Reports::Output,
             filter: TerminalFilter::default(),
             lines: Lines::new(worker, spec),
@@ -181,6 +183,9 @@ impl Pipes {
         let Some(mut pipe) = self.pipes.remove(&from) else { return };
         registrar.rename(pipe.token, Source::Output(to));
         pipe.lines.author = Rc::new(Author { worker: to, slot: spec.label.slot.clone() });
+        if let Device::Terminal(size) = spec.device {
+            pipe.resize(size);
+        }
         pipe.lines.spec = spec;
         self.pipes.insert(to, pipe);
         if self.readable.remove(&from) {
@@ -327,7 +332,7 @@ impl Pipe {
 
     fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
         let spec = &self.lines.spec;
-        if let Device::Terminal(_) = spec.device {
+        if let (Device::Terminal(_), Seat::Current) = (spec.device, self.seat) {
             sink.screens.show(self.lines.author.worker.slot, bytes);
         }
         let bytes = match (spec.device, spec.terminal_output) {

@@ -11,7 +11,7 @@ use super::record::{Begun, Record};
 use crate::plan::{HoldPort, Stdin};
 use crate::reactor::health::{Health, Purpose, Subject};
 use crate::reactor::held_ports::{Admission, HeldPorts};
-use crate::reactor::output::{Device, Output};
+use crate::reactor::output::{Device, Output, Seat};
 use crate::reactor::report::{SpawnFailure, StaleWorkers};
 use crate::reactor::tokens::Registrar;
 use crate::supervisor::{Event, PortProbe, Revision, WorkerId};
@@ -90,6 +90,7 @@ impl Slots {
     ) -> Option<Event> {
         self.record_mut(worker.slot).begin_spare(worker, revision, parts.begun());
         let event = self.begin(worker, revision, Role::Spare, parts);
+        parts.output.take_seat(worker, Seat::Spare);
         if let Some((spec, subject)) = self.subject(worker, parts.children) {
             let plan = &spec.plan;
             parts.health.on_spare(subject, &plan.ready, plan.alive.as_ref());
@@ -118,7 +119,10 @@ impl Slots {
         let Some(spec) = self.spec(to) else { return };
         let plan = &spec.plan;
         let label = parts.output.label(&spec.pool_name, &plan.name, to.slot.0, plan.label);
-        let device = parts.output.device_of(from);
+        let device = match parts.output.device_of(from) {
+            Device::Terminal(_) => Device::Terminal(parts.output.terminal_size_of(to.slot)),
+            Device::Pipe => Device::Pipe,
+        };
         parts.output.rename(from, to, spec.output(label, device), &mut parts.registrar);
         if let Some(port) = plan.port {
             parts.held_ports.rename(from, to, port, &mut parts.registrar);

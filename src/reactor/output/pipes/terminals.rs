@@ -26,6 +26,14 @@ pub enum Typed {
     Nowhere,
 }
 
+/// Whether the terminal of a worker is that of its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    Current,
+    /// It is a spare: who is attached to its slot neither sees its terminal nor types there.
+    Spare,
+}
+
 /// What the poll is asked to report of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reports {
@@ -35,18 +43,30 @@ pub enum Reports {
 }
 
 impl Pipes {
+    /// This worker is a spare, or is one no more.
+    pub fn take_seat(&mut self, worker: WorkerId, seat: Seat) {
+        if let Some(pipe) = self.pipes.get_mut(&worker) {
+            pipe.seat = seat;
+        }
+    }
+
     /// What the latest worker of this slot writes to, while it can be written to.
     pub fn device(&self, slot: SlotId) -> Option<Device> {
-        let (_, pipe) = self.pipes.range(all_of(slot)).next_back()?;
+        let pipe = self.latest(slot)?;
         (pipe.state != State::Ended).then_some(pipe.lines.spec.device)
     }
 
     /// What the latest worker of this slot has written of a line that has no end yet; of a long one the last part.
     pub fn unfinished(&self, slot: SlotId) -> Vec<u8> {
-        let Some((_, pipe)) = self.pipes.range(all_of(slot)).next_back() else { return Vec::new() };
+        let Some(pipe) = self.latest(slot) else { return Vec::new() };
         let text = pipe.filter.unfinished().or_else(|| pipe.lines.cutter.unfinished());
         let text = text.unwrap_or_default();
         text[text.len().saturating_sub(UNFINISHED_BYTES_MAX)..].to_vec()
+    }
+
+    fn latest(&self, slot: SlotId) -> Option<&Pipe> {
+        let mut pipes = self.pipes.range(all_of(slot)).map(|(_, pipe)| &**pipe);
+        pipes.rfind(|pipe| pipe.seat == Seat::Current)
     }
 
     /// Gives the terminals of this slot another size.
@@ -67,7 +87,8 @@ impl Pipes {
 
     /// Types these keys on the terminal of the latest worker of this slot.
     pub fn type_keys(&mut self, slot: SlotId, keys: &[u8], registrar: &mut Registrar<'_>) -> Typed {
-        let latest = self.pipes.range_mut(all_of(slot)).next_back().map(|(_, pipe)| pipe);
+        let mut pipes = self.pipes.range_mut(all_of(slot)).map(|(_, pipe)| pipe);
+        let latest = pipes.rfind(|pipe| pipe.seat == Seat::Current);
         let Some(pipe) = latest.filter(|pipe| pipe.is_terminal()) else { return Typed::Nowhere };
         let mut typed = 0;
         while typed < keys.len() {
