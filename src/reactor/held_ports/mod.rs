@@ -308,7 +308,13 @@ impl HeldPorts {
             None if caller.port != caller.named_port => {
                 caller.calls.refuse(call, Errno::EADDRINUSE);
             }
-            None => caller.calls.go_on(call),
+            // It uses other addresses than the worker before it.
+            None => {
+                if let Some(sockets) = self.slots.get_mut(&worker.slot) {
+                    sockets.close_unused(worker.generation);
+                }
+                caller.calls.go_on(call);
+            }
         }
     }
 

@@ -74,8 +74,7 @@ impl HeldSockets {
         self.let_go.extend(held.iter().filter_map(|held| held.socket.likeness(held.backlog)));
     }
 
-    /// The socket for a worker of this generation that binds `theirs` to this address. If there is none, the worker
-    /// uses other addresses than the one before it: what it has not got is closed.
+    /// The socket for a worker of this generation that binds `theirs` to this address.
     pub fn give(
         &mut self,
         generation: u64,
@@ -88,11 +87,7 @@ impl HeldSockets {
         };
         // A server with several sockets at one address gets one after another.
         let fresh = |held: &Held| !held.is_of(generation) && fits(held);
-        let place = self.held.iter().position(fresh).or_else(|| self.held.iter().position(fits));
-        let Some(place) = place else {
-            self.close_unused(generation);
-            return None;
-        };
+        let place = self.held.iter().position(fresh).or_else(|| self.held.iter().position(fits))?;
         let held = &mut self.held[place];
         held.generation = held.generation.max(Some(generation));
         Some(&held.socket)
@@ -194,6 +189,7 @@ mod tests {
         sockets.keep(1, other, 5);
         assert!(sockets.give(2, names[0], &unbound()).is_some());
         assert!(sockets.give(2, "127.0.0.3:80".parse().unwrap(), &unbound()).is_none());
+        sockets.close_unused(2);
         assert!(sockets.give(2, names[0], &unbound()).is_some());
         assert!(TcpListener::bind(names[1]).is_ok(), "it is closed");
     }

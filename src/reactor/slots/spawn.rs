@@ -125,6 +125,8 @@ impl Slots {
         };
         parts.output.rename(from, to, spec.output(label, device), &mut parts.registrar);
         if let Some(port) = plan.port {
+            // A slot that was stopped and started again meanwhile has let its port go.
+            parts.held_ports.prepare(to.slot);
             parts.held_ports.rename(from, to, port, &mut parts.registrar);
         }
         if let Some((_, subject)) = self.subject(to, parts.children) {

@@ -151,3 +151,60 @@ fn a_pool_that_shares_a_spare_rolls_and_loses_no_connection() {
     }
     run.pm.stop();
 }
+
+/// Kills the worker of a slot that does not hold the spare which waits. Returns the number of the slot, and the spare.
+fn kill_beside(run: &Run) -> (usize, Pid) {
+    let (holder, spare) = wait_spare(run);
+    let n = if holder == 1 { 2 } else { 1 };
+    let slot = run.api.slot(&run.pm.slot(n));
+    send(Signal::SIGKILL, Pid::from_raw(slot["worker"]["pid"].as_i64().unwrap() as i32));
+    (n, spare)
+}
+
+/// Its port was let go when it was stopped. The spare that takes over there finds it open again.
+#[test]
+fn a_spare_takes_over_in_a_slot_that_is_started_while_it_stops() {
+    let command = "WORKER drain 500 listen {port} stay";
+    let run = run(SLOTS, &format!("[pool.POOL]\ncommand = '{command}'\n{POOLED}"));
+    run.pm.wait_all_ready(SLOTS);
+    let (holder, spare) = wait_spare(&run);
+    let n = if holder == 1 { 2 } else { 1 };
+    let body = json!({ "slots": [run.pm.slot(n)], "wait": "nothing" });
+    assert_eq!(run.api.post("/v1/stop", &body).outcome(), "accepted");
+    assert_eq!(run.api.command("start", &[&run.pm.slot(n)]).outcome(), "done");
+    wait_worker(&run, n, spare);
+    assert!(get(address(&run, n)).is_ok());
+    let slot = run.api.slot(&run.pm.slot(n));
+    assert_eq!(slot["failed_starts"], 0, "{slot}");
+    assert!(slot["backlog"].is_object(), "it holds its port: {slot}");
+    run.pm.stop();
+}
+
+/// It cannot serve there. What waits in the socket of the slot is for the worker after it.
+#[test]
+fn a_spare_that_binds_the_address_of_another_slot_closes_no_socket() {
+    const SERVER: &str = "
+import os, socket
+listening = socket.socket()
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listening.bind(('127.0.0.' + os.environ['PM_SLOT'][-1], int(os.environ['PORT'])))
+listening.listen(128)
+while True:
+    client, _ = listening.accept()
+    client.recv(1000)
+    client.sendall(b'served')
+    client.close()
+";
+    let command = format!("command = ['python3', '-c', '''{SERVER}''']\n");
+    let run = run(SLOTS, &format!("[pool.POOL]\n{command}{POOLED}"));
+    run.pm.wait_all_ready(SLOTS);
+    let address = |n: usize| (Ipv4Addr::new(127, 0, 0, n as u8), run.pm.ports[n - 1]).into();
+    let clients: Vec<_> = (1..=SLOTS).map(|n| Clients::of(address(n))).collect();
+    let (n, _) = kill_beside(&run);
+    run.pm.says.wait_for("before it was ready");
+    run.pm.wait_ready(n, 3);
+    for (n, clients) in clients.into_iter().enumerate() {
+        clients.end(&format!("slot {}", n + 1), 1);
+    }
+    run.pm.stop();
+}
