@@ -180,10 +180,16 @@ impl Reactor {
 
     /// A worker stays, and from now on the new rules hold for it.
     fn update_in_place(&mut self, Kept { slot, has_new_ready, has_new_alive }: Kept) {
-        let Some(worker) = self.supervisor.slot(slot).map(|slot| slot.worker()) else { return };
+        let Some(known) = self.supervisor.slot(slot) else { return };
+        // A spare that is started alike is stopped by the new rules too.
+        for worker in known.workers() {
+            if let Some(spec) = self.slots.spec(worker) {
+                self.children.set_stop(worker, spec.stop);
+            }
+        }
+        let worker = known.worker();
         let Some(spec) = self.slots.spec(worker) else { return };
         let (ready, alive) = (&spec.plan.ready, spec.plan.alive.as_ref());
-        self.children.set_stop(worker, spec.stop);
         self.output.update(slot, |output| {
             output.file = spec.plan.log.clone();
             output.terminal_output = spec.plan.terminal_output;

@@ -208,3 +208,22 @@ while True:
     }
     run.pm.stop();
 }
+
+#[test]
+fn a_changed_stop_signal_is_that_of_the_spare_too() {
+    let stop = |signal| format!("stop = {{ signal = '{signal}', grace = '300ms' }}\n");
+    let command = "command = ['WORKER', 'listen', '{port}', 'signals']\n";
+    let text = |signal| format!("[pool.POOL]\n{command}{POOLED}{}", stop(signal));
+    let run = run(SLOTS, &text("TERM"));
+    run.pm.wait_all_ready(SLOTS);
+    wait_spare(&run);
+    run.pm.rewrite(&text("INT"));
+    assert_eq!(run.api.post("/v1/reload", &json!({})).outcome(), "done");
+    let (n, spare) = kill_beside(&run);
+    wait_worker(&run, n, spare);
+    assert_eq!(run.api.command("stop", &[&run.pm.slot(n)]).outcome(), "done");
+    let said = |number| format!("{} | got {number}.", run.pm.slot(n));
+    run.pm.prints.wait_for(&said(2));
+    assert_eq!(run.pm.prints.with(&said(15)), [""; 0]);
+    run.pm.stop();
+}
