@@ -109,6 +109,8 @@ impl Reactor {
     /// The spare is one of another slot from now on, in each part that knows it.
     fn move_spare(&mut self, from: WorkerId, to: WorkerId, revision: Revision) {
         self.children.rename(from, to);
+        // It is found again by its new name.
+        self.agenda.kept_dead.on_reaped(from);
         let Self { slots, children, health, held_ports, output, poller, clock, .. } = self;
         let (registrar, now) = (poller.registrar(), clock.now());
         let mut parts = Parts { children, health, held_ports, output, registrar, now };
@@ -151,6 +153,7 @@ impl Reactor {
     pub(super) fn on_not_execd(&mut self, worker: WorkerId, error: SpawnError) {
         self.agenda.kept_dead.on_reaped(worker);
         self.stop_probes(worker);
+        self.health.forget_spare(worker);
         self.held_ports.on_emptied(worker, &mut self.poller.registrar());
         self.output.close_pipe(worker, &mut self.poller.registrar());
         self.slots.on_not_execd(worker, error);
