@@ -84,7 +84,8 @@ impl Settled<'_> {
             Wanted::Unset => true,
             Wanted::Ended(_) => !facts.is_met(),
             Wanted::Up => {
-                facts.has_ended() || (facts.waits_to_start() && self.is_blocked(facts.pool))
+                let waits = || facts.waits_to_start() && self.is_blocked(facts.pool);
+                facts.has_ended() || facts.has_given_up() || waits()
             }
             Wanted::Down | Wanted::Gone => false,
         };
