@@ -115,9 +115,12 @@ impl Facts {
         matches!(self.next_worker().policy.spare, SpareRule::Shared { .. })
     }
 
-    /// True if its spare is one of its pool, and no signal was sent to it.
+    /// True if its spare is one of its pool, and no signal was sent to it. One that the plan does not want any more is
+    /// none, but may stay until the next worker is there.
     pub fn has_shared_spare(&self) -> bool {
-        let is_there = self.others.spare.as_ref().is_some_and(|spare| spare.life.is_unsignalled());
+        let is_wanted = |spare: &Spare| spare.life.revision == self.planned;
+        let is_there = |spare: &Spare| spare.life.is_unsignalled() && is_wanted(spare);
+        let is_there = self.others.spare.as_ref().is_some_and(is_there);
         self.shares_spares() && !self.others.has_turn && is_there
     }
 
