@@ -274,10 +274,11 @@ impl Reactor {
         report.write(&mut self.output);
         let stopped_by = self.stopped_by(worker.slot);
         let before = self.slots.lines_before(worker);
+        let authors = [worker, self.slots.former(worker).unwrap_or(worker)];
         if let Some(history) = self.slots.history_mut(worker.slot) {
             let output = &self.output;
             let last_lines =
-                || before.map_or_else(Vec::new, |at| output.last_lines(worker, at, LAST_LINES));
+                || before.map_or_else(Vec::new, |at| output.last_lines(&authors, at, LAST_LINES));
             history.note_report(&report, stopped_by, time, last_lines);
         }
         let (slot, generation, words) = (Some(slot), Some(worker.generation), report.words);

@@ -285,9 +285,9 @@ impl Output {
 
     // Lines that are kept.
 
-    /// The last lines that this worker wrote, as text, if it has begun after the line with the number `after`.
-    pub fn last_lines(&self, worker: WorkerId, after: u64, count: usize) -> Vec<String> {
-        let lines = self.ring.last_lines(worker, after + 1, count).into_iter();
+    /// The last lines that these workers wrote, as text, if they have begun after the line with the number `after`.
+    pub fn last_lines(&self, workers: &[WorkerId], after: u64, count: usize) -> Vec<String> {
+        let lines = self.ring.last_lines(workers, after + 1, count).into_iter();
         lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect()
     }
 

@@ -230,10 +230,15 @@ impl Ring {
         pages.flat_map(move |page| page.lines(from, is_selected))
     }
 
-    /// The last `count` lines that this worker wrote, in order: what stands before its death. None of them has a number
+    /// The last `count` lines that these workers wrote, in order. None of them has a number
     /// below `from`.
-    pub fn last_lines(&self, worker: WorkerId, from: u64, count: usize) -> Vec<Line<'_>> {
-        let lines = self.lines(from, move |other| other == worker).rev();
+    pub fn last_lines<'a>(
+        &'a self,
+        workers: &'a [WorkerId],
+        from: u64,
+        count: usize,
+    ) -> Vec<Line<'a>> {
+        let lines = self.lines(from, move |author| workers.contains(&author)).rev();
         let mut last: Vec<_> = lines.filter(|line| line.kind != Kind::Death).take(count).collect();
         last.reverse();
         last

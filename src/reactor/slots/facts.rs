@@ -74,6 +74,11 @@ impl Slots {
         self.record(worker.slot).lines_before(worker)
     }
 
+    /// What this worker was as a spare of another slot, if it was one: some of its lines are that one's.
+    pub fn former(&self, worker: WorkerId) -> Option<WorkerId> {
+        self.record(worker.slot).former(worker)
+    }
+
     /// All that this worker has written is read, and that is nothing: its lines are not searched for.
     pub fn note_silence(&mut self, worker: WorkerId) {
         self.record_mut(worker.slot).note_silence(worker);

@@ -38,6 +38,8 @@ pub struct Record {
 #[derive(Debug)]
 struct WorkerRecord {
     id: WorkerId,
+    /// What it was as a spare of another slot. Its first lines are that one's.
+    former: Option<WorkerId>,
     revision: Revision,
     name: String,
     port: Option<u16>,
@@ -200,7 +202,8 @@ impl Record {
     pub fn take_in_spare(&mut self, spare: SpareRecord, id: WorkerId, revision: Revision) {
         let plan = &self.spec(revision).plan;
         let (name, port) = (plan.name.clone(), plan.port);
-        self.keep_other(WorkerRecord { id, revision, name, port, ..spare.0 });
+        let former = Some(spare.0.id);
+        self.keep_other(WorkerRecord { id, former, revision, name, port, ..spare.0 });
     }
 
     /// The spare is the latest worker from now on. Returns the log files that this slot may have stopped to use.
@@ -216,6 +219,7 @@ impl Record {
         let plan = &self.spec(revision).plan;
         WorkerRecord {
             id,
+            former: None,
             revision,
             name: plan.name.clone(),
             port: plan.port,
@@ -295,6 +299,11 @@ impl Record {
     /// Its lines come after the one with this number. `None` if it has ended without a line.
     pub fn lines_before(&self, worker: WorkerId) -> Option<u64> {
         self.records().find(|record| record.id == worker)?.lines_before
+    }
+
+    /// What this worker was before it has moved here, if it has.
+    pub fn former(&self, worker: WorkerId) -> Option<WorkerId> {
+        self.records().find(|record| record.id == worker)?.former
     }
 
     pub fn note_silence(&mut self, worker: WorkerId) {

@@ -227,3 +227,23 @@ fn a_changed_stop_signal_is_that_of_the_spare_too() {
     assert_eq!(run.pm.prints.with(&said(15)), [""; 0]);
     run.pm.stop();
 }
+
+/// Also those that it wrote as a spare of another slot.
+#[test]
+fn the_last_lines_of_a_worker_are_its_own_wherever_it_began() {
+    let command = "WORKER say \"I began as $PM_SLOT\" listen {port} stay";
+    let run = run(SLOTS, &format!("[pool.POOL]\ncommand = '{command}'\n{POOLED}"));
+    run.pm.wait_all_ready(SLOTS);
+    let (holder, _) = wait_spare(&run);
+    let (n, spare) = kill_beside(&run);
+    wait_worker(&run, n, spare);
+    send(Signal::SIGKILL, spare);
+    let death = eventually("its death", || {
+        let slot = run.api.slot(&run.pm.slot(n));
+        let mut deaths = slot["deaths"].as_array().unwrap().iter();
+        deaths.find(|death| death["pid"] == spare.as_raw()).cloned()
+    });
+    let began = format!("I began as {}", run.pm.slot(holder));
+    assert_eq!(death["last_lines"], json!([began]), "{death}");
+    run.pm.stop();
+}

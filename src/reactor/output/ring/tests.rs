@@ -233,14 +233,14 @@ fn the_lines_of_a_slot_or_a_generation_are_found_from_the_end() {
     assert_eq!(ring.lines(0, of(3)).count(), 0);
     assert_eq!(texts(ring.lines(38, of(1))), ["one 20"]);
     let first = worker(1, 1);
-    assert_eq!(texts(ring.last_lines(first, 0, 2)), ["one 9", "one 10"]);
+    assert_eq!(texts(ring.last_lines(&[first], 0, 2)), ["one 9", "one 10"]);
     ring.push(origin(first, Kind::Death, 6), [b"web.1 exited 1", b""]);
     assert_eq!(
-        texts(ring.last_lines(first, 0, 2)),
+        texts(ring.last_lines(&[first], 0, 2)),
         ["one 9", "one 10"],
         "its death is not among them"
     );
-    assert_eq!(ring.last_lines(first, 0, 100).len(), 10);
+    assert_eq!(ring.last_lines(&[first], 0, 100).len(), 10);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn the_lines_of_a_removed_slot_are_kept_and_then_it_is_forgotten() {
     let mut ring = Ring::new(RING_BYTES);
     write(&mut ring, worker(1, 1), "last words");
     ring.retain(|slot| slot != SlotId(1));
-    assert_eq!(texts(ring.last_lines(worker(1, 1), 0, 9)), ["last words"]);
+    assert_eq!(texts(ring.last_lines(&[worker(1, 1)], 0, 9)), ["last words"]);
     assert_eq!(ring.counts(SlotId(1)).lines, 1);
     for _ in 0..5_000 {
         write(&mut ring, worker(2, 1), "and so on");
