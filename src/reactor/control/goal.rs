@@ -130,7 +130,7 @@ impl Goal {
 /// True if the spare has failed that was to replace its worker.
 fn has_no_successor(slot: &Slot) -> bool {
     let failed = |phase| matches!(phase, SparePhase::Backoff { .. } | SparePhase::GivenUp);
-    slot.spare().is_some_and(|(_, phase)| failed(phase))
+    slot.has_turn() && slot.spare().is_some_and(|(_, phase)| failed(phase))
 }
 
 /// Whether a slot is up.

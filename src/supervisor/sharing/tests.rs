@@ -142,3 +142,14 @@ fn a_slot_that_goes_to_another_pool_takes_no_spare_along() {
     assert_eq!(table.exited(worker(3, 1)), lent((2, 2), (3, 2)));
     assert_eq!(table.exited(worker(1, 1)), [Admit(worker(1, 2))]);
 }
+
+#[test]
+fn a_restart_does_not_wait_for_the_backoff_of_a_spare() {
+    let mut table = table(1, 1, probed());
+    assert_eq!(table.wait(), [prepare(0, 2)]);
+    assert_eq!(table.exited(worker(0, 2)), [prepare(0, 3)]);
+    assert_eq!(table.exited(worker(0, 3)), []);
+    assert!(matches!(spare_phase(&table, 0), Some(SparePhase::Backoff { .. })));
+    assert_eq!(table.on(Event::Restart(slot(0))), [prepare(0, 4)]);
+    assert_eq!(table.on(Event::Waits(worker(0, 4))), [Admit(worker(0, 4))]);
+}

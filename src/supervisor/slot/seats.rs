@@ -136,6 +136,11 @@ impl Slot {
         self.policy.spare != SpareRule::Never || next.is_some_and(|rule| rule != SpareRule::Never)
     }
 
+    /// True if its ready worker stays only until a spare takes over.
+    pub fn has_turn(&self) -> bool {
+        self.roll.has_turn()
+    }
+
     /// The ready worker is to be replaced by a spare, now.
     pub(super) fn take_turn(&mut self) {
         if !self.roll.is_due() {

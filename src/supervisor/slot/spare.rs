@@ -202,17 +202,15 @@ impl Slot {
         }
     }
 
-    /// Another worker is asked for: what went before no longer counts.
+    /// Another worker is asked for: what went before no longer counts, and the next spare does not wait.
     pub(super) fn retry_spare(&mut self) {
         let Some(spare) = &mut self.spare else { return };
-        if spare.phase == SparePhase::GivenUp {
+        if !spare.phase.has_worker() {
             self.spare = None;
             return;
         }
         spare.failures = 0;
-        if spare.then == Then::GiveUp {
-            spare.then = Then::Nothing;
-        }
+        spare.then = Then::Nothing;
     }
 
     /// The spare, if the next worker may be it.

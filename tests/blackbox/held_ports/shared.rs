@@ -247,3 +247,25 @@ fn the_last_lines_of_a_worker_are_its_own_wherever_it_began() {
     assert_eq!(death["last_lines"], json!([began]), "{death}");
     run.pm.stop();
 }
+
+/// Neither the turn of a slot nor a slot that waits for its turn has failed because a spare had failed before.
+#[test]
+fn a_roll_tries_another_spare_where_the_last_one_has_failed() {
+    let command = "command = 'test -e bad && exit 9; exec WORKER listen {port} stay'\n";
+    let backoff = "backoff = { first = '60s', max = '60s' }\n";
+    let run = run(SLOTS, &format!("[pool.POOL]\n{command}{POOLED}{backoff}"));
+    let first = run.pm.wait_all_ready(SLOTS);
+    let (_, spare) = wait_spare(&run);
+    let bad = run.folder.path().join("bad");
+    std::fs::write(&bad, "").unwrap();
+    send(Signal::SIGKILL, spare);
+    eventually("a spare that has failed", || {
+        spares(&run).is_empty().then_some(())?;
+        run.pm.says.with("next try in").first().map(|_| ())
+    });
+    std::fs::remove_file(&bad).unwrap();
+    let body = json!({ "slots": [run.pm.name], "roll": true });
+    assert_eq!(run.api.post("/v1/restart", &body).outcome(), "done");
+    eventually("other workers", || (!first.iter().any(|pid| is_alive(*pid))).then_some(()));
+    run.pm.stop();
+}

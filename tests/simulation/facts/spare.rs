@@ -209,12 +209,7 @@ impl Facts {
     /// Its turn to be replaced by a spare has come.
     pub fn take_turn(&mut self) {
         self.others.has_turn = true;
-        if let Some(failed) = &mut self.others.failed {
-            failed.failures = 0;
-            if failed.next_at.is_none() {
-                self.others.failed = None;
-            }
-        }
+        self.others.failed = None;
     }
 
     pub fn prepare_spare(&mut self, worker: WorkerId, revision: Revision, now: Instant) {
