@@ -93,6 +93,8 @@ pub(super) enum Roll {
     Done,
     /// As `Done`, and the plan has changed again: its worker is to be replaced once more.
     DoneAndDue(Target),
+    /// As `DoneAndDue`, and its turn has come once more.
+    DoneAndTurn(Target),
 }
 
 /// What the next worker of a slot is spawned by.
@@ -252,7 +254,8 @@ impl Roll {
     /// What the next worker is spawned by, if the slot is due.
     pub fn target(self) -> Option<Target> {
         match self {
-            Self::Due(target) | Self::Turn(target) | Self::DoneAndDue(target) => Some(target),
+            Self::Due(target) | Self::Turn(target) => Some(target),
+            Self::DoneAndDue(target) | Self::DoneAndTurn(target) => Some(target),
             Self::None | Self::Done => None,
         }
     }
@@ -260,16 +263,18 @@ impl Roll {
     /// What a spare is prepared by that is to take over from the ready worker.
     pub fn turn(self) -> Option<Target> {
         match self {
-            Self::Turn(target) => Some(target),
+            Self::Turn(target) | Self::DoneAndTurn(target) => Some(target),
             Self::None | Self::Due(_) | Self::Done | Self::DoneAndDue(_) => None,
         }
     }
 
     /// The ready worker is to be replaced now, by a spare.
     pub fn take_turn(&mut self) {
-        if let Some(target) = self.target() {
-            *self = Self::Turn(target);
-        }
+        *self = match *self {
+            Self::Due(target) => Self::Turn(target),
+            Self::DoneAndDue(target) => Self::DoneAndTurn(target),
+            same @ (Self::None | Self::Done | Self::Turn(_) | Self::DoneAndTurn(_)) => same,
+        };
     }
 
     /// True if the slot is due because a command asked for another worker: the next one is of this revision too.
@@ -278,22 +283,24 @@ impl Roll {
     }
 
     pub fn is_due(&self) -> bool {
-        matches!(self, Self::Due(_) | Self::Turn(_) | Self::DoneAndDue(_))
+        self.target().is_some()
     }
 
     pub fn has_turn(&self) -> bool {
-        matches!(self, Self::Turn(_))
+        self.turn().is_some()
     }
 
     pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done | Self::DoneAndDue(_))
+        matches!(self, Self::Done | Self::DoneAndDue(_) | Self::DoneAndTurn(_))
     }
 
     /// No spare replaces the ready worker after all: it waits again.
     pub fn lose_turn(&mut self) {
-        if let Self::Turn(target) = *self {
-            *self = Self::Due(target);
-        }
+        *self = match *self {
+            Self::Turn(target) => Self::Due(target),
+            Self::DoneAndTurn(target) => Self::DoneAndDue(target),
+            same @ (Self::None | Self::Done | Self::Due(_) | Self::DoneAndDue(_)) => same,
+        };
     }
 
     /// The plan wants another worker there.
@@ -301,6 +308,7 @@ impl Roll {
         *self = match self {
             Self::None | Self::Due(_) => Self::Due(target),
             Self::Turn(_) => Self::Turn(target),
+            Self::DoneAndTurn(_) => Self::DoneAndTurn(target),
             Self::Done | Self::DoneAndDue(_) => Self::DoneAndDue(target),
         };
     }
@@ -310,9 +318,12 @@ impl Roll {
         *self = if self.is_done() { Self::Done } else { Self::None };
     }
 
-    /// The roll of the pool is over.
+    /// The roll of the pool is over. Of a slot that is wanted down it does not wait for the turn.
     pub fn end(&mut self) {
-        debug_assert!(self.turn().is_none(), "a turn ends before the roll");
-        *self = self.target().map_or(Self::None, Self::Due);
+        *self = match *self {
+            Self::None | Self::Done => Self::None,
+            Self::Due(target) | Self::DoneAndDue(target) => Self::Due(target),
+            Self::Turn(target) | Self::DoneAndTurn(target) => Self::Turn(target),
+        };
     }
 }

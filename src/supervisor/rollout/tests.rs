@@ -7,7 +7,8 @@ use Action::Terminate;
 
 use super::super::test_table::{Table, probed, slot, spawn, worker};
 use super::super::{
-    Action, Backoff, Event, Phase, Policy, PortProbe, Revision, TableSpec, Transition, Wish,
+    Action, Backoff, Event, Phase, Policy, PortProbe, Revision, SpareRule, TableSpec, Transition,
+    Wish,
 };
 
 /// The replacement of a worker that was ready.
@@ -153,4 +154,26 @@ fn a_new_slot_is_not_started_by_a_plan() {
     });
     assert_eq!(answer, []);
     assert_eq!(table.on(Event::Start(slot(1))), [spawn(1, 1)]);
+}
+
+/// As above, where spares replace the workers and its second turn had come.
+#[test]
+fn a_replaced_worker_blocks_the_roll_even_if_its_second_turn_is_withdrawn() {
+    let spare = SpareRule::ToReplace { within: Duration::from_secs(10) };
+    let mut table = Table::up(&[(3, &[])], Policy { spare, ..probed() });
+    let prepare = |slot, generation, revision| Action::Prepare {
+        worker: worker(slot, generation),
+        revision: Revision(revision),
+    };
+    assert_eq!(table.revise(&[0, 1, 2], 1, |_| {}), [prepare(0, 2, 1)]);
+    table.on(Event::Waits(worker(0, 2)));
+    assert_eq!(table.on(Event::Ready(worker(0, 2))), [Terminate(worker(0, 1)), prepare(1, 2, 1)]);
+    table.on(Event::Waits(worker(1, 2)));
+    assert_eq!(table.revise(&[0], 2, |_| {}), [], "the worker of the other slot is not ready yet");
+    assert_eq!(table.on(Event::Ready(worker(1, 2))), [Terminate(worker(1, 1)), prepare(0, 3, 2)]);
+    table.exited(worker(1, 2));
+    assert_eq!(table.revise(&[0], 1, |_| {}), [Terminate(worker(0, 3))]);
+    assert_eq!(table.exited(worker(0, 2)), [replacement(0, 4, 1)]);
+    assert_eq!(table.on(Event::Ready(worker(1, 3))), [], "it waits for the first slot");
+    assert_eq!(table.on(Event::Ready(worker(0, 4))), [prepare(2, 2, 1)]);
 }

@@ -28,7 +28,8 @@ impl Slot {
     /// True if the spares of its next worker are those of its pool.
     fn shares_spares(&self) -> bool {
         let next = match &self.roll {
-            Roll::Due(target) | Roll::Turn(target) | Roll::DoneAndDue(target) => &target.policy,
+            Roll::Due(target) | Roll::Turn(target) => &target.policy,
+            Roll::DoneAndDue(target) | Roll::DoneAndTurn(target) => &target.policy,
             Roll::None | Roll::Done => &self.policy,
         };
         next.spare.is_shared()
