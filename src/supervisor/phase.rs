@@ -318,12 +318,9 @@ impl Roll {
         *self = if self.is_done() { Self::Done } else { Self::None };
     }
 
-    /// The roll of the pool is over. Of a slot that is wanted down it does not wait for the turn.
+    /// The roll of the pool is over.
     pub fn end(&mut self) {
-        *self = match *self {
-            Self::None | Self::Done => Self::None,
-            Self::Due(target) | Self::DoneAndDue(target) => Self::Due(target),
-            Self::Turn(target) | Self::DoneAndTurn(target) => Self::Turn(target),
-        };
+        debug_assert!(self.turn().is_none(), "a turn ends before the roll");
+        *self = self.target().map_or(Self::None, Self::Due);
     }
 }

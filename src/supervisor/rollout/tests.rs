@@ -177,3 +177,21 @@ fn a_replaced_worker_blocks_the_roll_even_if_its_second_turn_is_withdrawn() {
     assert_eq!(table.on(Event::Ready(worker(1, 3))), [], "it waits for the first slot");
     assert_eq!(table.on(Event::Ready(worker(0, 4))), [prepare(2, 2, 1)]);
 }
+
+/// Its pool is needed, so that its worker stays meanwhile, and the other slot has had its turn.
+#[test]
+fn a_slot_that_was_stopped_and_started_waits_for_its_turn_again() {
+    let spare = SpareRule::ToReplace { within: Duration::from_secs(10) };
+    let mut table = Table::up(&[(2, &[]), (1, &[0])], Policy { spare, ..probed() });
+    let prepare = |slot, generation| Action::Prepare {
+        worker: worker(slot, generation),
+        revision: Revision(1),
+    };
+    assert_eq!(table.revise(&[0, 1], 1, |_| {}), [prepare(0, 2)]);
+    assert_eq!(table.on(Event::Stop(slot(2))), [Terminate(worker(2, 1))]);
+    assert_eq!(table.on(Event::Stop(slot(0))), [Terminate(worker(0, 2)), prepare(1, 2)]);
+    table.on(Event::Waits(worker(1, 2)));
+    table.succeeded(worker(0, 2));
+    assert_eq!(table.on(Event::Start(slot(0))), []);
+    assert_eq!(table.on(Event::Ready(worker(1, 2))), [Terminate(worker(1, 1)), prepare(0, 3)]);
+}

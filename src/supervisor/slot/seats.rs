@@ -173,12 +173,12 @@ impl Slot {
 
     /// The ready worker is to be replaced: its successor takes over once it waits at its bind.
     fn go_on_with_turn(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if self.wanted != Wanted::Up || !matches!(self.phase, Phase::Ready { .. }) {
-            return;
-        }
-        if !self.has_spares() {
-            // The plan has changed meanwhile: it waits for its turn to be replaced without one.
+        if self.wanted != Wanted::Up || !self.has_spares() {
+            // It was stopped, or the plan has changed: others go on meanwhile, and it waits for its turn again.
             return self.roll.lose_turn();
+        }
+        if !matches!(self.phase, Phase::Ready { .. }) {
+            return;
         }
         let is_free = self.retiring.is_none();
         let Some(spare) = is_free.then(|| self.take_waiting_spare()).flatten() else { return };

@@ -75,6 +75,7 @@ impl Facts {
 
     fn go_down(&mut self) {
         self.is_away = false;
+        self.others.has_turn = false;
         if self.life.is_none() {
             self.be_idle();
         }
