@@ -205,10 +205,15 @@ impl Index {
         }
     }
 
-    /// Only what is different is looked up.
+    /// Only what is different is looked up: all of it in another pool.
     fn change(&mut self, id: SlotId, before: Entry, after: Entry) {
-        self.remove(id, before.without(after));
-        self.add(id, after.without(before));
+        let (lost, new) = if before.pool == after.pool {
+            (before.without(after), after.without(before))
+        } else {
+            (before, after)
+        };
+        self.remove(id, lost);
+        self.add(id, new);
     }
 
     /// How many slots of its pool are like this one.
@@ -232,10 +237,9 @@ impl Entry {
 
     /// The same, but without its places in the sets of the index that the other has too.
     fn without(self, other: Self) -> Self {
-        let is_same_pool = self.pool == other.pool;
         Self {
             deadline: self.deadline.filter(|at| other.deadline != Some(*at)),
-            flags: std::array::from_fn(|n| self.flags[n] && !(other.flags[n] && is_same_pool)),
+            flags: std::array::from_fn(|n| self.flags[n] && !other.flags[n]),
             is_ending: self.is_ending && !other.is_ending,
             ..self
         }
