@@ -50,7 +50,7 @@ help:
 	@echo "make test-rust         needs no Deno and no fixed port"
 	@echo "make test-typescript   web.ts, proxy.ts, and pm with both; needs the ports 8080-8082 and 1337"
 	@echo "make proof             measure every number of the README; fifteen minutes on an idle machine"
-	@echo "make search            the laws of the supervisor in every state of small tables; four minutes"
+	@echo "make search            the laws of the supervisor in every state of small tables; a quarter of an hour"
 	@echo "make mutants           which changes of the program no fast test sees; hours, needs cargo-mutants"
 	@echo "make matrix            which processes are left, for each way pm can end and each kind of descendant"
 	@echo "make fuzz              a million malformed texts for each reader; two minutes"
