@@ -1,8 +1,8 @@
 //! `pm export`: the plan as files of another engine, on stdout or in a folder. It says on stderr what they lack.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -20,6 +20,7 @@ use crate::plan::given::{self, GivenKey};
 use crate::plan::host::{Document, FolderState, Host, Unreadable};
 use crate::plan::load_error::OptionFault;
 use crate::plan::procfile::Options;
+use crate::plan::text::printable::printable;
 use crate::plan::text::suggest::Suggestion;
 use crate::plan::{Identity, LoadError, Plan, Pool, lab};
 
@@ -61,10 +62,11 @@ pub fn export(args: &ExportArgs) -> Ending {
             autoscale: contents.autoscale,
             format: contents.format.unwrap_or_default(),
         };
-        let (plan, given, source) = (&read.plan, read.given.as_slice(), read.name.as_str());
+        let source = printable(&read.name);
+        let (plan, given, source) = (&read.plan, read.given.as_slice(), source.as_str());
         Ok(made_for(args.engine, &Export { plan, given, pools, source, wishes }))
     });
-    let Exported { files, notes } = match made {
+    let Exported { files, notes, .. } = match made {
         Ok(made) => made,
         Err(why) => return refuse(&why, colour::decide(args.colour.color)),
     };
@@ -172,7 +174,11 @@ fn write_all(files: &[File], folder: &Path, mode: u32) -> Ending {
     for file in files {
         let path = folder.join(&file.name);
         match fs::read(&path) {
-            Ok(text) if text == file.text.as_bytes() => {}
+            Ok(text) if text == file.text.as_bytes() => {
+                if let Err(error) = withhold(&path, mode) {
+                    return Ending::CannotPrint(PrintError::File { path, error });
+                }
+            }
             Ok(_) => {
                 complain(&Unwritten::Differs(path));
                 return Ending::Refused;
@@ -188,6 +194,16 @@ fn write_all(files: &[File], folder: &Path, mode: u32) -> Ending {
         Ok(()) => Ending::Done,
         Err(error) => Ending::CannotPrint(error),
     }
+}
+
+/// Takes a file from others if it is not for them.
+fn withhold(path: &Path, mode: u32) -> io::Result<()> {
+    const OTHERS: u32 = 0o077;
+    let is_seen = fs::metadata(path)?.permissions().mode() & OTHERS != 0;
+    if is_seen && mode & OTHERS == 0 {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 fn write(files: &[(PathBuf, &File)], folder: &Path, mode: u32) -> Result<(), PrintError> {

@@ -31,16 +31,13 @@ pub fn export(export: &Export<'_>) -> Exported {
     let services: serde_json::Map<_, _> =
         services.map(|(pool, one)| (one.name.clone(), service(export, pool, &one))).collect();
     let project = json!({ "name": export.wishes.name, "services": services });
-    let head = yaml::comment(&format!(
-        "Made from {} by `pm export compose`.",
-        export.source.replace('\n', " ")
-    ));
+    let head = yaml::comment(&format!("Made from {} by `pm export compose`.", export.source));
     let text = head + &yaml::document(&project);
     let files = vec![File { name: "compose.yaml".to_owned(), text }];
     let notes = export.pools.iter().flat_map(|pool| {
         [without_check(export, pool), with_two_checks(export, pool)].into_iter().flatten()
     });
-    Exported { files, notes: notes.collect() }
+    Exported { files, notes: notes.collect(), ..Exported::default() }
 }
 
 /// A pool that others come after, whose readiness Compose cannot see.

@@ -4,8 +4,9 @@
 //! Each pod has an address of its own, so all workers of a pool listen on its first port. A job that others come after
 //! is an init container of theirs. [`pod`] has the containers. With [`PodPer::Pool`] pm keeps all workers of a pool in
 //! one pod: [`whole`] has what is different then, and [`plan`] what that pm reads. [`scaling`] lets Kubernetes choose
-//! the number of pods.
+//! the number of pods. [`notes`] says what depends on more than a key.
 
+pub mod notes;
 mod plan;
 mod pod;
 mod scaling;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::filled::{Names, asks_for_number, asks_in, port_of};
 use super::yaml::{self, map};
-use super::{Export, Exported, File, Note, PodPer, UNKNOWN_ID, is_job, without_clash};
+use super::{Export, Exported, File, PodPer, is_job, without_clash};
 use crate::plan::text::placeholders::Template;
 use crate::plan::{Pool, ReadyBy};
 use crate::supervisor::Restart;
@@ -53,7 +54,8 @@ pub fn export(export: &Export<'_>) -> Exported {
             let name = format!("{}.yaml", objects.name(pool));
             made.files.push(File { name, text: documents.join("---\n") });
         }
-        made.notes.extend(notes(export, &objects, pool, kind));
+        made.notes.extend(notes::of(export, &objects, pool, kind));
+        made.said.extend(notes::keys_said(export, pool, kind).map(|key| (pool.name.clone(), key)));
     }
     made
 }
@@ -61,10 +63,16 @@ pub fn export(export: &Export<'_>) -> Exported {
 impl Objects {
     fn of(export: &Export<'_>) -> Self {
         let mut names = BTreeMap::new();
-        for pool in &export.pools {
+        // Of all pools, so that a pool has the same name also where others are left out.
+        for pool in &export.plan.pools {
             let name: String = pool.name.to_ascii_lowercase().replace('_', "-");
-            let name: String = name.trim_matches('-').chars().take(NAME_MAX - 16).collect();
-            let name = if name.is_empty() { "pool".to_owned() } else { name };
+            let name = cut(name.trim_matches('-'), NAME_MAX - 16);
+            let name = match name.bytes().next() {
+                None => "pool".to_owned(),
+                // The name of a Service begins with a letter (RFC 1035).
+                Some(b'0'..=b'9') => cut(&format!("pool-{name}"), NAME_MAX - 16),
+                Some(_) => name,
+            };
             // Two pools may differ in what a name of Kubernetes has not.
             let candidates =
                 (1..).map(|n| if n == 1 { name.clone() } else { format!("{name}-{n}") });
@@ -86,6 +94,12 @@ impl Objects {
     fn name(&self, pool: &Pool) -> &str {
         &self.names[&pool.name]
     }
+}
+
+/// At most so many letters, the last of which is no hyphen.
+fn cut(name: &str, letters: usize) -> String {
+    let name: String = name.chars().take(letters).collect();
+    name.trim_end_matches('-').to_owned()
 }
 
 fn kind(export: &Export<'_>, pool: &Pool) -> Kind {
@@ -112,10 +126,7 @@ fn names_in_pod(pool: &Pool, kind: Kind) -> Names {
 }
 
 fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Vec<String> {
-    let head = yaml::comment(&format!(
-        "Made from {} by `pm export kubernetes`.",
-        export.source.replace('\n', " ")
-    ));
+    let head = yaml::comment(&format!("Made from {} by `pm export kubernetes`.", export.source));
     let is_whole = export.wishes.pod_per == PodPer::Pool;
     let read = if is_whole {
         Some(whole::config_map(export, objects, pool))
@@ -123,6 +134,9 @@ fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) ->
         variables(export, objects, pool)
     };
     let mut values = vec![read, secret(export, objects, pool)];
+    if kind != Kind::Init {
+        values.push(service(export, objects, pool, kind));
+    }
     match kind {
         Kind::Init => {}
         Kind::Job if asks_for_number(&pool.spec) && !is_whole => {
@@ -138,7 +152,6 @@ fn documents(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) ->
             values.push(Some(job(export, objects, pool, name, count, &names)));
         }
         Kind::StatefulSet | Kind::Deployment => {
-            values.push(service(export, objects, pool, kind));
             values.push(scaling::autoscaler(export, objects, pool, kind));
             values.push(Some(workload(export, objects, pool, kind)));
         }
@@ -161,13 +174,14 @@ fn metadata(export: &Export<'_>, pool: &Pool, objects: &Objects, name: &str) -> 
 }
 
 fn labels(export: &Export<'_>, name: &str) -> Value {
-    json!({ "app.kubernetes.io/name": name, "app.kubernetes.io/part-of": export.wishes.name })
+    let whole = cut(&export.wishes.name, NAME_MAX);
+    json!({ "app.kubernetes.io/name": name, "app.kubernetes.io/part-of": whole })
 }
 
 /// What is the same for every worker of `env`.
 fn variables(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Option<Value> {
     let names = Names::of_slot(pool, 1);
-    let is_shared = |value: &&(String, Template)| !asks_in(&value.1);
+    let is_shared = |(name, value): &&(String, Template)| !asks_in(value) && is_key(name);
     let values = pool.spec.env.iter().filter(is_shared);
     let values: serde_json::Map<_, _> = values
         .map(|(name, value)| (name.clone(), json!(names.fill(value, str::to_owned))))
@@ -178,10 +192,20 @@ fn variables(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Option<Valu
     })
 }
 
+/// True for a name of a variable that a ConfigMap and a Secret take.
+fn is_key(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
 /// The variables of `env_file`, if they are to be written.
 fn secret(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Option<Value> {
-    let values: serde_json::Map<_, _> =
-        pool.spec.env_files.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let values: serde_json::Map<_, _> = pool
+        .spec
+        .env_files
+        .iter()
+        .filter(|(name, _)| is_key(name))
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
     let name = secret_name(objects, pool);
     (export.wishes.secrets && !values.is_empty()).then(|| {
         json!({
@@ -197,6 +221,9 @@ fn secret_name(objects: &Objects, pool: &Pool) -> String {
 
 /// One address for all pods of a pool. A StatefulSet needs one even without ports.
 fn service(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Option<Value> {
+    if is_job(pool) {
+        return None;
+    }
     let port = |port: u16, name: String| json!({ "name": name, "port": port, "targetPort": name });
     let ports: Vec<_> = match export.wishes.pod_per {
         PodPer::Slot => port_of(&pool.spec.slots, 1)
@@ -294,43 +321,4 @@ fn job(
         ),
     ]);
     json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(export, pool, objects, name), "spec": spec })
-}
-
-/// What depends on more than the key.
-fn notes(export: &Export<'_>, objects: &Objects, pool: &Pool, kind: Kind) -> Vec<Note> {
-    let mut notes = Vec::new();
-    let mut add = |key: &str, words: String| notes.push(export.note(pool, key, words));
-    if let Some(identity) = &pool.spec.exec.identity {
-        for (key, id) in [("user", identity.uid), ("group", identity.gid)] {
-            if id == UNKNOWN_ID && export.given(pool, key).is_some() {
-                add(
-                    key,
-                    "not carried over: its number is not known here: give the number".to_owned(),
-                );
-            }
-        }
-    }
-    if kind == Kind::StatefulSet && pool.spec.cwd.as_ref().is_some_and(asks_in) {
-        add("cwd", "not carried over: `workingDir` cannot have the number of a pod: change the folder in the command".to_owned());
-    }
-    if kind == Kind::Init {
-        let words = "in part: it is an init container of each pod that comes after it, and runs once for each of them: it must bear that";
-        add("command", words.to_owned());
-    }
-    if scaling::is_told_apart(export, pool, kind) {
-        add("command", scaling::NOT_SCALED.to_owned());
-    }
-    if kind == Kind::Init && pool.policy.restart == Restart::Never {
-        add("restart", "in part: an init container that fails is tried again".to_owned());
-    }
-    if objects.name(pool) != pool.name {
-        add(
-            "command",
-            format!(
-                "in part: its objects are called `{}`, a name that Kubernetes takes",
-                objects.name(pool)
-            ),
-        );
-    }
-    notes
 }

@@ -47,7 +47,7 @@ pub struct Export<'a> {
     pub given: &'a [GivenKey],
     /// The pools that are exported, in the order of the file.
     pub pools: Vec<&'a Pool>,
-    /// The name of the file, as messages show it.
+    /// The name of the file, as messages show it: in one line.
     pub source: &'a str,
     pub wishes: Wishes,
 }
@@ -58,6 +58,8 @@ pub struct Exported {
     pub files: Vec<File>,
     /// In the order of the plan's file.
     pub notes: Vec<Note>,
+    /// The keys of pools of which a note says all, by their values: what is true of others is not said of them.
+    said: Vec<(String, &'static str)>,
 }
 
 /// A file to be written.
@@ -128,7 +130,11 @@ pub fn export(engine: Engine, export: &Export<'_>) -> Exported {
         Engine::Procfile => procfile::export(export),
         Engine::Nomad => nomad::export(export),
     };
-    made.notes.extend(export.notes_of_keys(engine));
+    let is_said = |note: &Note| {
+        made.said.iter().any(|(pool, key)| note.pool.as_ref() == Some(pool) && note.key == *key)
+    };
+    let of_keys = export.notes_of_keys(engine).into_iter().filter(|note| !is_said(note));
+    made.notes.extend(of_keys.collect::<Vec<_>>());
     made.notes.extend(export.notes_of_missing_pools());
     made.notes.sort_by_key(|note| note.line);
     made
@@ -178,7 +184,10 @@ impl<'a> Export<'a> {
     pub fn note(&self, pool: &Pool, key: &str, words: impl Into<String>) -> Note {
         let mut of_pool = self.given.iter().filter(|given| given.pool.as_ref() == Some(&pool.name));
         let first = of_pool.clone().next();
-        let given = of_pool.find(|given| given.key.starts_with(key)).or(first);
+        let is_it = |given: &&GivenKey| {
+            given.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let given = of_pool.find(is_it).or(first);
         let line = given.map_or(1, |given| given.line);
         let (file, pool) = (self.source.to_owned(), Some(pool.name.clone()));
         Note { file, line, pool, key: key.to_owned(), words: words.into() }
@@ -201,6 +210,12 @@ impl<'a> Export<'a> {
             if is_written || self.loses_nothing(engine, given, pool) {
                 return None;
             }
+            let words = match (engine, pool) {
+                (Engine::Kubernetes, Some(pool)) => {
+                    kubernetes::notes::with_names(self, pool, &words)
+                }
+                (_, _) => words,
+            };
             let (file, key, line) = (self.source.to_owned(), given.key.clone(), given.line);
             Some(Note { file, line, pool: given.pool.clone(), key, words })
         });
@@ -227,6 +242,8 @@ impl<'a> Export<'a> {
                     && given.texts.iter().all(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             }
             "after" => pool.is_some_and(|pool| pool.after.is_empty()),
+            "spares" | "backoff.give_up_after" if given.value == "0" => true,
+            _ if given.value == "[]" => true,
             "alive.every" => {
                 let alive = pool.and_then(|pool| pool.spec.alive.as_ref());
                 !is_container && alive.is_some_and(|alive| alive.by == AliveBy::Notify)

@@ -14,8 +14,7 @@ const KIB: u64 = 1024;
 const DOTENV: &str = ".env";
 
 pub fn export(export: &Export<'_>) -> Exported {
-    let mut text =
-        format!("# Made from {} by `pm export procfile`.\n", export.source.replace('\n', " "));
+    let mut text = format!("# Made from {} by `pm export procfile`.\n", export.source);
     let mut files: Vec<&str> = Vec::new();
     for file in export.pools.iter().flat_map(|pool| export.texts(pool, "env_file")) {
         if !files.contains(&file.as_str()) {
@@ -42,7 +41,7 @@ pub fn export(export: &Export<'_>) -> Exported {
             text += &format!("{name}: {}\n", line(pool, &Names::of_slot(pool, n), port(n)));
         }
     }
-    Exported { files: vec![File { name: "Procfile".to_owned(), text }], notes: Vec::new() }
+    Exported { files: vec![File { name: "Procfile".to_owned(), text }], ..Exported::default() }
 }
 
 /// The command of a worker, with what comes before it.

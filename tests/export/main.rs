@@ -8,6 +8,7 @@
 mod command;
 mod engines;
 mod hcl;
+mod kubernetes;
 mod plans;
 mod pods;
 #[path = "../support/mod.rs"]
@@ -132,8 +133,14 @@ fn each_key_that_is_not_carried_is_named_with_its_line() {
                 continue;
             };
             let start = format!("every_key.toml:{}: ", key.line);
+            // What is said to a pool has its name.
+            let pool = key.pool.as_deref().unwrap_or_default();
+            let words = match engine {
+                Engine::Kubernetes => words.replace("web-env-file", &format!("{pool}-env-file")),
+                _ => (*words).to_owned(),
+            };
             let is_named =
-                said.lines().any(|note| note.starts_with(&start) && note.ends_with(words));
+                said.lines().any(|note| note.starts_with(&start) && note.ends_with(&words));
             assert!(is_named || is_own(&key.key, pod_per), "{}: {key:?}\n{said}", engine.written());
             named += usize::from(is_named);
         }

@@ -14,7 +14,7 @@ const OF_THE_POD: [&str; 6] = ["sealed", "after", "env_file", "user", "group", "
 
 /// The text of the file.
 pub fn text(export: &Export<'_>, pool: &Pool) -> String {
-    let source = export.source.replace('\n', " ");
+    let source = export.source;
     let mut text = format!("# The pool {} of {source}, for `pm run`.\n", pool.name);
     for of_pool in [None, Some(&pool.name)] {
         if let Some(name) = of_pool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Kind, NUMBER, Objects, secret_name, whole};
+use super::{Kind, NUMBER, Objects, is_key, secret_name, whole};
 use crate::export::container::{self, IMAGE_PATH};
 use crate::export::filled::{Names, asks_in, port_of, variables};
 use crate::export::shell;
@@ -52,9 +52,9 @@ pub fn spec(
             whole::volumes(objects, &[needed.as_slice(), &[pool]].concat()),
         ),
     };
-    if kind != Kind::Job
-        && let Value::Object(main) = &mut main
-    {
+    // pm in the pod of a job has nothing to be asked for: it ends.
+    let is_asked = kind != Kind::Job || export.wishes.pod_per == PodPer::Slot;
+    if is_asked && let Value::Object(main) = &mut main {
         main.extend(probes.into_iter().map(|(name, probe)| (name.to_owned(), probe)));
     }
     map([
@@ -84,7 +84,12 @@ fn job_containers(export: &Export<'_>, objects: &Objects, job: &Pool) -> Vec<Val
             1 => objects.name(job).to_owned(),
             _ => objects.numbered(job, n),
         };
-        container(export, objects, job, &name, &Names::of_slot(job, n))
+        let mut container = container(export, objects, job, &name, &Names::of_slot(job, n));
+        // An init container has none.
+        if let Value::Object(container) = &mut container {
+            container.remove("lifecycle");
+        }
+        container
     };
     numbers.map(container).collect()
 }
@@ -107,7 +112,7 @@ fn container(
     if !pool.spec.env_files.is_empty() {
         sources.push(json!({ "secretRef": { "name": secret_name(objects, pool) } }));
     }
-    if pool.spec.env.iter().any(|(_, value)| !asks_in(value)) {
+    if pool.spec.env.iter().any(|(name, value)| !asks_in(value) && is_key(name)) {
         sources.push(json!({ "configMapRef": { "name": format!("{}-env", objects.name(pool)) } }));
     }
     let cwd = pool.spec.cwd.as_ref().map(|cwd| names.path(cwd, str::to_owned));
@@ -180,13 +185,35 @@ fn environment(pool: &Pool, names: &Names) -> Vec<Value> {
 
 /// SIGTERM is what Kubernetes sends. Any other signal is sent before it, and the hook waits until the worker is gone.
 fn lifecycle(pool: &Pool) -> Value {
-    if pool.stop.signal == STOP_SIGNAL || pool.policy.grace.is_zero() {
+    if !has_hook(pool) {
         return Value::Null;
     }
     let name = signal::name(pool.stop.signal);
     let name = name.strip_prefix("SIG").map_or(pool.stop.signal.to_string(), str::to_owned);
     let script = format!("kill -{name} 1; while kill -0 1 2>/dev/null; do sleep 1; done");
     json!({ "preStop": { "exec": { "command": ["/bin/sh", "-c", script] } } })
+}
+
+pub fn has_hook(pool: &Pool) -> bool {
+    pool.stop.signal != STOP_SIGNAL && !pool.policy.grace.is_zero()
+}
+
+/// The ports that its probes name, and the keys in which they stand.
+pub fn other_ports(pool: &Pool) -> impl Iterator<Item = (u16, &'static str)> {
+    let port = |probe: &ProbeSpec| match probe {
+        ProbeSpec::Tcp { port: ProbePort::Other(port) } => Some(*port),
+        ProbeSpec::Tcp { .. } | ProbeSpec::Http { .. } | ProbeSpec::Exec { .. } => None,
+    };
+    let ready = match &pool.spec.ready.by {
+        ReadyBy::Probe(probe) => port(probe),
+        ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) => None,
+        ReadyBy::Exit | ReadyBy::Listen => None,
+    };
+    let alive = pool.spec.alive.as_ref().and_then(|alive| match &alive.by {
+        AliveBy::Probe(probe) => port(probe),
+        AliveBy::Notify => None,
+    });
+    ready.map(|port| (port, "ready.tcp")).into_iter().chain(alive.map(|port| (port, "alive.tcp")))
 }
 
 fn probes(pool: &Pool, names: &Names) -> Vec<(&'static str, Value)> {

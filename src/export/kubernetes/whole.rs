@@ -11,6 +11,7 @@ use crate::export::Export;
 use crate::export::filled::port_of;
 use crate::export::yaml::map;
 use crate::plan::Pool;
+use crate::supervisor::SpareRule;
 
 /// Where pm listens: in a folder that each user of the container may write to, also where all others are read-only.
 const SOCKET: &str = "/run/pm-control/pm.sock";
@@ -44,7 +45,7 @@ pub fn container(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Value {
         ("env", json!([{ "name": "PM_SOCKET", "value": SOCKET }])),
         ("envFrom", json!((!pool.spec.env_files.is_empty()).then_some([secret]))),
         ("ports", ports.collect()),
-        ("resources", pod::resources(export, pool, pool.spec.count(), PM_BYTES)),
+        ("resources", pod::resources(export, pool, workers(pool), PM_BYTES)),
         ("securityContext", pod::security(export, pool)),
         (
             "volumeMounts",
@@ -54,6 +55,16 @@ pub fn container(export: &Export<'_>, objects: &Objects, pool: &Pool) -> Value {
             ]),
         ),
     ])
+}
+
+/// Those that serve, and their spares.
+fn workers(pool: &Pool) -> usize {
+    let slots = pool.spec.count();
+    match pool.policy.spare {
+        SpareRule::Always { .. } => slots * 2,
+        SpareRule::Shared { .. } => slots + pool.spares,
+        SpareRule::Never | SpareRule::ToReplace { .. } => slots,
+    }
 }
 
 /// The volumes of a pod in which pm keeps these pools, each in a container.
