@@ -5,29 +5,31 @@
 //! after is a task of theirs that runs first.
 
 mod hcl;
+mod service;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::container::{self, script};
+use super::container;
 use super::filled::{Names, asks_for_number, port_of};
 use super::yaml::map;
 use super::{Export, Exported, File, JobFormat, Note, is_job};
 use crate::plan::environment::{PM_SLOT, PS};
-use crate::plan::probe::ProbePort;
 use crate::plan::text::signal;
-use crate::plan::{Alive, AliveBy, Limits, Pool, ProbeSpec, ReadyBy, Stdin};
+use crate::plan::{Limits, Pool, ReadyBy, Stdin};
 use crate::supervisor::Restart;
 
 const MIB: u64 = 1 << 20;
-/// The shortest interval and timeout of a check.
-const CHECK_LEAST: Duration = Duration::from_secs(1);
+/// The least memory that Nomad takes, in MiB.
+const MEMORY_LEAST: u64 = 10;
 /// The time in which restarts are counted where the plan has none, and the shortest that Nomad takes.
 const INTERVAL: Duration = Duration::from_secs(30);
 const INTERVAL_LEAST: Duration = Duration::from_secs(5);
 const ATTEMPTS_MOST: u128 = 100;
 const LIVED_LONG: Duration = Duration::from_secs(60);
+/// For how long a worker has to be healthy where the job does not say it.
+const MIN_HEALTHY_TIME: Duration = Duration::from_secs(10);
 const PROGRESS: Duration = Duration::from_secs(600);
 
 /// A group of the job, and the slot that it is made for if it is for one alone.
@@ -76,6 +78,12 @@ pub fn export(export: &Export<'_>) -> Exported {
     made
 }
 
+/// The name of the job that the groups of a pool are in.
+fn job_of(export: &Export<'_>, pool: &Pool) -> String {
+    let suffix = if pool.policy.restart == Restart::Always { "" } else { "-batch" };
+    format!("{}{suffix}", export.wishes.name)
+}
+
 /// True for a job that others come after: it is a task of theirs.
 fn is_task_of_others(export: &Export<'_>, pool: &Pool) -> bool {
     is_job(pool) && export.is_awaited(pool)
@@ -87,16 +95,35 @@ fn notes(export: &Export<'_>, pool: &Pool) -> Vec<Note> {
     if is_task_of_others(export, pool) {
         let words = "in part: it is a task of each allocation that comes after it, and runs once in each of them: it must bear that";
         notes.push(export.note(pool, "command", words));
+        let jobs: Vec<_> = export.needs(pool).filter(|needed| is_job(needed)).collect();
+        if !jobs.is_empty() {
+            let jobs: Vec<_> = jobs.iter().map(|job| format!("`{}`", job.name)).collect();
+            let words = format!(
+                "not carried over: prestart tasks of one group start together, so that it does not wait for {}: put the commands into one job",
+                jobs.join(", ")
+            );
+            notes.push(export.note(pool, "after", words));
+        }
     }
-    let of_files = |name: &str| pool.spec.env_files.iter().any(|(of_file, _)| of_file == name);
-    let twice: Vec<_> = pool.spec.env.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let twice: Vec<_> = twice.into_iter().filter(|name| of_files(name.trim_matches('`'))).collect();
+    let names = container::environment(pool, &Names::of_slot(pool, 1), str::to_owned);
+    let is_of_files =
+        |name: &String| pool.spec.env_files.iter().any(|(of_file, _)| of_file == name);
+    let twice = names.into_iter().map(|(name, _)| name).filter(is_of_files);
+    let twice: Vec<_> = twice.map(|name| format!("`{name}`")).collect();
     if !twice.is_empty() && !export.wishes.secrets {
         let words = format!(
-            "in part: in Nomad the variables of `env_file` win: leave {} out of the Nomad variable",
+            "in part: in Nomad the variables of `env_file` win over all others: leave {} out of the Nomad variable",
             twice.join(", ")
         );
-        notes.push(export.note(pool, "env", words));
+        notes.push(export.note(pool, "env_file", words));
+    }
+    if pool.spec.exec.limits.memory_bytes.is_some_and(|bytes| bytes < MEMORY_LEAST * MIB) {
+        let words = format!("in part: it is {MEMORY_LEAST} MiB, the least that Nomad takes");
+        notes.push(export.note(pool, "limits.memory", words));
+    }
+    if !pool.policy.grace.is_zero() && name_of(pool.stop.signal).is_none() {
+        let words = "not carried over: Nomad takes a signal by its name, and this one has none: use one that has a name";
+        notes.push(export.note(pool, "stop.signal", words));
     }
     notes
 }
@@ -116,9 +143,11 @@ fn groups(export: &Export<'_>, pool: &Pool) -> Vec<Group> {
 }
 
 fn group(export: &Export<'_>, pool: &Pool, one: &Group) -> Value {
-    let own = task(export, pool, &pool.name, one, &one.name);
+    // Tasks may read the variables of their own job alone.
+    let path = format!("{}/{}", job_of(export, pool), one.name);
+    let own = task(export, pool, &pool.name, one, &path);
     let mut tasks = Vec::new();
-    add_jobs(export, pool, &one.name, &mut tasks);
+    add_jobs(export, pool, &path, &mut tasks);
     tasks.push(own);
     let network =
         one.port.map(|port| [json!({ "DynamicPorts": [{ "Label": "main", "To": port }] })]);
@@ -127,7 +156,7 @@ fn group(export: &Export<'_>, pool: &Pool, one: &Group) -> Value {
         ("Name", json!(one.name)),
         ("Count", json!(one.count)),
         ("Networks", json!(network)),
-        ("Services", json!(service(export, pool, one).map(|service| [service]))),
+        ("Services", json!(service::of_group(export, pool, one).map(|service| [service]))),
         ("RestartPolicy", restart(pool)),
         ("ReschedulePolicy", reschedule(pool)),
         ("Update", if is_batch { Value::Null } else { update(export, pool) }),
@@ -136,9 +165,9 @@ fn group(export: &Export<'_>, pool: &Pool, one: &Group) -> Value {
 }
 
 /// The jobs that a pool comes after, as tasks that run before its own; those first that others of them come after.
-fn add_jobs(export: &Export<'_>, pool: &Pool, group: &str, tasks: &mut Vec<Value>) {
+fn add_jobs(export: &Export<'_>, pool: &Pool, path: &str, tasks: &mut Vec<Value>) {
     for needed in export.needs(pool).filter(|needed| is_job(needed)) {
-        add_jobs(export, needed, group, tasks);
+        add_jobs(export, needed, path, tasks);
         for n in 1..=needed.spec.count() {
             let name = match needed.spec.count() {
                 1 => needed.name.clone(),
@@ -153,8 +182,9 @@ fn add_jobs(export: &Export<'_>, pool: &Pool, group: &str, tasks: &mut Vec<Value
                 count: 1,
                 port: None,
             };
-            let path = format!("{group}/{name}");
+            let path = format!("{path}/{name}");
             let mut task = task(export, needed, &name, &one, &path);
+            task["RestartPolicy"] = restart(needed);
             task["Lifecycle"] = json!({ "Hook": "prestart", "Sidecar": false });
             tasks.push(task);
         }
@@ -169,8 +199,9 @@ fn task(export: &Export<'_>, pool: &Pool, name: &str, one: &Group, path: &str) -
     });
     let grace = pool.policy.grace;
     let signal =
-        if grace.is_zero() { "SIGKILL".to_owned() } else { signal::name(pool.stop.signal) };
-    let memory = pool.spec.exec.limits.memory_bytes.map(|bytes| bytes.div_ceil(MIB));
+        if grace.is_zero() { Some("SIGKILL".to_owned()) } else { name_of(pool.stop.signal) };
+    let memory = pool.spec.exec.limits.memory_bytes;
+    let memory = memory.map(|bytes| bytes.div_ceil(MIB).max(MEMORY_LEAST));
     map([
         ("Name", json!(name)),
         ("Driver", json!("docker")),
@@ -182,6 +213,11 @@ fn task(export: &Export<'_>, pool: &Pool, name: &str, one: &Group, path: &str) -
         ("KillTimeout", nanoseconds(grace.max(Duration::from_millis(1)))),
         ("Resources", map([("MemoryMB", json!(memory))])),
     ])
+}
+
+/// The name of a signal; those of real time have none.
+fn name_of(signal: i32) -> Option<String> {
+    Some(signal::name(signal)).filter(|name| name.starts_with("SIG"))
 }
 
 /// What the driver docker is told.
@@ -198,16 +234,39 @@ fn config(export: &Export<'_>, pool: &Pool, one: &Group) -> Value {
         ("stack", limit(stack_bytes)),
     ]);
     let has_limits = limits.as_object().is_some_and(|limits| !limits.is_empty());
-    let cwd = pool.spec.cwd.as_ref().map(|cwd| names.path(cwd, str::to_owned));
+    let cwd = pool.spec.cwd.as_ref().map(|cwd| escaped(&names.path(cwd, str::to_owned)));
+    let command = container::command(export, pool, names, str::to_owned);
+    let command: Vec<_> = command.iter().map(|argument| escaped(argument)).collect();
     map([
-        ("image", json!(export.wishes.image)),
-        ("entrypoint", json!(container::command(export, pool, names, str::to_owned))),
+        ("image", json!(escaped(&export.wishes.image))),
+        ("entrypoint", json!(command)),
         ("work_dir", json!(cwd)),
         ("ports", json!(one.port.map(|_| ["main"]))),
         ("ulimit", if has_limits { json!([limits]) } else { Value::Null }),
         ("tty", json!(exec.pty.then_some(true))),
         ("interactive", json!((exec.stdin != Stdin::Null).then_some(true))),
     ])
+}
+
+/// A text of `Config`, which the client reads as a template of HCL, so that it arrives as it is. Signs before `${` and
+/// `%{` are expressions, as a sign before an escape could read as another one.
+fn escaped(text: &str) -> String {
+    let is_sign = |c: char| c == '$' || c == '%';
+    let mut escaped = String::new();
+    let mut rest = text;
+    while let Some(brace) = rest.find('{') {
+        let before = &rest[..brace];
+        let plain = before.trim_end_matches(is_sign);
+        escaped += plain;
+        let mut signs = before[plain.len()..].chars();
+        if let Some(last) = signs.next_back() {
+            escaped.extend(signs.map(|sign| format!("${{\"{sign}\"}}")));
+            escaped.extend([last, last]);
+        }
+        escaped.push('{');
+        rest = &rest[brace + 1..];
+    }
+    escaped + rest
 }
 
 fn environment(export: &Export<'_>, pool: &Pool, one: &Group) -> Value {
@@ -237,73 +296,10 @@ fn template(export: &Export<'_>, pool: &Pool, path: &str) -> Option<Value> {
     if pool.spec.env_files.is_empty() || export.wishes.secrets {
         return None;
     }
-    let batch = if pool.policy.restart == Restart::Always { "" } else { "-batch" };
-    let path = format!("nomad/jobs/{}{batch}/{path}", export.wishes.name);
     let text = format!(
-        "{{{{ with nomadVar \"{path}\" }}}}{{{{ range .Tuples }}}}{{{{ .K }}}}={{{{ .V | toJSON }}}}\n{{{{ end }}}}{{{{ end }}}}"
+        "{{{{ with nomadVar \"nomad/jobs/{path}\" }}}}{{{{ range .Tuples }}}}{{{{ .K }}}}={{{{ .V | toJSON }}}}\n{{{{ end }}}}{{{{ end }}}}"
     );
     Some(json!({ "EmbeddedTmpl": text, "DestPath": "secrets/env_file", "Envvars": true }))
-}
-
-/// The service of a group, if it has a port or something is asked of it.
-fn service(export: &Export<'_>, pool: &Pool, one: &Group) -> Option<Value> {
-    let mut checks = Vec::new();
-    let ready = &pool.spec.ready;
-    let every = Duration::from_secs(1);
-    let own = ProbeSpec::Tcp { port: ProbePort::Own };
-    let asked = match &ready.by {
-        ReadyBy::Probe(probe) => Some(probe),
-        ReadyBy::Listen => Some(&own),
-        ReadyBy::Lived | ReadyBy::Notify | ReadyBy::Line(_) | ReadyBy::Exit => None,
-    };
-    checks.extend(asked.map(|probe| check(pool, one, probe, "ready", every, every * 5)));
-    if let Some(Alive { by: AliveBy::Probe(probe), every, timeout, failures }) = &pool.spec.alive {
-        let mut check = check(pool, one, probe, "alive", *every, *timeout);
-        check["CheckRestart"] = json!({ "Limit": failures, "Grace": nanoseconds(ready.within) });
-        checks.push(check);
-    }
-    if one.port.is_none() && checks.is_empty() {
-        return None;
-    }
-    // Nomad's own services know no commands.
-    let is_script = |check: &Value| check["Command"] != Value::Null;
-    let provider =
-        if one.port.is_none() || checks.iter().any(is_script) { "consul" } else { "nomad" };
-    let name =
-        format!("{}-{}", export.wishes.name, one.name).to_ascii_lowercase().replace('_', "-");
-    Some(map([
-        ("Name", json!(name)),
-        ("PortLabel", json!(one.port.map(|_| "main"))),
-        ("Provider", json!(provider)),
-        ("Checks", json!(checks)),
-    ]))
-}
-
-/// A check of a service. A command is run in the container of the task.
-fn check(
-    pool: &Pool,
-    one: &Group,
-    probe: &ProbeSpec,
-    name: &str,
-    every: Duration,
-    timeout: Duration,
-) -> Value {
-    let mut check = match probe {
-        ProbeSpec::Tcp { port: ProbePort::Own } => json!({ "Type": "tcp" }),
-        ProbeSpec::Http { target, text: None, .. } => json!({ "Type": "http", "Path": target }),
-        ProbeSpec::Tcp { port: ProbePort::Other(_) }
-        | ProbeSpec::Http { text: Some(_), .. }
-        | ProbeSpec::Exec { .. } => json!({
-            "Type": "script",
-            "Command": "/bin/sh",
-            "Args": ["-c", script(probe, &one.names, str::to_owned)],
-            "TaskName": pool.name,
-        }),
-    };
-    check["Name"] = json!(name);
-    check["Interval"] = nanoseconds(every.max(CHECK_LEAST));
-    check["Timeout"] = nanoseconds(timeout.max(CHECK_LEAST));
-    check
 }
 
 /// How often Nomad starts a task again before it gives up, or waits.
@@ -343,10 +339,15 @@ fn update(export: &Export<'_>, pool: &Pool) -> Value {
     let lived = (ready.by == ReadyBy::Lived).then_some(ready.within);
     let within = export.given(pool, "ready.within").map(|_| ready.within);
     // Nomad waits for 5 minutes by default, and no worker can be healthy sooner than it has lived.
-    let within = within.or(lived.filter(|lived| *lived >= LIVED_LONG).map(|lived| lived * 2));
+    let within = match lived {
+        Some(lived) => (lived >= LIVED_LONG).then(|| lived * 2),
+        None => within,
+    };
+    // It has to be shorter than the deadline.
+    let short = within.filter(|within| *within <= MIN_HEALTHY_TIME).map(|within| within / 2);
     map([
         ("MaxParallel", json!(1)),
-        ("MinHealthyTime", json!(lived.map(nanoseconds))),
+        ("MinHealthyTime", json!(lived.or(short).map(nanoseconds))),
         ("HealthyDeadline", json!(within.map(nanoseconds))),
         // Longer than the deadline of one allocation, and at least what Nomad has by default.
         ("ProgressDeadline", json!(within.map(|within| nanoseconds((within * 2).max(PROGRESS))))),

@@ -2,13 +2,14 @@
 //! engines' own tools read the files.
 //!
 //! [`command`] is about the command itself: files, pools, refusals; [`tools`] starts the tools; in [`engines`] systemd
-//! runs what is exported, in [`pods`] pm. [`hcl`] reads the jobs of Nomad back; [`plans`] has plans that are not made
-//! for this test.
+//! runs what is exported, in [`pods`] pm. [`hcl`] reads the jobs of Nomad back, [`nomad`] is about what Nomad
+//! takes; [`plans`] has plans that are not made for this test.
 
 mod command;
 mod engines;
 mod hcl;
 mod kubernetes;
+mod nomad;
 mod plans;
 mod pods;
 #[path = "../support/mod.rs"]

@@ -16,12 +16,7 @@ pub const ROWS: &[Row] = &[
     ("log.ring", Not(ROTATES)),
     ("chaos", Not("only pm kills its own workers on purpose: use `nomad alloc signal`")),
     ("http", Not("only pm has this page: use the tools of the engine")),
-    (
-        "command",
-        Carried(
-            "`entrypoint` of the driver docker; Nomad fills in `${NOMAD_...}` and the like in it",
-        ),
-    ),
+    ("command", Carried("`entrypoint` of the driver docker; Nomad fills in nothing in it")),
     (
         "ports",
         InPart(
@@ -60,13 +55,13 @@ pub const ROWS: &[Row] = &[
     (
         "env_file",
         InPart(
-            "a template of a Nomad variable, `nomad/jobs/NAME/GROUP`: fill it with `nomad var put`; `--secrets` writes the values into `env`",
+            "a template of a Nomad variable, `nomad/jobs/NAME/GROUP`, which wins over `env`: fill it with `nomad var put`; `--secrets` writes the values into `env`",
         ),
     ),
     (
         "after",
         InPart(
-            "a job is a prestart task; there is no order among groups: let a worker try again until what it needs is there",
+            "a job is a prestart task, and those of one group start together; there is no order among groups: let a worker try again until what it needs is there",
         ),
     ),
     (
@@ -75,7 +70,9 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "restart",
-        Carried("`restart`; what is not always restarted is a job of its own, of the type batch"),
+        Carried(
+            "`restart`, also of a prestart task; what is not always restarted is a job of its own, of the type batch",
+        ),
     ),
     (
         "max_restarts.count",
@@ -114,7 +111,7 @@ pub const ROWS: &[Row] = &[
     (
         "ready.within",
         InPart(
-            "`update.healthy_deadline`, and `progress_deadline` after it: it is for updates, and nothing is stopped by it at other times",
+            "`update.healthy_deadline`, and `progress_deadline` after it, with a `min_healthy_time` of half of it up to 10 s: it is for updates, and nothing is stopped by it at other times",
         ),
     ),
     (
@@ -160,7 +157,7 @@ pub const ROWS: &[Row] = &[
             "Docker signals the first process alone; `--with-pm` puts one there that passes it on to its child",
         ),
     ),
-    ("stop.signal", Carried("`kill_signal`")),
+    ("stop.signal", Carried("`kill_signal`, if the signal has a name")),
     (
         "stop.grace",
         InPart(
@@ -177,7 +174,7 @@ pub const ROWS: &[Row] = &[
     ("limits.file_size", Carried("`ulimit` of the driver docker")),
     ("limits.core", Carried("`ulimit` of the driver docker")),
     ("limits.stack", Carried("`ulimit` of the driver docker")),
-    ("limits.memory", InPart("`resources.memory`, in MiB, rounded up")),
+    ("limits.memory", InPart("`resources.memory`, in MiB, rounded up, at least 10")),
     ("user", InPart("`user`, a name that the image must know: give a number if it does not")),
     (
         "group",
