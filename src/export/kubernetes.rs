@@ -96,7 +96,7 @@ impl Objects {
     }
 }
 
-/// At most so many letters, the last of which is no hyphen.
+/// The first `letters` letters of a name, without hyphens at the end.
 fn cut(name: &str, letters: usize) -> String {
     let name: String = name.chars().take(letters).collect();
     name.trim_end_matches('-').to_owned()

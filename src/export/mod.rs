@@ -58,7 +58,7 @@ pub struct Exported {
     pub files: Vec<File>,
     /// In the order of the plan's file.
     pub notes: Vec<Note>,
-    /// The keys of pools of which a note says all, by their values: what is true of others is not said of them.
+    /// The keys of pools whose notes are complete: [`coverage`] adds nothing to them.
     said: Vec<(String, &'static str)>,
 }
 

@@ -64,9 +64,8 @@ pub fn export(export: &Export<'_>) -> Exported {
         }});
         made.files.push(match export.wishes.format {
             JobFormat::Hcl => {
-                let source = export.source.replace('\n', " ");
-                let text =
-                    format!("# Made from {source} by `pm export nomad`.\n\n{}", hcl::document(job));
+                let (source, document) = (export.source, hcl::document(job));
+                let text = format!("# Made from {source} by `pm export nomad`.\n\n{document}");
                 File { name: format!("{name}.nomad.hcl"), text }
             }
             JobFormat::Json => {

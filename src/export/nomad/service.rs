@@ -65,7 +65,7 @@ fn service_names(export: &Export<'_>) -> Vec<(String, String)> {
     names
 }
 
-/// A text as a label of DNS, of at most so many characters.
+/// A text as a label of DNS (RFC 1123), cut to a number of characters.
 fn label(text: &str, most: usize) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let letters: String = text.chars().map(letter).collect();

@@ -230,8 +230,7 @@ impl Ring {
         pages.flat_map(move |page| page.lines(from, is_selected))
     }
 
-    /// The last `count` lines that these workers wrote, in order. None of them has a number
-    /// below `from`.
+    /// The last `count` lines that these workers wrote, in order. None of them has a number below `from`.
     pub fn last_lines<'a>(
         &'a self,
         workers: &'a [WorkerId],

@@ -21,7 +21,7 @@ fn own() -> SpareRule {
     SpareRule::Always { within: WITHIN, after: AFTER, max_age: None }
 }
 
-/// A pool of this many ready slots that share so many spares. None is prepared yet.
+/// A pool of `slots` ready slots that share `spares` spares. None is prepared yet.
 fn table(slots: usize, spares: usize, policy: Policy) -> Table {
     let mut table = Table::up(&[(slots, &[])], Policy { spare: shared(), ..policy });
     assert_eq!(table.revise(&[], 0, |spec| spec.pools[0].spares = spares), []);

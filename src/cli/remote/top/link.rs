@@ -1,5 +1,5 @@
-//! The connections to pm: its events, the lines of its workers, and what was asked and is not answered yet. Whoever
-//! uses this polls; nothing here waits but for the rest of an answer that has begun.
+//! The connections to pm: its events, the lines of its workers, and what was asked and is not answered yet. The caller
+//! polls; the only wait here is for the rest of an answer that has begun.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;

@@ -17,7 +17,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// With so many lines of this text, of one slot.
+    /// The log has this text `lines` times, all of one slot.
     pub fn of(lines: u64, text: &str) -> Self {
         let now = Zoned::new(Timestamp::UNIX_EPOCH, TimeZone::UTC);
         let state = State::new(Look::default(), 160, 50, now);

@@ -30,7 +30,7 @@ pub enum Typed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seat {
     Current,
-    /// It is a spare: who is attached to its slot neither sees its terminal nor types there.
+    /// It is a spare: clients that are attached to its slot neither see its terminal nor type there.
     Spare,
 }
 

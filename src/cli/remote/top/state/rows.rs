@@ -23,7 +23,7 @@ pub struct Row {
     pub kind: Kind,
     /// As it came.
     pub text: Box<str>,
-    /// How many lines of a screen with so many columns it takes, as it was counted last.
+    /// A number of columns, and how many lines of a screen of that width it takes, as it was counted last.
     height: Cell<(u32, u32)>,
 }
 

@@ -167,7 +167,7 @@ impl Slots {
         }
     }
 
-    /// Selects another slot: so many rows down, or up if this is negative.
+    /// Selects the slot that is `rows` below the selected one, or above it if `rows` is negative.
     pub fn move_by(&mut self, rows: isize, now: Time) {
         let sorted = self.sorted(now);
         let Some(last) = sorted.len().checked_sub(1) else { return };
